@@ -1,0 +1,275 @@
+"""Everything that can go wrong and that a caller may act on.
+
+One class a fact, named for the fact. Errors carry values; the text for people is made from them here,
+in one place each. No errno here (`fuse/errno_table.py` maps each leaf) and no exit codes
+(`cli/exit_codes.py` does).
+
+    S3fsLocalError
+    ├── NamespaceError
+    │   ├── NoSuchName            ├── NameTaken           ├── NotADirectory
+    │   ├── IsADirectory          ├── DirectoryNotEmpty   ├── NameTooLong
+    │   ├── NameReserved          ├── MoveIntoSelf        ├── TooManyLinks
+    │   └── StaleInode
+    ├── AttributeError_
+    │   ├── NoSuchAttribute       └── AttributeTooLarge
+    ├── ArgumentError
+    │   ├── InvalidArgument       ├── InvalidTime         ├── InvalidSetting
+    │   └── FileTooLarge
+    ├── LockError
+    │   ├── Protected             ├── BypassNotPermitted  ├── WriterActive
+    │   ├── ObjectLockDisabled    ├── InvalidRetention    └── VersioningRequired
+    ├── AccessError
+    │   ├── ReadOnlyView          ├── StoreReadOnly       ├── NotPermitted
+    │   └── BadHandle             └── Unsupported
+    ├── VersionError
+    │   ├── NoSuchVersion         ├── AmbiguousVersion    ├── NothingToRestore
+    │   └── ConditionFailed
+    ├── StorageError
+    │   ├── StoreFull             ├── DataDamaged         ├── ZoneUnavailable
+    │   └── JournalDamaged        └── MetadataDamaged
+    ├── KeyError_
+    │   ├── KeyMissing            └── WrongKey
+    ├── StoreError
+    │   ├── NotAStore             ├── StoreExists         ├── StoreInUse
+    │   ├── StoreDamaged          └── FormatTooNew
+    ├── MountError
+    │   ├── MountPointUnusable    ├── MountFailed         └── NotMounted
+    └── ControlError
+        └── DaemonUnreachable
+"""
+
+
+class S3fsLocalError(Exception):
+    """The root: catching it catches every expected failure and no bug."""
+
+
+class NamespaceError(S3fsLocalError):
+    """A name or a place in the tree is not what the operation needs."""
+
+
+class NoSuchName(NamespaceError):
+    """No live entry has this name."""
+
+
+class NameTaken(NamespaceError):
+    """The name is in use and the operation must not replace it."""
+
+
+class NotADirectory(NamespaceError):
+    """A directory was needed."""
+
+
+class IsADirectory(NamespaceError):
+    """Anything but a directory was needed."""
+
+
+class DirectoryNotEmpty(NamespaceError):
+    """The directory still has live entries."""
+
+
+class NameTooLong(NamespaceError):
+    """The name is over 255 bytes, or a link target over 4095 bytes."""
+
+
+class NameReserved(NamespaceError):
+    """The name belongs to the filesystem itself (`.versions`, `.s3fs` at the root)."""
+
+
+class MoveIntoSelf(NamespaceError):
+    """A directory cannot move below itself."""
+
+
+class TooManyLinks(NamespaceError):
+    """The inode cannot take another hard link."""
+
+
+class StaleInode(NamespaceError):
+    """The inode number names nothing any more."""
+
+
+class AttributeError_(S3fsLocalError):
+    """An extended attribute is not there, or does not fit."""
+
+
+class NoSuchAttribute(AttributeError_):
+    """The inode has no extended attribute of this name."""
+
+
+class AttributeTooLarge(AttributeError_):
+    """The name is over 255 bytes, the value over 64 KiB, or all together over 1 MiB."""
+
+
+class ArgumentError(S3fsLocalError):
+    """A value given by a person or a program makes no sense."""
+
+
+class InvalidArgument(ArgumentError):
+    """The value is out of range or malformed; the message says which and what is accepted."""
+
+
+class InvalidTime(ArgumentError):
+    """The text names no instant; the message lists the accepted forms."""
+
+
+class InvalidSetting(ArgumentError):
+    """A setting is unknown, or its value is not acceptable."""
+
+
+class FileTooLarge(ArgumentError):
+    """The size is beyond 2**63 - 1 - 1 MiB bytes."""
+
+
+class LockError(S3fsLocalError):
+    """A WORM lock is in the way, or cannot be set as asked."""
+
+
+class Protected(LockError):
+    """A lock forbids this operation; the message says which rule and until when."""
+
+
+class BypassNotPermitted(LockError):
+    """The caller may not bypass GOVERNANCE retention."""
+
+
+class WriterActive(LockError):
+    """The file is open for writing, so a lock would cut a program off; names the processes."""
+
+
+class ObjectLockDisabled(LockError):
+    """The store was made without Object Lock."""
+
+
+class InvalidRetention(LockError):
+    """Mode or date malformed, in the past, or half missing."""
+
+
+class VersioningRequired(LockError):
+    """Object Lock is on, so versioning stays Enabled (S3: InvalidBucketState)."""
+
+
+class AccessError(S3fsLocalError):
+    """The caller may not do this here."""
+
+
+class ReadOnlyView(AccessError):
+    """Everything below `.versions` and `.s3fs` is read-only."""
+
+
+class StoreReadOnly(AccessError):
+    """The store went read-only after a fault; the message says which."""
+
+
+class NotPermitted(AccessError):
+    """Only the owner or root may do this."""
+
+
+class BadHandle(AccessError):
+    """The handle is closed, or not open for this kind of access."""
+
+
+class Unsupported(AccessError):
+    """The operation is refused by design; documented in docs/semantics.md."""
+
+
+class VersionError(S3fsLocalError):
+    """A version cannot be named or used as asked."""
+
+
+class NoSuchVersion(VersionError):
+    """The history has no version of this id."""
+
+
+class AmbiguousVersion(VersionError):
+    """The shortened id fits several versions."""
+
+
+class NothingToRestore(VersionError):
+    """At that instant the path held nothing."""
+
+
+class ConditionFailed(VersionError):
+    """The current version is not the one that the caller's condition named."""
+
+
+class StorageError(S3fsLocalError):
+    """The bytes below cannot be written or read."""
+
+
+class StoreFull(StorageError):
+    """No space left where the store lives; nothing was changed."""
+
+
+class DataDamaged(StorageError):
+    """Bytes failed their check in every zone that should have them."""
+
+
+class ZoneUnavailable(StorageError):
+    """A zone does not answer, or is not the zone it should be."""
+
+
+class JournalDamaged(StorageError):
+    """The journal is damaged before its end, so replay would lose acknowledged writes."""
+
+
+class MetadataDamaged(StorageError):
+    """The metadata database is damaged or contradicts itself."""
+
+
+class KeyError_(S3fsLocalError):
+    """A key is not there or not the right one."""
+
+
+class KeyMissing(KeyError_):
+    """The data or ring key that seals these bytes is gone."""
+
+
+class WrongKey(KeyError_):
+    """The passphrase or key file does not open this store's key ring."""
+
+
+class StoreError(S3fsLocalError):
+    """The directory is not a store that can be opened here and now."""
+
+
+class NotAStore(StoreError):
+    """The directory holds no store."""
+
+
+class StoreExists(StoreError):
+    """The directory already holds a store or other files."""
+
+
+class StoreInUse(StoreError):
+    """Another process owns the store; names it."""
+
+
+class StoreDamaged(StoreError):
+    """A file of the store is missing or unreadable; the message says which and what to do."""
+
+
+class FormatTooNew(StoreError):
+    """The store was written by a newer release."""
+
+
+class MountError(S3fsLocalError):
+    """Mounting or unmounting failed."""
+
+
+class MountPointUnusable(MountError):
+    """The mount point is missing, not a directory, not empty, or in use."""
+
+
+class MountFailed(MountError):
+    """The daemon ended before the mount was ready; carries its last words."""
+
+
+class NotMounted(MountError):
+    """The path is not inside a mount of ours."""
+
+
+class ControlError(S3fsLocalError):
+    """The daemon could not be asked."""
+
+
+class DaemonUnreachable(ControlError):
+    """The daemon's socket does not answer."""
