@@ -1,0 +1,291 @@
+"""The history of a path, worked out from the intervals of its name and the versions of its inodes.
+
+A name means one inode after another; an inode has one content after another. The history of a name
+is everything it ever held *and* everything those files were before under other names. So it
+survives
+
+- rename: after `mv draft report`, the history of `report` has every version of `draft`;
+- rsync, `sed -i`, GNOME and all who write a temporary file and rename it over the old one: the name
+  means a new inode, and the versions of the old one stay in the name's history;
+- vim, which renames `f` to `f~`, writes a new `f` and removes `f~`;
+- git, which writes `tmp_obj_x`, links it to its final name and unlinks the first.
+
+What was committed after an inode moved away belongs to its other name.
+
+Which names a listing shows is a second question (`is_listed`). The temporary names of those
+programs left nothing behind that is not in the history of a name people know. But hidden never
+means lost: who asks for an unlisted name gets its history all the same.
+
+Intervals come oldest first, as `Metadata.name_history` gives them; versions in any order.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct, structs
+
+from s3fs_local.errors import AmbiguousVersion, NoSuchVersion
+from s3fs_local.rules import identifiers
+from s3fs_local.rules.instants import format_rfc3339
+from s3fs_local.rules.names import is_transient
+from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.versioning import NULL_ID, Origin, Version
+
+
+class HistoryItem(Struct, frozen=True):
+    """One version in the history of a name, or (without a version) one delete marker."""
+
+    entry: Entry  # the marker, or the interval through which the name came to the version
+    version: Version | None
+    since_ns: int  # when the name last began to hold it; never held: when it was committed
+    is_latest: bool = False  # S3's IsLatest: what the name is now
+
+    @property
+    def is_marker(self) -> bool:
+        """Whether it is a delete marker."""
+        return self.version is None
+
+    @property
+    def stamp_ns(self) -> int:
+        """When it was committed."""
+        return self.entry.from_ns if self.version is None else self.version.stamp_ns
+
+    @property
+    def salt(self) -> int:
+        """The random half of its id."""
+        return self.entry.salt if self.version is None else self.version.salt
+
+    @property
+    def is_null(self) -> bool:
+        """Whether S3 names it `null`."""
+        return self.entry.is_null if self.version is None else self.version.is_null
+
+    @property
+    def version_id(self) -> str:
+        """Its S3 version id."""
+        if self.is_null:
+            return NULL_ID
+        return identifiers.version_id(self.stamp_ns, self.salt)
+
+    @property
+    def size(self) -> int:
+        """Bytes of content; 0 for a marker."""
+        return 0 if self.version is None else self.version.size
+
+    @property
+    def uid(self) -> int:
+        """Who made it."""
+        return self.entry.uid if self.version is None else self.version.uid
+
+
+def history_of(
+    intervals: Sequence[Entry], versions_of: Mapping[int, Sequence[Version]]
+) -> list[HistoryItem]:
+    """Versions and delete markers of a name, newest first, none twice.
+
+    "Newest" is what the name held last. An old file moved in at noon comes before what was there
+    until noon, however long ago it was written: `mv old f` makes old's content the latest, and the
+    content it replaced the previous one. Versions that this name never held itself (made under
+    another name, and no longer current there when the file came here) stand at the time they were
+    committed.
+
+    The first item is the latest if the name still means something with a history, or is deleted;
+    after the last file moved away nothing is.
+    """
+    items: dict[tuple[int, int], HistoryItem] = {}
+    for interval in intervals:
+        for item in _items_through(interval, versions_of):
+            key = (interval.ino, item.stamp_ns)
+            if key not in items or item.since_ns != item.stamp_ns:
+                items[key] = item
+    history = sorted(items.values(), key=lambda item: (item.since_ns, item.stamp_ns), reverse=True)
+    if history and history[0].entry.to_ns == OPEN_NS:
+        history[0] = structs.replace(history[0], is_latest=True)
+    return history
+
+
+def find_version(history: Sequence[HistoryItem], text: str) -> HistoryItem:
+    """The one item that `text` names: `null`, a whole id, a short id, or the beginning of either.
+
+    Raises:
+        NoSuchVersion: none fits.
+        AmbiguousVersion: several fit and none fits exactly.
+    """
+    if text == NULL_ID:
+        fitting = [item for item in history if item.is_null][:1]
+    else:
+        fitting = [item for item in history if identifiers.matches(text, item.stamp_ns, item.salt)]
+        exact = [item for item in fitting if identifiers.is_exactly(text, item.stamp_ns, item.salt)]
+        fitting = exact or fitting
+    if not fitting:
+        raise NoSuchVersion(f"no version {text[:64]!r} in this history")
+    if len(fitting) > 1:
+        ids = ", ".join(item.version_id for item in fitting)
+        raise AmbiguousVersion(f"{text!r} fits {len(fitting)} versions: {ids}")
+    return fitting[0]
+
+
+def _items_through(
+    interval: Entry, versions_of: Mapping[int, Sequence[Version]]
+) -> Iterator[HistoryItem]:
+    """What one interval adds to the history of its name, in the order of the versions given."""
+    if interval.is_marker:
+        yield HistoryItem(entry=interval, version=None, since_ns=interval.from_ns)
+        return
+    seen = _versions_before_end(interval, versions_of)
+    arrived = _arrived(interval, seen)
+    for version in seen:
+        since_ns = interval.from_ns if version is arrived else version.stamp_ns
+        yield HistoryItem(entry=interval, version=version, since_ns=since_ns)
+
+
+def _versions_before_end(
+    interval: Entry, versions_of: Mapping[int, Sequence[Version]]
+) -> list[Version]:
+    """The versions of the inode committed before the name stopped meaning it, whatever its name."""
+    versions = versions_of.get(interval.ino, ())
+    return [version for version in versions if version.stamp_ns < interval.to_ns]
+
+
+def _arrived(interval: Entry, versions: Sequence[Version]) -> Version | None:
+    """The content the inode had already when the name began to mean it."""
+    earlier = [version for version in versions if version.stamp_ns <= interval.from_ns]
+    return max(earlier, key=lambda version: version.stamp_ns, default=None)
+
+
+def is_listed(
+    intervals: Sequence[Entry],
+    versions_of: Mapping[int, Sequence[Version]],
+    *,
+    directories: Collection[int] = (),
+) -> bool:
+    """Whether `.versions/` lists the name: somebody may look for what one of its occupants was.
+
+    `directories` holds those inodes among the occupants that are directories. An occupant counts
+
+    - while it is live, as soon as it has a committed version (a live directory has its own
+      `.versions`);
+    - never, once it moved away: rsync's `.f.Xy12Zw`, git's `tmp_obj_x`, and `a` after `mv a b`;
+    - deleted or replaced, if the name is no program's temporary one (vim's `f~` and `.f.swp`) and
+      there is something to bring back: a directory's tree, or a version that is not empty (vim's
+      probe 4913 and editors' lock files are). Content committed under an earlier name counts: after
+      `rsync x f; rm f` and `mv a b; rm b`, `f` and `b` are the only listed ways to it.
+    """
+    return any(
+        _is_worth_listing(interval, versions_of, directories) for interval in reversed(intervals)
+    )
+
+
+def _is_worth_listing(
+    interval: Entry, versions_of: Mapping[int, Sequence[Version]], directories: Collection[int]
+) -> bool:
+    if interval.is_marker or interval.ending == Ending.MOVED:
+        return False
+    versions = _versions_before_end(interval, versions_of)
+    if interval.ending == Ending.LIVE:
+        return bool(versions)
+    if is_transient(interval.name):
+        return False
+    return interval.ino in directories or any(version.size for version in versions)
+
+
+class EventKind(StrEnum):
+    """What happened to a name, in the words of the `log` file."""
+
+    CREATED = "created"
+    MOVED_IN = "moved-in"  # renamed or linked to this free name, content and all
+    REPLACED = "replaced"  # another file was renamed over the one that was here
+    VERSION = "version"  # committed by close
+    CHECKPOINT = "checkpoint"
+    RECOVERED = "recovered"
+    RESTORED = "restored"
+    TRUNCATED = "truncated"
+    MOVED_AWAY = "moved-away"
+    DELETED = "deleted"
+
+
+_KIND_OF_ORIGIN: Final = {
+    Origin.CLOSE: EventKind.VERSION,
+    Origin.CHECKPOINT: EventKind.CHECKPOINT,
+    Origin.RECOVERED: EventKind.RECOVERED,
+    Origin.RESTORED: EventKind.RESTORED,
+    Origin.TRUNCATED: EventKind.TRUNCATED,
+    Origin.CREATED: EventKind.CREATED,
+}
+
+
+class Event(Struct, frozen=True):
+    """One line of the `log` file."""
+
+    time_ns: int
+    kind: EventKind
+    uid: int  # who did it
+    version_id: str = ""  # the version or marker made, or moved here; "" = none
+    size: int | None = None  # its bytes; None = no version
+
+
+def events_of(
+    intervals: Sequence[Entry], versions_of: Mapping[int, Sequence[Version]]
+) -> list[Event]:
+    """All that happened to the name and to the files it meant, oldest first.
+
+    Every item of the history has one line, so a file saved through a temporary one has two:
+    `version` when it was written, `replaced` when it came here, both with the same version id.
+    """
+    events = [_event_of_item(item) for item in history_of(intervals, versions_of)]
+    markers = {interval.from_ns for interval in intervals if interval.is_marker}
+    for position, interval in enumerate(intervals):
+        if not interval.is_marker:
+            events += _beginning(interval, intervals[:position], versions_of)
+            events += _end(interval, markers)
+    return sorted(events, key=lambda event: event.time_ns)
+
+
+def _event_of_item(item: HistoryItem) -> Event:
+    if item.version is None:
+        kind, size = EventKind.DELETED, None
+    else:
+        kind, size = _KIND_OF_ORIGIN[item.version.origin], item.version.size
+    return Event(item.stamp_ns, kind, item.uid, item.version_id, size)
+
+
+def _beginning(
+    interval: Entry, earlier: Sequence[Entry], versions_of: Mapping[int, Sequence[Version]]
+) -> list[Event]:
+    """How the name came to mean the inode; nothing where a version of that instant tells it."""
+    arrived = _arrived(interval, _versions_before_end(interval, versions_of))
+    if arrived is not None and arrived.stamp_ns == interval.from_ns:
+        return []
+    endings = {(entry.ending, entry.to_ns) for entry in earlier}
+    was_deleted = any((e.ino, e.ending) == (interval.ino, Ending.DELETED) for e in earlier)
+    if (Ending.REPLACED, interval.from_ns) in endings:
+        kind = EventKind.REPLACED
+    elif was_deleted:  # only an undelete brings an inode back from there
+        kind = EventKind.RESTORED
+    elif arrived is not None:
+        kind = EventKind.MOVED_IN
+    else:
+        kind = EventKind.CREATED
+    if arrived is None:
+        return [Event(interval.from_ns, kind, interval.uid)]
+    item = HistoryItem(entry=interval, version=arrived, since_ns=interval.from_ns)
+    return [Event(interval.from_ns, kind, interval.uid, item.version_id, item.size)]
+
+
+def _end(interval: Entry, markers: Collection[int]) -> list[Event]:
+    """How the name stopped meaning the inode; nothing where a marker or a successor tells it."""
+    if interval.ending == Ending.MOVED:
+        return [Event(interval.to_ns, EventKind.MOVED_AWAY, interval.ended_by)]
+    if interval.ending == Ending.DELETED and interval.to_ns not in markers:
+        return [Event(interval.to_ns, EventKind.DELETED, interval.ended_by)]
+    return []
+
+
+def format_event(event: Event) -> str:
+    """The event as a line without its newline: time, event, version id, size, uid; `-` for none."""
+    size = "-" if event.size is None else str(event.size)
+    return (
+        f"{format_rfc3339(event.time_ns):<30}  {event.kind:<10}  {event.version_id or '-':<20}  "
+        f"{size:>15}  {event.uid}"
+    )

@@ -1,0 +1,253 @@
+"""The settings of a store: what there is to set, what is accepted, and what each means.
+
+Stored as JSON by name, only where they differ from the default. What a person types (`5m`, `64MiB`,
+`on`) becomes JSON in `parse_setting`; ranges are checked in one place, the types of `Settings`.
+Whether a change is allowed in the state the store is in (versioning never becomes unset again,
+Object Lock is never switched off) is not asked here.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from s3fs_local.errors import ArgumentError, InvalidArgument, InvalidSetting, NameTooLong
+from s3fs_local.rules.instants import SECOND_NS, format_duration, parse_duration
+from s3fs_local.rules.names import check_name
+from s3fs_local.rules.retention import Semantics
+from s3fs_local.rules.versioning import VersioningState
+
+_MIB: Final = 1 << 20
+_SIZE_UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_SIZE: Final = re.compile(
+    r"(?P<whole>[0-9]{1,15})(?:\.(?P<fraction>[0-9]{1,6}))?(?P<unit>|KiB|MiB|GiB|TiB)"
+)
+_RESERVED_NAMES: Final = (".s3fs",)
+_SWITCH: Final = {"on": True, "true": True, "off": False, "false": False}
+_GID: Final = re.compile(r"[0-9]{1,10}")
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """All settings of a store. The encoded names are those people type."""
+
+    versioning: VersioningState = VersioningState.ENABLED
+    object_lock: bool = False
+    lock_semantics: Semantics = Semantics.FILE
+    checkpoint_interval_ns: Annotated[int, Meta(ge=0, le=7 * 86400 * SECOND_NS)] = field(
+        default=300 * SECOND_NS, name="checkpoint-interval"
+    )
+    flush_interval_ns: Annotated[int, Meta(ge=SECOND_NS // 20, le=SECOND_NS)] = field(
+        default=SECOND_NS // 2, name="flush-interval"
+    )
+    draft_memory_bytes: Annotated[int, Meta(ge=4 * _MIB, le=4096 * _MIB)] = field(
+        default=64 * _MIB, name="draft-memory"
+    )
+    snapdirname: str = ".versions"
+    bypass_group: Annotated[int, Meta(ge=0, lt=0xFFFFFFFF)] | None = None
+
+    def __post_init__(self) -> None:
+        """Check what a type cannot say; msgspec turns the ValueError into its own."""
+        if 0 < self.checkpoint_interval_ns < SECOND_NS:
+            raise ValueError("checkpoint-interval below one second")
+        if self.snapdirname in _RESERVED_NAMES or self.snapdirname.startswith("@"):
+            raise ValueError("snapdirname is taken")
+        try:
+            check_name(self.snapdirname.encode())
+        except (InvalidArgument, NameTooLong, UnicodeEncodeError) as error:
+            raise ValueError(str(error)) from error
+
+
+class SettingLine(Struct, frozen=True):
+    """One line of `config show`."""
+
+    name: str
+    value: str
+    default: str
+    accepts: str
+    meaning: str
+
+
+def parse_size(text: str) -> int:
+    """A number of bytes: `67108864`, `64MiB`, `0.5GiB`; units are powers of 1024.
+
+    Raises:
+        InvalidArgument: it is no size.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise InvalidArgument(f"{text[:64]!r} is no size; accepted: 67108864, 64MiB, 0.5GiB")
+    fraction = match["fraction"] or ""
+    unit_bytes = _SIZE_UNITS[match["unit"]]
+    scale: int = 10 ** len(fraction)
+    return int(match["whole"] + fraction) * unit_bytes // scale
+
+
+def format_size(size_bytes: int) -> str:
+    """The size in the largest unit that divides it; `parse_size` gives it back."""
+    for unit, unit_bytes in reversed(_SIZE_UNITS.items()):
+        if size_bytes and size_bytes % unit_bytes == 0:
+            return f"{size_bytes // unit_bytes}{unit}"
+    return "0"
+
+
+class _Setting(Struct, frozen=True):
+    """How one setting is typed and shown."""
+
+    parse: Callable[[str], object]  # what was typed to the JSON value; raises ArgumentError
+    show: Callable[[Any], str]  # its inverse
+    accepts: str
+    meaning: str
+
+
+def parse_setting(name: str, text: str) -> str:
+    """The JSON value of what a person typed, for `PutSetting`.
+
+    Raises:
+        InvalidSetting: there is no such setting, or it does not take this value.
+    """
+    setting = _setting(name)
+    try:
+        value = setting.parse(text)
+    except ArgumentError:
+        raise _refusal(name, text) from None
+    _check(name, value, shown=text)
+    return msgspec.json.encode(value).decode()
+
+
+def decode(stored: Mapping[str, str]) -> Settings:
+    """The settings of a store, from the JSON values of those that are not at their default.
+
+    Raises:
+        InvalidSetting: a name is unknown or a value not acceptable, so the store is of another
+            release or damaged; nothing is guessed.
+    """
+    values = {}
+    for name, text in stored.items():
+        _setting(name)
+        try:
+            value = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            raise _refusal(name, text) from None
+        _check(name, value, shown=text)
+        values[name] = value
+    return msgspec.convert(values, Settings)
+
+
+def describe(settings: Settings) -> list[SettingLine]:
+    """Every setting with its value, as `config show` prints it and `parse_setting` takes it."""
+    values: dict[str, object] = msgspec.to_builtins(settings)
+    defaults: dict[str, object] = msgspec.to_builtins(Settings())
+    return [
+        SettingLine(
+            name=name,
+            value=setting.show(values[name]),
+            default=setting.show(defaults[name]),
+            accepts=setting.accepts,
+            meaning=setting.meaning,
+        )
+        for name, setting in _SETTINGS.items()
+    ]
+
+
+def _setting(name: str) -> _Setting:
+    try:
+        return _SETTINGS[name]
+    except KeyError:
+        known = ", ".join(_SETTINGS)
+        raise InvalidSetting(f"there is no setting {name[:64]!r}; there are: {known}") from None
+
+
+def _check(name: str, value: object, *, shown: str) -> None:
+    """The value has the type and the range of its setting."""
+    try:
+        msgspec.convert({name: value}, Settings)
+    except msgspec.ValidationError:
+        raise _refusal(name, shown) from None
+
+
+def _refusal(name: str, text: str) -> InvalidSetting:
+    return InvalidSetting(f"{name} cannot be {text[:64]!r}; accepted: {_SETTINGS[name].accepts}")
+
+
+def _parse_switch(text: str) -> bool:
+    if text not in _SWITCH:
+        raise InvalidArgument(f"{text[:64]!r} is neither on nor off")
+    return _SWITCH[text]
+
+
+def _show_switch(value: bool) -> str:  # noqa: FBT001 - a value to print, not a choice of behaviour
+    return "on" if value else "off"
+
+
+def _parse_interval(text: str) -> int:
+    return 0 if text == "off" else parse_duration(text)
+
+
+def _show_interval(interval_ns: int) -> str:
+    return format_duration(interval_ns) if interval_ns else "off"
+
+
+def _parse_gid(text: str) -> int | None:
+    if text == "none":
+        return None
+    if _GID.fullmatch(text) is None:
+        raise InvalidArgument(f"{text[:64]!r} is no group number")
+    return int(text)
+
+
+def _show_gid(gid: int | None) -> str:
+    return "none" if gid is None else str(gid)
+
+
+_SETTINGS: Final = {
+    "versioning": _Setting(
+        parse=str,
+        show=str,
+        accepts='Enabled, Suspended, or "" (before versioning was ever enabled)',
+        meaning="whether a commit keeps what was there before, in S3's words",
+    ),
+    "object-lock": _Setting(
+        parse=_parse_switch,
+        show=_show_switch,
+        accepts="on, off",
+        meaning="whether versions can be locked",
+    ),
+    "lock-semantics": _Setting(
+        parse=str,
+        show=str,
+        accepts="file, s3",
+        meaning="what changing a locked file does: file = fail, s3 = make a new version",
+    ),
+    "checkpoint-interval": _Setting(
+        parse=_parse_interval,
+        show=_show_interval,
+        accepts="a duration from 1s to 7d, or off",
+        meaning="how often a file kept open and dirty gets a version",
+    ),
+    "flush-interval": _Setting(
+        parse=parse_duration,
+        show=format_duration,
+        accepts="a duration from 0.05s to 1s",
+        meaning="how much time a power cut may cost a program that does not fsync",
+    ),
+    "draft-memory": _Setting(
+        parse=parse_size,
+        show=format_size,
+        accepts="a size from 4MiB to 4GiB",
+        meaning="memory for what is written and not yet committed",
+    ),
+    "snapdirname": _Setting(
+        parse=str,
+        show=str,
+        accepts="a file name other than .s3fs, not starting with @",
+        meaning="name of the hidden directory that shows the versions",
+    ),
+    "bypass-group": _Setting(
+        parse=_parse_gid,
+        show=_show_gid,
+        accepts="a group number, or none",
+        meaning="whose members may bypass GOVERNANCE locks, beside root",
+    ),
+}
