@@ -1,0 +1,1 @@
+"""Sealing bytes and wrapping keys."""

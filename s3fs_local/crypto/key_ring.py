@@ -1,0 +1,399 @@
+"""The store's keys, in one file that any of several secrets opens.
+
+As in LUKS, a random master key is sealed once per slot, each under what one secret makes; the
+master key seals the body, which holds the keys. So a secret is added without touching the rest.
+
+The body holds named keys in numbered versions, which wrap data keys, and a root key, from which
+keys for single purposes (journal, checkpoints) are derived.
+"""
+
+from enum import StrEnum
+from typing import Final, Literal, Self
+
+import msgspec
+from blake3 import blake3
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
+
+from s3fs_local.crypto.sealing import KEY_BYTES
+from s3fs_local.crypto.slot_secrets import (
+    KeyFile,
+    Passphrase,
+    PassphraseCost,
+    RecoveryKey,
+    Secret,
+)
+from s3fs_local.errors import (
+    DataDamaged,
+    FormatTooNew,
+    InvalidArgument,
+    KeyMissing,
+    StoreDamaged,
+    WrongKey,
+)
+from s3fs_local.system.randomness import Randomness, SystemRandomness
+
+FORMAT: Final = 1
+STORE_KEY: Final = "store"
+
+_SALT_BYTES: Final = 16
+_TAG_BYTES: Final = 16
+_WRAP_FORMAT: Final = 1
+_NONCE: Final = bytes(12)  # every seal here has its own key, made from a fresh salt
+_NAME_BYTES_MAX: Final = 255
+
+_SLOT_CONTEXT: Final = b"s3fs_local key ring slot 1"
+_BODY_CONTEXT: Final = b"s3fs_local key ring body 1"
+_WRAP_CONTEXT: Final = b"s3fs_local wrapped key 1"
+_PURPOSE_CONTEXT: Final = b"s3fs_local purpose 1 "
+
+
+class KeyState(StrEnum):
+    """What a version of a key may do."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"  # neither wraps nor unwraps until it is enabled again
+
+
+class _Slot(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The master key, sealed under what one secret and the salt make."""
+
+    kind: Literal["key-file", "passphrase", "recovery"]
+    salt: bytes
+    sealed: bytes
+    cost: PassphraseCost | None = None
+
+
+class _Content(Struct, frozen=True, forbid_unknown_fields=True):
+    """The key ring file, save its digest."""
+
+    format: int
+    slots: list[_Slot]
+    salt: bytes
+    body: bytes
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    """The key ring file. The digest tells damage from a wrong secret."""
+
+    ring: _Content
+    digest: str
+
+
+class _FormatOnly(Struct, frozen=True):
+    format: int
+
+
+class _FileFormat(Struct, frozen=True):
+    """As much of the file as every release understands."""
+
+    ring: _FormatOnly
+
+
+class _Version(Struct, frozen=True, forbid_unknown_fields=True):
+    version: int
+    key: bytes
+    state: KeyState = KeyState.ENABLED
+
+    def __repr__(self) -> str:
+        return f"_Version({self.version}, {self.state})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("version", self.version)]
+
+
+class _Body(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the master key seals."""
+
+    root: bytes
+    keys: dict[str, list[_Version]]  # versions ascending
+
+    def __repr__(self) -> str:
+        return "_Body(…)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return []
+
+
+class KeyRing:
+    """The opened key ring of one store. Changes are in memory until `serialize` is written."""
+
+    def __init__(
+        self, *, master: bytes, slots: list[_Slot], body: _Body, randomness: Randomness
+    ) -> None:
+        """Use `create` or `open`."""
+        self._master = master
+        self._slots = slots
+        self._body = body
+        self._randomness = randomness
+
+    @classmethod
+    def create(
+        cls,
+        secret: Secret,
+        *,
+        randomness: Randomness | None = None,
+        cost: PassphraseCost | None = None,
+    ) -> Self:
+        """A new ring with the key `store`, and one slot.
+
+        Args:
+            secret: opens the slot.
+            randomness: where keys come from.
+            cost: for a passphrase.
+        """
+        source = randomness or SystemRandomness()
+        ring = cls(
+            master=source.bytes(KEY_BYTES),
+            slots=[],
+            body=_Body(root=source.bytes(KEY_BYTES), keys={}),
+            randomness=source,
+        )
+        ring.add_version(STORE_KEY)
+        ring.add_slot(secret, cost=cost)
+        return ring
+
+    @classmethod
+    def open(cls, data: bytes, secret: Secret, *, randomness: Randomness | None = None) -> Self:
+        """The ring that `serialize` wrote.
+
+        Raises:
+            WrongKey: the secret opens none of the slots.
+            StoreDamaged: the file is damaged.
+            FormatTooNew: a newer release wrote it.
+        """
+        content = _parse(data)
+        master = _open_any_slot(content.slots, secret)
+        body = _unseal(_cipher(master, content.salt, _BODY_CONTEXT), content.body, aad=b"")
+        if body is None:
+            raise StoreDamaged("the key ring's body does not open with its own master key")
+        return cls(
+            master=master,
+            slots=content.slots,
+            body=msgspec.json.decode(body, type=_Body),
+            randomness=randomness or SystemRandomness(),
+        )
+
+    def serialize(self) -> bytes:
+        """The file, JSON. Everything secret in it is sealed."""
+        salt = self._randomness.bytes(_SALT_BYTES)
+        body = msgspec.json.encode(self._body)
+        content = _Content(
+            format=FORMAT,
+            slots=self._slots,
+            salt=salt,
+            body=_seal(_cipher(self._master, salt, _BODY_CONTEXT), body, aad=b""),
+        )
+        file = _File(ring=content, digest=_digest(content))
+        return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+
+    def add_slot(self, secret: Secret, *, cost: PassphraseCost | None = None) -> None:
+        """The secret opens the ring, too.
+
+        Raises:
+            InvalidArgument: the cost is out of range.
+        """
+        salt = self._randomness.bytes(_SALT_BYTES)
+        slot = _Slot(
+            kind=_kind(secret),
+            salt=salt,
+            sealed=b"",
+            cost=(cost or PassphraseCost()) if isinstance(secret, Passphrase) else None,
+        )
+        if slot.cost is not None and not slot.cost.is_sane():
+            raise InvalidArgument("the passphrase cost is out of range")
+        sealed = _seal(_slot_cipher(slot, secret), self._master, aad=slot.kind.encode())
+        self._slots = [*self._slots, msgspec.structs.replace(slot, sealed=sealed)]
+
+    def slot_kinds(self) -> list[str]:
+        """The kinds of the slots, oldest first."""
+        return [slot.kind for slot in self._slots]
+
+    def names(self) -> list[str]:
+        """The names of all keys."""
+        return sorted(self._body.keys)
+
+    def states(self, name: str) -> dict[int, KeyState]:
+        """The state of every version of a key.
+
+        Raises:
+            KeyMissing: no key has this name.
+        """
+        return {version.version: version.state for version in self._versions(name)}
+
+    def add_version(self, name: str) -> int:
+        """The key has one version more (or exists, with version 1), which wraps from now on.
+
+        Raises:
+            InvalidArgument: the name is empty or over 255 bytes.
+        """
+        if not 1 <= len(name.encode()) <= _NAME_BYTES_MAX:
+            raise InvalidArgument("a key's name has 1 to 255 bytes")
+        versions = self._body.keys.get(name, [])
+        number = versions[-1].version + 1 if versions else 1
+        added = _Version(version=number, key=self._randomness.bytes(KEY_BYTES))
+        self._set_versions(name, [*versions, added])
+        return number
+
+    def set_state(self, name: str, version: int, state: KeyState) -> None:
+        """The version of the key is in this state.
+
+        Raises:
+            KeyMissing: there is no such version.
+        """
+        changed = msgspec.structs.replace(self._version(name, version), state=state)
+        others = self._versions(name)
+        self._set_versions(
+            name, [changed if other.version == version else other for other in others]
+        )
+
+    def wrap(self, data_key: bytes, context: bytes, name: str = STORE_KEY) -> bytes:
+        """The data key, sealed under the newest enabled version of the named key.
+
+        Args:
+            data_key: what to seal.
+            context: what it belongs to; `unwrap` needs the same.
+            name: of the ring key; recorded, with its version, in the wrapped form.
+
+        Raises:
+            KeyMissing: the key has no enabled version.
+        """
+        enabled = [item for item in self._versions(name) if item.state is KeyState.ENABLED]
+        if not enabled:
+            raise KeyMissing(f"every version of the key {name!r} is disabled")
+        newest = enabled[-1]
+        encoded = name.encode()
+        salt = self._randomness.bytes(_SALT_BYTES)
+        header = b"".join(
+            (
+                bytes((_WRAP_FORMAT, len(encoded))),
+                encoded,
+                newest.version.to_bytes(4, "big"),
+                salt,
+            )
+        )
+        cipher = _cipher(newest.key, salt, _WRAP_CONTEXT)
+        return header + _seal(cipher, data_key, aad=header + context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        """The data key.
+
+        Raises:
+            KeyMissing: the ring key or its version is not there, or disabled.
+            DataDamaged: the bytes are damaged, or belong to another context or store.
+        """
+        name, number = wrapped_under(wrapped)
+        version = self._version(name, number)
+        if version.state is not KeyState.ENABLED:
+            raise KeyMissing(f"version {number} of the key {name!r} is {version.state}")
+        end = 2 + wrapped[1] + 4 + _SALT_BYTES
+        salt = wrapped[end - _SALT_BYTES : end]
+        cipher = _cipher(version.key, salt, _WRAP_CONTEXT)
+        data_key = _unseal(cipher, wrapped[end:], aad=wrapped[:end] + context)
+        if data_key is None:
+            raise DataDamaged("a wrapped data key does not open: damaged, or not of this place")
+        return data_key
+
+    def subkey(self, purpose: str) -> bytes:
+        """32 bytes for this purpose alone; the same as long as the store exists."""
+        return blake3(_PURPOSE_CONTEXT + purpose.encode(), key=self._body.root).digest()
+
+    def __repr__(self) -> str:
+        return f"KeyRing(slots={self.slot_kinds()}, keys={self.names()})"
+
+    def _versions(self, name: str) -> list[_Version]:
+        if name not in self._body.keys:
+            raise KeyMissing(f"the key ring has no key {name!r}")
+        return self._body.keys[name]
+
+    def _version(self, name: str, number: int) -> _Version:
+        for version in self._versions(name):
+            if version.version == number:
+                return version
+        raise KeyMissing(f"the key ring has no version {number} of the key {name!r}")
+
+    def _set_versions(self, name: str, versions: list[_Version]) -> None:
+        keys = self._body.keys | {name: versions}
+        self._body = msgspec.structs.replace(self._body, keys=keys)
+
+
+def wrapped_under(wrapped: bytes) -> tuple[str, int]:
+    """(name, version) of the ring key that a wrapped data key needs.
+
+    Raises:
+        DataDamaged: the bytes are no wrapped key.
+    """
+    if len(wrapped) < 2 or wrapped[0] != _WRAP_FORMAT:
+        raise DataDamaged("these bytes are no wrapped data key")
+    end = 2 + wrapped[1]
+    if len(wrapped) < end + 4 + _SALT_BYTES + _TAG_BYTES:
+        raise DataDamaged("a wrapped data key is cut short")
+    name = wrapped[2:end].decode(errors="replace")
+    return name, int.from_bytes(wrapped[end : end + 4], "big")
+
+
+def _cipher(key: bytes, salt: bytes, context: bytes) -> AESGCM:
+    return AESGCM(blake3(salt, key=key).update(context).digest())
+
+
+def _seal(cipher: AESGCM, plain: bytes, *, aad: bytes) -> bytes:
+    return cipher.encrypt(_NONCE, plain, aad)
+
+
+def _unseal(cipher: AESGCM, sealed: bytes, *, aad: bytes) -> bytes | None:
+    try:
+        return cipher.decrypt(_NONCE, sealed, aad)
+    except InvalidTag:
+        return None
+
+
+def _kind(secret: Secret) -> Literal["key-file", "passphrase", "recovery"]:
+    match secret:
+        case KeyFile():
+            return "key-file"
+        case Passphrase():
+            return "passphrase"
+        case RecoveryKey():
+            return "recovery"
+
+
+def _slot_cipher(slot: _Slot, secret: Secret) -> AESGCM:
+    match secret:
+        case KeyFile():
+            key = secret.key
+        case Passphrase():
+            if slot.cost is None or not slot.cost.is_sane():
+                raise StoreDamaged("a passphrase slot of the key ring has no usable cost")
+            key = secret.slot_key(slot.salt, slot.cost)
+        case RecoveryKey():
+            key = blake3(secret.bits).digest()
+    return _cipher(key, slot.salt, _SLOT_CONTEXT)
+
+
+def _open_any_slot(slots: list[_Slot], secret: Secret) -> bytes:
+    kind = _kind(secret)
+    for slot in slots:
+        if slot.kind == kind:
+            master = _unseal(_slot_cipher(slot, secret), slot.sealed, aad=kind.encode())
+            if master is not None:
+                return master
+    kinds = ", ".join(sorted({slot.kind for slot in slots}))
+    raise WrongKey(f"this {kind} does not open the key ring (it has slots for: {kinds})")
+
+
+def _parse(data: bytes) -> _Content:
+    try:
+        version = msgspec.json.decode(data, type=_FileFormat).ring.format
+        if version > FORMAT:
+            raise FormatTooNew(f"the key ring has format {version}, this release knows {FORMAT}")
+        file = msgspec.json.decode(data, type=_File)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StoreDamaged("the key ring is no key ring file, or damaged") from error
+    if file.digest != _digest(file.ring):
+        raise StoreDamaged("the key ring is damaged: its digest does not fit")
+    return file.ring
+
+
+def _digest(content: _Content) -> str:
+    return blake3(msgspec.json.encode(content)).hexdigest()

@@ -1,0 +1,154 @@
+"""Bytes that only the holder of a key can read, and nobody can change unnoticed.
+
+Blocks (file content) and records (journal) are both AES-256-GCM under a key used for that one block
+or segment: BLAKE3 of a fresh random salt, keyed with the long-lived key. So nonces are plain
+counters, and no pair of key and nonce ever repeats, even where a crash or a copied store makes ids
+repeat.
+"""
+
+from struct import Struct as Layout
+from typing import Final
+
+from blake3 import blake3
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from s3fs_local.crypto.frames import (
+    FRAME_BYTES,
+    SALT_BYTES,
+    SEALED_FRAME_BYTES,
+    TAG_BYTES,
+    frame_count,
+    sealed_length,
+)
+from s3fs_local.errors import DataDamaged
+
+KEY_BYTES: Final = 32
+DIGEST_BYTES: Final = 32
+
+_BLOCK_CONTEXT: Final = b"s3fs_local block 1"
+_SEGMENT_CONTEXT: Final = b"s3fs_local segment 1"
+_BINDING: Final = Layout(">QQQ")
+_LAST_FRAME: Final = 1 << 95
+
+Bytes = bytes | bytearray | memoryview
+
+
+def digest(sealed: Bytes) -> bytes:
+    """BLAKE3-256 of the sealed bytes; lets anyone check them without a key."""
+    return blake3(sealed).digest()
+
+
+def block_key(data_key: bytes, salt: Bytes) -> bytes:
+    """The key of the block that begins with `salt`."""
+    return blake3(salt, key=data_key).update(_BLOCK_CONTEXT).digest()
+
+
+def seal_block(
+    plain: Bytes, *, data_key: bytes, key_id: int, offset: int, salt: bytes
+) -> bytearray:
+    """The block, readable again only as this length, at this file offset, under this key.
+
+    Args:
+        plain: at least one byte.
+        data_key: KEY_BYTES long; named by `key_id`.
+        key_id: the number of the data key.
+        offset: where the plaintext stands in its file.
+        salt: SALT_BYTES fresh random bytes, never used before.
+    """
+    length = len(plain)
+    frames = frame_count(length)
+    sealed = bytearray(sealed_length(length))
+    sealed[:SALT_BYTES] = salt
+    source, target = memoryview(plain), memoryview(sealed)
+    cipher = AESGCM(block_key(data_key, salt))
+    binding = _BINDING.pack(key_id, offset, length)
+    for frame in range(frames):
+        # One frame into its place in one buffer: joining pieces would cost ten times the cipher.
+        start = SALT_BYTES + frame * SEALED_FRAME_BYTES
+        piece = source[frame * FRAME_BYTES : (frame + 1) * FRAME_BYTES]
+        place = target[start : start + len(piece) + TAG_BYTES]
+        cipher.encrypt_into(_nonce(frame, frames), piece, binding, place)
+    return sealed
+
+
+def open_block(sealed: Bytes, *, data_key: bytes, key_id: int, offset: int, length: int) -> bytes:
+    """The plaintext of a whole sealed block.
+
+    Raises:
+        DataDamaged: the bytes are not what was sealed as (key_id, offset, length).
+    """
+    view = memoryview(sealed)
+    if len(view) != sealed_length(length):
+        raise DataDamaged(f"a block of {length} bytes is {len(view)} bytes long when sealed")
+    return open_frames(
+        view[SALT_BYTES:],
+        key=block_key(data_key, view[:SALT_BYTES]),
+        key_id=key_id,
+        offset=offset,
+        length=length,
+    )
+
+
+def open_frames(
+    frames: Bytes, *, key: bytes, key_id: int, offset: int, length: int, first_frame: int = 0
+) -> bytes:
+    """The plaintext of consecutive whole frames of a block.
+
+    Args:
+        frames: the sealed bytes that `frame_span` names.
+        key: of the block, from `block_key`.
+        key_id: as sealed.
+        offset: as sealed.
+        length: plaintext bytes of the whole block, as sealed.
+        first_frame: number of the first frame given.
+
+    Raises:
+        DataDamaged: the bytes are not those frames of that block.
+    """
+    binding = _BINDING.pack(key_id, offset, length)
+    count = frame_count(length)
+    cipher = AESGCM(key)
+    try:
+        if len(frames) <= SEALED_FRAME_BYTES:  # the hot path: one frame, no buffer of our own
+            return cipher.decrypt(_nonce(first_frame, count), frames, binding)
+        source = memoryview(frames)
+        given = -(-len(source) // SEALED_FRAME_BYTES)
+        plain = bytearray(len(source) - given * TAG_BYTES)
+        target = memoryview(plain)
+        for index in range(given):
+            piece = source[index * SEALED_FRAME_BYTES : (index + 1) * SEALED_FRAME_BYTES]
+            place = target[index * FRAME_BYTES : index * FRAME_BYTES + len(piece) - TAG_BYTES]
+            cipher.decrypt_into(_nonce(first_frame + index, count), piece, binding, place)
+    except (InvalidTag, ValueError) as error:
+        raise DataDamaged(f"a block at file offset {offset} does not open") from error
+    return bytes(plain)
+
+
+def _nonce(frame: int, frames: int) -> bytes:
+    # The last frame is marked, so a block cut at a frame's end does not open as a shorter one.
+    return (frame | _LAST_FRAME if frame == frames - 1 else frame).to_bytes(12, "big")
+
+
+class RecordCipher:
+    """Seals the records of one journal segment, each bound to its place in it."""
+
+    def __init__(self, key: bytes, *, salt: bytes, header: bytes) -> None:
+        """For the segment with this fresh random `salt`; `header` is bound to every record."""
+        self._cipher = AESGCM(blake3(salt, key=key).update(_SEGMENT_CONTEXT).digest())
+        self._header = header
+
+    def seal(self, plain: Bytes, *, offset: int) -> bytes:
+        """The record, TAG_BYTES longer; each `offset` of a segment must be sealed at most once."""
+        return self._cipher.encrypt(offset.to_bytes(12, "big"), plain, self._header)
+
+    def open(self, sealed: Bytes, *, offset: int) -> bytes:
+        """The record that was sealed for `offset`.
+
+        Raises:
+            DataDamaged: the bytes are not that record.
+        """
+        try:
+            return self._cipher.decrypt(offset.to_bytes(12, "big"), sealed, self._header)
+        except (InvalidTag, ValueError) as error:
+            raise DataDamaged(f"the journal record at {offset} does not open") from error

@@ -1,0 +1,1 @@
+"""Clock, randomness, durable files, heap: the edge to the operating system."""

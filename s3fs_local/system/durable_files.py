@@ -1,0 +1,139 @@
+"""Small files that are whole after a power cut, and the lock that says who owns a directory."""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, Self
+
+from s3fs_local.errors import StoreFull, StoreInUse
+
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def no_space_is_store_full(path: object) -> Iterator[None]:
+    """ENOSPC and EDQUOT leave the block as StoreFull; other errors pass unchanged."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise StoreFull(f"no space left for {path}") from error
+        raise
+
+
+def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
+    """All bytes are written where the descriptor stands, however short the single writes are."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def fsync_directory(path: Path) -> None:
+    """The names in the directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """The file holds exactly `data`, durably; until then it is what it was before.
+
+    Raises:
+        StoreFull: no space; the file is what it was.
+        OSError: anything else.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with no_space_is_store_full(path):
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            try:
+                os.fchmod(descriptor, mode)  # the umask took bits from the mode given to open
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        fsync_directory(path.parent)
+
+
+def read_small(path: Path, limit_bytes: int = 16 << 20) -> bytes:
+    """The whole file.
+
+    Raises:
+        OSError: it cannot be read; EFBIG where it is larger than `limit_bytes`.
+    """
+    with path.open("rb") as file:
+        data = file.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
+
+
+class OwnerLock:
+    """One process owns what the lock file stands for, until it releases the lock or dies.
+
+    The kernel drops the lock (flock) with the last copy of the descriptor, so nothing stale remains
+    after a crash; a forked child that keeps running keeps it. The text inside is for people only.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Takes over a descriptor that holds the lock; use `acquire`."""
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, path: Path, *, mountpoint: str = "") -> Self:
+        """This process owns the lock; `mountpoint` is what others are told.
+
+        Raises:
+            StoreInUse: another process owns it; the message names it.
+            OSError: the file cannot be made or locked.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = _describe_holder(os.pread(descriptor, 8192, 0))
+            os.close(descriptor)
+            raise StoreInUse(f"{path.parent} is in use by {holder}") from error
+        text = json.dumps(
+            {"pid": os.getpid(), "host": socket.gethostname(), "mountpoint": mountpoint}
+        )
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode() + b"\n", 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Anybody may acquire the lock."""
+        if self._descriptor >= 0:
+            # The file stays: were it removed, two processes could lock two files of one name.
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _describe_holder(text: bytes) -> str:
+    try:
+        holder = json.loads(text)
+        pid, host, mountpoint = holder["pid"], holder["host"], holder["mountpoint"]
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+    where = f", mounted on {mountpoint}" if mountpoint else ""
+    return f"process {pid} on host {host}{where}"

