@@ -1,0 +1,1 @@
+"""Where packs and journal segments live: named bytes in one zone."""

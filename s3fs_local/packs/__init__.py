@@ -1,0 +1,1 @@
+"""Sealed blocks in packs, and the journal, over all zones."""

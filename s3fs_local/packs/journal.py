@@ -1,0 +1,420 @@
+"""What the store promised since its last metadata commit: sealed records, in order, in every zone.
+
+Segments are append-only objects. An opened journal never appends to an old one: it is replayed to
+its end, and the next record begins a new segment, whose head says where the one before ended. So
+what follows cuts off for good a tail that a crash tore, or an append that reached only some zones.
+
+A segment's head is made durable before its first record, and a segment is made durable before the
+next is begun. So what is missing before the newest segment's tail is damage, never a power cut.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import Final
+
+from msgspec import Struct
+
+from s3fs_local.crypto.frames import SALT_BYTES
+from s3fs_local.errors import JournalDamaged, StorageError, ZoneUnavailable
+from s3fs_local.objects.interface import Appender, ObjectStore
+from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Record, Segment
+from s3fs_local.system.randomness import Randomness, SystemRandomness
+
+SEGMENT_BYTES_MAX: Final = 256 << 20  # replay holds one segment in memory
+
+_FOLDER: Final = "journal/"
+_SUFFIX: Final = ".journal"
+_SEGMENT_SHIFT: Final = 32
+
+
+class _Head(Struct, frozen=True):
+    """What the head of a segment says."""
+
+    segment: Segment
+    before: int  # number of the segment before it; 0: none
+    before_end: int
+
+
+class _OpenSegment:
+    """The segment that grows. `end` covers only what has reached every zone."""
+
+    def __init__(self, segment: Segment, appenders: list[Appender]) -> None:
+        self.segment = segment
+        self.appenders = appenders
+        self.end = HEAD_BYTES
+        self.durable = HEAD_BYTES
+        self.is_broken = False  # an append failed; zones may differ after `end`
+
+    def append(self, data: bytes) -> None:
+        try:
+            for appender in self.appenders:
+                appender.append(data)
+        except StorageError:
+            self.is_broken = True
+            raise
+        self.end += len(data)
+
+    def sync(self) -> None:
+        end = self.end
+        for appender in self.appenders:
+            appender.sync()
+        self.durable = end
+
+    def close(self) -> None:
+        for appender in self.appenders:
+            appender.close()
+
+
+class Journal:
+    """The journal of one store.
+
+    A position is `(segment << 32) | offset after the record`; positions only grow.
+
+    Threads: `sync` may run beside everything else. The other methods may run in any thread, one at a
+    time. `rotate` (and an append that rotates) waits for a running sync. Properties may be read
+    anywhere; beside a running append they show the state before or after it.
+
+    The caller syncs packs before it appends records that mention their blocks.
+    """
+
+    def __init__(
+        self,
+        zones: Sequence[ObjectStore],
+        key: bytes,
+        store_id: bytes,
+        *,
+        randomness: Randomness | None = None,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+    ) -> None:
+        """Over `zones`, one at least. `replay` must run to its end before anything is appended.
+
+        Args:
+            zones: every one holds every segment.
+            key: the store's journal key, 32 bytes.
+            store_id: 16 bytes, written into each segment.
+            randomness: where salts come from.
+            segment_bytes_max: a record that would make a segment longer begins a new one.
+        """
+        assert zones
+        self._zones = tuple(zones)
+        self._key = key
+        self._store_id = store_id
+        self._randomness = randomness or SystemRandomness()
+        self._segment_bytes_max = segment_bytes_max
+        self._current: _OpenSegment | None = None
+        self._next = 0  # number of the next segment; 0: not replayed yet
+        self._before = (0, 0)  # (segment, end) of what replay found last
+        self._position = 0
+        self._failure: str | None = None
+        self._sync_mutex = Lock()  # around syncs and the closing of what they sync
+
+    @property
+    def segment(self) -> int:
+        """Number of the segment that the next record goes to."""
+        current = self._current
+        return self._next if current is None or current.is_broken else current.segment.number
+
+    @property
+    def segment_bytes(self) -> int:
+        """Length of that segment; 0 where it is not begun."""
+        current = self._current
+        return 0 if current is None or current.is_broken else current.end
+
+    @property
+    def position(self) -> int:
+        """The position after the last record."""
+        return self._position
+
+    @property
+    def durable_position(self) -> int:
+        """Records up to here survive a power cut; for replayed ones that is not known, so 0."""
+        current = self._current
+        return 0 if current is None else _position(current.segment.number, current.durable)
+
+    def append(self, payloads: Sequence[bytes]) -> int:
+        """The records follow those before them, in every zone; durable after `sync`.
+
+        Each record is replayed whole or not at all; a crash may cut the sequence between two.
+
+        Returns:
+            The position after the last record.
+
+        Raises:
+            StoreFull: no space in a zone. None of the records will be replayed once a later append
+                succeeded; until then a crash may bring the first few back.
+            ZoneUnavailable: a zone failed, now or at an earlier sync; replay as above.
+        """
+        assert self._next > 0, "a journal is replayed before it is appended to"
+        self._check_no_failure()
+        if not payloads:
+            return self._position
+        size = sum(len(payload) + OVERHEAD_BYTES for payload in payloads)
+        current = self._current
+        is_full = current is not None and current.end + size > self._segment_bytes_max
+        if current is None or current.is_broken or (is_full and current.end > HEAD_BYTES):
+            current = self._begin()
+        current.append(_records(current, payloads))
+        self._position = _position(current.segment.number, current.end)
+        return self._position
+
+    def sync(self) -> None:
+        """Everything appended before the call survives a power cut. Blocks.
+
+        After a failure it fails for ever, and so do appends.
+
+        Raises:
+            ZoneUnavailable: a zone could not promise it, now or earlier.
+        """
+        with self._sync_mutex:
+            self._sync_current()
+
+    def replay(self, after: int) -> Iterator[tuple[int, bytes]]:
+        """Every record after the position, with its own, in order; then appends are possible.
+
+        What follows the last whole record of the newest segment is left out silently if a power cut
+        can explain it. Of several zones the one with the longest run of records counts, segment by
+        segment.
+
+        Raises:
+            JournalDamaged: records after the position are missing or damaged.
+            ZoneUnavailable: no zone answers.
+            FormatTooNew: a newer release wrote a segment.
+        """
+        after_segment, after_offset = divmod(after, 1 << _SEGMENT_SHIFT)
+        numbers = self._numbers()
+        if after and (not numbers or numbers[-1] < after_segment):
+            raise JournalDamaged(f"journal segment {after_segment} is missing")
+        heads: dict[int, _Head] = {}
+        for number in numbers:
+            if number >= after_segment:
+                known = max(HEAD_BYTES, after_offset if number == after_segment else 0)
+                head = self._head(number, known=known)
+                if head is not None:
+                    heads[number] = head
+        before = (after_segment, after_offset)
+        for head, end in _chain(heads, after):
+            number = head.segment.number
+            start = after_offset if number == after_segment else HEAD_BYTES
+            records, reached = self._run(head.segment, start, end)
+            for record in records:
+                yield _position(number, record.end), record.payload
+            # A segment without records may be missing in a zone that was not reached in time.
+            is_empty = reached == HEAD_BYTES
+            before = (head.before, head.before_end) if is_empty else (number, reached)
+        self._before = before
+        self._next = max([after_segment, *numbers]) + 1
+        self._position = max(after, _position(*before))
+
+    def rotate(self) -> None:
+        """The next record goes to a new segment, which is there durably. Blocks.
+
+        What was appended before is durable then.
+
+        Raises:
+            StoreFull: no space; the journal goes on in the old segment.
+            ZoneUnavailable: a zone failed.
+        """
+        assert self._next > 0, "a journal is replayed before it is rotated"
+        self._check_no_failure()
+        current = self._begin()
+        self._position = _position(current.segment.number, current.end)
+
+    def trim(self, before_segment: int) -> None:
+        """Segments below the number are gone; the one with the last position always stays."""
+        current = self._current
+        newest = self._before[0] if current is None else current.segment.number
+        for number in self._numbers():
+            if number < min(before_segment, newest):
+                for zone in self._zones:
+                    zone.delete(segment_name(number))
+
+    def close(self) -> None:
+        """No segment is open any more; not a sync."""
+        with self._sync_mutex:
+            if self._current is not None:
+                self._current.close()
+                self._current = None
+            self._next = 0
+
+    def _begin(self) -> _OpenSegment:
+        """A new current segment; the one before it is durable and closed."""
+        with self._sync_mutex:
+            former = self._current
+            if former is None:
+                before = self._before
+                self._sync_replayed(before[0])
+            else:
+                before = (former.segment.number, former.end)
+                self._sync_current()
+            created = None
+            while created is None:
+                created = self._create(before)
+            self._current = created
+            if former is not None:
+                former.close()
+            return created
+
+    def _create(self, before: tuple[int, int]) -> _OpenSegment | None:
+        """A new segment; None where a zone that replay did not reach has one of its number."""
+        number, self._next = self._next, self._next + 1  # never reused, whatever happens here
+        salt = self._randomness.bytes(SALT_BYTES)
+        segment = Segment.new(self._key, store_id=self._store_id, number=number, salt=salt)
+        head = segment.head(before=before[0], before_end=before[1])
+        appenders: list[Appender] = []
+        try:
+            for zone in self._zones:
+                appenders.append(zone.create(segment_name(number)))
+                appenders[-1].append(head)
+                appenders[-1].sync()
+        except (FileExistsError, StorageError) as error:
+            for zone, appender in zip(self._zones, appenders, strict=False):
+                appender.close()
+                with suppress(StorageError):  # a segment without records harms nobody
+                    zone.delete(segment_name(number))
+            if isinstance(error, FileExistsError):
+                return None
+            raise
+        return _OpenSegment(segment, appenders)
+
+    def _sync_current(self) -> None:
+        self._check_no_failure()
+        if self._current is None or self._current.durable == self._current.end:
+            return
+        with self._latching_failures():
+            self._current.sync()
+
+    def _sync_replayed(self, number: int) -> None:
+        """What replay read is durable; a killed process may have left it in the page cache."""
+        self._check_no_failure()
+        for zone in self._zones:
+            try:
+                appender = zone.append_to(segment_name(number))
+            except KeyError:
+                continue
+            with self._latching_failures():
+                appender.sync()
+            appender.close()
+
+    @contextmanager
+    def _latching_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError as error:
+            self._failure = f"an earlier sync of the journal failed: {error}"
+            raise
+
+    def _check_no_failure(self) -> None:
+        if self._failure is not None:
+            raise ZoneUnavailable(self._failure)
+
+    def _numbers(self) -> list[int]:
+        """The numbers of all segments in any zone, ascending."""
+        numbers: set[int] = set()
+        failures: list[StorageError] = []
+        for zone in self._zones:
+            try:
+                numbers.update(_numbers_in(zone))
+            except StorageError as error:
+                failures.append(error)
+        if len(failures) == len(self._zones):
+            raise failures[0]
+        return sorted(numbers)
+
+    def _copies(self, number: int, size: int | None = None) -> list[bytes]:
+        """The segment, or its first bytes, as each zone that answers has it."""
+        copies = []
+        name = segment_name(number)
+        for zone in self._zones:
+            with suppress(KeyError, StorageError):
+                copies.append(zone.read(name, 0, zone.length(name) if size is None else size))
+        return copies
+
+    def _head(self, number: int, *, known: int) -> _Head | None:
+        """The head; None for a damaged one of a segment with nothing after its first `known` bytes.
+
+        Such a one is left where the creation of a segment is cut short.
+
+        Raises:
+            JournalDamaged: the head is damaged and the segment is longer.
+        """
+        copies = self._copies(number, known + 1)
+        for copy in copies:
+            segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
+            origin = None if segment is None else segment.origin(copy)
+            if segment is not None and origin is not None:
+                return _Head(segment=segment, before=origin[0], before_end=origin[1])
+        if any(len(copy) > known for copy in copies):
+            raise JournalDamaged(f"the head of journal segment {number} is damaged")
+        return None
+
+    def _run(self, segment: Segment, start: int, end: int | None) -> tuple[list[Record], int]:
+        """The records from `start` to `end` (None: as far as there are any), and where they end."""
+        copies = self._copies(segment.number)
+        best: list[Record] = []
+        reached = HEAD_BYTES
+        for copy in copies:
+            run = list(segment.run(copy, HEAD_BYTES))
+            if not run or run[-1].end < start:
+                # Either damage in a part that metadata has committed, which harms nobody, or
+                # metadata is ahead of a journal that lost its unsynced end.
+                run = list(segment.run(copy, start)) or run
+            if run and run[-1].end > reached:
+                best, reached = run, run[-1].end
+        if end is None:
+            promised = max((segment.durable_after(copy, reached) for copy in copies), default=0)
+        else:
+            promised = end
+        if promised > max(start, reached):
+            raise JournalDamaged(
+                f"journal segment {segment.number} is damaged at {reached}, before its end"
+            )
+        limit = reached if end is None else end
+        return [record for record in best if start < record.end <= limit], limit
+
+
+def segment_name(number: int) -> str:
+    """The object that holds the segment."""
+    return f"{_FOLDER}{number:016x}{_SUFFIX}"
+
+
+def _numbers_in(zone: ObjectStore) -> Iterator[int]:
+    for name in zone.list(_FOLDER):
+        with suppress(ValueError):
+            number = int(name.removeprefix(_FOLDER).removesuffix(_SUFFIX), 16)
+            if segment_name(number) == name:
+                yield number
+
+
+def _position(number: int, offset: int) -> int:
+    return number << _SEGMENT_SHIFT | offset
+
+
+def _records(current: _OpenSegment, payloads: Sequence[bytes]) -> bytes:
+    pieces = []
+    offset = current.end
+    for payload in payloads:
+        piece = current.segment.record(payload, offset=offset, durable=current.durable)
+        pieces.append(piece)
+        offset += len(piece)
+    return b"".join(pieces)
+
+
+def _chain(heads: dict[int, _Head], after: int) -> list[tuple[_Head, int | None]]:
+    """The segments with records after the position, oldest first, each with where it ends.
+
+    None for the end of the newest. Segments that the next one does not name were never written to.
+
+    Raises:
+        JournalDamaged: one of them is missing.
+    """
+    if not heads:
+        return []
+    head = heads[max(heads)]
+    chain: list[tuple[_Head, int | None]] = [(head, None)]
+    while _position(head.before, head.before_end) > after:
+        if head.before not in heads:
+            raise JournalDamaged(f"journal segment {head.before} is missing")
+        chain.append((heads[head.before], head.before_end))
+        head = heads[head.before]
+    return chain[::-1]
