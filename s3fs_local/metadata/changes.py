@@ -1,0 +1,195 @@
+"""Every way the facts can change, as values.
+
+The engine decides, makes a list of these, and hands it to `Metadata.apply` in one go. The same list
+goes into the journal, so replay after a crash, a rebuild from a zone and a second metadata engine all
+run the one interpreter. A change names absolute values, never deltas that depend on the reader's luck
+(`CountBlock` excepted, which replay applies exactly once).
+"""
+
+from msgspec import Struct
+
+from s3fs_local.rules.extents import Block
+from s3fs_local.rules.inode import Inode, KeptAttributes
+from s3fs_local.rules.namespace import Ending, Entry
+from s3fs_local.rules.versioning import Version
+
+
+class PutInode(Struct, frozen=True, tag=1, array_like=True):
+    """The inode's row is exactly this."""
+
+    inode: Inode
+
+
+class RemoveInode(Struct, frozen=True, tag=2, array_like=True):
+    """The inode and its kept attributes are gone."""
+
+    ino: int
+
+
+class KeepAttributes(Struct, frozen=True, tag=3, array_like=True):
+    """The inode had these attributes until `kept.to_ns`."""
+
+    kept: KeptAttributes
+
+
+class OpenEntry(Struct, frozen=True, tag=4, array_like=True):
+    """A new interval of a name (or a delete marker) begins."""
+
+    entry: Entry
+
+
+class CloseEntry(Struct, frozen=True, tag=5, array_like=True):
+    """The interval that began at `from_ns` ends."""
+
+    parent: int
+    name: bytes
+    from_ns: int
+    to_ns: int
+    ending: Ending
+    ended_by: int
+
+
+class RemoveEntry(Struct, frozen=True, tag=6, array_like=True):
+    """The interval is forgotten (purge; unversioned stores)."""
+
+    parent: int
+    name: bytes
+    from_ns: int
+
+
+class PutVersion(Struct, frozen=True, tag=7, array_like=True):
+    """The version's row is exactly this."""
+
+    version: Version
+
+
+class RemoveVersion(Struct, frozen=True, tag=8, array_like=True):
+    """The version is gone."""
+
+    ino: int
+    stamp_ns: int
+
+
+class OpenCell(Struct, frozen=True, tag=9, array_like=True):
+    """From `from_ns` on the cell of the file is laid out like this (see rules.extents)."""
+
+    ino: int
+    cell: int
+    from_ns: int
+    extents: bytes
+
+
+class CloseCell(Struct, frozen=True, tag=10, array_like=True):
+    """The open layout of the cell ends (no-op where the cell has none)."""
+
+    ino: int
+    cell: int
+    to_ns: int
+
+
+class RemoveCell(Struct, frozen=True, tag=11, array_like=True):
+    """A past layout is forgotten."""
+
+    ino: int
+    cell: int
+    from_ns: int
+
+
+class ReopenCell(Struct, frozen=True, tag=12, array_like=True):
+    """A past layout is the open one again (its later ones were removed)."""
+
+    ino: int
+    cell: int
+    from_ns: int
+
+
+class AddBlock(Struct, frozen=True, tag=13, array_like=True):
+    """A sealed block lies in a pack."""
+
+    block: Block
+
+
+class CountBlock(Struct, frozen=True, tag=14, array_like=True):
+    """`by` more (or fewer) layouts use the block."""
+
+    block_id: int
+    by: int
+
+
+class RemoveBlock(Struct, frozen=True, tag=15, array_like=True):
+    """No layout uses the block any more; its bytes in the pack are dead."""
+
+    block_id: int
+
+
+class MoveBlock(Struct, frozen=True, tag=16, array_like=True):
+    """The sealed bytes now lie elsewhere (compaction)."""
+
+    block_id: int
+    pack_id: int
+    pack_offset: int
+
+
+class PutKey(Struct, frozen=True, tag=17, array_like=True):
+    """A wrapped data key exists."""
+
+    key_id: int
+    wrapped: bytes
+
+
+class RemoveKey(Struct, frozen=True, tag=18, array_like=True):
+    """The data key is destroyed: whatever it sealed cannot be read again."""
+
+    key_id: int
+
+
+class PutPack(Struct, frozen=True, tag=19, array_like=True):
+    """A pack exists; `placement` names the storage class it was written for."""
+
+    pack_id: int
+    placement: str
+
+
+class RemovePack(Struct, frozen=True, tag=20, array_like=True):
+    """The pack is gone from every zone."""
+
+    pack_id: int
+
+
+class PutSetting(Struct, frozen=True, tag=21, array_like=True):
+    """A setting has this JSON value."""
+
+    name: str
+    value: str
+
+
+class RemoveSetting(Struct, frozen=True, tag=22, array_like=True):
+    """The setting is back to its default."""
+
+    name: str
+
+
+Change = (
+    PutInode
+    | RemoveInode
+    | KeepAttributes
+    | OpenEntry
+    | CloseEntry
+    | RemoveEntry
+    | PutVersion
+    | RemoveVersion
+    | OpenCell
+    | CloseCell
+    | RemoveCell
+    | ReopenCell
+    | AddBlock
+    | CountBlock
+    | RemoveBlock
+    | MoveBlock
+    | PutKey
+    | RemoveKey
+    | PutPack
+    | RemovePack
+    | PutSetting
+    | RemoveSetting
+)

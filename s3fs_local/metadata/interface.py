@@ -1,0 +1,177 @@
+"""What any metadata engine promises: facts over time, changed atomically, read at once.
+
+Every method is a plain function: nothing can interleave inside one. The caller is a single thread
+(the event loop). Instants are stamps of the trusted clock in nanoseconds, unique in the store;
+intervals are half open, [from_ns, to_ns), and open ones end at `OPEN_NS`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from s3fs_local.metadata.changes import Change
+from s3fs_local.rules.extents import Block
+from s3fs_local.rules.inode import Inode, KeptAttributes
+from s3fs_local.rules.namespace import Entry
+from s3fs_local.rules.versioning import Version
+
+
+class Counters(Struct, frozen=True):
+    """The highest number of each kind ever used; the next one is free."""
+
+    ino: int
+    block_id: int
+    key_id: int
+    pack_id: int
+    stamp_ns: int
+
+
+class Usage(Struct, frozen=True):
+    """How much the store holds."""
+
+    inodes: int  # with a live name
+    files: int  # of these, regular files
+    versions: int
+    blocks: int
+    plain_bytes: int  # of all blocks
+    sealed_bytes: int
+
+
+class Metadata(Protocol):
+    """The facts of one store.
+
+    Raises:
+        StoreFull: from `apply` and `commit`, when nothing more fits; the failed batch left no trace.
+        MetadataDamaged: from any method, when the engine finds its own data broken.
+    """
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """All changes are visible to every later read, or (on an error) none is.
+
+        Not yet durable: see `commit`.
+        """
+        ...
+
+    def commit(self, position: int) -> None:
+        """Everything applied, and the journal position it reaches, survives a killed process.
+
+        After a power cut the engine may come back at an earlier commit, never between two.
+        """
+        ...
+
+    def position(self) -> int:
+        """The journal position of the last commit (0 for a new store)."""
+        ...
+
+    def close(self) -> None:
+        """Resources are released; what was applied but not committed is gone."""
+        ...
+
+    def counters(self) -> Counters:
+        """The highest numbers in use, applied changes included."""
+        ...
+
+    def usage(self) -> Usage:
+        """Totals for `status`; may take time proportional to the store."""
+        ...
+
+    def inode(self, ino: int) -> Inode | None:
+        """The inode, live or not."""
+        ...
+
+    def lookup(self, parent: int, name: bytes) -> Inode | None:
+        """The inode that holds the live name."""
+        ...
+
+    def entry(self, parent: int, name: bytes) -> Entry | None:
+        """The open interval of the name: a live entry or an open delete marker."""
+        ...
+
+    def children(self, parent: int, after_ns: int, limit: int) -> list[tuple[Entry, Inode]]:
+        """Live entries with `from_ns` > `after_ns`, in order of `from_ns`, at most `limit`.
+
+        `from_ns` is unique within a directory, so it serves as a readdir offset that stays true while
+        entries come and go.
+        """
+        ...
+
+    def has_children(self, parent: int) -> bool:
+        """Whether the directory has a live entry."""
+        ...
+
+    def entry_at(self, parent: int, name: bytes, at_ns: int) -> Entry | None:
+        """The interval of the name that contains `at_ns`; None where none does or it is a marker."""
+        ...
+
+    def children_at(self, parent: int, at_ns: int) -> list[Entry]:
+        """The entries of the directory at that instant, markers left out, by name."""
+        ...
+
+    def name_history(self, parent: int, name: bytes) -> list[Entry]:
+        """Every interval of the name, markers included, oldest first."""
+        ...
+
+    def directory_history(self, parent: int) -> list[Entry]:
+        """Every interval of every name in the directory, by name, then oldest first."""
+        ...
+
+    def entries_of(self, ino: int) -> list[Entry]:
+        """Every interval in which any name meant the inode, oldest first."""
+        ...
+
+    def versions(self, ino: int) -> list[Version]:
+        """All versions of the inode, newest first."""
+        ...
+
+    def version(self, ino: int, stamp_ns: int) -> Version | None:
+        """That version."""
+        ...
+
+    def version_at(self, ino: int, at_ns: int) -> Version | None:
+        """The newest version committed at or before `at_ns`."""
+        ...
+
+    def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
+        """What the attributes were at `at_ns`; None where they are still those of the inode."""
+        ...
+
+    def cell(self, ino: int, cell: int, at_ns: int) -> bytes:
+        """The layout of the cell at that instant; b"" for a hole."""
+        ...
+
+    def cells(self, ino: int, first: int, at_ns: int) -> list[tuple[int, int, bytes]]:
+        """(cell, from_ns, layout) of every cell >= `first` that has a layout at `at_ns`, ascending."""
+        ...
+
+    def cell_rows(self, ino: int) -> list[tuple[int, int, int, bytes]]:
+        """(cell, from_ns, to_ns, layout) of every layout ever, by cell, then oldest first."""
+        ...
+
+    def block(self, block_id: int) -> Block | None:
+        """That block."""
+        ...
+
+    def blocks_in_pack(self, pack_id: int) -> list[Block]:
+        """Every block with bytes in the pack, by offset."""
+        ...
+
+    def packs(self) -> list[tuple[int, str, int]]:
+        """(pack id, placement, live sealed bytes) of every pack."""
+        ...
+
+    def key(self, key_id: int) -> bytes | None:
+        """The wrapped data key."""
+        ...
+
+    def key_in_use(self, key_id: int) -> bool:
+        """Whether any block is sealed with it."""
+        ...
+
+    def setting(self, name: str) -> str | None:
+        """The JSON value of a setting."""
+        ...
+
+    def settings(self) -> dict[str, str]:
+        """All settings that are not at their default."""
+        ...

@@ -1,0 +1,394 @@
+"""The metadata engine in memory: for tests, simulations, and as a second reading of the contract.
+
+Plain dictionaries, searched as a person would. Every step is written down with what was there
+before, so a failed batch and whatever was not committed can be undone.
+"""
+
+# The contract of the methods is in interface.py.
+# ruff: noqa: D102
+
+import stat
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from s3fs_local.errors import MetadataDamaged
+from s3fs_local.metadata.changes import (
+    AddBlock,
+    Change,
+    CloseCell,
+    CloseEntry,
+    CountBlock,
+    KeepAttributes,
+    MoveBlock,
+    OpenCell,
+    OpenEntry,
+    PutInode,
+    PutKey,
+    PutPack,
+    PutSetting,
+    PutVersion,
+    RemoveBlock,
+    RemoveCell,
+    RemoveEntry,
+    RemoveInode,
+    RemoveKey,
+    RemovePack,
+    RemoveSetting,
+    RemoveVersion,
+    ReopenCell,
+)
+from s3fs_local.metadata.interface import Counters, Usage
+from s3fs_local.rules.extents import Block
+from s3fs_local.rules.inode import Inode, KeptAttributes
+from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.versioning import Version
+
+_ABSENT: Final = object()
+
+_Intervals = dict[int, Entry]  # of one name, by from_ns
+_Layouts = dict[int, tuple[int, bytes]]  # of one cell: from_ns to (to_ns, extents)
+
+
+class MemoryMetadata:
+    """A `Metadata` that lasts as long as the object.
+
+    `close` is a crash and a restart in one: the object goes on from its last commit.
+    """
+
+    def __init__(self) -> None:
+        self._undo: Final[list[tuple[dict[Any, Any], object, object]]] = []
+        self._position = 0
+        self._highest: Final = dict.fromkeys(Counters.__struct_fields__, 0)
+        self._inodes: Final[dict[int, Inode]] = {}
+        self._kept: Final[dict[int, dict[int, KeptAttributes]]] = {}  # by ino, to_ns
+        self._entries: Final[dict[int, dict[bytes, _Intervals]]] = {}  # by parent, name
+        self._versions: Final[dict[int, dict[int, Version]]] = {}  # by ino, stamp_ns
+        self._cells: Final[dict[int, dict[int, _Layouts]]] = {}  # by ino, cell
+        self._blocks: Final[dict[int, Block]] = {}
+        self._keys: Final[dict[int, bytes]] = {}
+        self._packs: Final[dict[int, str]] = {}
+        self._settings: Final[dict[str, str]] = {}
+        self._functions: Final[dict[type, Callable[[Any], None]]] = {
+            PutInode: self._put_inode,
+            RemoveInode: self._remove_inode,
+            KeepAttributes: self._keep_attributes,
+            OpenEntry: self._open_entry,
+            CloseEntry: self._close_entry,
+            RemoveEntry: self._remove_entry,
+            PutVersion: self._put_version,
+            RemoveVersion: self._remove_version,
+            OpenCell: self._open_cell,
+            CloseCell: self._close_cell,
+            RemoveCell: self._remove_cell,
+            ReopenCell: self._reopen_cell,
+            AddBlock: self._add_block,
+            CountBlock: self._count_block,
+            RemoveBlock: self._remove_block,
+            MoveBlock: self._move_block,
+            PutKey: self._put_key,
+            RemoveKey: self._remove_key,
+            PutPack: self._put_pack,
+            RemovePack: self._remove_pack,
+            PutSetting: self._put_setting,
+            RemoveSetting: self._remove_setting,
+        }
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        mark = len(self._undo)
+        try:
+            for change in changes:
+                self._functions[type(change)](change)
+        except BaseException:
+            self._undo_to(mark)
+            raise
+
+    def commit(self, position: int) -> None:
+        self._position = position
+        self._undo.clear()
+
+    def position(self) -> int:
+        return self._position
+
+    def close(self) -> None:
+        self._undo_to(0)
+
+    def counters(self) -> Counters:
+        return Counters(**self._highest)
+
+    def usage(self) -> Usage:
+        named = [inode for inode in self._inodes.values() if inode.nlink > 0]
+        blocks = self._blocks.values()
+        return Usage(
+            inodes=len(named),
+            files=sum(stat.S_ISREG(inode.mode) for inode in named),
+            versions=sum(map(len, self._versions.values())),
+            blocks=len(blocks),
+            plain_bytes=sum(block.length for block in blocks),
+            sealed_bytes=sum(block.sealed_length for block in blocks),
+        )
+
+    def inode(self, ino: int) -> Inode | None:
+        return self._inodes.get(ino)
+
+    def lookup(self, parent: int, name: bytes) -> Inode | None:
+        entry = self.entry(parent, name)
+        return None if entry is None or entry.is_marker else self._named_inode(entry)
+
+    def entry(self, parent: int, name: bytes) -> Entry | None:
+        for entry in self._entries.get(parent, {}).get(name, {}).values():
+            if entry.to_ns == OPEN_NS:
+                return entry
+        return None
+
+    def children(self, parent: int, after_ns: int, limit: int) -> list[tuple[Entry, Inode]]:
+        live = [
+            entry
+            for entry in self._directory(parent)
+            if entry.to_ns == OPEN_NS and not entry.is_marker and entry.from_ns > after_ns
+        ]
+        live.sort(key=lambda entry: entry.from_ns)
+        return [(entry, self._named_inode(entry)) for entry in live[:limit]]
+
+    def has_children(self, parent: int) -> bool:
+        return bool(self.children(parent, after_ns=-1, limit=1))
+
+    def entry_at(self, parent: int, name: bytes, at_ns: int) -> Entry | None:
+        for entry in self.name_history(parent, name):
+            if entry.from_ns <= at_ns < entry.to_ns and not entry.is_marker:
+                return entry
+        return None
+
+    def children_at(self, parent: int, at_ns: int) -> list[Entry]:
+        return [
+            entry
+            for entry in self.directory_history(parent)
+            if entry.from_ns <= at_ns < entry.to_ns and not entry.is_marker
+        ]
+
+    def name_history(self, parent: int, name: bytes) -> list[Entry]:
+        intervals = self._entries.get(parent, {}).get(name, {})
+        return [entry for _, entry in sorted(intervals.items())]
+
+    def directory_history(self, parent: int) -> list[Entry]:
+        return sorted(self._directory(parent), key=lambda entry: (entry.name, entry.from_ns))
+
+    def entries_of(self, ino: int) -> list[Entry]:
+        found = [
+            entry
+            for parent in self._entries
+            for entry in self._directory(parent)
+            if entry.ino == ino and not entry.is_marker
+        ]
+        return sorted(found, key=lambda entry: (entry.from_ns, entry.parent, entry.name))
+
+    def versions(self, ino: int) -> list[Version]:
+        versions = self._versions.get(ino, {})
+        return [versions[stamp_ns] for stamp_ns in sorted(versions, reverse=True)]
+
+    def version(self, ino: int, stamp_ns: int) -> Version | None:
+        return self._versions.get(ino, {}).get(stamp_ns)
+
+    def version_at(self, ino: int, at_ns: int) -> Version | None:
+        return next((found for found in self.versions(ino) if found.stamp_ns <= at_ns), None)
+
+    def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
+        kept = self._kept.get(ino, {})
+        ends = [to_ns for to_ns in kept if to_ns > at_ns]
+        return kept[min(ends)] if ends else None
+
+    def cell(self, ino: int, cell: int, at_ns: int) -> bytes:
+        for from_ns, (to_ns, extents) in self._cells.get(ino, {}).get(cell, {}).items():
+            if from_ns <= at_ns < to_ns:
+                return extents
+        return b""
+
+    def cells(self, ino: int, first: int, at_ns: int) -> list[tuple[int, int, bytes]]:
+        return [
+            (cell, from_ns, extents)
+            for cell, from_ns, to_ns, extents in self.cell_rows(ino)
+            if cell >= first and from_ns <= at_ns < to_ns
+        ]
+
+    def cell_rows(self, ino: int) -> list[tuple[int, int, int, bytes]]:
+        return sorted(
+            (cell, from_ns, to_ns, extents)
+            for cell, layouts in self._cells.get(ino, {}).items()
+            for from_ns, (to_ns, extents) in layouts.items()
+        )
+
+    def block(self, block_id: int) -> Block | None:
+        return self._blocks.get(block_id)
+
+    def blocks_in_pack(self, pack_id: int) -> list[Block]:
+        found = [block for block in self._blocks.values() if block.pack_id == pack_id]
+        return sorted(found, key=lambda block: (block.pack_offset, block.block_id))
+
+    def packs(self) -> list[tuple[int, str, int]]:
+        return [
+            (pack_id, placement, sum(b.sealed_length for b in self.blocks_in_pack(pack_id)))
+            for pack_id, placement in sorted(self._packs.items())
+        ]
+
+    def key(self, key_id: int) -> bytes | None:
+        return self._keys.get(key_id)
+
+    def key_in_use(self, key_id: int) -> bool:
+        return any(block.key_id == key_id for block in self._blocks.values())
+
+    def setting(self, name: str) -> str | None:
+        return self._settings.get(name)
+
+    def settings(self) -> dict[str, str]:
+        return dict(self._settings)
+
+    def _directory(self, parent: int) -> list[Entry]:
+        names = self._entries.get(parent, {})
+        return [entry for intervals in names.values() for entry in intervals.values()]
+
+    def _named_inode(self, entry: Entry) -> Inode:
+        inode = self._inodes.get(entry.ino)
+        if inode is None:
+            raise MetadataDamaged(f"a live name means inode {entry.ino}, which does not exist")
+        return inode
+
+    def _set(self, table: dict[Any, Any], key: object, value: object) -> None:
+        self._undo.append((table, key, table.get(key, _ABSENT)))
+        table[key] = value
+
+    def _add(self, table: dict[Any, Any], key: object, value: object) -> None:
+        if key in table:
+            raise MetadataDamaged(f"a change adds a row that is there: {value}")
+        self._set(table, key, value)
+
+    def _remove(self, table: dict[Any, Any], key: object) -> None:
+        self._undo.append((table, key, _existing(table, key)))
+        del table[key]
+
+    def _undo_to(self, mark: int) -> None:
+        while len(self._undo) > mark:
+            table, key, before = self._undo.pop()
+            if before is _ABSENT:
+                del table[key]
+            else:
+                table[key] = before
+
+    def _raise_to(self, counter: str, number: int) -> None:
+        if number > self._highest[counter]:
+            self._set(self._highest, counter, number)
+
+    def _put_inode(self, change: PutInode) -> None:
+        self._set(self._inodes, change.inode.ino, change.inode)
+        self._raise_to("ino", change.inode.ino)
+
+    def _remove_inode(self, change: RemoveInode) -> None:
+        self._remove(self._inodes, change.ino)
+        if change.ino in self._kept:
+            self._remove(self._kept, change.ino)
+
+    def _keep_attributes(self, change: KeepAttributes) -> None:
+        kept = change.kept
+        if kept.ino not in self._kept:
+            self._set(self._kept, kept.ino, {})
+        self._add(self._kept[kept.ino], kept.to_ns, kept)
+        self._raise_to("stamp_ns", kept.to_ns)
+
+    def _intervals(self, parent: int, name: bytes) -> _Intervals:
+        return self._entries.get(parent, {}).get(name, {})
+
+    def _open_entry(self, change: OpenEntry) -> None:
+        entry = change.entry
+        intervals = self._entries.setdefault(entry.parent, {}).setdefault(entry.name, {})
+        self._add(intervals, entry.from_ns, entry)
+        self._raise_to("stamp_ns", entry.from_ns if entry.to_ns == OPEN_NS else entry.to_ns)
+
+    def _close_entry(self, change: CloseEntry) -> None:
+        intervals = self._intervals(change.parent, change.name)
+        entry = _existing(intervals, change.from_ns)
+        if entry.to_ns != OPEN_NS:
+            raise MetadataDamaged(f"a change closes an interval that has ended: {entry}")
+        closed = replace(entry, to_ns=change.to_ns, ending=change.ending, ended_by=change.ended_by)
+        self._set(intervals, change.from_ns, closed)
+        self._raise_to("stamp_ns", change.to_ns)
+
+    def _remove_entry(self, change: RemoveEntry) -> None:
+        self._remove(self._intervals(change.parent, change.name), change.from_ns)
+
+    def _put_version(self, change: PutVersion) -> None:
+        version = change.version
+        self._set(self._versions.setdefault(version.ino, {}), version.stamp_ns, version)
+        self._raise_to("stamp_ns", version.stamp_ns)
+
+    def _remove_version(self, change: RemoveVersion) -> None:
+        self._remove(self._versions.get(change.ino, {}), change.stamp_ns)
+
+    def _layouts(self, ino: int, cell: int) -> _Layouts:
+        return self._cells.get(ino, {}).get(cell, {})
+
+    def _open_cell(self, change: OpenCell) -> None:
+        layouts = self._cells.setdefault(change.ino, {}).setdefault(change.cell, {})
+        self._add(layouts, change.from_ns, (OPEN_NS, change.extents))
+        self._raise_to("stamp_ns", change.from_ns)
+
+    def _close_cell(self, change: CloseCell) -> None:
+        layouts = self._layouts(change.ino, change.cell)
+        for from_ns, (to_ns, extents) in layouts.items():
+            if to_ns == OPEN_NS:
+                self._set(layouts, from_ns, (change.to_ns, extents))
+                break
+        self._raise_to("stamp_ns", change.to_ns)
+
+    def _remove_cell(self, change: RemoveCell) -> None:
+        self._remove(self._layouts(change.ino, change.cell), change.from_ns)
+
+    def _reopen_cell(self, change: ReopenCell) -> None:
+        layouts = self._layouts(change.ino, change.cell)
+        _, extents = _existing(layouts, change.from_ns)
+        self._set(layouts, change.from_ns, (OPEN_NS, extents))
+
+    def _add_block(self, change: AddBlock) -> None:
+        self._add(self._blocks, change.block.block_id, change.block)
+        self._raise_to("block_id", change.block.block_id)
+
+    def _count_block(self, change: CountBlock) -> None:
+        block = _existing(self._blocks, change.block_id)
+        if block.refs + change.by < 0:
+            raise MetadataDamaged(f"fewer than no layouts use the block: {block}")
+        self._set(self._blocks, block.block_id, replace(block, refs=block.refs + change.by))
+
+    def _remove_block(self, change: RemoveBlock) -> None:
+        self._remove(self._blocks, change.block_id)
+
+    def _move_block(self, change: MoveBlock) -> None:
+        block = _existing(self._blocks, change.block_id)
+        moved = replace(block, pack_id=change.pack_id, pack_offset=change.pack_offset)
+        self._set(self._blocks, block.block_id, moved)
+
+    def _put_key(self, change: PutKey) -> None:
+        self._set(self._keys, change.key_id, change.wrapped)
+        self._raise_to("key_id", change.key_id)
+
+    def _remove_key(self, change: RemoveKey) -> None:
+        self._remove(self._keys, change.key_id)
+
+    def _put_pack(self, change: PutPack) -> None:
+        self._set(self._packs, change.pack_id, change.placement)
+        self._raise_to("pack_id", change.pack_id)
+
+    def _remove_pack(self, change: RemovePack) -> None:
+        self._remove(self._packs, change.pack_id)
+
+    def _put_setting(self, change: PutSetting) -> None:
+        self._set(self._settings, change.name, change.value)
+
+    def _remove_setting(self, change: RemoveSetting) -> None:
+        if change.name in self._settings:
+            self._remove(self._settings, change.name)
+
+
+def _existing(table: dict[Any, Any], key: object) -> Any:  # noqa: ANN401 - tables hold any value
+    try:
+        return table[key]
+    except KeyError as error:
+        raise MetadataDamaged(f"a change addresses a row that is not there: {key}") from error

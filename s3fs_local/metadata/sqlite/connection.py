@@ -1,0 +1,131 @@
+"""Making and opening the database file, and what SQLite's errors mean to us."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Final, NoReturn
+
+import apsw
+
+from s3fs_local.errors import MetadataDamaged, StoreDamaged, StoreExists, StoreFull
+from s3fs_local.metadata.sqlite.migrations import create_tables, migrate
+
+APPLICATION_ID: Final = int.from_bytes(b"s3fl")
+"""In the header of the file, so that `file` and we can tell it from anybody else's database."""
+
+_CACHED_STATEMENTS: Final = 256  # more than we have, so each is compiled once
+_PATIENCE_MS: Final = 5000  # for another connection that recovers the log after a crash
+_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+
+_TUNING: Final = (
+    "PRAGMA locking_mode = NORMAL",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",  # no fsync at commit: after a power cut our journal is replayed
+    "PRAGMA wal_autocheckpoint = 0",  # `checkpoint` does it, off the event loop
+    "PRAGMA journal_size_limit = 67108864",  # a log that once grew large is cut when it is reused
+    "PRAGMA cache_size = -65536",
+    # Uncommitted pages stay in memory, so a full disk shows at commit and never inside a batch.
+    # What half a second of changes can dirty is small.
+    "PRAGMA cache_spill = OFF",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+def create_database(path: Path) -> None:
+    """A new database with empty tables lies at `path`, durably, readable by its owner only.
+
+    Raises:
+        StoreExists: something is there already.
+        StoreFull: no room for it; an unusable file may be left behind.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError as error:
+        raise StoreExists(f"{path} exists") from error
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise StoreFull(f"no space left to make {path}") from error
+        raise
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        # Not yet WAL: a rollback journal makes this one transaction durable at once.
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        create_tables(connection)
+    except apsw.Error as error:
+        raise_translated(error, connection.system_errno)
+    finally:
+        connection.close()
+
+
+def open_database(path: Path) -> apsw.Connection:
+    """A connection to a database of ours, migrated and tuned.
+
+    Raises:
+        StoreDamaged: no such file, or not one of ours; it was not touched.
+        FormatTooNew: a newer release wrote it; it was not touched.
+        MetadataDamaged: it is ours and it is corrupt.
+    """
+    connection = connect(path)
+    try:
+        _check_ours(connection, path)
+        migrate(connection)
+        # Without it SQLite compiles a statement anew whenever the value of a range condition
+        # changes, which costs several times the query.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+        for pragma in _TUNING:
+            connection.execute(pragma)
+    except apsw.Error as error:
+        system_errno = connection.system_errno
+        connection.close()
+        raise_translated(error, system_errno)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect(path: Path) -> apsw.Connection:
+    """A bare connection to an existing file.
+
+    Raises:
+        StoreDamaged: there is no file that can be opened.
+    """
+    try:
+        connection = apsw.Connection(
+            str(path),
+            flags=apsw.SQLITE_OPEN_READWRITE,
+            statementcachesize=_CACHED_STATEMENTS,
+        )
+    except apsw.CantOpenError as error:
+        raise StoreDamaged(
+            f"{path} cannot be opened; if it is lost, rebuild the metadata from a zone"
+        ) from error
+    connection.set_busy_timeout(_PATIENCE_MS)
+    return connection
+
+
+def raise_translated(error: apsw.Error, system_errno: int) -> NoReturn:
+    """Raise what an SQLite error means: the one place that decides.
+
+    Whatever is not about the disk or the data (misuse, wrong SQL) is a bug and stays as it is.
+    """
+    if isinstance(error, apsw.FullError) or (
+        isinstance(error, apsw.IOError) and system_errno in _NO_SPACE
+    ):
+        raise StoreFull("no space left for the metadata") from error
+    if isinstance(error, apsw.ConstraintError):
+        raise MetadataDamaged(f"a change contradicts the metadata: {error}") from error
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError | apsw.IOError):
+        raise MetadataDamaged(f"the metadata database cannot be trusted: {error}") from error
+    raise error
+
+
+def _check_ours(connection: apsw.Connection, path: Path) -> None:
+    try:
+        application_id = connection.pragma("application_id")
+    except apsw.NotADBError as error:
+        raise StoreDamaged(
+            f"{path} is not a database; if it is lost, rebuild the metadata from a zone"
+        ) from error
+    if application_id != APPLICATION_ID:
+        raise StoreDamaged(f"{path} is not the metadata of a store: another program wrote it")

@@ -1,0 +1,318 @@
+"""The store's facts in one SQLite database, behind the `Metadata` interface.
+
+One connection does all the work and is always inside a transaction, so a read costs no file locks
+and sees what was applied.
+
+The batches since the last commit are kept, and that is the way back from every failure: the
+transaction is dropped and they are applied once more. So a failed batch leaves no trace without a
+savepoint around each good one; and after a commit that found the disk full, what was visible stays
+visible and the commit can be tried again. No page is written before the commit
+(`cache_spill = OFF`), so the way back needs no disk either.
+"""
+
+# The contract of the methods is in interface.py; docstrings here add what is special to SQLite.
+# ruff: noqa: D102
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+import apsw
+from msgspec.structs import astuple
+
+from s3fs_local.errors import MetadataDamaged
+from s3fs_local.metadata.changes import Change
+from s3fs_local.metadata.interface import Counters, Usage
+from s3fs_local.metadata.sqlite import queries
+from s3fs_local.metadata.sqlite.connection import (
+    connect,
+    create_database,
+    open_database,
+    raise_translated,
+)
+from s3fs_local.metadata.sqlite.rows import Row, to_entry, to_inode, to_kept, to_version
+from s3fs_local.metadata.sqlite.writing import InodeCache, Writer
+from s3fs_local.rules.extents import Block
+from s3fs_local.rules.inode import Inode, KeptAttributes
+from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.versioning import Version
+
+_FRAME_HEADER_BYTES: Final = 24  # of every page in the write-ahead log
+
+
+class SqliteMetadata:
+    """The `Metadata` of a store whose database lies at `path`.
+
+    Raises:
+        StoreDamaged: there is no such file, or it is not ours; it was not touched.
+        FormatTooNew: a newer release wrote it; it was not touched.
+        MetadataDamaged: it is corrupt.
+    """
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """A new, empty database at `path`, opened.
+
+        Raises:
+            StoreExists: something is there already.
+            StoreFull: no room for it.
+        """
+        create_database(path)
+        return cls(path)
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path.absolute()
+        self._connection: Final = open_database(self._path)
+        # One cursor for everything: making one costs as much as the statement that runs in it.
+        cursor = self._connection.cursor()
+        self._execute: Final = cursor.execute
+        self._inodes: Final = InodeCache()
+        self._uncommitted: Final[list[tuple[Change, ...]]] = []
+        self._wal_bytes = 0
+        self._log_may_restart = False
+        page_bytes: int = self._connection.pragma("page_size")
+        self._frame_bytes: Final = page_bytes + _FRAME_HEADER_BYTES
+        self._connection.set_wal_hook(self._note_log_length)
+        state = self._row(queries.STATE, ())
+        if state is None:
+            self._connection.close()
+            raise MetadataDamaged("the metadata has lost its journal position")
+        self._position: int = state[0]
+        self._committed = Counters(*state[1:])
+        self._writer: Final = Writer(cursor, self._committed, self._inodes)
+        self._functions: Final = self._writer.functions
+        self._execute("BEGIN")
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """See `Metadata`; the changes stay in memory until they are committed."""
+        batch = tuple(changes)
+        try:
+            self._write(batch)
+        except apsw.Error as error:
+            system_errno = self._connection.system_errno
+            self._return_to_last_batch()
+            raise_translated(error, system_errno)
+        except BaseException:
+            self._return_to_last_batch()
+            raise
+        self._uncommitted.append(batch)
+
+    def commit(self, position: int) -> None:
+        if position == self._position and not self._uncommitted:
+            return
+        counters = self._writer.counters()
+        try:
+            self._execute(queries.PUT_STATE, (position, *astuple(counters)))
+            self._execute("COMMIT")
+        except apsw.Error as error:
+            system_errno = self._connection.system_errno
+            self._return_to_last_batch()
+            raise_translated(error, system_errno)
+        self._position = position
+        self._committed = counters
+        self._uncommitted.clear()
+        if self._log_may_restart:
+            self._log_may_restart = False
+            with suppress(apsw.Error):  # the commit stands; the next checkpoint reports it
+                self._checkpoint_on(self._connection)
+        self._execute("BEGIN")
+
+    def position(self) -> int:
+        return self._position
+
+    def close(self) -> None:
+        # Closing rolls back, and the last connection copies the log into the database.
+        self._connection.close()
+
+    def checkpoint(self) -> None:
+        """The pages in the write-ahead log are in the database file, as far as the last commit.
+
+        For a worker thread, one call at a time: it has its own connection, waits for the disk, and
+        disturbs nobody. The log can only be used from its start again when nothing is left to copy,
+        and under load a commit always comes in between; so the next commit copies that small rest
+        itself.
+
+        Raises:
+            StoreFull: the database file cannot grow; nothing is lost.
+            MetadataDamaged: the files cannot be written.
+        """
+        connection = connect(self._path)
+        try:
+            connection.pragma("user_version")  # before it reads, it does not know of the log
+            self._checkpoint_on(connection)
+        except apsw.BusyError:
+            return  # a commit is copying the rest of the last checkpoint
+        except apsw.Error as error:
+            raise_translated(error, connection.system_errno)
+        finally:
+            connection.close()
+        self._log_may_restart = True
+
+    @property
+    def wal_bytes(self) -> int:
+        """Length of the write-ahead log that a checkpoint has yet to copy completely."""
+        return self._wal_bytes
+
+    def integrity_check(self) -> list[str]:
+        """What is wrong inside the database file, in SQLite's words; reads all of it."""
+        try:
+            rows = self._execute("PRAGMA integrity_check").fetchall()
+        except apsw.CorruptError as error:
+            return [str(error)]
+        return [str(text) for (text,) in rows if text != "ok"]
+
+    def counters(self) -> Counters:
+        return self._writer.counters()
+
+    def usage(self) -> Usage:
+        inodes, files = self._only_row(queries.COUNT_INODES)
+        (versions,) = self._only_row(queries.COUNT_VERSIONS)
+        return Usage(inodes, files, versions, *self._only_row(queries.COUNT_BLOCKS))
+
+    def inode(self, ino: int) -> Inode | None:
+        inode = self._inodes.get(ino)
+        if inode is None:
+            row = self._row(queries.INODE, (ino,))
+            if row is not None:
+                inode = to_inode(row)
+                self._inodes.put(inode)
+        return inode
+
+    def lookup(self, parent: int, name: bytes) -> Inode | None:
+        row = self._row(queries.NEWEST_INO, (parent, name))
+        if row is None or row[0] == 0 or row[1] != OPEN_NS:
+            return None
+        return self._named_inode(row[0])
+
+    def entry(self, parent: int, name: bytes) -> Entry | None:
+        row = self._row(queries.NEWEST_ENTRY, (parent, name))
+        return None if row is None or row[4] != OPEN_NS else to_entry(row)
+
+    def children(self, parent: int, after_ns: int, limit: int) -> list[tuple[Entry, Inode]]:
+        rows = self._rows(queries.CHILDREN, (parent, after_ns, limit))
+        return [(to_entry(row), self._named_inode(row[3])) for row in rows]
+
+    def has_children(self, parent: int) -> bool:
+        return self._row(queries.HAS_CHILDREN, (parent,)) is not None
+
+    def entry_at(self, parent: int, name: bytes, at_ns: int) -> Entry | None:
+        row = self._row(queries.ENTRY_AT, (parent, name, at_ns))
+        return None if row is None or row[3] == 0 or row[4] <= at_ns else to_entry(row)
+
+    def children_at(self, parent: int, at_ns: int) -> list[Entry]:
+        """See `Metadata`; costs what is live plus what ended after `at_ns`."""
+        return [to_entry(row) for row in self._rows(queries.CHILDREN_AT, (parent, at_ns))]
+
+    def name_history(self, parent: int, name: bytes) -> list[Entry]:
+        return [to_entry(row) for row in self._rows(queries.NAME_HISTORY, (parent, name))]
+
+    def directory_history(self, parent: int) -> list[Entry]:
+        return [to_entry(row) for row in self._rows(queries.DIRECTORY_HISTORY, (parent,))]
+
+    def entries_of(self, ino: int) -> list[Entry]:
+        return [to_entry(row) for row in self._rows(queries.ENTRIES_OF, (ino,))]
+
+    def versions(self, ino: int) -> list[Version]:
+        return [to_version(row) for row in self._rows(queries.VERSIONS, (ino,))]
+
+    def version(self, ino: int, stamp_ns: int) -> Version | None:
+        row = self._row(queries.VERSION, (ino, stamp_ns))
+        return None if row is None else to_version(row)
+
+    def version_at(self, ino: int, at_ns: int) -> Version | None:
+        row = self._row(queries.VERSION_AT, (ino, at_ns))
+        return None if row is None else to_version(row)
+
+    def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
+        row = self._row(queries.ATTRIBUTES_AT, (ino, at_ns))
+        return None if row is None else to_kept(row)
+
+    def cell(self, ino: int, cell: int, at_ns: int) -> bytes:
+        row = self._row(queries.CELL, (ino, cell, at_ns))
+        if row is None or row[0] <= at_ns:
+            return b""
+        extents: bytes = row[1]
+        return extents
+
+    def cells(self, ino: int, first: int, at_ns: int) -> list[tuple[int, int, bytes]]:
+        """See `Metadata`; costs three seeks a cell, however many past layouts each has."""
+        return self._rows(queries.CELLS, (ino, first, at_ns))
+
+    def cell_rows(self, ino: int) -> list[tuple[int, int, int, bytes]]:
+        return self._rows(queries.CELL_ROWS, (ino,))
+
+    def block(self, block_id: int) -> Block | None:
+        row = self._row(queries.BLOCK, (block_id,))
+        return None if row is None else Block(*row)
+
+    def blocks_in_pack(self, pack_id: int) -> list[Block]:
+        return [Block(*row) for row in self._rows(queries.BLOCKS_IN_PACK, (pack_id,))]
+
+    def packs(self) -> list[tuple[int, str, int]]:
+        return self._rows(queries.PACKS, ())
+
+    def key(self, key_id: int) -> bytes | None:
+        row = self._row(queries.KEY, (key_id,))
+        return None if row is None else row[0]
+
+    def key_in_use(self, key_id: int) -> bool:
+        return self._row(queries.KEY_IN_USE, (key_id,)) is not None
+
+    def setting(self, name: str) -> str | None:
+        row = self._row(queries.SETTING, (name,))
+        return None if row is None else row[0]
+
+    def settings(self) -> dict[str, str]:
+        return dict(self._rows(queries.SETTINGS, ()))
+
+    def _row(self, sql: str, parameters: Row) -> Row | None:
+        try:
+            return self._execute(sql, parameters).fetchone()
+        except apsw.Error as error:
+            raise_translated(error, self._connection.system_errno)
+
+    def _only_row(self, sql: str) -> Row:
+        row = self._row(sql, ())
+        assert row is not None  # an aggregate always has one
+        return row
+
+    def _rows(self, sql: str, parameters: Row) -> list[Row]:
+        try:
+            return self._execute(sql, parameters).fetchall()
+        except apsw.Error as error:
+            raise_translated(error, self._connection.system_errno)
+
+    def _named_inode(self, ino: int) -> Inode:
+        inode = self.inode(ino)
+        if inode is None:
+            raise MetadataDamaged(f"a live name means inode {ino}, which does not exist")
+        return inode
+
+    def _write(self, batch: tuple[Change, ...]) -> None:
+        functions = self._functions
+        for change in batch:
+            functions[type(change)](change)
+
+    def _return_to_last_batch(self) -> None:
+        """The facts are those after the last batch that was applied."""
+        self._inodes.clear()
+        try:
+            if self._connection.in_transaction:  # SQLite may have rolled back itself
+                self._execute("ROLLBACK")
+            self._execute("BEGIN")
+            self._writer.set_counters(self._committed)
+            for batch in self._uncommitted:
+                self._write(batch)
+        except (apsw.Error, MetadataDamaged) as error:
+            self._connection.close()  # the journal has what this half-way state lacks
+            raise MetadataDamaged(f"the metadata database stopped working: {error}") from error
+
+    def _checkpoint_on(self, connection: apsw.Connection) -> None:
+        logged, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if copied == logged:
+            self._wal_bytes = 0
+
+    def _note_log_length(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._wal_bytes = pages * self._frame_bytes
+        return apsw.SQLITE_OK

@@ -1,0 +1,101 @@
+"""The SQL of every question. Each text is constant, so it is compiled once.
+
+Questions about one instant are one seek to the newest row at or before it. Whether that row had
+ended is for the caller to see: as a condition here, SQLite would walk on through the history.
+"""
+
+# The texts are put together from field names and constants only.
+# ruff: noqa: S608
+
+from typing import Final
+
+from s3fs_local.metadata.sqlite.rows import columns
+from s3fs_local.rules.extents import Block
+from s3fs_local.rules.inode import Inode, KeptAttributes
+from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.versioning import Version
+
+STATE: Final = "SELECT position, ino, block_id, key_id, pack_id, stamp_ns FROM state"
+PUT_STATE: Final = """
+    UPDATE state SET position = ?, ino = ?, block_id = ?, key_id = ?, pack_id = ?, stamp_ns = ?"""
+
+COUNT_INODES: Final = """
+    SELECT count(*), count(*) FILTER (WHERE mode & 0xf000 = 0x8000) FROM inode WHERE nlink > 0"""
+COUNT_VERSIONS: Final = "SELECT count(*) FROM version"
+COUNT_BLOCKS: Final = """
+    SELECT count(*), coalesce(sum(length), 0), coalesce(sum(sealed_length), 0) FROM block"""
+
+INODE: Final = f"SELECT {columns(Inode)} FROM inode WHERE ino = ?"
+
+NEWEST_INO: Final = """
+    SELECT ino, to_ns FROM entry WHERE parent = ? AND name = ? ORDER BY from_ns DESC LIMIT 1"""
+NEWEST_ENTRY: Final = f"""
+    SELECT {columns(Entry)} FROM entry WHERE parent = ? AND name = ?
+    ORDER BY from_ns DESC LIMIT 1"""
+ENTRY_AT: Final = f"""
+    SELECT {columns(Entry)} FROM entry WHERE parent = ? AND name = ? AND from_ns <= ?
+    ORDER BY from_ns DESC LIMIT 1"""
+
+CHILDREN: Final = f"""
+    SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_end
+    WHERE parent = ? AND to_ns = {OPEN_NS} AND ino <> 0 AND from_ns > ?
+    ORDER BY from_ns LIMIT ?"""
+HAS_CHILDREN: Final = f"""
+    SELECT 1 FROM entry INDEXED BY entry_by_end
+    WHERE parent = ? AND to_ns = {OPEN_NS} AND ino <> 0 LIMIT 1"""
+CHILDREN_AT: Final = f"""
+    SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_end
+    WHERE parent = ?1 AND to_ns > ?2 AND ino <> 0 AND from_ns <= ?2
+    ORDER BY name"""
+
+NAME_HISTORY: Final = f"""
+    SELECT {columns(Entry)} FROM entry WHERE parent = ? AND name = ? ORDER BY from_ns"""
+DIRECTORY_HISTORY: Final = f"""
+    SELECT {columns(Entry)} FROM entry WHERE parent = ? ORDER BY name, from_ns"""
+ENTRIES_OF: Final = f"""
+    SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_ino
+    WHERE ino = ? AND ino <> 0 ORDER BY from_ns, parent, name"""
+
+VERSIONS: Final = f"SELECT {columns(Version)} FROM version WHERE ino = ? ORDER BY stamp_ns DESC"
+VERSION: Final = f"SELECT {columns(Version)} FROM version WHERE ino = ? AND stamp_ns = ?"
+VERSION_AT: Final = f"""
+    SELECT {columns(Version)} FROM version WHERE ino = ? AND stamp_ns <= ?
+    ORDER BY stamp_ns DESC LIMIT 1"""
+
+ATTRIBUTES_AT: Final = f"""
+    SELECT {columns(KeptAttributes)} FROM kept_attributes WHERE ino = ? AND to_ns > ?
+    ORDER BY to_ns LIMIT 1"""
+
+CELL: Final = """
+    SELECT to_ns, extents FROM cell WHERE ino = ? AND cell = ? AND from_ns <= ?
+    ORDER BY from_ns DESC LIMIT 1"""
+# Hop from cell to cell, one seek each, and look only at the newest layout before the instant.
+CELLS: Final = """
+    WITH RECURSIVE present (cell) AS (
+        SELECT min(cell) FROM cell WHERE ino = ?1 AND cell >= ?2
+        UNION ALL
+        SELECT (SELECT min(cell) FROM cell WHERE ino = ?1 AND cell > present.cell)
+        FROM present WHERE present.cell IS NOT NULL
+    )
+    SELECT layout.cell, layout.from_ns, layout.extents
+    FROM present CROSS JOIN cell AS layout
+    WHERE layout.ino = ?1 AND layout.cell = present.cell AND layout.to_ns > ?3
+        AND layout.from_ns = (
+            SELECT max(from_ns) FROM cell
+            WHERE ino = ?1 AND cell = present.cell AND from_ns <= ?3
+        )
+    ORDER BY layout.cell"""
+CELL_ROWS: Final = """
+    SELECT cell, from_ns, to_ns, extents FROM cell WHERE ino = ? ORDER BY cell, from_ns"""
+
+BLOCK: Final = f"SELECT {columns(Block)} FROM block WHERE block_id = ?"
+BLOCKS_IN_PACK: Final = f"""
+    SELECT {columns(Block)} FROM block WHERE pack_id = ? ORDER BY pack_offset, block_id"""
+PACKS: Final = """
+    SELECT pack.pack_id, pack.placement, coalesce(sum(block.sealed_length), 0)
+    FROM pack LEFT JOIN block USING (pack_id) GROUP BY pack.pack_id ORDER BY pack.pack_id"""
+
+KEY: Final = "SELECT wrapped FROM data_key WHERE key_id = ?"
+KEY_IN_USE: Final = "SELECT 1 FROM block WHERE key_id = ? LIMIT 1"
+SETTING: Final = "SELECT value FROM setting WHERE name = ?"
+SETTINGS: Final = "SELECT name, value FROM setting"

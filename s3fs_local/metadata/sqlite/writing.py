@@ -1,0 +1,240 @@
+"""Changes as SQL: one function a change, and the counters that follow them."""
+
+# The texts are put together from field names and constants only.
+# ruff: noqa: S608
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+import apsw
+from msgspec.structs import astuple
+
+from s3fs_local.errors import MetadataDamaged
+from s3fs_local.metadata.changes import (
+    AddBlock,
+    CloseCell,
+    CloseEntry,
+    CountBlock,
+    KeepAttributes,
+    MoveBlock,
+    OpenCell,
+    OpenEntry,
+    PutInode,
+    PutKey,
+    PutPack,
+    PutSetting,
+    PutVersion,
+    RemoveBlock,
+    RemoveCell,
+    RemoveEntry,
+    RemoveInode,
+    RemoveKey,
+    RemovePack,
+    RemoveSetting,
+    RemoveVersion,
+    ReopenCell,
+)
+from s3fs_local.metadata.interface import Counters
+from s3fs_local.metadata.sqlite.rows import Row, inode_row, kept_row, places, version_row
+from s3fs_local.rules.extents import Block
+from s3fs_local.rules.inode import Inode, KeptAttributes
+from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.versioning import Version
+
+_CACHED_INODES: Final = 65536
+
+_PUT_INODE: Final = f"REPLACE INTO inode VALUES ({places(Inode)})"
+_REMOVE_INODE: Final = "DELETE FROM inode WHERE ino = ?"
+_REMOVE_KEPT: Final = "DELETE FROM kept_attributes WHERE ino = ?"
+_KEEP: Final = f"INSERT INTO kept_attributes VALUES ({places(KeptAttributes)})"
+_OPEN_ENTRY: Final = f"INSERT INTO entry VALUES ({places(Entry)})"
+_CLOSE_ENTRY: Final = f"""
+    UPDATE entry SET to_ns = ?, ending = ?, ended_by = ?
+    WHERE parent = ? AND name = ? AND from_ns = ? AND to_ns = {OPEN_NS}"""
+_REMOVE_ENTRY: Final = "DELETE FROM entry WHERE parent = ? AND name = ? AND from_ns = ?"
+_PUT_VERSION: Final = f"REPLACE INTO version VALUES ({places(Version)})"
+_REMOVE_VERSION: Final = "DELETE FROM version WHERE ino = ? AND stamp_ns = ?"
+_OPEN_CELL: Final = f"INSERT INTO cell VALUES (?, ?, ?, {OPEN_NS}, ?)"
+# The open layout is the newest: one seek, however many past ones there are.
+_CLOSE_CELL: Final = f"""
+    UPDATE cell SET to_ns = ?3
+    WHERE ino = ?1 AND cell = ?2 AND to_ns = {OPEN_NS}
+        AND from_ns = (SELECT max(from_ns) FROM cell WHERE ino = ?1 AND cell = ?2)"""
+_REMOVE_CELL: Final = "DELETE FROM cell WHERE ino = ? AND cell = ? AND from_ns = ?"
+_REOPEN_CELL: Final = (
+    f"UPDATE cell SET to_ns = {OPEN_NS} WHERE ino = ? AND cell = ? AND from_ns = ?"
+)
+_ADD_BLOCK: Final = f"INSERT INTO block VALUES ({places(Block)})"
+_COUNT_BLOCK: Final = "UPDATE block SET refs = refs + ? WHERE block_id = ?"
+_REMOVE_BLOCK: Final = "DELETE FROM block WHERE block_id = ?"
+_MOVE_BLOCK: Final = "UPDATE block SET pack_id = ?, pack_offset = ? WHERE block_id = ?"
+_PUT_KEY: Final = "REPLACE INTO data_key VALUES (?, ?)"
+_REMOVE_KEY: Final = "DELETE FROM data_key WHERE key_id = ?"
+_PUT_PACK: Final = "REPLACE INTO pack VALUES (?, ?)"
+_REMOVE_PACK: Final = "DELETE FROM pack WHERE pack_id = ?"
+_PUT_SETTING: Final = "REPLACE INTO setting VALUES (?, ?)"
+_REMOVE_SETTING: Final = "DELETE FROM setting WHERE name = ?"
+
+
+class InodeCache:
+    """Inodes as they are in the database, applied changes included; the oldest go first."""
+
+    def __init__(self) -> None:
+        self._inodes: OrderedDict[int, Inode] = OrderedDict()
+        self.get: Final = self._inodes.get
+        self.clear: Final = self._inodes.clear
+        self.forget: Final = self._inodes.pop
+
+    def put(self, inode: Inode) -> None:
+        """The cache holds this one, and its bound."""
+        inodes = self._inodes
+        inodes[inode.ino] = inode
+        if len(inodes) > _CACHED_INODES:
+            inodes.popitem(last=False)
+
+
+class Writer:
+    """Writes changes through one cursor, inside whatever transaction is open."""
+
+    def __init__(self, cursor: apsw.Cursor, counters: Counters, inodes: InodeCache) -> None:
+        self._execute: Final = cursor.execute
+        self._count_rows: Final = cursor.connection.changes
+        self._inodes: Final = inodes
+        self._ino = self._block_id = self._key_id = self._pack_id = self._stamp_ns = 0
+        self.set_counters(counters)
+        self.functions: Final[dict[type, Callable[[Any], None]]] = {
+            PutInode: self._put_inode,
+            RemoveInode: self._remove_inode,
+            KeepAttributes: self._keep_attributes,
+            OpenEntry: self._open_entry,
+            CloseEntry: self._close_entry,
+            RemoveEntry: self._remove_entry,
+            PutVersion: self._put_version,
+            RemoveVersion: self._remove_version,
+            OpenCell: self._open_cell,
+            CloseCell: self._close_cell,
+            RemoveCell: self._remove_cell,
+            ReopenCell: self._reopen_cell,
+            AddBlock: self._add_block,
+            CountBlock: self._count_block,
+            RemoveBlock: self._remove_block,
+            MoveBlock: self._move_block,
+            PutKey: self._put_key,
+            RemoveKey: self._remove_key,
+            PutPack: self._put_pack,
+            RemovePack: self._remove_pack,
+            PutSetting: self._put_setting,
+            RemoveSetting: self._remove_setting,
+        }
+
+    def counters(self) -> Counters:
+        """The highest numbers written so far."""
+        return Counters(self._ino, self._block_id, self._key_id, self._pack_id, self._stamp_ns)
+
+    def set_counters(self, counters: Counters) -> None:
+        """Counting goes on from these (after a rollback, lower than before)."""
+        self._ino = counters.ino
+        self._block_id = counters.block_id
+        self._key_id = counters.key_id
+        self._pack_id = counters.pack_id
+        self._stamp_ns = counters.stamp_ns
+
+    def _execute_on_one(self, sql: str, row: Row) -> None:
+        """The statement changed exactly the row that it addresses."""
+        self._execute(sql, row)
+        if self._count_rows() != 1:
+            raise MetadataDamaged(f"a change addresses a row that is not there: {sql} {row}")
+
+    def _put_inode(self, change: PutInode) -> None:
+        inode = change.inode
+        self._execute(_PUT_INODE, inode_row(inode))
+        self._inodes.put(inode)
+        self._ino = max(self._ino, inode.ino)
+
+    def _remove_inode(self, change: RemoveInode) -> None:
+        self._execute_on_one(_REMOVE_INODE, (change.ino,))
+        self._execute(_REMOVE_KEPT, (change.ino,))
+        self._inodes.forget(change.ino, None)
+
+    def _keep_attributes(self, change: KeepAttributes) -> None:
+        self._execute(_KEEP, kept_row(change.kept))
+        self._stamp_ns = max(self._stamp_ns, change.kept.to_ns)
+
+    def _open_entry(self, change: OpenEntry) -> None:
+        entry = change.entry
+        self._execute(_OPEN_ENTRY, astuple(entry))
+        last_ns = entry.from_ns if entry.to_ns == OPEN_NS else entry.to_ns
+        self._stamp_ns = max(self._stamp_ns, last_ns)
+
+    def _close_entry(self, change: CloseEntry) -> None:
+        self._execute_on_one(
+            _CLOSE_ENTRY,
+            (
+                change.to_ns,
+                change.ending,
+                change.ended_by,
+                change.parent,
+                change.name,
+                change.from_ns,
+            ),
+        )
+        self._stamp_ns = max(self._stamp_ns, change.to_ns)
+
+    def _remove_entry(self, change: RemoveEntry) -> None:
+        self._execute_on_one(_REMOVE_ENTRY, (change.parent, change.name, change.from_ns))
+
+    def _put_version(self, change: PutVersion) -> None:
+        self._execute(_PUT_VERSION, version_row(change.version))
+        self._stamp_ns = max(self._stamp_ns, change.version.stamp_ns)
+
+    def _remove_version(self, change: RemoveVersion) -> None:
+        self._execute_on_one(_REMOVE_VERSION, (change.ino, change.stamp_ns))
+
+    def _open_cell(self, change: OpenCell) -> None:
+        self._execute(_OPEN_CELL, (change.ino, change.cell, change.from_ns, change.extents))
+        self._stamp_ns = max(self._stamp_ns, change.from_ns)
+
+    def _close_cell(self, change: CloseCell) -> None:
+        self._execute(_CLOSE_CELL, (change.ino, change.cell, change.to_ns))
+        self._stamp_ns = max(self._stamp_ns, change.to_ns)
+
+    def _remove_cell(self, change: RemoveCell) -> None:
+        self._execute_on_one(_REMOVE_CELL, (change.ino, change.cell, change.from_ns))
+
+    def _reopen_cell(self, change: ReopenCell) -> None:
+        self._execute_on_one(_REOPEN_CELL, (change.ino, change.cell, change.from_ns))
+
+    def _add_block(self, change: AddBlock) -> None:
+        block = change.block
+        self._execute(_ADD_BLOCK, astuple(block))
+        self._block_id = max(self._block_id, block.block_id)
+
+    def _count_block(self, change: CountBlock) -> None:
+        self._execute_on_one(_COUNT_BLOCK, (change.by, change.block_id))
+
+    def _remove_block(self, change: RemoveBlock) -> None:
+        self._execute_on_one(_REMOVE_BLOCK, (change.block_id,))
+
+    def _move_block(self, change: MoveBlock) -> None:
+        self._execute_on_one(_MOVE_BLOCK, (change.pack_id, change.pack_offset, change.block_id))
+
+    def _put_key(self, change: PutKey) -> None:
+        self._execute(_PUT_KEY, (change.key_id, change.wrapped))
+        self._key_id = max(self._key_id, change.key_id)
+
+    def _remove_key(self, change: RemoveKey) -> None:
+        self._execute_on_one(_REMOVE_KEY, (change.key_id,))
+
+    def _put_pack(self, change: PutPack) -> None:
+        self._execute(_PUT_PACK, (change.pack_id, change.placement))
+        self._pack_id = max(self._pack_id, change.pack_id)
+
+    def _remove_pack(self, change: RemovePack) -> None:
+        self._execute_on_one(_REMOVE_PACK, (change.pack_id,))
+
+    def _put_setting(self, change: PutSetting) -> None:
+        self._execute(_PUT_SETTING, (change.name, change.value))
+
+    def _remove_setting(self, change: RemoveSetting) -> None:
+        self._execute(_REMOVE_SETTING, (change.name,))

@@ -1,0 +1,481 @@
+"""What is special to the metadata engine on SQLite: its file, the disk below, what it costs."""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import apsw
+import apsw.ext
+import pytest
+
+from s3fs_local.errors import (
+    FormatTooNew,
+    MetadataDamaged,
+    StoreDamaged,
+    StoreExists,
+    StoreFull,
+)
+from s3fs_local.metadata.changes import (
+    Change,
+    CloseCell,
+    OpenCell,
+    OpenEntry,
+    PutInode,
+    PutKey,
+    PutSetting,
+    RemoveKey,
+)
+from s3fs_local.metadata.sqlite import SqliteMetadata, queries
+from s3fs_local.metadata.sqlite.migrations import create_tables, migrate
+from s3fs_local.metadata.sqlite.writing import InodeCache
+from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.namespace import OPEN_NS, Entry
+
+FILE: Final = Inode(ino=2, mode=0o100644, uid=0, gid=0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the database is or will be."""
+    return tmp_path / "metadata.db"
+
+
+@pytest.fixture
+def metadata(path: Path) -> Iterator[SqliteMetadata]:
+    """A new database."""
+    made = SqliteMetadata.create(path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of 1 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("needs root to mount a small filesystem")
+    command = [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("may not mount a small filesystem")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def big_keys(first: int, count: int) -> list[Change]:
+    """About 16 KiB each."""
+    return [PutKey(first + number, b"k" * 16_000) for number in range(count)]
+
+
+def test_the_database_can_be_read_by_its_owner_only(path: Path, metadata: SqliteMetadata) -> None:
+    """It holds every file name in the store."""
+    metadata.apply([PutInode(FILE)])
+    metadata.commit(1)
+    files = [*path.parent.glob("metadata.db*")]
+
+    assert len(files) == 3
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_making_a_database_never_touches_one_that_is_there(path: Path) -> None:
+    """Neither ours nor anybody's."""
+    path.write_bytes(b"precious")
+
+    with pytest.raises(StoreExists):
+        SqliteMetadata.create(path)
+    assert path.read_bytes() == b"precious"
+
+
+def test_a_missing_database_is_damage_and_is_not_made(path: Path) -> None:
+    """An empty new one would look like a store that lost every file."""
+    with pytest.raises(StoreDamaged, match=r"metadata\.db"):
+        SqliteMetadata(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"Dear diary, " * 1000], ids=["empty", "text"])
+def test_a_file_that_is_no_database_is_refused_untouched(path: Path, content: bytes) -> None:
+    """It may be the only copy of something."""
+    path.write_bytes(content)
+
+    with pytest.raises(StoreDamaged):
+        SqliteMetadata(path)
+    assert path.read_bytes() == content
+
+
+def test_the_database_of_another_program_is_refused_untouched(path: Path) -> None:
+    """Even switching it to our journal mode would be a change."""
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE song (title TEXT)")
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreDamaged, match="another program"):
+        SqliteMetadata(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_format_is_refused(path: Path, metadata: SqliteMetadata) -> None:
+    """An old release cannot know what it would break."""
+    metadata.close()
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+    with pytest.raises(FormatTooNew, match="99"):
+        SqliteMetadata(path)
+
+
+def test_a_format_that_never_was_is_damage(path: Path, metadata: SqliteMetadata) -> None:
+    """Number 0 is what a database has whose making was cut short."""
+    metadata.close()
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA user_version = 0")
+    connection.close()
+
+    with pytest.raises(StoreDamaged):
+        SqliteMetadata(path)
+
+
+def test_migrations_run_in_order_and_once() -> None:
+    """Each step builds on the one before it."""
+    connection = apsw.Connection(":memory:")
+    create_tables(connection)
+    steps = ("CREATE TABLE step (number INTEGER)", "INSERT INTO step VALUES (2)")
+
+    migrate(connection, steps)
+    migrate(connection, steps)
+
+    assert connection.execute("SELECT number FROM step").fetchall() == [(2,)]
+    assert connection.pragma("user_version") == 3
+
+
+def test_a_migration_that_fails_changes_nothing() -> None:
+    """The next attempt starts from a format that is known."""
+    connection = apsw.Connection(":memory:")
+    create_tables(connection)
+
+    with pytest.raises(apsw.SQLError):
+        migrate(connection, ("CREATE TABLE step (number INTEGER); INSERT INTO nowhere VALUES (1)",))
+    assert connection.pragma("user_version") == 1
+    assert connection.table_exists(None, "step") is False
+
+
+KILLED_BETWEEN_APPLY_AND_COMMIT: Final = """
+import os, signal, sys
+from pathlib import Path
+from s3fs_local.metadata.changes import PutInode, PutSetting
+from s3fs_local.metadata.sqlite import SqliteMetadata
+from s3fs_local.rules.inode import Inode
+metadata = SqliteMetadata(Path(sys.argv[1]))
+metadata.apply([PutInode(Inode(ino=2, mode=0o100644, uid=0, gid=0))])
+metadata.commit(5)
+metadata.apply([PutInode(Inode(ino=2, mode=0o100600, uid=0, gid=0)), PutSetting("a", "1")])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_leaves_the_last_commit(path: Path, metadata: SqliteMetadata) -> None:
+    """Facts and journal position must agree, or replay repeats or skips changes."""
+    metadata.close()
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_BETWEEN_APPLY_AND_COMMIT, str(path)], check=False
+    )
+    reopened = SqliteMetadata(path)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert reopened.position() == 5
+    assert reopened.inode(2) == FILE
+    assert reopened.setting("a") is None
+    reopened.close()
+
+
+def test_a_full_disk_fails_the_commit_and_loses_nothing_that_was_applied(small_disk: Path) -> None:
+    """The engine goes read-only, frees something, and tries again."""
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(500 << 10))
+    metadata = SqliteMetadata.create(small_disk / "metadata.db")
+    metadata.apply([PutInode(FILE)])
+    metadata.commit(1)
+    metadata.apply(big_keys(1, 20))
+    metadata.apply(big_keys(21, 20))
+
+    with pytest.raises(StoreFull):
+        metadata.commit(2)
+    assert metadata.position() == 1
+    assert metadata.key(40) is not None
+    assert metadata.inode(2) == FILE
+    assert metadata.counters().key_id == 40
+
+    metadata.apply([RemoveKey(7)])
+    ballast.unlink()
+    metadata.commit(3)
+    metadata.close()
+    reopened = SqliteMetadata(small_disk / "metadata.db")
+
+    assert reopened.position() == 3
+    assert reopened.key(40) is not None
+    assert reopened.key(7) is None
+    reopened.close()
+
+
+def test_a_restart_on_a_full_disk_finds_the_last_commit(small_disk: Path) -> None:
+    """Reading must work when nothing can be written, above all then."""
+    path = small_disk / "metadata.db"
+    metadata = SqliteMetadata.create(path)
+    metadata.apply([PutInode(FILE)])
+    metadata.commit(1)
+    metadata.apply(big_keys(1, 100))
+    with pytest.raises(StoreFull):
+        metadata.commit(2)
+    metadata.close()
+    reopened = SqliteMetadata(path)
+
+    assert reopened.position() == 1
+    assert reopened.inode(2) == FILE
+    assert reopened.key(1) is None
+    assert reopened.integrity_check() == []
+    reopened.close()
+
+
+def test_a_checkpoint_on_a_full_disk_says_so_and_loses_nothing(small_disk: Path) -> None:
+    """The log stays what it was until there is room."""
+    ballast = small_disk / "ballast"
+    metadata = SqliteMetadata.create(small_disk / "metadata.db")
+    metadata.apply(big_keys(1, 20))
+    metadata.commit(1)
+    free = os.statvfs(small_disk)
+    ballast.write_bytes(bytes(free.f_bavail * free.f_frsize))
+
+    with pytest.raises(StoreFull):
+        metadata.checkpoint()
+    assert metadata.key(20) is not None
+
+    ballast.unlink()
+    metadata.checkpoint()
+
+    assert metadata.wal_bytes == 0
+    metadata.close()
+
+
+def test_a_database_cannot_be_made_on_a_full_disk(small_disk: Path) -> None:
+    """Making a store reports the disk, not a bug."""
+    free = os.statvfs(small_disk)
+    (small_disk / "ballast").write_bytes(bytes(free.f_bavail * free.f_frsize))
+
+    with pytest.raises(StoreFull):
+        SqliteMetadata.create(small_disk / "metadata.db")
+
+
+def test_a_failed_batch_keeps_the_uncommitted_ones_before_it(metadata: SqliteMetadata) -> None:
+    """They were acknowledged; the way back goes through the last commit and must not stop there."""
+    metadata.apply([PutInode(FILE)])
+    metadata.apply([PutKey(5, b"k")])
+
+    with pytest.raises(MetadataDamaged):
+        metadata.apply([PutSetting("a", "1"), RemoveKey(6)])
+    assert metadata.inode(2) == FILE
+    assert metadata.key(5) == b"k"
+    assert metadata.setting("a") is None
+
+    metadata.commit(1)
+
+    assert metadata.counters().key_id == 5
+
+
+def test_a_value_that_no_column_takes_leaves_no_trace(metadata: SqliteMetadata) -> None:
+    """A bug of the caller surfaces as itself, and the facts stay whole."""
+    metadata.apply([PutInode(FILE)])
+
+    with pytest.raises(OverflowError):
+        metadata.apply([PutSetting("a", "1"), OpenCell(2, 1 << 70, 5, b"")])
+    assert metadata.setting("a") is None
+    assert metadata.inode(2) == FILE
+
+
+def test_the_log_starts_over_although_writes_never_pause(metadata: SqliteMetadata) -> None:
+    """Else it would grow until the disk is full on a store that is always busy."""
+    longest = 0
+    for round_ in range(12):
+        metadata.apply(big_keys(round_ * 10, 10))
+        metadata.commit(round_ + 1)
+        metadata.apply([PutSetting("busy", str(round_))])
+        longest = max(longest, metadata.wal_bytes)
+        if metadata.wal_bytes > 500_000:
+            metadata.checkpoint()
+
+    assert 500_000 < longest < 1_000_000
+    assert metadata.key(119) is not None
+
+
+def test_a_checkpoint_moves_the_log_into_the_database(path: Path, metadata: SqliteMetadata) -> None:
+    """Opening after a crash is then quick."""
+    metadata.apply(big_keys(1, 10))
+    metadata.commit(1)
+    size_before = path.stat().st_size
+    logged_before = metadata.wal_bytes
+    metadata.checkpoint()
+
+    assert logged_before > 160_000
+    assert metadata.wal_bytes == 0
+    assert path.stat().st_size >= size_before + 160_000
+
+
+def test_checkpoints_in_a_thread_disturb_no_writer(metadata: SqliteMetadata) -> None:
+    """A worker copies the log while the event loop goes on changing and committing."""
+    failures: list[BaseException] = []
+    written = threading.Event()
+
+    def checkpoint_often() -> None:
+        try:
+            while not written.is_set():
+                metadata.checkpoint()
+            metadata.checkpoint()
+        except BaseException as error:  # noqa: BLE001 - shown by the assertion
+            failures.append(error)
+
+    worker = threading.Thread(target=checkpoint_often)
+    worker.start()
+    for round_ in range(1, 201):
+        metadata.apply([*big_keys(round_ % 50, 3), PutSetting("round", str(round_))])
+        metadata.commit(round_)
+    written.set()
+    worker.join()
+
+    assert failures == []
+    assert metadata.position() == 200
+    assert metadata.setting("round") == "200"
+    assert metadata.integrity_check() == []
+
+
+def damage(path: Path, where: Callable[[int], int]) -> None:
+    """Overwrite a page of the database."""
+    with path.open("r+b") as file:
+        file.seek(where(path.stat().st_size) // 4096 * 4096)
+        file.write(b"\xa5" * 4096)
+
+
+def test_damaged_pages_are_reported_as_damage(path: Path, metadata: SqliteMetadata) -> None:
+    """A wrong answer would be worse."""
+    metadata.apply([PutInode(Inode(ino=i, mode=0, uid=0, gid=0)) for i in range(1, 2000)])
+    metadata.commit(1)
+    assert metadata.integrity_check() == []
+    metadata.close()
+    damage(path, lambda size: size - 20_000)
+    reopened = SqliteMetadata(path)
+
+    assert reopened.integrity_check() != []
+    with pytest.raises(MetadataDamaged):
+        [reopened.inode(ino) for ino in range(1, 2000)]
+    reopened.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE inode SET xattrs = x'c1'",
+        "UPDATE entry SET ending = 77",
+        "DELETE FROM inode",
+        "DELETE FROM state",
+    ],
+)
+def test_contradictions_inside_rows_are_reported_as_damage(
+    path: Path, metadata: SqliteMetadata, sql: str
+) -> None:
+    """What SQLite finds well-formed may still make no sense."""
+    metadata.apply([PutInode(FILE), OpenEntry(Entry(1, b"a", 10, 2))])
+    metadata.commit(1)
+    metadata.close()
+    connection = apsw.Connection(str(path))
+    connection.execute(sql)
+    connection.close()
+
+    with pytest.raises(MetadataDamaged):
+        SqliteMetadata(path).children(1, 0, 10)
+
+
+SCANS_ALLOWED: Final = {"COUNT_INODES", "COUNT_VERSIONS", "COUNT_BLOCKS", "PACKS", "SETTINGS"}
+SORTS_ALLOWED: Final = {"CHILDREN_AT", "ENTRIES_OF", "CELLS", "BLOCKS_IN_PACK"}  # of the answer
+QUERIES: Final = {
+    name: text
+    for name, text in vars(queries).items()
+    if isinstance(text, str) and name.isupper() and name not in {"STATE", "PUT_STATE"}
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_every_question_is_answered_by_an_index(name: str) -> None:
+    """A scan or a sort shows only when the store has grown large."""
+    connection = apsw.Connection(":memory:")
+    create_tables(connection)
+    parameters = apsw.ext.query_info(connection, QUERIES[name]).bindings_count
+    explained = connection.execute(f"EXPLAIN QUERY PLAN {QUERIES[name]}", (None,) * parameters)
+    plan = [row[3] for row in explained]
+    scans = [step for step in plan if step.startswith("SCAN") and step != "SCAN present"]
+    sorts = [step for step in plan if "TEMP B-TREE" in step]
+
+    assert name in SCANS_ALLOWED or not scans
+    assert name in SORTS_ALLOWED or not sorts
+
+
+def test_a_hot_cell_costs_no_more_than_a_quiet_one(path: Path, metadata: SqliteMetadata) -> None:
+    """A log appended to 2000 times has 2000 layouts of its last cell."""
+    quiet, hot = 2, 3
+    changes: list[Change] = [OpenCell(ino, 0, 1, b"") for ino in (quiet, hot)]
+    changes.append(OpenCell(quiet, 1, 1, b"once"))
+    for stamp_ns in range(10, 2010):
+        changes += [CloseCell(hot, 1, stamp_ns), OpenCell(hot, 1, stamp_ns, b"again")]
+    metadata.apply(changes)
+    metadata.commit(1)
+    connection = apsw.Connection(str(path))
+    connection.execute(queries.CELLS, (0, 0, 0)).fetchall()  # compiled from here on
+    steps = 0
+
+    def count_step() -> bool:
+        nonlocal steps
+        steps += 1
+        return False
+
+    connection.set_progress_handler(count_step, 1)
+    costs = []
+    for ino in (quiet, hot):
+        steps = 0
+        found = connection.execute(queries.CELLS, (ino, 0, OPEN_NS - 1)).fetchall()
+        assert len(found) == 2
+        costs.append(steps)
+    connection.close()
+
+    assert costs[1] == pytest.approx(costs[0], abs=5)
+
+
+def test_the_inode_cache_is_bounded() -> None:
+    """A walk over a large tree must not fill the memory; the newest are the ones that stay."""
+    cache = InodeCache()
+    for ino in range(1, 70_001):
+        cache.put(Inode(ino=ino, mode=0, uid=0, gid=0))
+
+    assert cache.get(70_000 - 65_536) is None
+    assert cache.get(70_000 - 65_535) is not None
+
+
+def test_inodes_read_from_the_database_are_those_that_were_put(
+    path: Path, metadata: SqliteMetadata
+) -> None:
+    """The cache must not be the only one that knows."""
+    changed = Inode(ino=2, mode=0o100600, uid=1, gid=2, xattrs={b"user.a": b"b"})
+    metadata.apply([PutInode(FILE), PutInode(changed)])
+    metadata.commit(1)
+    other = SqliteMetadata(path)
+
+    assert other.inode(2) == changed
+    other.close()
