@@ -1,0 +1,193 @@
+"""Attributes: mode, owner, times, size, and extended attributes that are stored.
+
+They change in place and make no version (S3: metadata of a version). What they were before is kept, so
+that the tree at any instant shows them as they were.
+"""
+
+import stat
+
+import msgspec
+from msgspec import Struct
+
+from s3fs_local.engine.locks import Locks
+from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.writing import Writing
+from s3fs_local.errors import AttributeTooLarge, InvalidArgument, IsADirectory, NoSuchAttribute
+from s3fs_local.metadata.changes import Change, KeepAttributes, PutInode
+from s3fs_local.rules import posix_acl
+from s3fs_local.rules.inode import Caller, Inode, kept_attributes, restored
+from s3fs_local.rules.limits import (
+    XATTR_NAME_BYTES_MAX,
+    XATTR_TOTAL_BYTES_MAX,
+    XATTR_VALUE_BYTES_MAX,
+)
+from s3fs_local.rules.retention import Operation
+
+
+class AttributeChange(Struct, frozen=True):
+    """What setattr asks for; None leaves an attribute as it is. Times in ns, size in bytes."""
+
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    size: int | None = None
+    atime_ns: int | None = None
+    mtime_ns: int | None = None
+
+
+class Attributes:
+    """Reads and changes attributes of one volume's inodes."""
+
+    def __init__(self, volume: Volume, *, locks: Locks, writing: Writing) -> None:
+        self._volume = volume
+        self._locks = locks
+        self._writing = writing
+
+    def get(self, ino: int) -> Inode:
+        """The inode as stat(2) shows it: with the size and times of its draft.
+
+        Raises:
+            StaleInode: there is none.
+        """
+        inode = self._volume.inode(ino)
+        draft = self._volume.drafts.get(ino)
+        if draft is None:
+            return inode
+        return msgspec.structs.replace(
+            inode,
+            size=draft.size,
+            allocated=min(inode.allocated, draft.base_limit) + draft.data_bytes,
+            mtime_ns=draft.mtime_ns,
+            ctime_ns=max(inode.ctime_ns, draft.ctime_ns),
+        )
+
+    def set(self, ino: int, wanted: AttributeChange, caller: Caller) -> Inode:
+        """The attributes are as wanted (size excepted: see `resize`); returns them.
+
+        Raises:
+            Protected: the inode is locked.
+            StaleInode.
+        """
+        inode = self._volume.inode(ino)
+        self._check_gate(inode, wanted)
+        del caller  # the kernel has checked who may (default_permissions)
+        stamp_ns = self._volume.stamp()
+        changed = self._with(inode, wanted, stamp_ns)
+        draft = self._volume.drafts.get(ino)
+        if draft is not None:
+            draft.ctime_ns = stamp_ns
+            if wanted.mtime_ns is not None:
+                draft.mtime_ns = wanted.mtime_ns
+        self._volume.apply([*self._keep(inode, stamp_ns), PutInode(changed)])
+        return self.get(ino)
+
+    def restore(self, ino: int, was: Inode) -> None:
+        """Mode, owner, times and extended attributes are as they were.
+
+        Raises:
+            Protected: the inode is locked.
+        """
+        inode = self._volume.inode(ino)
+        for operation in (Operation.SET_MODE, Operation.SET_OWNER, Operation.SET_XATTR):
+            self._locks.check(operation, inode)
+        stamp_ns = self._volume.stamp()
+        self._volume.apply([*self._keep(inode, stamp_ns), PutInode(restored(inode, was, stamp_ns))])
+
+    def _check_gate(self, inode: Inode, wanted: AttributeChange) -> None:
+        if wanted.mode is not None:
+            self._locks.check(Operation.SET_MODE, inode)
+        if wanted.uid is not None or wanted.gid is not None:
+            self._locks.check(Operation.SET_OWNER, inode)
+        if wanted.atime_ns is not None or wanted.mtime_ns is not None:
+            self._locks.check(Operation.SET_TIMES, inode)
+
+    def _with(self, inode: Inode, wanted: AttributeChange, stamp_ns: int) -> Inode:
+        mode, xattrs = inode.mode, inode.xattrs
+        if wanted.mode is not None:
+            mode = stat.S_IFMT(inode.mode) | stat.S_IMODE(wanted.mode)
+            acl = xattrs.get(posix_acl.ACCESS_XATTR)
+            if acl is not None:
+                limited = posix_acl.serialize(posix_acl.chmod(posix_acl.parse(acl), mode))
+                xattrs = {**xattrs, posix_acl.ACCESS_XATTR: limited}
+        return msgspec.structs.replace(
+            inode,
+            mode=mode,
+            xattrs=xattrs,
+            uid=inode.uid if wanted.uid is None else wanted.uid,
+            gid=inode.gid if wanted.gid is None else wanted.gid,
+            atime_ns=inode.atime_ns if wanted.atime_ns is None else wanted.atime_ns,
+            mtime_ns=inode.mtime_ns if wanted.mtime_ns is None else wanted.mtime_ns,
+            ctime_ns=stamp_ns,
+        )
+
+    @staticmethod
+    def _keep(inode: Inode, stamp_ns: int) -> list[Change]:
+        """What the inode was is kept, unless no instant ever showed it."""
+        if inode.is_file and not inode.version_ns:
+            return []
+        return [KeepAttributes(kept_attributes(inode, stamp_ns))]
+
+    def resize(self, ino: int, size: int, caller: Caller) -> None:
+        """The file's draft has `size` bytes.
+
+        Raises:
+            Protected: the file is locked.
+            IsADirectory, InvalidArgument: it has no size to change.
+            FileTooLarge.
+        """
+        inode = self._volume.inode(ino)
+        if inode.is_directory:
+            raise IsADirectory(f"inode {ino}")
+        if not inode.is_file:
+            raise InvalidArgument("only regular files are truncated")
+        self._locks.check(Operation.TRUNCATE, inode)
+        self._writing.resize(inode, size, uid=caller.uid)
+
+    def get_xattr(self, ino: int, name: bytes) -> bytes:
+        """The value. Raises NoSuchAttribute."""
+        value = self._volume.inode(ino).xattrs.get(name)
+        if value is None:
+            raise NoSuchAttribute(repr(name))
+        return value
+
+    def list_xattrs(self, ino: int) -> list[bytes]:
+        """The names of all stored attributes."""
+        return list(self._volume.inode(ino).xattrs)
+
+    def set_xattr(self, ino: int, name: bytes, value: bytes) -> None:
+        """The inode has the attribute; an access ACL also sets the permission bits.
+
+        Raises:
+            Protected: the inode is locked.
+            AttributeTooLarge, InvalidArgument.
+        """
+        inode = self._volume.inode(ino)
+        self._locks.check(Operation.SET_XATTR, inode)
+        if len(name) > XATTR_NAME_BYTES_MAX or len(value) > XATTR_VALUE_BYTES_MAX:
+            raise AttributeTooLarge(f"{name[:64]!r}: {len(value)} bytes")
+        mode, stored = inode.mode, value
+        if name == posix_acl.ACCESS_XATTR:
+            mode, acl = posix_acl.mode_from_acl(posix_acl.parse(value), inode.mode)
+            stored = posix_acl.serialize(acl) if acl else b""
+        elif name == posix_acl.DEFAULT_XATTR:
+            stored = value if posix_acl.parse(value) else b""
+        xattrs = {key: kept for key, kept in inode.xattrs.items() if key != name}
+        if stored or name not in (posix_acl.ACCESS_XATTR, posix_acl.DEFAULT_XATTR):
+            xattrs[name] = stored
+        if sum([len(key) + len(kept) for key, kept in xattrs.items()]) > XATTR_TOTAL_BYTES_MAX:
+            raise AttributeTooLarge("all attributes together")
+        self._put_xattrs(inode, xattrs, mode)
+
+    def remove_xattr(self, ino: int, name: bytes) -> None:
+        """The inode has no such attribute. Raises NoSuchAttribute, Protected."""
+        inode = self._volume.inode(ino)
+        if name not in inode.xattrs:
+            raise NoSuchAttribute(repr(name))
+        self._locks.check(Operation.REMOVE_XATTR, inode)
+        xattrs = {key: kept for key, kept in inode.xattrs.items() if key != name}
+        self._put_xattrs(inode, xattrs, inode.mode)
+
+    def _put_xattrs(self, inode: Inode, xattrs: dict[bytes, bytes], mode: int) -> None:
+        stamp_ns = self._volume.stamp()
+        changed = msgspec.structs.replace(inode, xattrs=xattrs, mode=mode, ctime_ns=stamp_ns)
+        self._volume.apply([*self._keep(inode, stamp_ns), PutInode(changed)])

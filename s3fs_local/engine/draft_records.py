@@ -1,0 +1,67 @@
+"""What the journal holds: batches of changes, and what is needed to bring drafts back.
+
+Each record is complete in itself; replayed in order they rebuild every draft that was not committed.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from s3fs_local.metadata.changes import Change
+from s3fs_local.rules.extents import Block
+
+
+class ChangeBatch(Struct, frozen=True, tag=1, array_like=True):
+    """Changes to the facts, in order, and the drafts they committed or dropped.
+
+    One record, so that a crash never leaves a commit without the end of its draft.
+    """
+
+    changes: list[Change]
+    ended_drafts: list[int]
+
+
+class DraftBegun(Struct, frozen=True, tag=2, array_like=True):
+    """A draft of the inode exists; it starts from the current version."""
+
+    ino: int
+    draft_id: int
+    uid: int
+    size: int
+
+
+class DraftWritten(Struct, frozen=True, tag=3, array_like=True):
+    """Bytes of the file from `offset` are `data`."""
+
+    ino: int
+    draft_id: int
+    offset: int
+    data: bytes
+    mtime_ns: int
+
+
+class DraftResized(Struct, frozen=True, tag=4, array_like=True):
+    """The file was truncated or extended to `size`."""
+
+    ino: int
+    draft_id: int
+    size: int
+    mtime_ns: int
+
+
+class DraftSealed(Struct, frozen=True, tag=5, array_like=True):
+    """A cell's bytes lie in packs; everything written to it before is in `layout`."""
+
+    ino: int
+    draft_id: int
+    cell: int
+    layout: bytes
+    blocks: list[Block]  # those that are not among the facts yet
+
+
+DraftRecord = DraftBegun | DraftWritten | DraftResized | DraftSealed
+JournalRecord = ChangeBatch | DraftRecord
+
+encode: Final = msgspec.msgpack.Encoder().encode
+decode: Final = msgspec.msgpack.Decoder(JournalRecord).decode

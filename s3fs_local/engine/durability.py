@@ -1,0 +1,224 @@
+"""When facts and bytes become durable: group commit over packs, journal and metadata.
+
+The order is always: bytes of blocks durable, then the journal record that mentions them, then the
+reply. The metadata engine holds the same facts as a view that may lag behind the journal; it commits
+seldom, and a mount replays what it lacks.
+
+`flush` serves everyone who waits with one write and, if asked, one fsync. `settle` lets the metadata
+engine catch up.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Protocol
+
+import trio
+
+from s3fs_local.engine.draft_records import ChangeBatch, encode
+from s3fs_local.engine.drafts import Draft
+from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly
+from s3fs_local.metadata.changes import Change, PutSetting
+from s3fs_local.metadata.interface import Metadata
+from s3fs_local.packs.journal import Journal
+from s3fs_local.packs.pack_store import PackStore
+
+SEGMENT_BYTES_MAX: Final = 64 << 20
+"""A journal segment beyond this is left behind as soon as the facts have caught up."""
+UNCOMMITTED_MAX: Final = 50_000
+"""Changes after which the metadata engine commits: bounds the replay after a crash to about 1 s."""
+
+FLOOR_SETTING: Final = "fact.journal-floor"
+"""The journal position before which no record is needed: facts have it, drafts repeat it later."""
+
+RunBlocking = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+async def run_in_thread(function: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes through
+    """The result of a blocking function, without blocking the loop."""
+    return await trio.to_thread.run_sync(function)
+
+
+class Checkpointing(Protocol):
+    """A metadata engine whose commits can be made durable by themselves."""
+
+    def checkpoint(self) -> None:
+        """What was committed survives a power cut. Blocks; runs in a thread."""
+        ...
+
+
+class Durability:
+    """Owns the order in which things reach the disk. One per open store."""
+
+    def __init__(
+        self,
+        *,
+        metadata: Metadata,
+        packs: PackStore,
+        journal: Journal,
+        drafts: dict[int, Draft],
+        run_blocking: RunBlocking = run_in_thread,
+    ) -> None:
+        self._metadata = metadata
+        self._packs = packs
+        self._journal = journal
+        self._drafts = drafts
+        self._run_blocking = run_blocking
+        self._changes: list[Change] = []
+        self._ended: list[int] = []
+        self._unwritten: list[bytes] = []  # encoded, but the journal could not take them yet
+        self._urgent: dict[int, Draft] = {}  # drafts that someone waits for
+        self._mutex = trio.Lock()
+        self._uncommitted = 0
+        self._position = metadata.position()
+        self._appended = 0  # generations: bumped by every change or urgent draft
+        self._written = 0
+        self._synced = 0
+        self.failure: StorageError | None = None
+        self.fsyncs = 0
+
+    def apply(self, changes: Sequence[Change], *, ended_draft: int = 0) -> None:
+        """All changes are visible, or (on an error) none is; durable after the next flush."""
+        if self.failure is not None:
+            raise StoreReadOnly(f"the store is read-only since: {self.failure}")
+        self._metadata.apply(changes)
+        self._changes.extend(changes)
+        if ended_draft:
+            self._ended.append(ended_draft)
+        self._appended += 1
+
+    def drop_draft(self, draft_id: int) -> None:
+        """A crash will not bring the draft back (after the next flush)."""
+        self._ended.append(draft_id)
+        self._appended += 1
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the journal lacks nothing, drafts included."""
+        return (
+            self._written == self._appended
+            and not self._unwritten
+            and not any(draft.needs_journal for draft in self._drafts.values())
+        )
+
+    async def flush(
+        self, *, durable: bool, draft: Draft | None = None, only_facts: bool = False
+    ) -> None:
+        """What was applied before the call survives a crash; a power cut too if `durable`.
+
+        Every draft is journaled, or only `draft` (and whatever else was due), or none.
+
+        Raises:
+            StoreFull: the journal could not grow; everything is kept and tried again.
+            StorageError: a sync failed. It is never reported durable afterwards: the store stays
+                read-only until it is opened again.
+        """
+        drafts = self._drafts.values() if draft is None else (draft,)
+        for urgent in () if only_facts else drafts:
+            if urgent.needs_journal:
+                self._urgent[urgent.draft_id] = urgent
+                self._appended += 1
+        wanted = self._appended
+        async with self._mutex:
+            if (self._synced if durable else self._written) >= wanted and not self._unwritten:
+                return
+            generation = self._appended
+            self._collect()
+            with trio.CancelScope(shield=True):
+                await self._write(durable=durable)
+            self._written = generation
+            if durable:
+                self._synced = generation
+
+    def _collect(self) -> None:
+        """Everything pending is encoded, drafts first: a batch may end one of them."""
+        for draft in self._urgent.values():
+            if self._drafts.get(draft.ino) is draft:
+                self._unwritten.extend(map(encode, draft.take_records()))
+        self._urgent.clear()
+        if self._changes or self._ended:
+            self._unwritten.append(encode(ChangeBatch(self._changes, self._ended)))
+            self._uncommitted += len(self._changes)
+            self._changes, self._ended = [], []
+
+    async def _write(self, *, durable: bool) -> None:
+        payloads = self._unwritten
+        if not payloads and not durable:
+            return
+        try:
+            if durable or self._packs.needs_sync:
+                await self._run_blocking(lambda: self._write_blocking(payloads, durable=durable))
+            else:
+                self._write_blocking(payloads, durable=durable)
+        except StoreFull:
+            raise
+        except StorageError as error:
+            self.failure = error
+            raise
+        self._unwritten = []
+
+    def _write_blocking(self, payloads: list[bytes], *, durable: bool) -> None:
+        """The order of the module's docstring; runs in a thread when it may wait for a device."""
+        if self._packs.needs_sync:
+            self._packs.sync()
+            self.fsyncs += 1
+        if payloads:
+            self._position = self._journal.append(payloads)
+        if durable:
+            self._journal.sync()
+            self.fsyncs += 1
+
+    @property
+    def segment_bytes(self) -> int:
+        """Length of the journal segment in use."""
+        return self._journal.segment_bytes
+
+    @property
+    def commit_is_due(self) -> bool:
+        """Whether the facts lag far enough behind the journal."""
+        return (
+            self._uncommitted >= UNCOMMITTED_MAX or self._journal.segment_bytes >= SEGMENT_BYTES_MAX
+        )
+
+    async def settle(self) -> None:
+        """The metadata engine holds everything the journal does; a mount would replay nothing."""
+        await self.flush(durable=True)
+        async with self._mutex:
+            self._commit_facts()
+
+    def _commit_facts(self) -> None:
+        """Changes must not come between the journal and the commit, so this blocks the loop.
+
+        The journal is synced first: after a power cut it must reach at least as far as the facts. It
+        follows a flush, so next to nothing is left to sync here.
+        """
+        self._collect()
+        payloads, self._unwritten = self._unwritten, []
+        generation = self._appended
+        try:
+            self._write_blocking(payloads, durable=True)
+        except StorageError as error:
+            self._unwritten = payloads
+            if not isinstance(error, StoreFull):
+                self.failure = error
+            raise
+        self._metadata.commit(self._position)
+        self._written = generation
+        self._uncommitted = 0
+
+    async def leave_segment_behind(self, checkpointing: Checkpointing) -> None:
+        """The journal's past segments are gone, and nothing that they alone held was lost."""
+        await self.flush(durable=True)
+        async with self._mutex:
+            self._commit_facts()
+            self._journal.rotate()
+            segment = self._journal.segment
+            for draft in self._drafts.values():
+                draft.rejournal()
+            self._position = self._journal.position
+            self.apply([PutSetting(FLOOR_SETTING, str(self._position))])
+        await self.settle()
+        await self._run_blocking(checkpointing.checkpoint)
+        self._journal.trim(segment)
+
+    async def close(self, checkpointing: Checkpointing) -> None:
+        """Everything is durable and the next open has nothing to replay."""
+        await self.leave_segment_behind(checkpointing)

@@ -1,0 +1,489 @@
+"""The façade: one method a file system operation, for every front. Decides nothing itself.
+
+Numbers from `FIRST_VIRTUAL_INO` on go to the views, which refuse every change; the rest goes to the
+parts that own it. Methods that are not async never wait; those that are, wait only for devices.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from s3fs_local.engine.attributes import AttributeChange, Attributes
+from s3fs_local.engine.durability import run_in_thread
+from s3fs_local.engine.histories import Histories
+from s3fs_local.engine.lock_attributes import PREFIX, LockAttributes
+from s3fs_local.engine.locks import Locks
+from s3fs_local.engine.namespace import STATUS_DIRECTORY, Namespace
+from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFiles
+from s3fs_local.engine.reading import CURRENT_NS, Reading
+from s3fs_local.engine.views import Node, Views
+from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.writing import Writing
+from s3fs_local.errors import (
+    BadHandle,
+    InvalidArgument,
+    IsADirectory,
+    NoSuchAttribute,
+    NoSuchName,
+    Protected,
+    ReadOnlyView,
+)
+from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, SEALING, Caller, Inode
+from s3fs_local.rules.limits import NAME_BYTES_MAX
+from s3fs_local.rules.retention import Operation
+from s3fs_local.rules.versioning import Origin, Version
+
+LISTING_BATCH: Final = 128
+BLOCK_BYTES: Final = 4096
+
+
+class Space(Struct, frozen=True):
+    """What statfs(2) tells; in blocks of `block_bytes`."""
+
+    block_bytes: int
+    blocks: int
+    free: int
+    available: int
+    files: int
+    files_free: int
+    name_bytes_max: int = NAME_BYTES_MAX
+
+
+class OpenDirectory(Struct, frozen=True):
+    """A directory that is being listed; a view's entries are settled when it is opened."""
+
+    ino: int
+    listing: list[tuple[bytes, Node]] | None
+
+
+class FileSystem:
+    """One open store as a file system."""
+
+    def __init__(self, volume: Volume) -> None:
+        self.volume: Final = volume
+        self.reading: Final = Reading(volume.metadata, volume.blocks)
+        self.locks: Final = Locks(volume)
+        self.open_files: Final = OpenFiles()
+        self.writing: Final = Writing(volume, self.reading, self.locks)
+        self.attributes: Final = Attributes(volume, locks=self.locks, writing=self.writing)
+        self.namespace: Final = Namespace(
+            volume, locks=self.locks, writing=self.writing, open_files=self.open_files
+        )
+        self.histories: Final = Histories(volume)
+        self.views: Final = Views(volume, self.histories)
+        self.lock_attributes: Final = LockAttributes(
+            volume, locks=self.locks, writing=self.writing, open_files=self.open_files
+        )
+        self._directories: dict[int, OpenDirectory] = {}
+        self._last_directory = 0
+
+    # Names
+
+    def lookup(self, parent: int, name: bytes) -> Inode:
+        """What the name means. Raises NoSuchName; InvalidTime below `.versions`."""
+        if parent >= FIRST_VIRTUAL_INO:
+            return self._remembered(self.views.lookup(parent, name))
+        inode = self.volume.metadata.lookup(parent, name)
+        if inode is not None:
+            if inode.ino in self.volume.drafts:
+                return self.attributes.get(inode.ino)
+            return inode
+        if name in (b".", b".."):
+            directory = self.volume.directory(parent)
+            return directory if name == b"." else self.volume.inode(directory.parent or ROOT_INO)
+        if self.namespace.is_reserved(parent, name):
+            self.volume.directory(parent)
+            if name == STATUS_DIRECTORY:
+                return self._remembered(self.views.status())
+            return self._remembered(self.views.versions_of(parent))
+        raise NoSuchName(repr(name))
+
+    def _remembered(self, inode: Inode) -> Inode:
+        """The kernel is told the number of a view; it says when it forgets it."""
+        self.views.remember(inode.ino)
+        return inode
+
+    def forget(self, ino: int, count: int) -> None:
+        """The kernel forgot a view's number `count` times."""
+        self.views.forget(ino, count)
+
+    def mknod(self, parent: int, name: bytes, mode: int, rdev: int, caller: Caller) -> Inode:
+        """A file or special file is made; a regular file has its first, empty version."""
+        _check_real(parent)
+        inode = self.namespace.make(parent, name, mode, caller, rdev=rdev)
+        if inode.is_file:
+            self.writing.begin_new(inode, uid=caller.uid)
+            self.writing.commit(inode.ino, origin=Origin.CREATED)
+        return inode
+
+    def mkdir(self, parent: int, name: bytes, mode: int, caller: Caller) -> Inode:
+        """A directory is made."""
+        _check_real(parent)
+        return self.namespace.make(parent, name, mode, caller)
+
+    def symlink(self, parent: int, name: bytes, target: bytes, caller: Caller) -> Inode:
+        """A symbolic link is made."""
+        _check_real(parent)
+        mode = 0o120777
+        return self.namespace.make(parent, name, mode, caller, target=target)
+
+    def readlink(self, ino: int) -> bytes:
+        """The target of the symbolic link."""
+        if ino >= FIRST_VIRTUAL_INO:
+            return self.views.readlink(ino)
+        inode = self.volume.inode(ino)
+        if not inode.is_symlink:
+            raise InvalidArgument("not a symbolic link")
+        return inode.target
+
+    def link(self, ino: int, parent: int, name: bytes, caller: Caller) -> Inode:
+        """The inode has one more name."""
+        _check_real(ino)
+        _check_real(parent)
+        self.namespace.link(ino, parent, name, caller)
+        return self.attributes.get(ino)
+
+    def unlink(self, parent: int, name: bytes, caller: Caller) -> None:
+        """The name is free; what it held is in the history."""
+        _check_real(parent)
+        self._check_not_reserved(parent, name)
+        self.namespace.unlink(parent, name, caller)
+
+    def rmdir(self, parent: int, name: bytes, caller: Caller) -> None:
+        """The empty directory is gone."""
+        _check_real(parent)
+        self._check_not_reserved(parent, name)
+        self.namespace.rmdir(parent, name, caller)
+
+    def rename(
+        self, parent: int, name: bytes, new_parent: int, new_name: bytes, flags: int, caller: Caller
+    ) -> None:
+        """The inode has another name; `flags` as renameat2(2)."""
+        _check_real(parent)
+        _check_real(new_parent)
+        self._check_not_reserved(parent, name)
+        self.namespace.rename(parent, name, new_parent, new_name, flags, caller)
+
+    def _check_not_reserved(self, parent: int, name: bytes) -> None:
+        if self.namespace.is_reserved(parent, name):
+            raise ReadOnlyView(f"{name!r} belongs to the filesystem")
+
+    # Attributes
+
+    def getattr(self, ino: int) -> Inode:
+        """The attributes as stat(2) shows them."""
+        if ino >= FIRST_VIRTUAL_INO:
+            return self.views.get(ino)
+        return self.attributes.get(ino)
+
+    def setattr(
+        self, ino: int, wanted: AttributeChange, handle: int | None, caller: Caller
+    ) -> Inode:
+        """The attributes are as wanted. truncate(2) by path makes a version; by handle its close does."""
+        _check_real(ino)
+        if wanted.size is not None:
+            self.attributes.resize(ino, wanted.size, caller)
+            if handle is not None:
+                self.open_files.get(handle).wrote = True
+            elif not self.open_files.writers(ino):
+                self.writing.commit(ino, origin=Origin.TRUNCATED)
+        only_size = wanted == AttributeChange(size=wanted.size)
+        if wanted.size is None or not only_size:
+            return self.attributes.set(ino, wanted, caller)
+        return self.attributes.get(ino)
+
+    def getxattr(self, ino: int, name: bytes) -> bytes:
+        """The value of an extended attribute. Raises NoSuchAttribute."""
+        if name.startswith(PREFIX):
+            inode = self.getattr(ino)
+            return self.lock_attributes.read(inode, self._version_shown(inode), name)
+        if ino >= FIRST_VIRTUAL_INO:
+            value = self.views.xattrs_of(ino).get(name)
+            if value is None:
+                raise NoSuchAttribute(repr(name))
+            return value
+        return self.attributes.get_xattr(ino, name)
+
+    def _version_shown(self, inode: Inode) -> Version | None:
+        if inode.ino >= FIRST_VIRTUAL_INO:
+            return self.views.version_shown(inode.ino)
+        if not inode.version_ns:
+            return None
+        return self.volume.metadata.version(inode.ino, inode.version_ns)
+
+    def listxattr(self, ino: int) -> list[bytes]:
+        """The names of the stored attributes; `s3.*` are not listed."""
+        if ino >= FIRST_VIRTUAL_INO:
+            return list(self.views.xattrs_of(ino))
+        return self.attributes.list_xattrs(ino)
+
+    def setxattr(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
+        """The stored attribute is set."""
+        _check_real(ino)
+        del caller  # the kernel has checked who may
+        self.attributes.set_xattr(ino, name, value)
+
+    async def set_lock_attribute(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
+        """`s3.*` is set; waits up to a second for writers."""
+        _check_real(ino)
+        await self.lock_attributes.set(ino, name, value, caller)
+
+    def removexattr(self, ino: int, name: bytes, caller: Caller) -> None:
+        """The stored attribute is gone."""
+        _check_real(ino)
+        del caller
+        if name.startswith(PREFIX):
+            raise Protected(f"{name!r} is not removed; use the commands")
+        self.attributes.remove_xattr(ino, name)
+
+    # Files
+
+    def create(
+        self, parent: int, name: bytes, mode: int, flags: int, caller: Caller
+    ) -> tuple[OpenedFile, Inode]:
+        """A new file is made and open; its first close makes its first version."""
+        del flags
+        _check_real(parent)
+        inode = self.namespace.make(parent, name, mode, caller)
+        self.writing.begin_new(inode, uid=caller.uid)
+        handle = Handle(inode.ino, caller=caller, writable=True)
+        handle.wrote = True
+        return OpenedFile(self.open_files.add(handle)), inode
+
+    def open(self, ino: int, flags: int, caller: Caller) -> OpenedFile:
+        """The file is open. Raises Protected for a locked file that is to be written."""
+        writable = flags & O_ACCMODE != os.O_RDONLY
+        truncates = bool(flags & os.O_TRUNC)
+        if ino >= FIRST_VIRTUAL_INO:
+            handle, opened = self.views.open(ino, caller, writable=writable or truncates)
+            return OpenedFile(self.open_files.add(handle), opened.keep_cache, opened.direct_io)
+        inode = self.volume.inode(ino)
+        if inode.is_directory:
+            raise IsADirectory(f"inode {ino}")
+        if writable:
+            self.volume.check_writable()
+            self.locks.check(Operation.OPEN_FOR_WRITE, inode)
+        if truncates:
+            self.locks.check(Operation.OPEN_TRUNCATE, inode)
+        handle = Handle(ino, caller=caller, writable=writable)
+        number = self.open_files.add(handle)
+        if truncates:
+            self.writing.resize(inode, 0, uid=caller.uid)
+            handle.wrote = True
+        return OpenedFile(number, keep_cache=not truncates)
+
+    def read_nowait(self, handle: int, offset: int, size: int) -> bytes | None:
+        """The bytes; None where a device would have to be waited for (then call `read`)."""
+        opened = self.open_files.get(handle)
+        if opened.content is not None:
+            return opened.content[offset : offset + size]
+        if opened.at_ns:
+            version = self.volume.metadata.version_at(opened.ino, opened.at_ns)
+            if version is None:
+                raise BadHandle("the version was purged")
+            size = min(size, version.size - offset)
+            if size <= 0:
+                return b""
+            layouts = self.reading.layouts(opened.ino, opened.at_ns)
+            return self.reading.read_nowait(layouts, offset, size)
+        return self.read_current(opened.ino, offset, size)
+
+    def read_current(self, ino: int, offset: int, size: int) -> bytes | None:
+        """The bytes of the file as it is now, draft included; None as in `read_nowait`."""
+        draft = self.volume.drafts.get(ino)
+        if draft is None:
+            size = min(size, self.volume.inode(ino).size - offset)
+            if size <= 0:
+                return b""
+            layouts = self.reading.layouts(ino, CURRENT_NS)
+            return self.reading.read_nowait(layouts, offset, size)
+        size = min(size, draft.size - offset)
+        if size <= 0:
+            return b""
+        return self.reading.read_nowait(
+            lambda cell: self.reading.draft_layout(draft, cell), offset, size, draft
+        )
+
+    async def read(self, handle: int, offset: int, size: int) -> bytes:
+        """As `read_nowait`, waiting for devices while others are served."""
+        while True:
+            content = self.read_nowait(handle, offset, size)
+            if content is not None:
+                return content
+            await self.reading.wait(run_in_thread)
+
+    def write(self, handle: int, offset: int, data: bytes) -> int:
+        """All of `data` is in the draft; returns its length.
+
+        Raises:
+            Protected: the file is locked, or append-only and existing bytes would change.
+            StoreFull, FileTooLarge, BadHandle.
+        """
+        opened = self.open_files.get(handle)
+        if not opened.writable:
+            raise BadHandle("not open for writing")
+        inode = self.volume.inode(opened.ino)
+        if inode.lock is not None or inode.append_only:
+            data_from = self._check_write(inode, offset, data)
+            offset, data = offset + data_from, data[data_from:]
+            if not data:
+                return data_from
+            self.writing.write(inode, offset, data, uid=opened.caller.uid)
+            opened.wrote = True
+            return data_from + len(data)
+        self.writing.write(inode, offset, data, uid=opened.caller.uid)
+        opened.wrote = True
+        return len(data)
+
+    def _check_write(self, inode: Inode, offset: int, data: bytes) -> int:
+        """The gate for a write to a file with a lock: how many leading bytes are there already.
+
+        Pages of a mapping arrive whole, old bytes included. So for an append-only file what matters is
+        whether any existing byte would change.
+        """
+        if not inode.append_only:
+            self.locks.check(Operation.WRITE, inode)
+            return 0
+        size = self.attributes.get(inode.ino).size
+        overlap = max(min(size - offset, len(data)), 0)
+        if overlap and self._read_now(inode.ino, offset, overlap) != data[:overlap]:
+            self.locks.check(Operation.WRITE, inode)
+        self.locks.check(Operation.APPEND, inode)
+        return overlap
+
+    def _read_now(self, ino: int, offset: int, size: int) -> bytes:
+        while True:
+            content = self.read_current(ino, offset, size)
+            if content is not None:
+                return content
+            self.volume.blocks.fetch()
+
+    def flush(self, handle: int) -> None:
+        """close(2) of a descriptor: what was written through this handle is a version.
+
+        Duplicates of a descriptor (a shell's redirection, inherited by each child) close one by one;
+        the version made at each close is replaced by that of the next.
+        """
+        opened = self.open_files.get(handle)
+        if not opened.wrote:
+            return
+        inode = self.volume.metadata.inode(opened.ino)
+        if inode is None or not inode.nlink:
+            return  # removed while open: what it held was kept when its name went
+        replaces_ns = opened.provisional_ns
+        if replaces_ns != inode.version_ns or inode.lock is not None:
+            replaces_ns = 0
+        version = self.writing.commit(opened.ino, origin=Origin.CLOSE, replaces_ns=replaces_ns)
+        if version is not None:
+            opened.provisional_ns = version.stamp_ns
+        opened.wrote = False
+
+    def release(self, handle: int) -> None:
+        """The last descriptor of the handle is closed. Late pages of a mapping are committed now."""
+        opened = self.open_files.get(handle)
+        try:
+            self.flush(handle)
+        finally:
+            self.open_files.remove(handle)
+        if opened.writable and not self.open_files.writers(opened.ino):
+            self._after_last_writer(opened.ino)
+
+    def _after_last_writer(self, ino: int) -> None:
+        inode = self.volume.metadata.inode(ino)
+        if inode is None:
+            return
+        if not inode.nlink:
+            self.writing.discard(ino)
+        elif ino in self.volume.drafts:
+            self.writing.commit(ino, origin=Origin.CLOSE)
+            inode = self.volume.inode(ino)
+        if inode.append_only == SEALING:
+            self.locks.finish_rotation(inode)
+
+    def restore_content(
+        self, ino: int, source: int, stamp_ns: int, *, caller: Caller, like: Inode | None = None
+    ) -> Version:
+        """The file's current version has the content of an earlier version of any file.
+
+        Blocks are shared, nothing is copied. `like` gives the attributes to bring back as well.
+
+        Raises:
+            Protected: the file is locked.
+        """
+        inode = self.volume.inode(ino)
+        self.locks.check(Operation.RESTORE_OVER, inode)
+        self.lock_attributes.settle_draft(ino)
+        version = self.writing.restore_version(
+            ino, source=source, stamp_ns=stamp_ns, uid=caller.uid, like=like
+        )
+        self.volume.invalidation.inode(ino)
+        return version
+
+    async def fsync(self, handle: int, datasync: bool) -> None:  # noqa: FBT001 - as fsync(2)
+        """What was written to the file so far, and everything about names, survives a power cut."""
+        del datasync  # one journal record holds both
+        opened = self.open_files.get(handle)
+        draft = self.volume.drafts.get(opened.ino)
+        await self.volume.durability.flush(durable=True, draft=draft, only_facts=draft is None)
+
+    # Directories
+
+    def opendir(self, ino: int, caller: Caller) -> int:
+        """A handle to list the directory with."""
+        del caller
+        listing = None
+        if ino >= FIRST_VIRTUAL_INO:
+            listing = self.views.listing(ino)
+        else:
+            self.volume.directory(ino)
+        self._last_directory += 1
+        self._directories[self._last_directory] = OpenDirectory(ino, listing)
+        return self._last_directory
+
+    def readdir(self, handle: int, after: int) -> Iterator[tuple[bytes, Inode, int]]:
+        """(name, attributes, offset) of the entries behind the offset `after` (0: from the start).
+
+        Offsets of a real directory stay true while entries come and go.
+        """
+        opened = self._directories.get(handle)
+        if opened is None:
+            raise BadHandle(f"directory handle {handle}")
+        if opened.listing is not None:
+            yield from self.views.entries(opened.listing, after)
+            return
+        while batch := self.volume.metadata.children(opened.ino, after, LISTING_BATCH):
+            for entry, inode in batch:
+                after = entry.from_ns
+                shown = inode
+                if inode.ino in self.volume.drafts:
+                    shown = self.attributes.get(inode.ino)
+                yield entry.name, shown, after
+
+    def releasedir(self, handle: int) -> None:
+        """The handle is closed."""
+        self._directories.pop(handle, None)
+
+    async def fsyncdir(self, handle: int, datasync: bool) -> None:  # noqa: FBT001 - as fsync(2)
+        """Every change of names so far survives a power cut."""
+        del handle, datasync
+        await self.volume.durability.flush(durable=True, only_facts=True)
+
+    def statfs(self) -> Space:
+        """Room as the tightest zone has it."""
+        free, total = self.volume.space.look()
+        reserve = self.volume.space.reserve(total)
+        return Space(
+            block_bytes=BLOCK_BYTES,
+            blocks=total // BLOCK_BYTES,
+            free=free // BLOCK_BYTES,
+            available=max(free - reserve, 0) // BLOCK_BYTES,
+            files=1 << 32,
+            files_free=(1 << 32) - min(self.volume.last_ino, 1 << 32),
+        )
+
+
+def _check_real(ino: int) -> None:
+    if ino >= FIRST_VIRTUAL_INO:
+        raise ReadOnlyView("views cannot be changed")

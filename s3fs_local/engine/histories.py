@@ -1,0 +1,210 @@
+"""Looking back: the history of a name, and the tree as it was at any instant.
+
+A directory that was removed and made again has a new inode; its path has one history. So a question
+about a name is asked of every directory that ever was at that path.
+"""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from msgspec import Struct, structs
+
+from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import NoSuchName
+from s3fs_local.rules.history import HistoryItem, history_of, is_listed
+from s3fs_local.rules.inode import ROOT_INO, Inode
+from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.versioning import Version
+
+
+class NameHistory(Struct, frozen=True):
+    """All that a name in a directory ever was."""
+
+    name: bytes
+    intervals: list[Entry]  # oldest first
+    versions: dict[int, list[Version]]  # by inode, newest first
+    items: list[HistoryItem]  # newest first
+
+
+class Tenure(Struct, frozen=True):
+    """A directory inode was at the path until `to_ns` (open end)."""
+
+    ino: int
+    to_ns: int
+
+
+class Histories:
+    """Answers questions about the past of one volume."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._metadata = volume.metadata
+
+    def of_name(self, directory: int, name: bytes) -> NameHistory:
+        """The history of the name, whatever directories its path led through."""
+        intervals: list[Entry] = []
+        for tenure in self._tenures(directory):
+            found = self._metadata.name_history(tenure.ino, name)
+            intervals += [_within(entry, tenure.to_ns) for entry in found]
+        intervals.sort(key=lambda entry: entry.from_ns)
+        versions = self._versions_of(intervals)
+        return NameHistory(name, intervals, versions, history_of(intervals, versions))
+
+    def listed_names(self, directory: int) -> list[bytes]:
+        """The names in the directory that have a history worth showing, in order."""
+        entries: list[Entry] = []
+        for tenure in self._tenures(directory):
+            found = self._metadata.directory_history(tenure.ino)
+            entries += [_within(entry, tenure.to_ns) for entry in found]
+        entries.sort(key=lambda entry: (entry.name, entry.from_ns))
+        listed = []
+        for name, group in groupby(entries, key=lambda entry: entry.name):
+            intervals = list(group)
+            directories = self._directories_among(intervals)
+            if is_listed(intervals, self._versions_of(intervals), directories=directories):
+                listed.append(name)
+        return listed
+
+    def has_history(self, directory: int, name: bytes) -> bool:
+        """Whether the name ever meant anything here."""
+        return any(
+            self._metadata.name_history(tenure.ino, name) for tenure in self._tenures(directory)
+        )
+
+    def _versions_of(self, intervals: Iterable[Entry]) -> dict[int, list[Version]]:
+        inodes = {entry.ino for entry in intervals if not entry.is_marker}
+        return {ino: self._metadata.versions(ino) for ino in inodes}
+
+    def _directories_among(self, intervals: Iterable[Entry]) -> set[int]:
+        found = set()
+        for entry in intervals:
+            inode = None if entry.is_marker else self._metadata.inode(entry.ino)
+            if inode is not None and inode.is_directory:
+                found.add(inode.ino)
+        return found
+
+    def _tenures(self, directory: int) -> list[Tenure]:
+        """Every directory that was at this one's path until it was removed, and this one."""
+        inode = self._volume.inode(directory)
+        tenures = [Tenure(directory, OPEN_NS)]
+        place = self._place_of(inode)
+        if place is None:
+            return tenures
+        for above in self._tenures(place.parent):
+            for entry in self._metadata.name_history(above.ino, place.name):
+                if entry.is_marker or entry.ino == directory:
+                    continue
+                if entry.ending not in (Ending.DELETED, Ending.REPLACED):
+                    continue
+                earlier = self._metadata.inode(entry.ino)
+                if earlier is not None and earlier.is_directory:
+                    tenures.append(Tenure(earlier.ino, min(entry.to_ns, above.to_ns)))
+        return tenures
+
+    def _place_of(self, directory: Inode) -> Entry | None:
+        """Where the directory is, or was last; None for the root."""
+        if directory.ino == ROOT_INO:
+            return None
+        entries = self._metadata.entries_of(directory.ino)
+        return entries[-1] if entries else None
+
+    def directory_at(self, directory: int, at_ns: int) -> int:
+        """The directory that was at this one's path at that instant.
+
+        Raises:
+            NoSuchName: there was none.
+        """
+        inode = self._volume.inode(directory)
+        if inode.btime_ns <= at_ns:
+            return directory
+        place = self._place_of(inode)
+        if place is None:
+            raise NoSuchName("the store did not exist then")
+        parent = self.directory_at(place.parent, at_ns)
+        entry = self._metadata.entry_at(parent, place.name, at_ns)
+        earlier = None if entry is None else self._metadata.inode(entry.ino)
+        if earlier is None or not earlier.is_directory:
+            raise NoSuchName("the directory did not exist then")
+        return earlier.ino
+
+    def inode_at(self, ino: int, at_ns: int) -> Inode | None:
+        """The inode with the attributes and size it had then; None for a file without a version then.
+
+        Its `version_ns` is that of the version it had.
+        """
+        inode = self._volume.inode(ino)
+        version = None
+        if inode.is_file:
+            version = self._metadata.version_at(ino, at_ns)
+            if version is None:
+                return None
+        kept = self._metadata.attributes_at(ino, at_ns)
+        source = inode if kept is None else kept
+        mtime_ns = source.mtime_ns
+        if inode.is_directory and mtime_ns > at_ns:
+            mtime_ns = self._natural_mtime(inode, at_ns)
+        shown = structs.replace(
+            inode,
+            mode=source.mode,
+            uid=source.uid,
+            gid=source.gid,
+            xattrs=source.xattrs,
+            mtime_ns=mtime_ns,
+        )
+        if version is None:
+            return shown
+        return structs.replace(
+            shown, size=version.size, version_ns=version.stamp_ns, ctime_ns=version.stamp_ns
+        )
+
+    def _natural_mtime(self, directory: Inode, at_ns: int) -> int:
+        """When the entries of the directory last changed, as of that instant."""
+        latest = directory.btime_ns
+        for entry in self._metadata.directory_history(directory.ino):
+            for change_ns in (entry.from_ns, entry.to_ns):
+                if latest < change_ns <= at_ns:
+                    latest = change_ns
+        return latest
+
+    def children_at(self, directory: int, at_ns: int) -> list[tuple[bytes, Inode]]:
+        """What the directory held then, by name."""
+        shown = []
+        for entry in self._metadata.children_at(directory, at_ns):
+            inode = self.inode_at(entry.ino, at_ns)
+            if inode is not None:
+                shown.append((entry.name, inode))
+        return shown
+
+    def child_at(self, directory: int, name: bytes, at_ns: int) -> Inode:
+        """What the name meant then.
+
+        Raises:
+            NoSuchName: nothing.
+        """
+        entry = self._metadata.entry_at(directory, name, at_ns)
+        inode = None if entry is None else self.inode_at(entry.ino, at_ns)
+        if inode is None:
+            raise NoSuchName(repr(name))
+        return inode
+
+    def version_as_file(self, version: Version) -> Inode:
+        """The inode as it was while the version was current, in its last state."""
+        newer = [v.stamp_ns for v in self._metadata.versions(version.ino)]
+        after = min((stamp for stamp in newer if stamp > version.stamp_ns), default=OPEN_NS)
+        shown = self.inode_at(version.ino, after - 1)
+        assert shown is not None
+        return structs.replace(
+            shown,
+            size=version.size,
+            version_ns=version.stamp_ns,
+            ctime_ns=version.stamp_ns,
+            lock=version.lock,
+        )
+
+
+def _within(entry: Entry, to_ns: int) -> Entry:
+    """The interval as far as its directory was at the path."""
+    if entry.to_ns <= to_ns:
+        return entry
+    ending = Ending.SUPERSEDED if entry.is_marker else Ending.DELETED
+    return structs.replace(entry, to_ns=to_ns, ending=ending)

@@ -1,0 +1,222 @@
+"""The virtual extended attributes `s3.*`: S3's words for a file, read and written with getfattr/setfattr.
+
+They are not listed, so no copying program ever carries a lock to another file.
+"""
+
+import stat
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import trio
+
+from s3fs_local.engine.locks import Locks
+from s3fs_local.engine.open_files import OpenFiles
+from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.writing import Writing
+from s3fs_local.errors import (
+    InvalidArgument,
+    InvalidRetention,
+    NoSuchAttribute,
+    NotPermitted,
+    WriterActive,
+)
+from s3fs_local.metadata.changes import PutVersion
+from s3fs_local.rules.identifiers import version_id
+from s3fs_local.rules.inode import Caller, Inode
+from s3fs_local.rules.retention import (
+    LegalHold,
+    Operation,
+    Retention,
+    format_until,
+    parse_legal_hold,
+    parse_mode,
+    parse_object_lock,
+    parse_until,
+)
+from s3fs_local.rules.tags import decode_tags, encode_tags
+from s3fs_local.rules.versioning import NULL_ID, Origin, Version
+
+PREFIX: Final = b"s3."
+WRITER_GRACE_S: Final = 1.0
+"""RELEASE of a closed file arrives late, so a lock waits this long for writers to be gone."""
+XATTR_CASE: Final = "xattr"
+"""The case of a legal hold set by xattr, which has no room for one."""
+
+
+class LockAttributes:
+    """Reads and writes `s3.*` for one volume."""
+
+    def __init__(
+        self, volume: Volume, *, locks: Locks, writing: Writing, open_files: OpenFiles
+    ) -> None:
+        self._volume = volume
+        self._locks = locks
+        self._writing = writing
+        self._open_files = open_files
+
+    def read(self, inode: Inode, version: Version | None, name: bytes) -> bytes:
+        """The value of `s3.NAME` for the inode and the version it shows.
+
+        Raises:
+            NoSuchAttribute: there is no such attribute, or this file has no value for it.
+        """
+        reader = _READERS.get(name.removeprefix(PREFIX))
+        value = None if reader is None else reader(inode, version)
+        if name == b"s3.versions" and inode.is_file:
+            value = str(len(self._volume.metadata.versions(inode.ino)))
+        if value is None:
+            raise NoSuchAttribute(repr(name))
+        return value.encode()
+
+    async def set(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
+        """The lock, tag or request that `s3.NAME` stands for is set.
+
+        Raises:
+            InvalidRetention, InvalidArgument: the value is malformed, or half of a pair.
+            WriterActive: a process still writes to the file after a second.
+            NoSuchAttribute: the attribute cannot be written.
+            Protected, ObjectLockDisabled, NotPermitted: see `Locks`.
+        """
+        text = _text(value)
+        match name.removeprefix(PREFIX):
+            case b"object-lock":
+                now_ns = self._volume.now_ns()
+                await self.set_retention(ino, parse_object_lock(text, now_ns=now_ns), caller)
+            case b"object-lock-mode":
+                until_ns = self._present(ino).until_ns
+                await self.set_retention(ino, Retention(parse_mode(text), until_ns), caller)
+            case b"object-lock-retain-until-date":
+                until_ns = parse_until(text, now_ns=self._volume.now_ns())
+                await self.set_retention(ino, Retention(self._present(ino).mode, until_ns), caller)
+            case b"object-lock-legal-hold":
+                await self._set_hold(ino, caller, on=parse_legal_hold(text))
+            case b"append-only":
+                if text != "1":
+                    raise InvalidArgument("s3.append-only takes 1, and is never taken back")
+                self.settle_draft(ino)
+                self._locks.set_append_only(ino, caller=caller)
+            case b"tags":
+                self.set_tags(ino, decode_tags(text), caller)
+            case _:
+                raise NoSuchAttribute(repr(name))
+
+    def _present(self, ino: int) -> Retention:
+        lock = self._volume.inode(ino).lock
+        if lock is None or lock.retention is None:
+            raise InvalidRetention(
+                "S3 wants mode and date together: set s3.object-lock to e.g. 'GOVERNANCE 30d'"
+            )
+        return lock.retention
+
+    async def set_retention(self, ino: int, wanted: Retention, caller: Caller) -> None:
+        """The file is retained as wanted, once nobody writes to it. Raises as `set`."""
+        await self._until_unwritten(ino)
+        self._locks.set_retention(ino, wanted, caller=caller)
+
+    async def set_legal_hold(self, ino: int, hold: LegalHold, caller: Caller) -> None:
+        """The hold is on, once nobody writes to the file. Raises as `set`."""
+        await self._until_unwritten(ino)
+        self._locks.set_legal_hold(ino, hold, caller=caller)
+
+    async def _set_hold(self, ino: int, caller: Caller, *, on: bool) -> None:
+        if on:
+            hold = LegalHold(XATTR_CASE, "set by xattr", caller.uid, self._volume.now_ns())
+            await self.set_legal_hold(ino, hold, caller)
+        else:
+            self._locks.clear_legal_hold(ino, XATTR_CASE, caller=caller)
+
+    async def _until_unwritten(self, ino: int) -> None:
+        """No handle is open for writing; what was written is committed.
+
+        An append-only file may be locked while it is written: appends go on.
+
+        Raises:
+            WriterActive: names the processes.
+        """
+        if not self._volume.inode(ino).append_only:
+            with trio.move_on_after(WRITER_GRACE_S):
+                await self._open_files.until_unwritten(ino)
+            pids = self._open_files.writers(ino)
+            if pids:
+                named = ", ".join(str(pid) for pid in pids)
+                raise WriterActive(f"the file is open for writing by process {named}")
+        self.settle_draft(ino)
+
+    def settle_draft(self, ino: int) -> None:
+        """What was written so far is the current version."""
+        self._writing.commit(ino, origin=Origin.CLOSE)
+
+    def set_tags(self, ino: int, tags: dict[str, str], caller: Caller) -> None:
+        """The current version has exactly these tags; no new version (S3)."""
+        inode = self._volume.inode(ino)
+        if caller.uid not in (0, inode.uid):
+            raise NotPermitted("only the owner and root may change tags")
+        self._locks.check(Operation.SET_TAGS, inode)
+        self.settle_draft(ino)
+        inode = self._volume.inode(ino)
+        version = self._volume.metadata.version(ino, inode.version_ns)
+        if version is None:
+            raise InvalidArgument("only files with a committed version have tags")
+        self._volume.apply([PutVersion(msgspec.structs.replace(version, tags=tags))])
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("ascii").rstrip("\0")
+    except UnicodeDecodeError:
+        raise InvalidArgument("the value must be plain ASCII text") from None
+
+
+def _mode(inode: Inode, _: Version | None) -> str | None:
+    retention = inode.lock.retention if inode.lock is not None else None
+    return None if retention is None else retention.mode
+
+
+def _until(inode: Inode, _: Version | None) -> str | None:
+    retention = inode.lock.retention if inode.lock is not None else None
+    return None if retention is None else format_until(retention.until_ns)
+
+
+def _both(inode: Inode, version: Version | None) -> str | None:
+    mode = _mode(inode, version)
+    return None if mode is None else f"{mode} {_until(inode, version)}"
+
+
+def _hold(inode: Inode, version: Version | None) -> str | None:
+    if version is None:
+        return None
+    return "ON" if inode.lock is not None and inode.lock.holds else "OFF"
+
+
+def _reason(inode: Inode, _: Version | None) -> str | None:
+    if inode.lock is None or not inode.lock.holds:
+        return None
+    return "; ".join(f"{hold.case}: {hold.reason}" for hold in inode.lock.holds)
+
+
+def _version_id(_: Inode, version: Version | None) -> str | None:
+    if version is None:
+        return None
+    return NULL_ID if version.is_null else version_id(version.stamp_ns, version.salt)
+
+
+def _append_only(inode: Inode, _: Version | None) -> str | None:
+    policy = inode.policy.append_only if inode.policy is not None else False
+    return "1" if inode.append_only or policy else None
+
+
+_READERS: Final[dict[bytes, Callable[[Inode, Version | None], str | None]]] = {
+    b"version-id": _version_id,
+    b"etag": lambda _, version: None if version is None else f'"{version.etag.hex()}"',
+    b"storage-class": lambda _, version: None if version is None else version.storage_class,
+    b"replication-status": lambda _, version: version.replication or None if version else None,
+    b"server-side-encryption": lambda inode, _: "AES256" if stat.S_ISREG(inode.mode) else None,
+    b"object-lock": _both,
+    b"object-lock-mode": _mode,
+    b"object-lock-retain-until-date": _until,
+    b"object-lock-legal-hold": _hold,
+    b"lock-reason": _reason,
+    b"append-only": _append_only,
+    b"tags": lambda _, version: encode_tags(version.tags) if version and version.tags else None,
+}

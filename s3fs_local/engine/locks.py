@@ -1,0 +1,275 @@
+"""WORM locks in force: the one policy gate, and every way to set or lift a lock.
+
+Every operation that could alter, hide or free protected bytes comes through `check` (or
+`check_version`), whichever door it came in by. The rules are in `rules/retention.py`.
+
+A directory remembers until when anything below it is protected (`Inode.protected_until_ns`), so moving
+it is judged in constant time. The mark only grows; when it says "protected" a look below finds the
+truth, for a hold may have been lifted since.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import (
+    InvalidArgument,
+    IsADirectory,
+    NotADirectory,
+    NotPermitted,
+    ObjectLockDisabled,
+)
+from s3fs_local.metadata.changes import Change, PutInode, PutSetting, PutVersion
+from s3fs_local.rules.inode import APPENDABLE, SEALING, Caller, Inode
+from s3fs_local.rules.namespace import Ending
+from s3fs_local.rules.retention import (
+    Bypass,
+    DirectoryPolicy,
+    Guarded,
+    LegalHold,
+    Lock,
+    Operation,
+    Retention,
+    add_hold,
+    check,
+    check_policy,
+    plan_retention,
+    protected_until_ns,
+    remove_hold,
+    retention_from_policy,
+)
+from s3fs_local.rules.versioning import Version
+
+POLICIES_SETTING: Final = "fact.directory-policies"
+"""Set once any directory ever had a policy; until then no commit looks for one."""
+LISTING_LIMIT: Final = 1024
+
+
+class Locks:
+    """Judges operations and changes locks, for one volume."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._policies_exist = volume.metadata.setting(POLICIES_SETTING) is not None
+
+    def check(self, operation: Operation, inode: Inode, *, bypass: Bypass | None = None) -> None:
+        """No lock forbids the operation on the file or directory now.
+
+        Raises:
+            Protected: a lock forbids it.
+            BypassNotPermitted: GOVERNANCE forbids it, and this bypass does not lift it.
+        """
+        if inode.lock is None and not inode.append_only and not inode.protected_until_ns:
+            return
+        volume = self._volume
+        now_ns = volume.now_ns()
+        if inode.protected_until_ns > now_ns:
+            inode = self._refresh_mark(inode, now_ns)
+        guarded = Guarded(
+            lock=inode.lock,
+            append_only=inode.append_only,
+            descendants_protected_until_ns=inode.protected_until_ns,
+        )
+        semantics = volume.settings.lock_semantics
+        check(operation, guarded, semantics=semantics, now_ns=now_ns, bypass=bypass)
+
+    def check_version(
+        self, operation: Operation, version: Version, *, bypass: Bypass | None = None
+    ) -> None:
+        """No lock forbids the operation on that version now. Raises as `check`."""
+        inode = self._volume.inode(version.ino)
+        is_current = inode.version_ns == version.stamp_ns
+        guarded = Guarded(lock=version.lock, append_only=inode.append_only if is_current else 0)
+        now_ns = self._volume.now_ns()
+        semantics = self._volume.settings.lock_semantics
+        check(operation, guarded, semantics=semantics, now_ns=now_ns, bypass=bypass)
+
+    def lock_of_new_version(self, inode: Inode, stamp_ns: int) -> Lock | None:
+        """What a version committed now inherits: its directory's default, and append-only's lock."""
+        inherited = None
+        if self._policies_exist:
+            inherited = retention_from_policy(self.policy_of(inode), stamp_ns=stamp_ns)
+        if not inode.append_only or inode.lock is None:
+            return inherited
+        kept = inode.lock
+        if inherited is None or inherited.retention is None:
+            return kept
+        return Lock(retention=_later(kept.retention, inherited.retention), holds=kept.holds)
+
+    def policy_of(self, inode: Inode) -> DirectoryPolicy | None:
+        """The policy of the nearest directory above that has one."""
+        if not self._policies_exist:
+            return None
+        for parent in self._parents(inode):
+            policy = self.policy_at(parent)
+            if policy is not None:
+                return policy
+        return None
+
+    def policy_at(self, directory: int) -> DirectoryPolicy | None:
+        """The policy that holds for new files in the directory."""
+        if not self._policies_exist:
+            return None
+        while directory:
+            inode = self._volume.inode(directory)
+            if inode.policy is not None:
+                return inode.policy
+            directory = inode.parent
+        return None
+
+    def _parents(self, inode: Inode) -> Iterable[int]:
+        if inode.is_directory:
+            return [inode.parent] if inode.parent else []
+        entries = self._volume.metadata.entries_of(inode.ino)
+        return [entry.parent for entry in entries if entry.ending is Ending.LIVE]
+
+    def note_protection(self, inode: Inode) -> list[Change]:
+        """The changes that let every directory above know of the inode's protection."""
+        until_ns = protected_until_ns(inode.lock, append_only=inode.append_only)
+        if not until_ns:
+            return []
+        marked: dict[int, Inode] = {}
+        for parent in self._parents(inode):
+            directory = parent
+            while directory:
+                above = marked.get(directory) or self._volume.inode(directory)
+                if above.protected_until_ns >= until_ns:
+                    break
+                marked[directory] = msgspec.structs.replace(above, protected_until_ns=until_ns)
+                directory = above.parent
+        return [PutInode(above) for above in marked.values()]
+
+    def _refresh_mark(self, directory: Inode, now_ns: int) -> Inode:
+        """The directory with its mark as it should be; costs a walk over marked directories below."""
+        until_ns = self._protected_below(directory.ino, now_ns)
+        if until_ns == directory.protected_until_ns:
+            return directory
+        refreshed = msgspec.structs.replace(directory, protected_until_ns=until_ns)
+        if not self._volume.read_only_reason:
+            self._volume.apply([PutInode(refreshed)])
+        return refreshed
+
+    def _protected_below(self, directory: int, now_ns: int) -> int:
+        latest = 0
+        after_ns = 0
+        while children := self._volume.metadata.children(directory, after_ns, LISTING_LIMIT):
+            for _, child in children:
+                if child.is_directory:
+                    if child.protected_until_ns > now_ns:
+                        latest = max(latest, self._protected_below(child.ino, now_ns))
+                else:
+                    until_ns = protected_until_ns(child.lock, append_only=child.append_only)
+                    latest = max(latest, until_ns if until_ns > now_ns else 0)
+            after_ns = children[-1][0].from_ns
+        return latest
+
+    def set_retention(
+        self, ino: int, wanted: Retention | None, *, caller: Caller, bypass: Bypass | None = None
+    ) -> None:
+        """The current version is retained as wanted (None: no longer).
+
+        Raises:
+            InvalidRetention, Protected, BypassNotPermitted: see `rules.retention.plan_retention`.
+            ObjectLockDisabled, NotPermitted, IsADirectory.
+        """
+        inode = self._lockable(ino, caller)
+        operation = Operation.SET_RETENTION if wanted else Operation.CLEAR_RETENTION
+        self.check(operation, inode, bypass=bypass)
+        now_ns = self._volume.now_ns()
+        self._put_lock(inode, plan_retention(inode.lock, wanted, now_ns=now_ns, bypass=bypass))
+
+    def set_legal_hold(self, ino: int, hold: LegalHold, *, caller: Caller) -> None:
+        """The hold is on. Raises as `set_retention`."""
+        inode = self._lockable(ino, caller)
+        self.check(Operation.SET_LEGAL_HOLD, inode)
+        self._put_lock(inode, add_hold(inode.lock, hold))
+
+    def clear_legal_hold(self, ino: int, case: str, *, caller: Caller) -> None:
+        """The case's hold is off. Raises as `set_retention`; InvalidArgument: there is none."""
+        inode = self._lockable(ino, caller)
+        self.check(Operation.CLEAR_LEGAL_HOLD, inode)
+        self._put_lock(inode, remove_hold(inode.lock, case))
+
+    def set_append_only(self, ino: int, *, caller: Caller) -> None:
+        """The file accepts appends and nothing else, or new files in the directory will."""
+        inode = self._volume.inode(ino)
+        if inode.is_directory:
+            policy = inode.policy or DirectoryPolicy()
+            self.set_policy(ino, msgspec.structs.replace(policy, append_only=True), caller=caller)
+            return
+        inode = self._lockable(ino, caller)
+        self.check(Operation.SET_APPEND_ONLY, inode)
+        changed = msgspec.structs.replace(inode, append_only=APPENDABLE)
+        self._volume.apply([PutInode(changed), *self.note_protection(changed)])
+
+    def finish_rotation(self, inode: Inode) -> None:
+        """Nobody writes to the rotated file any more: it is frozen under its directory's retention."""
+        assert inode.append_only == SEALING
+        stamp_ns = self._volume.now_ns()
+        inherited = retention_from_policy(self.policy_of(inode), stamp_ns=stamp_ns)
+        sealed = msgspec.structs.replace(inode, append_only=0)
+        if inherited is not None and inherited.retention is not None:
+            present = inode.lock or Lock()
+            retention = _later(present.retention, inherited.retention)
+            sealed = msgspec.structs.replace(sealed, lock=Lock(retention, present.holds))
+        self._put_lock(sealed, sealed.lock)
+
+    def set_policy(self, ino: int, policy: DirectoryPolicy, *, caller: Caller) -> None:
+        """New files below the directory inherit the policy; it is never weakened.
+
+        Raises:
+            NotADirectory, ObjectLockDisabled, NotPermitted, InvalidRetention.
+            InvalidArgument: it would shorten, or drop append-only from, the policy there is.
+        """
+        inode = self._volume.inode(ino)
+        if not inode.is_directory:
+            raise NotADirectory(f"inode {ino}")
+        self._check_may_lock(inode, caller)
+        check_policy(policy)
+        present = inode.policy
+        if present is not None and (
+            policy.period_ns < present.period_ns
+            or (present.append_only and not policy.append_only)
+            or (present.mode == "COMPLIANCE" and policy.mode != "COMPLIANCE")
+        ):
+            raise InvalidArgument("a directory's policy can only be made stricter")
+        changes: list[Change] = [PutInode(msgspec.structs.replace(inode, policy=policy))]
+        if not self._policies_exist:
+            changes.append(PutSetting(POLICIES_SETTING, "true"))
+        self._volume.apply(changes)
+        self._policies_exist = True
+
+    def _lockable(self, ino: int, caller: Caller) -> Inode:
+        inode = self._volume.inode(ino)
+        self._check_may_lock(inode, caller)
+        if not inode.is_file:
+            raise IsADirectory("only regular files are locked; see `protect` for directories")
+        return inode
+
+    def _check_may_lock(self, inode: Inode, caller: Caller) -> None:
+        if not self._volume.settings.object_lock:
+            raise ObjectLockDisabled(
+                "the store was made without Object Lock: `config set STORE object-lock true`"
+            )
+        if caller.uid not in (0, inode.uid):
+            raise NotPermitted("only the owner and root may change locks")
+
+    def _put_lock(self, inode: Inode, lock: Lock | None) -> None:
+        if lock is not None and lock == Lock():
+            lock = None
+        changed = msgspec.structs.replace(inode, lock=lock)
+        changes: list[Change] = [PutInode(changed)]
+        version = self._volume.metadata.version(inode.ino, inode.version_ns)
+        if version is not None:
+            changes.append(PutVersion(msgspec.structs.replace(version, lock=lock)))
+        self._volume.apply([*changes, *self.note_protection(changed)])
+
+
+def _later(one: Retention | None, other: Retention) -> Retention:
+    """The stricter mode until the later date."""
+    if one is None:
+        return other
+    mode = "COMPLIANCE" if "COMPLIANCE" in (one.mode, other.mode) else one.mode
+    return Retention(mode, max(one.until_ns, other.until_ns))

@@ -1,0 +1,533 @@
+"""Names: making, linking, renaming and removing them. Every earlier meaning of a name is kept.
+
+Each operation checks everything first and then applies one list of changes, so it happens whole or
+not at all, and nothing can come between.
+"""
+
+import stat
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from s3fs_local.engine.locks import Locks
+from s3fs_local.engine.open_files import OpenFiles
+from s3fs_local.engine.version_removal import plan_version_removal
+from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.writing import Writing
+from s3fs_local.errors import (
+    DirectoryNotEmpty,
+    InvalidArgument,
+    IsADirectory,
+    MoveIntoSelf,
+    NameReserved,
+    NameTaken,
+    NameTooLong,
+    NoSuchName,
+    NotADirectory,
+    TooManyLinks,
+)
+from s3fs_local.metadata.changes import (
+    Change,
+    CloseEntry,
+    KeepAttributes,
+    OpenEntry,
+    PutInode,
+    RemoveEntry,
+)
+from s3fs_local.rules import posix_acl
+from s3fs_local.rules.inode import APPENDABLE, ROOT_INO, SEALING, Caller, Inode, kept_attributes
+from s3fs_local.rules.limits import LINKS_MAX, TARGET_BYTES_MAX
+from s3fs_local.rules.names import check_name
+from s3fs_local.rules.namespace import Ending, Entry
+from s3fs_local.rules.retention import Operation
+from s3fs_local.rules.versioning import Origin, VersioningState
+
+RENAME_NOREPLACE: Final = 1
+RENAME_EXCHANGE: Final = 2
+STATUS_DIRECTORY: Final = b".s3fs"
+
+
+class _Move(Struct, frozen=True):
+    """What a rename is about."""
+
+    entry: Entry
+    inode: Inode
+    directory: Inode  # where it goes
+    new_name: bytes
+    present: Entry | None  # what the new name means: an entry, an open delete marker, nothing
+    replaced: Inode | None
+
+    @property
+    def crosses(self) -> bool:
+        """Whether it goes to another directory."""
+        return self.entry.parent != self.directory.ino
+
+
+class Namespace:
+    """The tree of one volume."""
+
+    def __init__(
+        self, volume: Volume, *, locks: Locks, writing: Writing, open_files: OpenFiles
+    ) -> None:
+        self._volume = volume
+        self._metadata = volume.metadata
+        self._locks = locks
+        self._writing = writing
+        self._open_files = open_files
+
+    def find(self, parent: int, name: bytes) -> Inode:
+        """The inode that holds the live name.
+
+        Raises:
+            NoSuchName: no live entry has it.
+        """
+        inode = self._metadata.lookup(parent, name)
+        if inode is None:
+            raise NoSuchName(repr(name))
+        return inode
+
+    def make(
+        self,
+        parent: int,
+        name: bytes,
+        mode: int,
+        caller: Caller,
+        *,
+        rdev: int = 0,
+        target: bytes = b"",
+    ) -> Inode:
+        """A new inode of any kind holds the name.
+
+        Raises:
+            NameTaken, NameReserved, NameTooLong, InvalidArgument: the name cannot be had.
+            NoSuchName: the directory was removed.
+            NotADirectory, TooManyLinks.
+        """
+        directory = self._writable_directory(parent)
+        present = self._free_name(directory, name)
+        if len(target) > TARGET_BYTES_MAX:
+            raise NameTooLong(f"a link target of {len(target)} bytes")
+        is_directory = stat.S_ISDIR(mode)
+        if is_directory and directory.nlink >= LINKS_MAX:
+            raise TooManyLinks(repr(name))
+        stamp_ns = self._volume.stamp()
+        inode = self._new_inode(directory, mode, caller, stamp_ns, rdev=rdev, target=target)
+        changes = self._supersede(present, stamp_ns, caller)
+        changes.append(PutInode(inode))
+        changes.append(OpenEntry(Entry(parent, name, stamp_ns, inode.ino, uid=caller.uid)))
+        changes += self._touch(directory, stamp_ns, links=int(is_directory))
+        self._volume.apply(changes)
+        return inode
+
+    def _new_inode(
+        self,
+        directory: Inode,
+        mode: int,
+        caller: Caller,
+        stamp_ns: int,
+        *,
+        rdev: int,
+        target: bytes,
+    ) -> Inode:
+        is_directory = stat.S_ISDIR(mode)
+        gid = caller.gid
+        if directory.mode & stat.S_ISGID:  # as every Linux filesystem: the group is the directory's
+            gid = directory.gid
+            if is_directory:
+                mode |= stat.S_ISGID
+        xattrs: dict[bytes, bytes] = {}
+        default = directory.xattrs.get(posix_acl.DEFAULT_XATTR)
+        if default and not stat.S_ISLNK(mode):
+            inherited = posix_acl.inherit(posix_acl.parse(default), mode, is_directory=is_directory)
+            mode = inherited.mode
+            if inherited.access:
+                xattrs[posix_acl.ACCESS_XATTR] = posix_acl.serialize(inherited.access)
+            if inherited.default:
+                xattrs[posix_acl.DEFAULT_XATTR] = default
+        policy = self._locks.policy_at(directory.ino) if stat.S_ISREG(mode) else None
+        return Inode(
+            ino=self._volume.new_ino(),
+            mode=mode,
+            uid=caller.uid,
+            gid=gid,
+            rdev=rdev,
+            nlink=2 if is_directory else 1,
+            size=len(target),
+            atime_ns=stamp_ns,
+            mtime_ns=stamp_ns,
+            ctime_ns=stamp_ns,
+            btime_ns=stamp_ns,
+            parent=directory.ino if is_directory else 0,
+            append_only=APPENDABLE if policy is not None and policy.append_only else 0,
+            target=target,
+            xattrs=xattrs,
+        )
+
+    def link(self, ino: int, parent: int, name: bytes, caller: Caller) -> Inode:
+        """The inode has one more name.
+
+        Raises:
+            Protected: it is locked. Otherwise as `make`.
+        """
+        directory = self._writable_directory(parent)
+        present = self._free_name(directory, name)
+        inode = self._volume.inode(ino)
+        if inode.is_directory:
+            raise IsADirectory(repr(name))
+        if not inode.nlink:
+            raise NoSuchName("the file was removed")
+        return self._link(inode, directory, name, present, caller)
+
+    def relink(self, inode: Inode, parent: int, name: bytes, caller: Caller) -> Inode:
+        """An inode without a name has this one (undelete). Raises as `make`."""
+        directory = self._writable_directory(parent)
+        return self._link(inode, directory, name, self._free_name(directory, name), caller)
+
+    def _link(
+        self, inode: Inode, directory: Inode, name: bytes, present: Entry | None, caller: Caller
+    ) -> Inode:
+        self._locks.check(Operation.LINK, inode)
+        if inode.nlink >= LINKS_MAX:
+            raise TooManyLinks(repr(name))
+        stamp_ns = self._volume.stamp()
+        links = int(inode.is_directory)
+        linked = msgspec.structs.replace(
+            inode,
+            nlink=inode.nlink + 1 + links,
+            ctime_ns=stamp_ns,
+            parent=directory.ino if inode.is_directory else 0,
+        )
+        changes = self._supersede(present, stamp_ns, caller)
+        entry = Entry(directory.ino, name, stamp_ns, inode.ino, uid=caller.uid)
+        changes += [PutInode(linked), OpenEntry(entry)]
+        changes += self._touch(directory, stamp_ns, links=links)
+        self._volume.apply(changes)
+        return linked
+
+    def unlink(self, parent: int, name: bytes, caller: Caller) -> None:
+        """The name is free; what it held stays in the history.
+
+        Raises:
+            NoSuchName, IsADirectory.
+            Protected: the file is locked.
+        """
+        entry, inode = self._live(parent, name)
+        if inode.is_directory:
+            raise IsADirectory(repr(name))
+        self._locks.check(Operation.UNLINK, inode)
+        self._remove(entry, inode, caller, Ending.DELETED)
+
+    def rmdir(self, parent: int, name: bytes, caller: Caller) -> None:
+        """The empty directory is gone; what it once held stays in the history.
+
+        Raises:
+            NoSuchName, NotADirectory, DirectoryNotEmpty.
+        """
+        entry, inode = self._live(parent, name)
+        if not inode.is_directory:
+            raise NotADirectory(repr(name))
+        if self._metadata.has_children(inode.ino):
+            raise DirectoryNotEmpty(repr(name))
+        self._remove(entry, inode, caller, Ending.DELETED)
+
+    def _remove(self, entry: Entry, inode: Inode, caller: Caller, ending: Ending) -> None:
+        inode = self._keep_content(inode)
+        stamp_ns = self._volume.stamp()
+        changes = self._release_name(entry, inode, stamp_ns, caller, ending)
+        is_last = inode.is_directory or inode.nlink == 1
+        if is_last and self._volume.settings.versioning is not VersioningState.UNVERSIONED:
+            changes.append(OpenEntry(self._marker(entry, stamp_ns, caller)))
+        directory = self._volume.inode(entry.parent)
+        changes += self._touch(directory, stamp_ns, links=-int(inode.is_directory))
+        self._volume.apply(changes)
+        self._after_release(inode)
+
+    def _marker(self, entry: Entry, stamp_ns: int, caller: Caller) -> Entry:
+        return Entry(
+            entry.parent,
+            entry.name,
+            stamp_ns,
+            0,
+            salt=self._volume.salt(),
+            is_null=self._volume.settings.versioning is not VersioningState.ENABLED,
+            uid=caller.uid,
+        )
+
+    def _keep_content(self, inode: Inode) -> Inode:
+        """What was written but not closed is committed before the last name goes.
+
+        So an undelete gives the file as it was when it was removed. A file that never held anything,
+        or never had a version and is being written without a name, has nothing to keep.
+        """
+        draft = self._volume.drafts.get(inode.ino)
+        if draft is None or inode.nlink != 1 or not draft.is_altered or not draft.size:
+            return inode
+        if self._volume.settings.versioning is VersioningState.UNVERSIONED:
+            return inode
+        self._writing.commit(inode.ino, origin=Origin.CLOSE)
+        return self._volume.inode(inode.ino)
+
+    def _release_name(
+        self, entry: Entry, inode: Inode, stamp_ns: int, caller: Caller, ending: Ending
+    ) -> list[Change]:
+        """The name means the inode no longer."""
+        if inode.is_directory:
+            nlink = 0
+        else:
+            nlink = inode.nlink - 1
+            if nlink:
+                ending = Ending.MOVED
+        released = msgspec.structs.replace(inode, nlink=nlink, ctime_ns=stamp_ns)
+        changes: list[Change] = [PutInode(released)]
+        if self._volume.settings.versioning is VersioningState.UNVERSIONED:
+            changes.append(RemoveEntry(entry.parent, entry.name, entry.from_ns))
+        else:
+            changes.append(
+                CloseEntry(entry.parent, entry.name, entry.from_ns, stamp_ns, ending, caller.uid)
+            )
+        return changes
+
+    def _after_release(self, inode: Inode) -> None:
+        """Versions that S3's state does not keep are gone, at once or at the last close."""
+        if inode.is_file and inode.nlink == 1:
+            if self._open_files.is_open(inode.ino):
+                self._open_files.when_closed(inode.ino, self.destroy_unkept)
+            else:
+                self.destroy_unkept(inode.ino)
+
+    def destroy_unkept(self, ino: int) -> None:
+        """The nameless file's draft is gone, and its null versions if versioning is not Enabled."""
+        self._writing.discard(ino)
+        state = self._volume.settings.versioning
+        if state is VersioningState.ENABLED:
+            return
+        for version in self._metadata.versions(ino):
+            if version.is_null or state is VersioningState.UNVERSIONED:
+                self._locks.check_version(Operation.REPLACE_VERSION, version)
+                self._volume.apply(plan_version_removal(self._metadata, version))
+
+    def rename(
+        self,
+        parent: int,
+        name: bytes,
+        new_parent: int,
+        new_name: bytes,
+        flags: int,
+        caller: Caller,
+    ) -> None:
+        """The inode has the new name instead of the old one; whatever held it stays in the history.
+
+        Raises:
+            NoSuchName, NameTaken (NOREPLACE), NameReserved, NameTooLong, MoveIntoSelf,
+            IsADirectory, NotADirectory, DirectoryNotEmpty, TooManyLinks.
+            Protected: a lock lies on what moves, on what is replaced, or on something below.
+        """
+        directory = self._writable_directory(new_parent)
+        self._check_new_name(directory, new_name)
+        entry, inode = self._live(parent, name)
+        present = self._metadata.entry(new_parent, new_name)
+        replaced = None
+        if present is not None and not present.is_marker:
+            if flags & RENAME_NOREPLACE:
+                raise NameTaken(repr(new_name))
+            replaced = self._volume.inode(present.ino)
+            if replaced.ino == inode.ino:
+                return  # POSIX: two names of one file, nothing happens
+        if inode.is_directory:
+            self._check_not_below(inode.ino, new_parent)
+        if flags & RENAME_EXCHANGE:
+            self._exchange(entry, inode, present, replaced, caller)
+            return
+        move = _Move(entry, inode, directory, new_name, present, replaced)
+        self._check_move(move)
+        self._move(move, caller)
+
+    def _check_move(self, move: _Move) -> None:
+        inode, replaced = move.inode, move.replaced
+        if replaced is not None:
+            if replaced.is_directory and not inode.is_directory:
+                raise IsADirectory("a file cannot replace a directory")
+            if inode.is_directory and not replaced.is_directory:
+                raise NotADirectory("a directory cannot replace a file")
+            if replaced.is_directory and self._metadata.has_children(replaced.ino):
+                raise DirectoryNotEmpty("the directory to be replaced is not empty")
+            self._locks.check(Operation.RENAME_OVER, replaced)
+        if inode.is_directory:
+            self._locks.check(Operation.MOVE_ANCESTOR, inode)
+        elif inode.append_only and not move.crosses and replaced is None:
+            self._locks.check(Operation.ROTATE, inode)
+        else:
+            self._locks.check(Operation.RENAME_FROM, inode)
+
+    def _move(self, move: _Move, caller: Caller) -> None:
+        entry, inode, directory, replaced = move.entry, move.inode, move.directory, move.replaced
+        if replaced is not None:
+            replaced = self._keep_content(replaced)
+        stamp_ns = self._volume.stamp()
+        changes: list[Change] = []
+        gained = int(inode.is_directory and move.crosses)
+        if replaced is not None and move.present is not None:
+            changes += self._release_name(move.present, replaced, stamp_ns, caller, Ending.REPLACED)
+            gained -= int(replaced.is_directory)
+        else:
+            changes += self._supersede(move.present, stamp_ns, caller)
+        moved = msgspec.structs.replace(
+            inode,
+            ctime_ns=stamp_ns,
+            parent=directory.ino if inode.is_directory else 0,
+            append_only=SEALING if inode.append_only else 0,
+        )
+        now = Entry(directory.ino, move.new_name, stamp_ns, inode.ino, uid=caller.uid)
+        changes += [
+            CloseEntry(entry.parent, entry.name, entry.from_ns, stamp_ns, Ending.MOVED, caller.uid),
+            PutInode(moved),
+            OpenEntry(now),
+            *self._touch(directory, stamp_ns, links=gained),
+        ]
+        if move.crosses:
+            old_directory = self._volume.inode(entry.parent)
+            changes += self._touch(old_directory, stamp_ns, links=-int(inode.is_directory))
+        self._volume.apply(changes)
+        if replaced is not None:
+            self._after_release(replaced)
+        if moved.lock is not None or moved.append_only:
+            self._note_moved_lock(moved)
+
+    def _note_moved_lock(self, moved: Inode) -> None:
+        """The directories above know of the protection; a rotation nobody writes to is finished."""
+        marks = self._locks.note_protection(moved)
+        if marks:
+            self._volume.apply(marks)
+        if moved.append_only and not self._open_files.writers(moved.ino):
+            self._locks.finish_rotation(moved)
+
+    def _exchange(
+        self,
+        entry: Entry,
+        inode: Inode,
+        present: Entry | None,
+        other: Inode | None,
+        caller: Caller,
+    ) -> None:
+        if present is None or other is None:
+            raise NoSuchName("both names must exist to be exchanged")
+        if other.is_directory:
+            self._check_not_below(other.ino, entry.parent)
+        self._locks.check(Operation.RENAME_EXCHANGE, inode)
+        self._locks.check(Operation.RENAME_EXCHANGE, other)
+        changes: list[Change] = []
+        # Two stamps: from_ns is unique within a directory, and both names may be in one.
+        for old, held, now in ((entry, inode, other), (present, other, inode)):
+            stamp_ns = self._volume.stamp()
+            changes.append(
+                CloseEntry(old.parent, old.name, old.from_ns, stamp_ns, Ending.MOVED, caller.uid)
+            )
+            changes.append(
+                OpenEntry(Entry(old.parent, old.name, stamp_ns, now.ino, uid=caller.uid))
+            )
+            parent = present.parent if held is inode else entry.parent
+            changes.append(
+                PutInode(
+                    msgspec.structs.replace(
+                        held, ctime_ns=stamp_ns, parent=parent if held.is_directory else 0
+                    )
+                )
+            )
+        links = int(other.is_directory) - int(inode.is_directory)
+        directory = self._volume.inode(entry.parent)
+        if entry.parent == present.parent:
+            changes += self._touch(directory, stamp_ns, links=0)
+        else:
+            changes += self._touch(directory, stamp_ns, links=links)
+            changes += self._touch(self._volume.inode(present.parent), stamp_ns, links=-links)
+        self._volume.apply(changes)
+
+    def _live(self, parent: int, name: bytes) -> tuple[Entry, Inode]:
+        entry = self._metadata.entry(parent, name)
+        if entry is None or entry.is_marker:
+            raise NoSuchName(repr(name))
+        return entry, self._volume.inode(entry.ino)
+
+    def _writable_directory(self, ino: int) -> Inode:
+        self._volume.check_writable()
+        directory = self._volume.directory(ino)
+        if not directory.nlink:
+            raise NoSuchName("the directory was removed")
+        return directory
+
+    def _free_name(self, directory: Inode, name: bytes) -> Entry | None:
+        """The open delete marker of the name, if it has one; the name itself is free."""
+        self._check_new_name(directory, name)
+        present = self._metadata.entry(directory.ino, name)
+        if present is not None and not present.is_marker:
+            raise NameTaken(repr(name))
+        return present
+
+    def _check_new_name(self, directory: Inode, name: bytes) -> None:
+        check_name(name)
+        if self.is_reserved(directory.ino, name):
+            raise NameReserved(f"{name!r} belongs to the filesystem")
+
+    def is_reserved(self, parent: int, name: bytes) -> bool:
+        """Whether the name is a door to views."""
+        if name == self._volume.settings.snapdirname.encode():
+            return True
+        return parent == ROOT_INO and name == STATUS_DIRECTORY
+
+    def _supersede(self, marker: Entry | None, stamp_ns: int, caller: Caller) -> list[Change]:
+        """The open delete marker ends, for the name is used again.
+
+        S3: while versioning is not Enabled a new null version takes the place of a null marker.
+        """
+        if marker is None:
+            return []
+        if marker.is_null and self._volume.settings.versioning is not VersioningState.ENABLED:
+            return [RemoveEntry(marker.parent, marker.name, marker.from_ns)]
+        return [
+            CloseEntry(
+                marker.parent,
+                marker.name,
+                marker.from_ns,
+                stamp_ns,
+                Ending.SUPERSEDED,
+                caller.uid,
+            )
+        ]
+
+    def _check_not_below(self, ino: int, directory: int) -> None:
+        """`directory` is neither the inode nor below it."""
+        while directory:
+            if directory == ino:
+                raise MoveIntoSelf("a directory cannot move below itself")
+            directory = self._volume.inode(directory).parent
+
+    def _touch(self, directory: Inode, stamp_ns: int, *, links: int) -> list[Change]:
+        """The directory's entries changed.
+
+        Its natural mtime at any instant can be told from its entries; one that was set by hand is kept.
+        """
+        changes: list[Change] = []
+        if directory.mtime_ns != directory.ctime_ns:
+            changes.append(KeepAttributes(kept_attributes(directory, stamp_ns)))
+        touched = msgspec.structs.replace(
+            directory, nlink=directory.nlink + links, mtime_ns=stamp_ns, ctime_ns=stamp_ns
+        )
+        changes.append(PutInode(touched))
+        return changes
+
+    def add_delete_marker(self, parent: int, name: bytes, caller: Caller) -> Entry:
+        """S3's DELETE of a key that has no current object: one more marker lies on top.
+
+        Raises:
+            NameTaken: the name is live; unlink it instead.
+            InvalidArgument: the store is unversioned and keeps no markers.
+        """
+        if self._volume.settings.versioning is VersioningState.UNVERSIONED:
+            raise InvalidArgument("an unversioned store keeps no delete markers")
+        directory = self._writable_directory(parent)
+        present = self._free_name(directory, name)
+        stamp_ns = self._volume.stamp()
+        marker = self._marker(Entry(parent, name, stamp_ns, 0), stamp_ns, caller)
+        self._volume.apply([*self._supersede(present, stamp_ns, caller), OpenEntry(marker)])
+        return marker

@@ -1,0 +1,108 @@
+"""What is open now: handles of files and directories, and who writes to what."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from s3fs_local.errors import BadHandle
+from s3fs_local.rules.inode import Caller
+
+
+class OpenedFile(Struct, frozen=True):
+    """What open(2) gives back."""
+
+    handle: int
+    keep_cache: bool = True  # the kernel's pages of the file are still true
+    direct_io: bool = False  # the kernel must not cache, and not trust st_size
+
+
+class Handle:
+    """One open file description."""
+
+    __slots__ = ("at_ns", "caller", "content", "ino", "provisional_ns", "writable", "wrote")
+
+    def __init__(self, ino: int, *, caller: Caller, writable: bool) -> None:
+        self.ino = ino
+        self.caller = caller
+        self.writable = writable
+        self.wrote = False  # since it was opened; such a handle commits when it is closed
+        self.provisional_ns = 0  # the version that an earlier close(2) of a duplicate made
+        self.at_ns = 0  # views: the instant whose layouts are read; 0 = now
+        self.content: bytes | None = None  # views: text made when it was opened
+
+
+class OpenFiles:
+    """The table of open handles. Numbers are never used twice within a mount."""
+
+    def __init__(self) -> None:
+        self._handles: dict[int, Handle] = {}
+        self._last = 0
+        self._open_counts: defaultdict[int, int] = defaultdict(int)
+        self._writers: defaultdict[int, list[Handle]] = defaultdict(list)
+        self._unwritten: dict[int, trio.Event] = {}
+        self._when_closed: dict[int, Callable[[int], None]] = {}
+
+    def add(self, handle: Handle) -> int:
+        """The number of a new handle."""
+        self._last += 1
+        self._handles[self._last] = handle
+        self._open_counts[handle.ino] += 1
+        if handle.writable:
+            self._writers[handle.ino].append(handle)
+        return self._last
+
+    def get(self, number: int) -> Handle:
+        """The open handle.
+
+        Raises:
+            BadHandle: it is not open.
+        """
+        handle = self._handles.get(number)
+        if handle is None:
+            raise BadHandle(f"handle {number}")
+        return handle
+
+    def remove(self, number: int) -> Handle:
+        """The handle is closed for good. Raises BadHandle if it is not open."""
+        handle = self.get(number)
+        del self._handles[number]
+        if handle.writable:
+            self._writers[handle.ino].remove(handle)
+            if not self._writers[handle.ino]:
+                del self._writers[handle.ino]
+                waited_for = self._unwritten.pop(handle.ino, None)
+                if waited_for is not None:
+                    waited_for.set()
+        self._open_counts[handle.ino] -= 1
+        if not self._open_counts[handle.ino]:
+            del self._open_counts[handle.ino]
+            then = self._when_closed.pop(handle.ino, None)
+            if then is not None:
+                then(handle.ino)
+        return handle
+
+    def is_open(self, ino: int) -> bool:
+        """Whether any handle of the inode is open."""
+        return ino in self._open_counts
+
+    def writers(self, ino: int) -> list[int]:
+        """The processes that opened the inode for writing and have not closed it (pids, ascending)."""
+        return sorted({handle.caller.pid for handle in self._writers.get(ino, ())})
+
+    async def until_unwritten(self, ino: int) -> None:
+        """Waits until no handle is open for writing."""
+        while ino in self._writers:
+            await self._unwritten.setdefault(ino, trio.Event()).wait()
+
+    def when_closed(self, ino: int, then: Callable[[int], None]) -> None:
+        """`then(ino)` runs when the last open handle is closed."""
+        self._when_closed[ino] = then
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+
+O_ACCMODE: Final = 3

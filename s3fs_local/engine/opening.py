@@ -1,0 +1,140 @@
+"""Opening a store: from its parts to a file system that has recovered from whatever ended it last."""
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from s3fs_local.crypto.key_ring import KeyRing
+from s3fs_local.engine.blocks import BlockStorage
+from s3fs_local.engine.data_keys import DataKeys
+from s3fs_local.engine.drafts import Draft
+from s3fs_local.engine.durability import Durability, RunBlocking, run_in_thread
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.recovery import commit_recovered, rebuild_drafts, replay_journal
+from s3fs_local.engine.space import SpaceGuard
+from s3fs_local.engine.volume import Volume
+from s3fs_local.metadata.changes import PutInode, PutPack, PutSetting
+from s3fs_local.metadata.interface import Metadata
+from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.packs.journal import Journal
+from s3fs_local.packs.pack_store import PackStore
+from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
+from s3fs_local.rules.settings import Settings, decode
+from s3fs_local.system.clock import Clock
+from s3fs_local.system.randomness import Randomness
+
+FACT_PREFIX: Final = "fact."
+"""Settings of this prefix are the engine's own notes, not a person's choices."""
+_DIRECTORY_MODE: Final = 0o040755
+_PLACEMENT: Final = "STANDARD"
+
+
+class Parts(Struct, frozen=True):
+    """What a store is made of. `clock` is asked for only after the last stamp is known."""
+
+    store_id: bytes
+    metadata: Metadata
+    zones: list[ObjectStore]
+    ring: KeyRing
+    randomness: Randomness
+    make_clock: Callable[[int], Clock]
+    run_blocking: RunBlocking = run_in_thread
+
+
+class Opened(Struct, frozen=True):
+    """An open store, and what opening it found to do."""
+
+    filesystem: FileSystem
+    recovered: list[int]  # inodes whose unclosed content was committed
+    replayed_changes: int
+
+
+def make_root(metadata: Metadata, *, owner: Caller, now_ns: int, settings: dict[str, str]) -> None:
+    """A new store has an empty root directory of its maker, and these settings (JSON by name)."""
+    root = Inode(
+        ino=ROOT_INO,
+        mode=_DIRECTORY_MODE,
+        uid=owner.uid,
+        gid=owner.gid,
+        nlink=2,
+        atime_ns=now_ns,
+        mtime_ns=now_ns,
+        ctime_ns=now_ns,
+        btime_ns=now_ns,
+    )
+    metadata.apply([PutInode(root), *[PutSetting(*pair) for pair in settings.items()]])
+    metadata.commit(0)
+
+
+def settings_of(metadata: Metadata) -> Settings:
+    """The store's settings. Raises InvalidSetting if one is damaged."""
+    stored = metadata.settings().items()
+    return decode({name: value for name, value in stored if not name.startswith(FACT_PREFIX)})
+
+
+def open_filesystem(parts: Parts) -> Opened:
+    """The store as a file system; a crash before is recovered from. Call `Durability.close` at the end.
+
+    Raises:
+        JournalDamaged, MetadataDamaged, InvalidSetting: the store must be repaired first.
+    """
+    metadata = parts.metadata
+    journal = Journal(
+        parts.zones, parts.ring.subkey("journal"), parts.store_id, randomness=parts.randomness
+    )
+    found = replay_journal(journal, metadata)
+    settings = settings_of(metadata)
+    counters = metadata.counters()
+    drafts: dict[int, Draft] = {}
+    durability: Durability
+
+    last_pack_id = counters.pack_id
+
+    def allocate_pack(placement: str) -> int:
+        nonlocal last_pack_id
+        last_pack_id += 1
+        durability.apply([PutPack(last_pack_id, placement)])
+        return last_pack_id
+
+    packs = PackStore(parts.zones, store_id=parts.store_id, allocate_pack=allocate_pack)
+    durability = Durability(
+        metadata=metadata,
+        packs=packs,
+        journal=journal,
+        drafts=drafts,
+        run_blocking=parts.run_blocking,
+    )
+    highest_block = rebuild_drafts(found, metadata, drafts)
+    if counters.pack_id:
+        packs.resume(counters.pack_id, _PLACEMENT)
+    keys = DataKeys(
+        metadata=metadata,
+        ring=parts.ring,
+        randomness=parts.randomness,
+        store_id=parts.store_id,
+        last_key_id=counters.key_id,
+    )
+    blocks = BlockStorage(
+        metadata=metadata,
+        packs=packs,
+        keys=keys,
+        randomness=parts.randomness,
+        last_block_id=max(counters.block_id, highest_block),
+    )
+    volume = Volume(
+        metadata=metadata,
+        blocks=blocks,
+        keys=keys,
+        durability=durability,
+        drafts=drafts,
+        space=SpaceGuard(lambda: min(zone.free_bytes() for zone in parts.zones)),
+        clock=parts.make_clock(counters.stamp_ns),
+        randomness=parts.randomness,
+        settings=settings,
+        counters=counters,
+    )
+    blocks.uncommitted = volume.uncommitted_block
+    filesystem = FileSystem(volume)
+    recovered = commit_recovered(filesystem.writing, metadata, drafts)
+    return Opened(filesystem, recovered, found.changes)

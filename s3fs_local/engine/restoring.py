@@ -1,0 +1,241 @@
+"""Bringing back what was: files, trees, deleted names. Nothing is copied, nothing is destroyed.
+
+A restored file is a new version that shares every block with the old one; a name that came later is
+removed with a delete marker. So each restore can be undone by another.
+
+A restore is a walk that yields one step after another, each done when it is yielded. With `dry_run` the
+same walk yields the same steps and does nothing.
+"""
+
+import stat
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.namespace import Namespace
+from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import NameTaken, NoSuchName, NothingToRestore, Protected
+from s3fs_local.rules.inode import Caller, Inode
+from s3fs_local.rules.namespace import Ending
+from s3fs_local.rules.retention import Operation
+
+_LISTING_LIMIT: Final = 1024
+
+
+class Action(StrEnum):
+    """What a step does to a path."""
+
+    CONTENT = "content"  # an earlier content becomes the current version
+    ATTRIBUTES = "attributes"
+    MAKE = "make"  # the name is used again
+    LINK = "link"  # one more name of a file restored already
+    REMOVE = "remove"  # the name came later
+    REFUSED = "refused"  # a lock is in the way
+
+
+class Step(Struct, frozen=True):
+    """One step of a restore."""
+
+    action: Action
+    path: bytes
+    size: int = 0  # bytes of the content that comes back
+    reason: str = ""  # of a refusal
+
+
+class Restoring:
+    """One restore. `at_ns` is the instant whose state comes back."""
+
+    def __init__(
+        self, filesystem: FileSystem, caller: Caller, *, at_ns: int, dry_run: bool = False
+    ) -> None:
+        self._filesystem = filesystem
+        self._volume: Volume = filesystem.volume
+        self._namespace: Namespace = filesystem.namespace
+        self._histories = filesystem.histories
+        self._caller = caller
+        self._at_ns = at_ns
+        self._dry_run = dry_run
+        self._links: dict[int, int] = {}  # inode then → inode that has its content now
+
+    def restore(self, parent: int, name: bytes, was: Inode, path: bytes) -> Iterator[Step]:
+        """The name means again what `was` (as of `at_ns`) was.
+
+        Raises:
+            StoreFull, StoreReadOnly and the like; what was done so far stays done.
+        """
+        yield from self._entry(parent, name, was, path)
+
+    def restore_root(self, directory: int, was: Inode, path: bytes) -> Iterator[Step]:
+        """The directory holds again what it held, in place."""
+        yield from self._content_of_directory(directory, was, path)
+        yield from self._attributes(self._volume.inode(directory), was, path)
+
+    def _entry(self, parent: int, name: bytes, was: Inode, path: bytes) -> Iterator[Step]:
+        """`parent` is 0 in a dry run, below a directory that is not there yet."""
+        try:
+            now = self._volume.metadata.lookup(parent, name) if parent else None
+            if now is not None and not _same_kind(now, was):
+                yield from self._remove(parent, name, now, path)
+                now = None
+            if was.is_directory:
+                yield from self._directory(parent, name, was, now, path)
+            elif was.is_file:
+                yield from self._file(parent, name, was, now, path)
+            else:
+                yield from self._special(parent, name, was, now, path)
+        except Protected as error:
+            yield Step(Action.REFUSED, path, reason=str(error))
+
+    def _directory(
+        self, parent: int, name: bytes, was: Inode, now: Inode | None, path: bytes
+    ) -> Iterator[Step]:
+        if now is None:
+            now = self._bring_name_back(parent, name, was)
+            yield Step(Action.MAKE, path)
+        yield from self._content_of_directory(now.ino if now is not None else 0, was, path)
+        if now is not None:
+            yield from self._attributes(self._volume.inode(now.ino), was, path)
+
+    def _content_of_directory(self, ino: int, was: Inode, path: bytes) -> Iterator[Step]:
+        wanted = dict(self._histories.children_at(was.ino, self._at_ns))
+        for name, now in list(self._live_children(ino)):
+            if name not in wanted:
+                try:
+                    yield from self._remove(ino, name, now, _join(path, name))
+                except Protected as error:
+                    yield Step(Action.REFUSED, _join(path, name), reason=str(error))
+        for name, child in wanted.items():
+            yield from self._entry(ino, name, child, _join(path, name))
+
+    def _live_children(self, ino: int) -> Iterator[tuple[bytes, Inode]]:
+        after_ns = 0
+        while ino and (batch := self._volume.metadata.children(ino, after_ns, _LISTING_LIMIT)):
+            for entry, inode in batch:
+                yield entry.name, inode
+            after_ns = batch[-1][0].from_ns
+
+    def _remove(self, parent: int, name: bytes, now: Inode, path: bytes) -> Iterator[Step]:
+        if now.is_directory:
+            for child_name, child in list(self._live_children(now.ino)):
+                yield from self._remove(now.ino, child_name, child, _join(path, child_name))
+        if not self._dry_run:
+            if now.is_directory:
+                self._namespace.rmdir(parent, name, self._caller)
+            else:
+                self._namespace.unlink(parent, name, self._caller)
+            self._volume.invalidation.entry(parent, name)
+        else:
+            self._filesystem.locks.check(Operation.UNLINK, now)
+        yield Step(Action.REMOVE, path)
+
+    def _file(
+        self, parent: int, name: bytes, was: Inode, now: Inode | None, path: bytes
+    ) -> Iterator[Step]:
+        linked = self._links.get(was.ino)
+        if linked is not None and now is not None and now.ino != linked:
+            yield from self._remove(parent, name, now, path)
+            now = None
+        if linked is not None and now is None:
+            if not self._dry_run:
+                self._namespace.link(linked, parent, name, self._caller)
+                self._volume.invalidation.entry(parent, name)
+            yield Step(Action.LINK, path)
+            return
+        if now is None:
+            now = self._bring_name_back(parent, name, was)
+            yield Step(Action.MAKE, path)
+        if now is None:
+            yield Step(Action.CONTENT, path, size=was.size)
+            return
+        self._links[was.ino] = now.ino
+        if now.ino != was.ino or now.version_ns != was.version_ns:
+            if not self._dry_run:
+                self._filesystem.restore_content(
+                    now.ino, was.ino, was.version_ns, caller=self._caller, like=was
+                )
+            yield Step(Action.CONTENT, path, size=was.size)
+        else:
+            yield from self._attributes(now, was, path)
+
+    def _special(
+        self, parent: int, name: bytes, was: Inode, now: Inode | None, path: bytes
+    ) -> Iterator[Step]:
+        if now is not None and (now.target != was.target or now.rdev != was.rdev):
+            yield from self._remove(parent, name, now, path)
+            now = None
+        if now is None:
+            now = self._bring_name_back(parent, name, was)
+            yield Step(Action.MAKE, path)
+        if now is not None:
+            yield from self._attributes(now, was, path)
+
+    def _bring_name_back(self, parent: int, name: bytes, was: Inode) -> Inode | None:
+        """The name means the old inode if it has no other name, or else a new one; None if dry."""
+        if self._dry_run:
+            return None
+        present = self._volume.inode(was.ino)
+        if present.nlink == 0 and not self._filesystem.open_files.is_open(was.ino):
+            made = self._namespace.relink(present, parent, name, self._caller)
+        else:
+            made = self._namespace.make(
+                parent, name, was.mode, self._caller, rdev=was.rdev, target=was.target
+            )
+        self._volume.invalidation.entry(parent, name)
+        return made
+
+    def _attributes(self, now: Inode, was: Inode, path: bytes) -> Iterator[Step]:
+        same = (now.mode, now.uid, now.gid, now.mtime_ns, now.xattrs) == (
+            was.mode,
+            was.uid,
+            was.gid,
+            was.mtime_ns,
+            was.xattrs,
+        )
+        if same:
+            return
+        if not self._dry_run:
+            self._filesystem.attributes.restore(now.ino, was)
+            self._volume.invalidation.inode(now.ino)
+        yield Step(Action.ATTRIBUTES, path)
+
+
+def deleted_state(filesystem: FileSystem, directory: int, name: bytes) -> tuple[Inode, int]:
+    """What the name meant when it was deleted, and the last instant it did.
+
+    Raises:
+        NameTaken: it means something now.
+        NothingToRestore: it never meant anything that could come back.
+    """
+    if filesystem.volume.metadata.lookup(directory, name) is not None:
+        raise NameTaken(f"{name!r} is not deleted; use restore to go back to an earlier version")
+    history = filesystem.histories.of_name(directory, name)
+    for entry in reversed(history.intervals):
+        if entry.ending in (Ending.DELETED, Ending.REPLACED) and not entry.is_marker:
+            was = filesystem.histories.inode_at(entry.ino, entry.to_ns - 1)
+            if was is not None:
+                return was, entry.to_ns - 1
+    raise NothingToRestore(f"{name!r} was never deleted here")
+
+
+def state_at(filesystem: FileSystem, directory: int, name: bytes, at_ns: int) -> Inode:
+    """What the name meant at the instant.
+
+    Raises:
+        NothingToRestore: nothing.
+    """
+    try:
+        holder = filesystem.histories.directory_at(directory, at_ns)
+        return filesystem.histories.child_at(holder, name, at_ns)
+    except NoSuchName:
+        raise NothingToRestore(f"{name!r} was not there at that instant") from None
+
+
+def _same_kind(now: Inode, was: Inode) -> bool:
+    return stat.S_IFMT(now.mode) == stat.S_IFMT(was.mode)
+
+
+def _join(path: bytes, name: bytes) -> bytes:
+    return path + b"/" + name if path else name

@@ -1,0 +1,51 @@
+"""Room on the disk: a write that could not be kept is refused when it is made, not when it is closed.
+
+Some space is held back, so that what was accepted can be committed and names can be removed even when
+nothing more fits.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from s3fs_local.errors import StoreFull
+
+RESERVE_BYTES_MIN: Final = 1 << 20
+RESERVE_BYTES_MAX: Final = 64 << 20
+RESERVE_SHARE: Final = 20  # one part in so many
+LOOK_AGAIN_BYTES: Final = 8 << 20
+"""While at least this much more than the reserve is free, this much may be written before looking."""
+
+
+class SpaceGuard:
+    """Knows how much may still be written. `free_bytes` gives (free, total) of the tightest zone."""
+
+    def __init__(self, free_bytes: Callable[[], tuple[int, int]]) -> None:
+        self._free_bytes = free_bytes
+        self._allowance = 0  # bytes that may be written before looking at the disk again
+
+    def claim(self, size_bytes: int, *, unsealed_bytes: int) -> None:
+        """`size_bytes` more may be accepted, beside `unsealed_bytes` accepted but not yet on disk.
+
+        Raises:
+            StoreFull: they would not fit; nothing was accepted.
+        """
+        self._allowance -= size_bytes
+        if self._allowance >= 0:
+            return
+        free, total = self._free_bytes()
+        spare = free - self.reserve(total) - unsealed_bytes - size_bytes
+        if spare < 0:
+            raise StoreFull(
+                f"{free} bytes are free where the store lives, {self.reserve(total)} of them are "
+                "held back: make room there, or purge old versions and run gc"
+            )
+        self._allowance = min(spare // 4, LOOK_AGAIN_BYTES)
+
+    def look(self) -> tuple[int, int]:
+        """(bytes free, bytes in all) where the tightest zone lives."""
+        return self._free_bytes()
+
+    @staticmethod
+    def reserve(total_bytes: int) -> int:
+        """Bytes held back on a disk of this size."""
+        return min(max(total_bytes // RESERVE_SHARE, RESERVE_BYTES_MIN), RESERVE_BYTES_MAX)

@@ -1,0 +1,73 @@
+"""What an open store does by itself: flush, catch up, checkpoint long-open files, leave old segments."""
+
+import logging
+from typing import Final
+
+import trio
+
+from s3fs_local.engine.durability import SEGMENT_BYTES_MAX, Checkpointing, Durability
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly
+from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.versioning import Origin
+
+logger = logging.getLogger(__name__)
+
+SETTLE_INTERVAL_NS: Final = 10 * SECOND_NS
+"""How far the facts may lag behind the journal while there is little to do."""
+
+
+class Upkeep:
+    """The background task of one open store. Takes small steps; a full disk does not end it."""
+
+    def __init__(self, filesystem: FileSystem, checkpointing: Checkpointing) -> None:
+        self._filesystem = filesystem
+        self._volume = filesystem.volume
+        self._durability: Durability = filesystem.volume.durability
+        self._checkpointing = checkpointing
+        self._settled_ns = 0  # by the event loop's clock
+        self._complained = False
+
+    async def run(self) -> None:
+        """Never returns; cancel it. What was not flushed yet is for `Durability.close`."""
+        while True:
+            await trio.sleep(self._volume.settings.flush_interval_ns / SECOND_NS)
+            if self._durability.is_clean and not self._volume.drafts:
+                continue
+            try:
+                await self._step()
+                self._complained = False
+            except (StoreFull, StoreReadOnly) as error:
+                self._complain(error)
+            except StorageError as error:
+                self._volume.read_only_reason = str(error)
+                self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._complained:
+            logger.error("cannot keep up with what is written: %s", error)
+        self._complained = True
+
+    async def _step(self) -> None:
+        self._checkpoint_drafts()
+        await self._durability.flush(durable=False)
+        now_ns = round(trio.current_time() * SECOND_NS)
+        if self._durability.commit_is_due or now_ns - self._settled_ns >= SETTLE_INTERVAL_NS:
+            await self._durability.settle()
+            self._settled_ns = now_ns
+        if self._durability.segment_bytes >= SEGMENT_BYTES_MAX:
+            await self._durability.leave_segment_behind(self._checkpointing)
+
+    def _checkpoint_drafts(self) -> None:
+        """A file that stays open and dirty has a version every few minutes."""
+        interval_ns = self._volume.settings.checkpoint_interval_ns
+        if not interval_ns:
+            return
+        now_ns = self._volume.now_ns()
+        for ino, draft in list(self._volume.drafts.items()):
+            if now_ns - draft.since_ns < interval_ns:
+                continue
+            inode = self._volume.metadata.inode(ino)
+            if inode is not None and inode.nlink:
+                self._filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
+            draft.since_ns = now_ns

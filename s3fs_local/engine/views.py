@@ -1,0 +1,373 @@
+"""Views: the read-only trees below `.versions` and `.s3fs`, made up as they are looked at.
+
+A node is a value that says what it shows; its inode number is a hash of that value, so it is the same
+whenever the same thing is shown, and distinct from every real one. A node is remembered while the
+kernel knows its number.
+"""
+
+import stat
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+from blake3 import blake3
+from msgspec import Struct
+
+from s3fs_local.engine.histories import Histories, NameHistory
+from s3fs_local.engine.open_files import Handle, OpenedFile
+from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import (
+    IsADirectory,
+    NoSuchName,
+    NotADirectory,
+    ReadOnlyView,
+    StaleInode,
+)
+from s3fs_local.rules.history import events_of, format_event
+from s3fs_local.rules.identifiers import short_id
+from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
+from s3fs_local.rules.instants import format_file_time, parse_instant
+from s3fs_local.rules.names import AtInstant, escape, parse_below_versions, version_file_name
+from s3fs_local.rules.namespace import OPEN_NS
+from s3fs_local.rules.versioning import Version
+
+_WRITE_BITS: Final = 0o222
+_HASH_MASK: Final = FIRST_VIRTUAL_INO - 1
+
+
+class VersionsFolder(Struct, frozen=True, tag=True):
+    """`DIR/.versions`."""
+
+    directory: int
+
+
+class NameFolder(Struct, frozen=True, tag=True):
+    """`DIR/.versions/NAME`."""
+
+    directory: int
+    name: bytes
+
+
+class VersionFile(Struct, frozen=True, tag=True):
+    """One committed content as a file."""
+
+    ino: int
+    stamp_ns: int
+
+
+class VersionLink(Struct, frozen=True, tag=True):
+    """`latest` and `previous`: a symlink to a version beside it."""
+
+    directory: int
+    name: bytes
+    target: bytes
+
+
+class LogFile(Struct, frozen=True, tag=True):
+    """`DIR/.versions/NAME/log`."""
+
+    directory: int
+    name: bytes
+
+
+class Moment(Struct, frozen=True, tag=True):
+    """Anything as it was at an instant; a directory shows the tree below it."""
+
+    ino: int
+    at_ns: int
+
+
+class StatusFolder(Struct, frozen=True, tag=True):
+    """`.s3fs` at the root."""
+
+
+class StatusFile(Struct, frozen=True, tag=True):
+    """`.s3fs/NAME`: text made when it is opened."""
+
+    name: bytes
+
+
+Node = (
+    VersionsFolder
+    | NameFolder
+    | VersionFile
+    | VersionLink
+    | LogFile
+    | Moment
+    | StatusFolder
+    | StatusFile
+)
+
+
+class Views:
+    """The views of one volume."""
+
+    def __init__(self, volume: Volume, histories: Histories) -> None:
+        self._volume = volume
+        self._histories = histories
+        self._nodes: dict[int, Node] = {}
+        self._known: dict[int, int] = {}  # how often the kernel was told each number
+        self.status_texts: dict[bytes, Callable[[], bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def versions_of(self, directory: int) -> Inode:
+        """`.versions` of a real directory."""
+        return self._shown(VersionsFolder(directory))
+
+    def status(self) -> Inode:
+        """`.s3fs` of the root."""
+        return self._shown(StatusFolder())
+
+    def remember(self, ino: int) -> None:
+        """The kernel was told the number once more."""
+        self._known[ino] = self._known.get(ino, 0) + 1
+
+    def forget(self, ino: int, count: int) -> None:
+        """The kernel forgot `count` of the times it was told the number."""
+        left = self._known.get(ino, 0) - count
+        if left > 0:
+            self._known[ino] = left
+        else:
+            self._known.pop(ino, None)
+            self._nodes.pop(ino, None)
+
+    def _node(self, ino: int) -> Node:
+        node = self._nodes.get(ino)
+        if node is None:
+            raise StaleInode(f"view {ino}")
+        return node
+
+    def get(self, ino: int) -> Inode:
+        """The attributes of a view's inode. Raises StaleInode."""
+        return self._attributes(self._node(ino), ino)
+
+    def _shown(self, node: Node) -> Inode:
+        """The node's attributes; from now on its number is known here."""
+        hashed = int.from_bytes(blake3(msgspec.msgpack.encode(node)).digest(8), "big")
+        ino = FIRST_VIRTUAL_INO | (hashed & _HASH_MASK)
+        inode = self._attributes(node, ino)
+        self._nodes[ino] = node
+        return inode
+
+    def _attributes(self, node: Node, ino: int) -> Inode:
+        match node:
+            case VersionsFolder() | NameFolder():
+                return _folder(self._volume.inode(node.directory), ino)
+            case StatusFolder():
+                return _folder(self._volume.inode(ROOT_INO), ino)
+            case VersionFile():
+                shown = self._histories.version_as_file(self._version(node))
+                return _read_only(shown, ino)
+            case Moment():
+                shown_then = self._histories.inode_at(node.ino, node.at_ns)
+                if shown_then is None:
+                    raise StaleInode("the file had no content then")
+                return _read_only(shown_then, ino)
+            case VersionLink():
+                directory = self._volume.inode(node.directory)
+                return _symlink(directory, ino, node.target)
+            case LogFile() | StatusFile():
+                directory = self._volume.inode(
+                    node.directory if isinstance(node, LogFile) else ROOT_INO
+                )
+                return _text(directory, ino, len(self._text_of(node)))
+
+    def _version(self, node: VersionFile) -> Version:
+        version = self._volume.metadata.version(node.ino, node.stamp_ns)
+        if version is None:
+            raise StaleInode("the version was purged")
+        return version
+
+    def lookup(self, parent: int, name: bytes) -> Inode:
+        """The entry of a view.
+
+        Raises:
+            NoSuchName: there is none; InvalidTime: `@…` is no instant; NotADirectory.
+        """
+        node = self._node(parent)
+        match node:
+            case VersionsFolder():
+                return self._shown(self._below_versions(node, name))
+            case NameFolder():
+                for entry, child in self._versions_in(node):
+                    if entry == name:
+                        return self._shown(child)
+            case Moment():
+                if not self._volume.inode(node.ino).is_directory:
+                    raise NotADirectory(repr(name))
+                child_inode = self._histories.child_at(node.ino, name, node.at_ns)
+                return self._shown(Moment(child_inode.ino, node.at_ns))
+            case StatusFolder():
+                if name in self.status_texts:
+                    return self._shown(StatusFile(name))
+            case _:
+                raise NotADirectory(repr(name))
+        raise NoSuchName(repr(name))
+
+    def _below_versions(self, node: VersionsFolder, name: bytes) -> Node:
+        asked = parse_below_versions(name)
+        if isinstance(asked, AtInstant):
+            now_ns = self._volume.now_ns()
+            at_ns = min(parse_instant(asked.text, now_ns=now_ns), now_ns)
+            return Moment(self._histories.directory_at(node.directory, at_ns), at_ns)
+        if not self._histories.has_history(node.directory, asked.name):
+            raise NoSuchName(repr(name))
+        return NameFolder(node.directory, asked.name)
+
+    def listing(self, ino: int) -> list[tuple[bytes, Node]]:
+        """The entries of a view as it is now, in order. Raises NotADirectory."""
+        node = self._node(ino)
+        match node:
+            case VersionsFolder():
+                names = self._histories.listed_names(node.directory)
+                return [(escape(name), NameFolder(node.directory, name)) for name in names]
+            case NameFolder():
+                return self._versions_in(node)
+            case Moment() if self._volume.inode(node.ino).is_directory:
+                children = self._histories.children_at(node.ino, node.at_ns)
+                return [(name, Moment(inode.ino, node.at_ns)) for name, inode in children]
+            case StatusFolder():
+                return [(name, StatusFile(name)) for name in sorted(self.status_texts)]
+            case _:
+                raise NotADirectory(f"view {ino}")
+
+    def entries(
+        self, listing: list[tuple[bytes, Node]], after: int
+    ) -> Iterator[tuple[bytes, Inode, int]]:
+        """(name, attributes, offset) behind the offset; who asks for the next took the one before."""
+        for offset, (name, node) in enumerate(listing[after:], start=after + 1):
+            try:
+                inode = self._shown(node)
+            except StaleInode:
+                continue  # purged since the directory was opened
+            try:
+                yield name, inode, offset
+            except GeneratorExit:
+                self.forget(inode.ino, 0)
+                raise
+            self.remember(inode.ino)
+
+    def _versions_in(self, folder: NameFolder) -> list[tuple[bytes, Node]]:
+        """One entry a version, newest first, then `latest`, `previous` and `log`.
+
+        Past directories and symlinks that had the name are entries too: a directory shows its tree as
+        it was when the name was taken from it.
+        """
+        history = self._histories.of_name(folder.directory, folder.name)
+        entries: list[tuple[bytes, Node]] = [
+            (
+                version_file_name(item.version.stamp_ns, item.version.salt, folder.name),
+                VersionFile(item.version.ino, item.version.stamp_ns),
+            )
+            for item in history.items
+            if item.version is not None
+        ]
+        links = zip((b"latest", b"previous"), [name for name, _ in entries], strict=False)
+        named = [
+            (link, VersionLink(folder.directory, folder.name, target)) for link, target in links
+        ]
+        entries += self._occupants(history)
+        return [*entries, *named, (b"log", LogFile(folder.directory, folder.name))]
+
+    def _occupants(self, history: NameHistory) -> list[tuple[bytes, Node]]:
+        """Past directories and symlinks of the name, newest first."""
+        found: list[tuple[bytes, Node]] = []
+        for entry in reversed(history.intervals):
+            inode = None if entry.is_marker else self._volume.metadata.inode(entry.ino)
+            if inode is None or inode.is_file or entry.to_ns == OPEN_NS:
+                continue
+            stem = f"{format_file_time(entry.to_ns)}~{short_id(entry.ino)}".encode()
+            found.append((stem, Moment(inode.ino, entry.to_ns - 1)))
+        return found
+
+    def readlink(self, ino: int) -> bytes:
+        """The target of a symlink in a view."""
+        node = self._node(ino)
+        if isinstance(node, VersionLink):
+            return node.target
+        if isinstance(node, Moment):
+            return self._volume.inode(node.ino).target
+        raise NoSuchName(f"view {ino}")
+
+    def open(self, ino: int, caller: Caller, *, writable: bool) -> tuple[Handle, OpenedFile]:
+        """A handle to read the node with; its number is still to be given.
+
+        Raises:
+            ReadOnlyView: it was to be written.
+            IsADirectory.
+        """
+        if writable:
+            raise ReadOnlyView("views cannot be written; copy the file out")
+        node = self._node(ino)
+        handle = Handle(ino, caller=caller, writable=False)
+        match node:
+            case VersionFile():
+                handle.ino, handle.at_ns = node.ino, node.stamp_ns
+            case Moment():
+                handle.ino, handle.at_ns = node.ino, self.get(ino).version_ns
+            case LogFile() | StatusFile():
+                handle.content = self._text_of(node)
+                return handle, OpenedFile(0, keep_cache=False, direct_io=True)
+            case _:
+                raise IsADirectory(f"view {ino}")
+        return handle, OpenedFile(0)
+
+    def _text_of(self, node: LogFile | StatusFile) -> bytes:
+        if isinstance(node, StatusFile):
+            return self.status_texts[node.name]()
+        history = self._histories.of_name(node.directory, node.name)
+        events = events_of(history.intervals, history.versions)
+        return "".join([format_event(event) + "\n" for event in events]).encode()
+
+    def xattrs_of(self, ino: int) -> dict[bytes, bytes]:
+        """The extended attributes that the node shows."""
+        return self.get(ino).xattrs
+
+    def version_shown(self, ino: int) -> Version | None:
+        """The version that the node shows, if it shows one."""
+        node = self._nodes.get(ino)
+        metadata = self._volume.metadata
+        if isinstance(node, VersionFile):
+            return metadata.version(node.ino, node.stamp_ns)
+        if isinstance(node, Moment):
+            return metadata.version_at(node.ino, node.at_ns)
+        return None
+
+
+def _read_only(shown: Inode, ino: int) -> Inode:
+    """A past file as a view shows it: nobody may write, and it has one name."""
+    return msgspec.structs.replace(
+        shown,
+        ino=ino,
+        mode=shown.mode & ~_WRITE_BITS,
+        nlink=2 if shown.is_directory else 1,
+        allocated=shown.size,
+    )
+
+
+def _folder(directory: Inode, ino: int) -> Inode:
+    """A folder of the view, open to whoever may read the real directory."""
+    return Inode(
+        ino=ino,
+        mode=stat.S_IFDIR | (stat.S_IMODE(directory.mode) & 0o555),
+        uid=directory.uid,
+        gid=directory.gid,
+        nlink=2,
+        atime_ns=directory.mtime_ns,
+        mtime_ns=directory.mtime_ns,
+        ctime_ns=directory.mtime_ns,
+        btime_ns=directory.btime_ns,
+    )
+
+
+def _symlink(directory: Inode, ino: int, target: bytes) -> Inode:
+    return msgspec.structs.replace(
+        _folder(directory, ino), mode=stat.S_IFLNK | 0o777, nlink=1, size=len(target), target=target
+    )
+
+
+def _text(directory: Inode, ino: int, size: int) -> Inode:
+    mode = stat.S_IFREG | (stat.S_IMODE(directory.mode) & 0o444)
+    return msgspec.structs.replace(_folder(directory, ino), mode=mode, nlink=1, size=size)

@@ -1,0 +1,154 @@
+"""What all parts of the engine share: the facts, the bytes, the time, and what is open now."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from s3fs_local.engine.blocks import BlockStorage
+from s3fs_local.engine.data_keys import DataKeys
+from s3fs_local.engine.drafts import Draft
+from s3fs_local.engine.durability import Durability
+from s3fs_local.engine.space import SpaceGuard
+from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
+from s3fs_local.metadata.changes import Change
+from s3fs_local.metadata.interface import Counters, Metadata
+from s3fs_local.rules.extents import Block
+from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.settings import Settings
+from s3fs_local.system.clock import Clock
+from s3fs_local.system.randomness import Randomness
+
+SALT_BITS: Final = 35
+
+
+class Invalidation(Protocol):
+    """Tells the kernel that something it may have cached has changed from elsewhere."""
+
+    def inode(self, ino: int) -> None:
+        """Attributes and pages of the inode."""
+        ...
+
+    def entry(self, parent: int, name: bytes) -> None:
+        """What the name means."""
+        ...
+
+
+class NothingCached:
+    """No kernel to tell: the store is not mounted."""
+
+    def inode(self, ino: int) -> None:
+        """Nobody cached it."""
+
+    def entry(self, parent: int, name: bytes) -> None:
+        """Nobody cached it."""
+
+
+class Volume:
+    """The shared state of one open store. The event loop's thread is the only one that uses it."""
+
+    def __init__(  # noqa: PLR0913 - the parts, each by name
+        self,
+        *,
+        metadata: Metadata,
+        blocks: BlockStorage,
+        keys: DataKeys,
+        durability: Durability,
+        drafts: dict[int, Draft],
+        space: SpaceGuard,
+        clock: Clock,
+        randomness: Randomness,
+        settings: Settings,
+        counters: Counters,
+    ) -> None:
+        self.metadata: Final = metadata
+        self.blocks: Final = blocks
+        self.keys: Final = keys
+        self.durability: Final = durability
+        self.drafts: Final = drafts
+        self.space: Final = space
+        self.clock: Final = clock
+        self.randomness: Final = randomness
+        self.settings = settings
+        self.invalidation: Invalidation = NothingCached()
+        self.on_commit: Callable[[int], None] = lambda _: None
+        self.read_only_reason = ""
+        self._last_ino = counters.ino
+        self._last_stamp_ns = counters.stamp_ns
+        self._last_draft_id = counters.stamp_ns  # never repeats one of an earlier mount
+
+    def apply(self, changes: Sequence[Change], *, ended_draft: int = 0) -> None:
+        """All changes are visible, or (on an error) none is.
+
+        Raises:
+            StoreFull: no space; nothing was changed.
+            StoreReadOnly: after a failed sync, or a bug.
+        """
+        self.check_writable()
+        self.durability.apply(changes, ended_draft=ended_draft)
+
+    def check_writable(self) -> None:
+        """The store may be changed.
+
+        Raises:
+            StoreReadOnly: it is mounted read-only, or went read-only after a fault.
+        """
+        if self.read_only_reason:
+            raise StoreReadOnly(self.read_only_reason)
+
+    def stamp(self) -> int:
+        """The instant of a new transaction: later than every one before."""
+        self._last_stamp_ns = max(self.clock.now_ns(), self._last_stamp_ns + 1)
+        return self._last_stamp_ns
+
+    def now_ns(self) -> int:
+        """The present instant for times and locks; not before the last stamp."""
+        return max(self.clock.now_ns(), self._last_stamp_ns)
+
+    def salt(self) -> int:
+        """The random half of a version id."""
+        return self.randomness.bits(SALT_BITS)
+
+    def new_ino(self) -> int:
+        """A number no inode ever had."""
+        self._last_ino += 1
+        return self._last_ino
+
+    @property
+    def last_ino(self) -> int:
+        """The highest inode number ever used."""
+        return self._last_ino
+
+    def new_draft_id(self) -> int:
+        """A number no draft ever had."""
+        self._last_draft_id += 1
+        return self._last_draft_id
+
+    def inode(self, ino: int) -> Inode:
+        """The inode's row.
+
+        Raises:
+            StaleInode: there is none any more.
+        """
+        inode = self.metadata.inode(ino)
+        if inode is None:
+            raise StaleInode(f"inode {ino}")
+        return inode
+
+    def uncommitted_block(self, block_id: int) -> Block | None:
+        """A block that only a draft knows so far."""
+        for draft in self.drafts.values():
+            block = draft.blocks.get(block_id)
+            if block is not None:
+                return block
+        return None
+
+    def directory(self, ino: int) -> Inode:
+        """The inode's row, a directory that is alive.
+
+        Raises:
+            NotADirectory: it is something else.
+            StaleInode: it is gone.
+        """
+        inode = self.inode(ino)
+        if not inode.is_directory:
+            raise NotADirectory(f"inode {ino}")
+        return inode

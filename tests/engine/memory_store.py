@@ -1,0 +1,202 @@
+"""A whole store in memory, worked with by paths: the engine's tests read as what a person does."""
+
+import copy
+import os
+
+import trio
+
+from s3fs_local.crypto.key_ring import KeyRing
+from s3fs_local.crypto.slot_secrets import KeyFile
+from s3fs_local.engine.attributes import AttributeChange
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
+from s3fs_local.metadata.memory import MemoryMetadata
+from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
+from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.system.clock import SettableClock
+from s3fs_local.system.randomness import SeededRandomness
+
+STORE_ID = b"store in memory."
+START_NS = 1_800_000_000 * SECOND_NS
+ALICE = Caller(uid=1000, gid=1000, pid=100)
+ROOT = Caller(uid=0, gid=0, pid=1)
+
+
+class CrashableMetadata(MemoryMetadata):
+    """Forgets, at a crash, what was applied but not committed."""
+
+    def commit(self, position: int) -> None:
+        """What was applied survives a crash."""
+        super().commit(position)
+        self._kept = copy.deepcopy({k: v for k, v in vars(self).items() if k != "_kept"})
+
+    def crash(self) -> None:
+        """Back to the last commit."""
+        vars(self).update(copy.deepcopy(self._kept))
+
+
+class MemoryStore:
+    """An open store; `crash` loses what a killed daemon loses and opens it again."""
+
+    def __init__(self, **settings: str) -> None:
+        self.clock = SettableClock(START_NS)
+        self.randomness = SeededRandomness(1)
+        self.metadata = CrashableMetadata()
+        self.zone = MemoryObjects()
+        self.ring = KeyRing.create(KeyFile(bytes(32)), randomness=self.randomness)
+        chosen = {name.replace("_", "-"): value for name, value in settings.items()}
+        make_root(self.metadata, owner=ALICE, now_ns=START_NS, settings=chosen)
+        self.opened: Opened = self._open()
+
+    def _open(self) -> Opened:
+        parts = Parts(
+            store_id=STORE_ID,
+            metadata=self.metadata,
+            zones=[self.zone],
+            ring=self.ring,
+            randomness=self.randomness,
+            make_clock=lambda _: self.clock,
+        )
+        return open_filesystem(parts)
+
+    @property
+    def fs(self) -> FileSystem:
+        """The file system."""
+        return self.opened.filesystem
+
+    def tick(self, seconds: int = 1) -> int:
+        """Time passes; returns the new instant in ns."""
+        self.clock.advance(seconds * SECOND_NS)
+        return self.clock.now_ns()
+
+    def flush(self, *, durable: bool = False) -> None:
+        """What the daemon does every half second."""
+        trio.run(lambda: self.fs.volume.durability.flush(durable=durable))
+
+    def settle(self) -> None:
+        """The metadata engine commits."""
+        trio.run(self.fs.volume.durability.settle)
+
+    def crash(self) -> None:
+        """The daemon is killed and the store opened again."""
+        self.metadata.crash()
+        self.opened = self._open()
+
+    def place(self, path: str) -> tuple[int, bytes]:
+        """The directory and name that the path means; the last name need not exist."""
+        *above, name = path.encode(errors="surrogateescape").strip(b"/").split(b"/")
+        ino = ROOT_INO
+        for part in above:
+            ino = self.fs.lookup(ino, part).ino
+        return ino, name
+
+    def stat(self, path: str) -> Inode:
+        """The attributes of the path; `/` is the root."""
+        if path == "/":
+            return self.fs.getattr(ROOT_INO)
+        return self.fs.lookup(*self.place(path))
+
+    def exists(self, path: str) -> bool:
+        """Whether the path means something now."""
+        return self.fs.volume.metadata.lookup(*self.place(path)) is not None
+
+    def open(self, path: str, flags: int = os.O_RDWR, caller: Caller = ALICE) -> int:
+        """A handle, as open(2) gives; makes the file with O_CREAT."""
+        parent, name = self.place(path)
+        if flags & os.O_CREAT and self.fs.volume.metadata.lookup(parent, name) is None:
+            return self.fs.create(parent, name, 0o100644, flags, caller)[0].handle
+        return self.fs.open(self.stat(path).ino, flags & ~os.O_CREAT, caller).handle
+
+    def close(self, handle: int) -> None:
+        """As close(2) of the only descriptor."""
+        self.fs.flush(handle)
+        self.fs.release(handle)
+
+    def write(self, path: str, content: bytes, caller: Caller = ALICE) -> None:
+        """The file holds the content, as after `> path`."""
+        self.tick()
+        handle = self.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, caller)
+        if content:
+            self.fs.write(handle, 0, content)
+        self.close(handle)
+
+    def append(self, path: str, content: bytes, caller: Caller = ALICE) -> None:
+        """The content follows what was there, as after `>> path`."""
+        self.tick()
+        handle = self.open(path, os.O_CREAT | os.O_WRONLY, caller)
+        self.fs.write(handle, self.stat(path).size, content)
+        self.close(handle)
+
+    def patch(self, path: str, offset: int, content: bytes) -> None:
+        """Some bytes of the file are replaced in place."""
+        self.tick()
+        handle = self.open(path)
+        self.fs.write(handle, offset, content)
+        self.close(handle)
+
+    def read(self, path: str) -> bytes:
+        """The whole content."""
+        return self.read_ino(self.stat(path).ino)
+
+    def read_ino(self, ino: int) -> bytes:
+        """The whole content of an inode, real or of a view."""
+        handle = self.fs.open(ino, os.O_RDONLY, ALICE).handle
+        content = trio.run(self.fs.read, handle, 0, 1 << 30)
+        self.fs.release(handle)
+        return content
+
+    def mkdir(self, path: str) -> None:
+        """The directory is made."""
+        self.tick()
+        self.fs.mkdir(*self.place(path), 0o040755, ALICE)
+
+    def remove(self, path: str, caller: Caller = ALICE) -> None:
+        """As rm or rmdir."""
+        self.tick()
+        if self.stat(path).is_directory:
+            self.fs.rmdir(*self.place(path), caller)
+        else:
+            self.fs.unlink(*self.place(path), caller)
+
+    def rename(self, old: str, new: str, flags: int = 0, caller: Caller = ALICE) -> None:
+        """As renameat2(2)."""
+        self.tick()
+        self.fs.rename(*self.place(old), *self.place(new), flags, caller)
+
+    def link(self, old: str, new: str) -> None:
+        """As ln."""
+        self.tick()
+        self.fs.link(self.stat(old).ino, *self.place(new), ALICE)
+
+    def chmod(self, path: str, mode: int) -> None:
+        """As chmod."""
+        self.tick()
+        self.fs.setattr(self.stat(path).ino, AttributeChange(mode=mode), None, ALICE)
+
+    def truncate(self, path: str, size: int) -> None:
+        """As truncate(2) by path."""
+        self.tick()
+        self.fs.setattr(self.stat(path).ino, AttributeChange(size=size), None, ALICE)
+
+    def listing(self, path: str) -> list[bytes]:
+        """The names in a directory, real or of a view."""
+        handle = self.fs.opendir(self.stat(path).ino, ALICE)
+        names = [name for name, _, _ in self.fs.readdir(handle, 0)]
+        self.fs.releasedir(handle)
+        return names
+
+    def history(self, path: str) -> list[bytes]:
+        """The contents in the history of the path, newest first."""
+        items = self.fs.histories.of_name(*self.place(path)).items
+        return [
+            self._content(item.version.ino, item.version.stamp_ns, item.size)
+            for item in items
+            if item.version is not None
+        ]
+
+    def _content(self, ino: int, stamp_ns: int, size: int) -> bytes:
+        if not size:
+            return b""
+        layouts = self.fs.reading.layouts(ino, stamp_ns)
+        return self.fs.reading.read_blocking(layouts, 0, size)
