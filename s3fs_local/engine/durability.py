@@ -40,6 +40,11 @@ async def run_in_thread(function: Callable[[], Any]) -> Any:  # noqa: ANN401 - p
 class Checkpointing(Protocol):
     """A metadata engine whose commits can be made durable by themselves."""
 
+    @property
+    def wal_bytes(self) -> int:
+        """Length of its log of commits, which a checkpoint lets it begin anew."""
+        ...
+
     def checkpoint(self) -> None:
         """What was committed survives a power cut. Blocks; runs in a thread."""
         ...

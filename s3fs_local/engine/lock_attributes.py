@@ -25,6 +25,7 @@ from s3fs_local.metadata.changes import PutVersion
 from s3fs_local.rules.identifiers import version_id
 from s3fs_local.rules.inode import Caller, Inode
 from s3fs_local.rules.retention import (
+    Bypass,
     LegalHold,
     Operation,
     Retention,
@@ -109,15 +110,31 @@ class LockAttributes:
             )
         return lock.retention
 
-    async def set_retention(self, ino: int, wanted: Retention, caller: Caller) -> None:
-        """The file is retained as wanted, once nobody writes to it. Raises as `set`."""
-        await self._until_unwritten(ino)
-        self._locks.set_retention(ino, wanted, caller=caller)
+    async def set_retention(
+        self,
+        ino: int,
+        wanted: Retention,
+        caller: Caller,
+        *,
+        bypass: Bypass | None = None,
+        cut_writers: bool = False,
+    ) -> None:
+        """The file is retained as wanted, once nobody writes to it. Raises as `set`.
 
-    async def set_legal_hold(self, ino: int, hold: LegalHold, caller: Caller) -> None:
-        """The hold is on, once nobody writes to the file. Raises as `set`."""
-        await self._until_unwritten(ino)
+        With `cut_writers` it is locked at once: what was written is committed, and later writes
+        through handles that are still open are refused.
+        """
+        await self._until_unwritten(ino, cut_writers=cut_writers)
+        self._locks.set_retention(ino, wanted, caller=caller, bypass=bypass)
+        self._volume.invalidation.inode(ino)
+
+    async def set_legal_hold(
+        self, ino: int, hold: LegalHold, caller: Caller, *, cut_writers: bool = False
+    ) -> None:
+        """The hold is on, once nobody writes to the file. Raises and cuts as `set_retention`."""
+        await self._until_unwritten(ino, cut_writers=cut_writers)
         self._locks.set_legal_hold(ino, hold, caller=caller)
+        self._volume.invalidation.inode(ino)
 
     async def _set_hold(self, ino: int, caller: Caller, *, on: bool) -> None:
         if on:
@@ -126,7 +143,7 @@ class LockAttributes:
         else:
             self._locks.clear_legal_hold(ino, XATTR_CASE, caller=caller)
 
-    async def _until_unwritten(self, ino: int) -> None:
+    async def _until_unwritten(self, ino: int, *, cut_writers: bool) -> None:
         """No handle is open for writing; what was written is committed.
 
         An append-only file may be locked while it is written: appends go on.
@@ -134,7 +151,7 @@ class LockAttributes:
         Raises:
             WriterActive: names the processes.
         """
-        if not self._volume.inode(ino).append_only:
+        if not cut_writers and not self._volume.inode(ino).append_only:
             with trio.move_on_after(WRITER_GRACE_S):
                 await self._open_files.until_unwritten(ino)
             pids = self._open_files.writers(ino)

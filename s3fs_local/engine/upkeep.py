@@ -5,7 +5,7 @@ from typing import Final
 
 import trio
 
-from s3fs_local.engine.durability import SEGMENT_BYTES_MAX, Checkpointing, Durability
+from s3fs_local.engine.durability import SEGMENT_BYTES_MAX, Checkpointing, Durability, run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly
 from s3fs_local.rules.instants import SECOND_NS
@@ -13,6 +13,8 @@ from s3fs_local.rules.versioning import Origin
 
 logger = logging.getLogger(__name__)
 
+WAL_BYTES_MAX: Final = 64 << 20
+"""The metadata engine's log beyond this is folded into its database."""
 SETTLE_INTERVAL_NS: Final = 10 * SECOND_NS
 """How far the facts may lag behind the journal while there is little to do."""
 
@@ -57,6 +59,8 @@ class Upkeep:
             self._settled_ns = now_ns
         if self._durability.segment_bytes >= SEGMENT_BYTES_MAX:
             await self._durability.leave_segment_behind(self._checkpointing)
+        elif self._checkpointing.wal_bytes >= WAL_BYTES_MAX:
+            await run_in_thread(self._checkpointing.checkpoint)
 
     def _checkpoint_drafts(self) -> None:
         """A file that stays open and dirty has a version every few minutes."""

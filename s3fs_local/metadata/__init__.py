@@ -1,0 +1,1 @@
+"""What is stored of the facts: names, inodes, versions, layouts, over time."""

@@ -1,0 +1,93 @@
+"""The one place where failures of the engine become replies to the kernel.
+
+pyfuse3 takes nothing but `FUSEError` from a handler: any other exception ends its main loop, and
+the mount with it. So every handler is wrapped, once, when the class is made. A handler that never
+waits is a plain function and cannot wait by accident; it runs to its reply in one step.
+"""
+
+import errno
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import pyfuse3
+
+from s3fs_local.errors import S3fsLocalError
+from s3fs_local.fuse.errno_table import errno_of
+
+log = logging.getLogger(__name__)
+
+
+class Front(Protocol):
+    """What a class of handlers has for its boundary."""
+
+    operation_counts: dict[str, int]
+    """Requests by kind since the mount; has a key for every handler."""
+    on_bug: Callable[[Exception], None]
+    """Told of every exception that nobody expected, from the event loop; does not raise."""
+
+
+F = TypeVar("F", bound=Front)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def answered(
+    handler: Callable[Concatenate[F, P], T],
+) -> Callable[Concatenate[F, P], Coroutine[Any, Any, T]]:
+    """A handler for pyfuse3 from a function that never waits."""
+    kind = handler.__name__
+
+    @wraps(handler)
+    async def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        front.operation_counts[kind] += 1
+        try:
+            return handler(front, *args, **kwargs)
+        except Exception as failure:  # noqa: BLE001  the boundary
+            raise _reply(front, kind, failure) from None
+
+    return guarded
+
+
+def answered_later(
+    handler: Callable[Concatenate[F, P], Awaitable[T]],
+) -> Callable[Concatenate[F, P], Coroutine[Any, Any, T]]:
+    """A handler for pyfuse3 from a function that may wait (through the gate, and only so)."""
+    kind = handler.__name__
+
+    @wraps(handler)
+    async def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        front.operation_counts[kind] += 1
+        try:
+            return await handler(front, *args, **kwargs)
+        except Exception as failure:  # noqa: BLE001  the boundary
+            raise _reply(front, kind, failure) from None
+
+    return guarded
+
+
+def unanswered(
+    handler: Callable[Concatenate[F, P], None],
+) -> Callable[Concatenate[F, P], Coroutine[Any, Any, None]]:
+    """A handler for a request that has no reply: not even a `FUSEError` may leave it."""
+    kind = handler.__name__
+
+    @wraps(handler)
+    async def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        front.operation_counts[kind] += 1
+        try:
+            handler(front, *args, **kwargs)
+        except Exception as failure:  # noqa: BLE001  the boundary
+            _reply(front, kind, failure)
+
+    return guarded
+
+
+def _reply(front: Front, kind: str, failure: Exception) -> pyfuse3.FUSEError:
+    """The errno of an expected failure; EIO for a bug, which is logged and reported."""
+    if isinstance(failure, S3fsLocalError):
+        return pyfuse3.FUSEError(errno_of(failure))
+    log.error("%s failed in a way nobody expected", kind, exc_info=failure)
+    front.on_bug(failure)
+    return pyfuse3.FUSEError(errno.EIO)

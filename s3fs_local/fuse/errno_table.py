@@ -1,0 +1,74 @@
+"""Which errno a program sees for each expected failure."""
+
+import errno
+from typing import Final
+
+from s3fs_local import errors
+
+ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
+    errors.NoSuchName: errno.ENOENT,
+    errors.NameTaken: errno.EEXIST,
+    errors.NotADirectory: errno.ENOTDIR,
+    errors.IsADirectory: errno.EISDIR,
+    errors.DirectoryNotEmpty: errno.ENOTEMPTY,
+    errors.NameTooLong: errno.ENAMETOOLONG,
+    # As on ZFS and WAFL: the name is not taken by a file one could remove, it is not for users.
+    errors.NameReserved: errno.EPERM,
+    errors.MoveIntoSelf: errno.EINVAL,
+    errors.TooManyLinks: errno.EMLINK,
+    errors.StaleInode: errno.ESTALE,
+    errors.NoSuchAttribute: errno.ENODATA,
+    # setxattr(2) says E2BIG for a value over the size limit and ENOSPC where the sum has no room;
+    # one that says "too big" is more help than one that sends people to look at their disk.
+    errors.AttributeTooLarge: errno.E2BIG,
+    errors.InvalidArgument: errno.EINVAL,
+    errors.InvalidTime: errno.EINVAL,
+    errors.InvalidSetting: errno.EINVAL,
+    errors.FileTooLarge: errno.EFBIG,
+    # What chattr +i and SnapLock programs expect: "operation not permitted", root included.
+    errors.Protected: errno.EPERM,
+    # Unlike Protected, another caller might be allowed to: a matter of rights, hence EACCES.
+    errors.BypassNotPermitted: errno.EACCES,
+    errors.WriterActive: errno.EBUSY,
+    errors.ObjectLockDisabled: errno.EOPNOTSUPP,
+    errors.InvalidRetention: errno.EINVAL,
+    errors.ReadOnlyView: errno.EROFS,
+    # As ext4 with errors=remount-ro: what failed has its own errno, what follows sees a read-only
+    # disk.
+    errors.StoreReadOnly: errno.EROFS,
+    errors.NotPermitted: errno.EPERM,
+    errors.BadHandle: errno.EBADF,
+    # Not ENOSYS: the kernel would then never ask again, for any file.
+    errors.Unsupported: errno.EOPNOTSUPP,
+    # A version is addressed by a name below `.versions`; one that names none does not exist.
+    errors.NoSuchVersion: errno.ENOENT,
+    errors.AmbiguousVersion: errno.EINVAL,
+    errors.NothingToRestore: errno.ENOENT,
+    errors.StoreFull: errno.ENOSPC,
+    errors.DataDamaged: errno.EIO,
+    # Never EAGAIN: programs would retry in a tight loop what will not come back in seconds.
+    errors.ZoneUnavailable: errno.EIO,
+    errors.JournalDamaged: errno.EIO,
+    errors.MetadataDamaged: errno.EIO,
+    errors.KeyMissing: errno.ENOKEY,
+    errors.WrongKey: errno.EKEYREJECTED,
+    # From here on: failures of opening, mounting and controlling a store. None should surface in a
+    # system call; should one, it is a fault of the machinery and no fault of the caller.
+    errors.NotAStore: errno.EIO,
+    errors.StoreExists: errno.EIO,
+    errors.StoreInUse: errno.EIO,
+    errors.StoreDamaged: errno.EIO,
+    errors.FormatTooNew: errno.EIO,
+    errors.MountPointUnusable: errno.EIO,
+    errors.MountFailed: errno.EIO,
+    errors.NotMounted: errno.EIO,
+    errors.DaemonUnreachable: errno.EIO,
+}
+
+
+def errno_of(error: errors.S3fsLocalError) -> int:
+    """The errno of the nearest class in the table, up the error's ancestry; else EIO."""
+    for ancestor in type(error).__mro__:
+        if (number := ERRNO_BY_ERROR.get(ancestor)) is not None:
+            return number
+    return errno.EIO

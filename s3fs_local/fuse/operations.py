@@ -1,0 +1,264 @@
+"""The request handlers: decode, one engine call, encode.
+
+A handler that only looks things up or changes memory and SQLite is a plain function (`answered`).
+What may truly wait is `answered_later` and waits through the gate, so that other requests go on
+meanwhile. Permissions are the kernel's business (`default_permissions`), hence no `access`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import pyfuse3
+
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.errors import NoSuchName
+from s3fs_local.fuse.boundary import answered, answered_later, unanswered
+from s3fs_local.fuse.reader_gate import ReaderGate
+from s3fs_local.fuse.translation import (
+    ABSENT,
+    caller_of,
+    change_of,
+    entry_of,
+    file_info_of,
+    statvfs_of,
+)
+from s3fs_local.rules.inode import FIRST_VIRTUAL_INO
+
+LOCK_ATTRIBUTE_PREFIX: Final = b"s3."
+"""Attributes that are orders, not data. Setting one may wait for writers to go away."""
+
+HANDLERS: Final = (
+    "lookup", "forget", "getattr", "setattr", "readlink", "mknod", "mkdir", "symlink", "link",
+    "unlink", "rmdir", "rename", "create", "open", "read", "write", "flush", "release", "fsync",
+    "opendir", "readdir", "releasedir", "fsyncdir", "getxattr", "setxattr", "listxattr",
+    "removexattr", "statfs",
+)  # fmt: skip
+
+
+class Operations(pyfuse3.Operations):
+    """The filesystem as pyfuse3 calls it."""
+
+    supports_dot_lookup = True  # lets NFS export us
+
+    def __init__(
+        self,
+        filesystem: FileSystem,
+        gate: ReaderGate,
+        on_bug: Callable[[Exception], None],
+        *,
+        enable_acl: bool = False,
+        enable_writeback_cache: bool = False,
+    ) -> None:
+        self._fs = filesystem
+        self._gate = gate
+        self.on_bug = on_bug
+        self.on_started: Callable[[], None] = _nothing
+        self.operation_counts = dict.fromkeys(HANDLERS, 0)
+        self.enable_acl = enable_acl
+        self.enable_writeback_cache = enable_writeback_cache
+
+    def init(self) -> None:
+        """The kernel has said hello; from here on it sends requests."""
+        self.on_started()
+
+    @answered
+    def lookup(
+        self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        """The entry, counted as remembered by the kernel if virtual."""
+        del ctx
+        try:
+            return entry_of(self._fs.lookup(parent_inode, name))
+        except NoSuchName:
+            if parent_inode >= FIRST_VIRTUAL_INO:
+                raise  # may exist a moment later, and nobody would invalidate
+            return ABSENT
+
+    @unanswered
+    def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        """The kernel remembers these no more; real inodes live in the store, so only views care."""
+        for ino, count in inode_list:
+            if ino >= FIRST_VIRTUAL_INO:
+                self._fs.forget(ino, count)
+
+    @answered
+    def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
+        """The attributes."""
+        del ctx
+        return entry_of(self._fs.getattr(inode))
+
+    @answered
+    def setattr(
+        self,
+        inode: int,
+        attr: pyfuse3.EntryAttributes,
+        fields: pyfuse3.SetattrFields,
+        fh: int | None,
+        ctx: pyfuse3.RequestContext,
+    ) -> pyfuse3.EntryAttributes:
+        """The attributes after the change."""
+        return entry_of(self._fs.setattr(inode, change_of(attr, fields), fh, caller_of(ctx)))
+
+    @answered
+    def readlink(self, inode: int, ctx: pyfuse3.RequestContext) -> bytes:
+        """The target."""
+        del ctx
+        return self._fs.readlink(inode)
+
+    @answered
+    def mknod(
+        self, parent_inode: int, name: bytes, mode: int, rdev: int, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        """The new entry."""
+        return entry_of(self._fs.mknod(parent_inode, name, mode, rdev, caller_of(ctx)))
+
+    @answered
+    def mkdir(
+        self, parent_inode: int, name: bytes, mode: int, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        """The new entry."""
+        return entry_of(self._fs.mkdir(parent_inode, name, mode, caller_of(ctx)))
+
+    @answered
+    def symlink(
+        self, parent_inode: int, name: bytes, target: bytes, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        """The new entry."""
+        return entry_of(self._fs.symlink(parent_inode, name, target, caller_of(ctx)))
+
+    @answered
+    def link(
+        self, inode: int, new_parent_inode: int, new_name: bytes, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        """The entry, which shares its inode."""
+        return entry_of(self._fs.link(inode, new_parent_inode, new_name, caller_of(ctx)))
+
+    @answered
+    def unlink(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        """The name is gone."""
+        self._fs.unlink(parent_inode, name, caller_of(ctx))
+
+    @answered
+    def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        """The directory's name is gone."""
+        self._fs.rmdir(parent_inode, name, caller_of(ctx))
+
+    @answered
+    def rename(
+        self,
+        parent_inode_old: int,
+        name_old: bytes,
+        parent_inode_new: int,
+        name_new: bytes,
+        flags: int,
+        ctx: pyfuse3.RequestContext,
+    ) -> None:
+        """The name has moved; `flags` as in renameat2(2)."""
+        self._fs.rename(
+            parent_inode_old, name_old, parent_inode_new, name_new, flags, caller_of(ctx)
+        )
+
+    @answered
+    def create(
+        self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
+    ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
+        """The handle and the new entry."""
+        opened, inode = self._fs.create(parent_inode, name, mode, flags, caller_of(ctx))
+        return file_info_of(opened), entry_of(inode)
+
+    @answered
+    def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
+        """The handle. `flags` may hold O_TRUNC: libfuse negotiates atomic truncation."""
+        return file_info_of(self._fs.open(inode, flags, caller_of(ctx)))
+
+    @answered_later
+    async def read(self, fh: int, off: int, size: int) -> bytes:
+        """The bytes at [off, off + size), fewer only at the end."""
+        data = self._fs.read_nowait(fh, off, size)
+        if data is None:
+            data = await self._gate.waiting(self._fs.read, fh, off, size)
+        return data
+
+    @answered
+    def write(self, fh: int, off: int, buf: bytes) -> int:
+        """How many bytes were taken."""
+        return self._fs.write(fh, off, buf)
+
+    @answered
+    def flush(self, fh: int) -> None:
+        """A descriptor was closed; what this raises, close(2) returns."""
+        self._fs.flush(fh)
+
+    @answered
+    def release(self, fh: int) -> None:
+        """The last descriptor and mapping are gone; nobody sees an error."""
+        self._fs.release(fh)
+
+    @answered_later
+    async def fsync(self, fh: int, datasync: bool) -> None:  # noqa: FBT001  pyfuse3's signature
+        """What was written is durable."""
+        await self._gate.waiting(self._fs.fsync, fh, datasync)
+
+    @answered
+    def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
+        """The handle."""
+        return self._fs.opendir(inode, caller_of(ctx))
+
+    @answered
+    def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
+        """As many entries after `start_id` as fit.
+
+        The engine is asked for the next entry only after the kernel took (and thereby remembers)
+        the one before.
+        """
+        for name, inode, next_id in self._fs.readdir(fh, start_id):
+            if not pyfuse3.readdir_reply(token, name, entry_of(inode), next_id):
+                break
+
+    @answered
+    def releasedir(self, fh: int) -> None:
+        """The handle is gone."""
+        self._fs.releasedir(fh)
+
+    @answered_later
+    async def fsyncdir(self, fh: int, datasync: bool) -> None:  # noqa: FBT001  pyfuse3's signature
+        """The directory's entries are durable."""
+        await self._gate.waiting(self._fs.fsyncdir, fh, datasync)
+
+    @answered
+    def getxattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> bytes:
+        """The value. The kernel asks for `security.capability` before every write(2)."""
+        del ctx
+        return self._fs.getxattr(inode, name)
+
+    @answered_later
+    async def setxattr(
+        self, inode: int, name: bytes, value: bytes, ctx: pyfuse3.RequestContext
+    ) -> None:
+        """The attribute has the value; pyfuse3 has checked create and replace by `getxattr`."""
+        caller = caller_of(ctx)
+        if name.startswith(LOCK_ATTRIBUTE_PREFIX):
+            await self._gate.waiting(self._fs.set_lock_attribute, inode, name, value, caller)
+        else:
+            self._fs.setxattr(inode, name, value, caller)
+
+    @answered
+    def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:
+        """The names."""
+        del ctx
+        return self._fs.listxattr(inode)
+
+    @answered
+    def removexattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        """The attribute is gone."""
+        self._fs.removexattr(inode, name, caller_of(ctx))
+
+    @answered
+    def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
+        """How much room there is."""
+        del ctx
+        return statvfs_of(self._fs.statfs())
+
+
+def _nothing() -> None:
+    """The default of `on_started`."""

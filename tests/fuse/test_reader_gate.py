@@ -1,0 +1,362 @@
+"""The request loop on real mounts: nobody waits for ever, whatever handlers do."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pyfuse3
+import pytest
+import trio
+import trio.testing
+
+from s3fs_local.fuse.reader_gate import ReaderGate
+from tests.mounting import is_mounted
+
+pytestmark = [pytest.mark.mount, pytest.mark.timeout(60)]
+
+Answer = Callable[[bytes], Awaitable[bytes]]
+
+ASK = "import os, sys; os.getxattr(sys.argv[1], sys.argv[2])"
+ASK_FOR_EVER = """
+import os, sys
+while True:
+    os.getxattr(sys.argv[1], "user.hammer")
+"""
+
+
+class Questions(pyfuse3.Operations):
+    """An empty root whose extended attributes are questions: nothing about them is ever cached."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
+        """A directory."""
+        del ctx
+        entry = pyfuse3.EntryAttributes()
+        entry.st_ino = inode
+        entry.st_mode = 0o40755
+        return entry
+
+    async def getxattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> bytes:
+        """Whatever the test answers."""
+        del inode, ctx
+        return await self._answer(name)
+
+
+async def ask(mount_point: Path, question: str) -> bytes:
+    """Asks from a thread, as any program would; given up when the test is."""
+    return await trio.to_thread.run_sync(
+        os.getxattr, mount_point, f"user.{question}", abandon_on_cancel=True
+    )
+
+
+@asynccontextmanager
+async def serving(
+    gate: ReaderGate, mount_point: Path, answer: Answer, *, workers_max: int = 99
+) -> AsyncIterator[trio.Nursery]:
+    """Answers questions; at the end terminates, waits for the loop, and unmounts.
+
+    A thread that waits for an answer cannot be killed, nor its process: so a test that hangs is
+    given up here, before anything outside would.
+    """
+    with gate.installed():
+        pyfuse3.init(Questions(answer), str(mount_point), {"fsname=questions"})
+        try:
+            with trio.fail_after(20):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(pyfuse3.main, 1, workers_max)
+                    yield nursery
+                    pyfuse3.terminate()
+        finally:
+            pyfuse3.close(unmount=True)
+
+
+def worker_count() -> int:
+    """How many session loops exist."""
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    tasks = [root]
+    for task in tasks:
+        tasks.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
+    return sum(task.name.startswith("pyfuse-") for task in tasks)
+
+
+async def echo(question: bytes) -> bytes:
+    """Answers at once."""
+    return question
+
+
+async def test_requests_are_served_while_a_handler_waits(tmp_path: Path) -> None:
+    """The point of the gate: a slow fsync must not stop everybody else."""
+    gate = ReaderGate()
+    asked, allowed = trio.Event(), trio.Event()
+
+    async def answer(question: bytes) -> bytes:
+        if question == b"user.slow":
+            asked.set()
+            await gate.waiting(allowed.wait)
+        return question
+
+    answers = []
+    async with serving(gate, tmp_path, answer), trio.open_nursery() as clients:
+
+        async def ask_slowly() -> None:
+            answers.append(await ask(tmp_path, "slow"))
+
+        clients.start_soon(ask_slowly)
+        await asked.wait()
+        answers += [await ask(tmp_path, "quick") for _ in range(50)]
+        allowed.set()
+
+    assert answers == [b"user.quick"] * 50 + [b"user.slow"]
+
+
+async def test_a_handler_may_wait_for_what_another_request_does(tmp_path: Path) -> None:
+    """A lock waits for writers to close: their RELEASE must get through."""
+    gate = ReaderGate()
+    events = [trio.Event() for _ in range(5)]
+
+    async def answer(question: bytes) -> bytes:
+        number = int(question[5:])
+        if number < len(events):
+            await gate.waiting(events[number].wait)
+        if number:
+            events[number - 1].set()
+        return question
+
+    async with serving(gate, tmp_path, answer), trio.open_nursery() as clients:
+        for number in range(len(events) + 1):
+            clients.start_soon(ask, tmp_path, str(number))
+
+
+@pytest.mark.parametrize(("workers_max", "clients_count"), [(99, 99), (8, 30)])
+async def test_a_burst_of_waiting_requests_is_answered_and_its_workers_go(
+    tmp_path: Path, workers_max: int, clients_count: int
+) -> None:
+    """With every worker waiting nobody reads; the first that is done must read on."""
+    gate = ReaderGate()
+    full, allowed = trio.Event(), trio.Event()
+    waiting = 0
+
+    async def answer(question: bytes) -> bytes:
+        nonlocal waiting
+        waiting += 1
+        if waiting == workers_max:
+            full.set()
+        if question.startswith(b"user.burst"):
+            await gate.waiting(allowed.wait)
+        return question
+
+    answers = set()
+    threads = trio.CapacityLimiter(clients_count)
+
+    async with serving(gate, tmp_path, answer, workers_max=workers_max):
+        async with trio.open_nursery() as clients:
+
+            async def ask_in_burst(number: int) -> None:
+                name = f"user.burst{number}"
+                answers.add(
+                    await trio.to_thread.run_sync(
+                        os.getxattr, tmp_path, name, abandon_on_cancel=True, limiter=threads
+                    )
+                )
+
+            for number in range(clients_count):
+                clients.start_soon(ask_in_burst, number)
+            await full.wait()
+            workers_at_most = worker_count()
+            allowed.set()
+        for _ in range(10):
+            await ask(tmp_path, "calm")
+        workers_after = worker_count()
+
+    assert len(answers) == clients_count
+    assert workers_at_most == workers_max
+    assert workers_after <= 3
+
+
+async def test_a_waiting_handler_answers_before_the_loop_ends(tmp_path: Path) -> None:
+    """`terminate` is orderly: an fsync in progress still gets its reply."""
+    gate = ReaderGate()
+    asked, allowed = trio.Event(), trio.Event()
+
+    async def answer(question: bytes) -> bytes:
+        asked.set()
+        await gate.waiting(allowed.wait)
+        return question
+
+    answers = []
+    async with trio.open_nursery() as clients:
+
+        async def ask_slowly() -> None:
+            answers.append(await ask(tmp_path, "slow"))
+
+        async with serving(gate, tmp_path, answer):
+            clients.start_soon(ask_slowly)
+            await asked.wait()
+            pyfuse3.terminate()
+            await trio.testing.wait_all_tasks_blocked()
+            allowed.set()
+
+    assert answers == [b"user.slow"]
+
+
+async def test_an_unmount_ends_the_loop_and_its_parked_workers(tmp_path: Path) -> None:
+    """The usual end: somebody unmounts, and the daemon has to notice."""
+    gate = ReaderGate()
+    with gate.installed():
+        pyfuse3.init(Questions(echo), str(tmp_path), {"fsname=questions"})
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(pyfuse3.main)
+                await ask(tmp_path, "a")
+                await ask(tmp_path, "b")
+                workers = worker_count()
+                await trio.run_process(["fusermount3", "-u", str(tmp_path)])
+        finally:
+            pyfuse3.close(unmount=True)
+
+    assert workers == 2
+
+
+async def test_cancellation_ends_the_loop(tmp_path: Path) -> None:
+    """A crash elsewhere in the daemon cancels the loop: reader, parked and waiting workers."""
+    gate = ReaderGate()
+    asked = trio.Event()
+
+    async def answer(question: bytes) -> bytes:
+        if question == b"user.slow":
+            asked.set()
+            await gate.waiting(trio.sleep_forever)
+        return question
+
+    async with trio.open_nursery() as clients, serving(gate, tmp_path, answer) as nursery:
+        clients.start_soon(ask_in_vain, tmp_path)
+        await asked.wait()
+        await ask(tmp_path, "quick")
+        nursery.cancel_scope.cancel()
+
+    assert not is_mounted(tmp_path)
+
+
+async def ask_in_vain(mount_point: Path) -> None:
+    """Asks a question that dies with the mount."""
+    with pytest.raises(OSError, match=r"abort|not connected"):
+        await ask(mount_point, "slow")
+
+
+async def test_a_handler_that_raises_ends_the_loop_with_its_exception(tmp_path: Path) -> None:
+    """Handlers are guarded by the boundary; should one get past it, the mount must not hang."""
+    gate = ReaderGate()
+
+    async def answer(question: bytes) -> bytes:
+        raise ZeroDivisionError(question)
+
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with trio.open_nursery() as clients, serving(gate, tmp_path, answer):
+            clients.start_soon(ask_in_vain, tmp_path)
+            await trio.sleep_forever()
+
+
+async def test_a_loop_terminated_in_the_middle_of_other_work_ends(tmp_path: Path) -> None:
+    """`terminate` may come while the reader has just let other tasks run, and is in no epoll."""
+    gate = ReaderGate(spin_ns=0)
+    with gate.installed():
+        pyfuse3.init(Questions(echo), str(tmp_path), {"fsname=questions"})
+        try:
+            with trio.fail_after(20):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(pyfuse3.main)
+                    await trio.lowlevel.checkpoint()
+                    pyfuse3.terminate()
+        finally:
+            pyfuse3.close(unmount=True)
+
+    assert not is_mounted(tmp_path)
+
+
+async def test_one_process_serves_one_session_after_another(tmp_path: Path) -> None:
+    """The second descriptor has the number of the first; nothing of the first may remain."""
+    answers = []
+    for number in range(3):
+        async with serving(ReaderGate(), tmp_path, echo):
+            answers.append(await ask(tmp_path, str(number)))
+
+    assert answers == [b"user.0", b"user.1", b"user.2"]
+    assert vars(pyfuse3)["trio"] is trio
+
+
+async def test_other_tasks_run_while_a_client_hammers(tmp_path: Path) -> None:
+    """Group commits and timers share the loop with requests; without fairness this never ends.
+
+    The gate would rather spin here than sleep, so the client cannot let others run by being slow.
+    """
+    async with serving(ReaderGate(spin_ns=200_000_000), tmp_path, echo):
+        command = [sys.executable, "-c", ASK_FOR_EVER, str(tmp_path)]
+        process = await trio.lowlevel.open_process(command)
+        try:
+            await ask(tmp_path, "started")
+            for _ in range(100):
+                await trio.lowlevel.checkpoint()
+        finally:
+            process.kill()
+            await process.wait()
+
+
+def wait_until_exited(process_id: int) -> None:
+    """Blocks the whole loop until the process is gone, and leaves its status to others."""
+    os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)
+
+
+class KillsBetweenPollAndRead(ReaderGate):
+    """Kills the client when its request was seen, and before it is received."""
+
+    victim: trio.Process | None = None
+
+    async def __aexit__(self, *reason: object) -> None:
+        """The reader was told of a request and is about to receive it."""
+        await super().__aexit__(*reason)
+        if self.victim is not None:
+            victim, self.victim = self.victim, None
+            victim.kill()
+            wait_until_exited(victim.pid)
+
+
+async def test_a_request_withdrawn_at_the_last_moment_stops_nobody(tmp_path: Path) -> None:
+    """A killed program takes its unread request back; a read waiting for it holds the GIL."""
+    gate = KillsBetweenPollAndRead()
+    async with serving(gate, tmp_path, echo):
+        await ask(tmp_path, "before")
+        command = [sys.executable, "-c", ASK, str(tmp_path), "user.killed"]
+        client = await trio.lowlevel.open_process(command)
+        gate.victim = client
+        status = await client.wait()
+        answer = await ask(tmp_path, "after")
+
+    assert status == -signal.SIGKILL
+    assert answer == b"user.after"
+
+
+@pytest.mark.parametrize("spin_ns", [0, 50_000])
+async def test_the_loop_works_with_and_without_spinning(tmp_path: Path, spin_ns: int) -> None:
+    """On one CPU there is no spinning, only epoll."""
+    async with serving(ReaderGate(spin_ns=spin_ns), tmp_path, echo):
+        assert [await ask(tmp_path, str(number)) for number in range(20)] == [
+            f"user.{number}".encode() for number in range(20)
+        ]
+
+
+def test_nothing_spins_on_one_cpu() -> None:
+    """While we spin there, the client cannot run."""
+    cpus = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cpus)})
+        spin_ns_on_one = ReaderGate().spin_ns
+    finally:
+        os.sched_setaffinity(0, cpus)
+
+    assert spin_ns_on_one == 0
