@@ -1,0 +1,1 @@
+"""A directory that works like a disk and forgets nothing."""

@@ -1,7 +1,7 @@
 """Everything that can go wrong and that a caller may act on.
 
-One class a fact, named for the fact. Errors carry values; the text for people is made from them here,
-in one place each. No errno here (`fuse/errno_table.py` maps each leaf) and no exit codes
+One class a fact, named for the fact. Errors carry values; the text for people is made from them
+here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) and no exit codes
 (`cli/exit_codes.py` does).
 
     S3fsLocalError
@@ -10,7 +10,7 @@ in one place each. No errno here (`fuse/errno_table.py` maps each leaf) and no e
     │   ├── IsADirectory          ├── DirectoryNotEmpty   ├── NameTooLong
     │   ├── NameReserved          ├── MoveIntoSelf        ├── TooManyLinks
     │   └── StaleInode
-    ├── AttributeError_
+    ├── XattrError
     │   ├── NoSuchAttribute       └── AttributeTooLarge
     ├── ArgumentError
     │   ├── InvalidArgument       ├── InvalidTime         ├── InvalidSetting
@@ -27,7 +27,7 @@ in one place each. No errno here (`fuse/errno_table.py` maps each leaf) and no e
     ├── StorageError
     │   ├── StoreFull             ├── DataDamaged         ├── ZoneUnavailable
     │   └── JournalDamaged        └── MetadataDamaged
-    ├── KeyError_
+    ├── EncryptionError
     │   ├── KeyMissing            └── WrongKey
     ├── StoreError
     │   ├── NotAStore             ├── StoreExists         ├── StoreInUse
@@ -87,15 +87,15 @@ class StaleInode(NamespaceError):
     """The inode number names nothing any more."""
 
 
-class AttributeError_(S3fsLocalError):
+class XattrError(S3fsLocalError):
     """An extended attribute is not there, or does not fit."""
 
 
-class NoSuchAttribute(AttributeError_):
+class NoSuchAttribute(XattrError):
     """The inode has no extended attribute of this name."""
 
 
-class AttributeTooLarge(AttributeError_):
+class AttributeTooLarge(XattrError):
     """The name is over 255 bytes, the value over 64 KiB, or all together over 1 MiB."""
 
 
@@ -215,15 +215,15 @@ class MetadataDamaged(StorageError):
     """The metadata database is damaged or contradicts itself."""
 
 
-class KeyError_(S3fsLocalError):
+class EncryptionError(S3fsLocalError):
     """A key is not there or not the right one."""
 
 
-class KeyMissing(KeyError_):
+class KeyMissing(EncryptionError):
     """The data or ring key that seals these bytes is gone."""
 
 
-class WrongKey(KeyError_):
+class WrongKey(EncryptionError):
     """The passphrase or key file does not open this store's key ring."""
 
 

@@ -1,7 +1,7 @@
 """Attributes: mode, owner, times, size, and extended attributes that are stored.
 
-They change in place and make no version (S3: metadata of a version). What they were before is kept, so
-that the tree at any instant shows them as they were.
+They change in place and make no version (S3: metadata of a version). What they were before is kept,
+so that the tree at any instant shows them as they were.
 """
 
 import stat
@@ -77,7 +77,7 @@ class Attributes:
         if draft is not None:
             draft.ctime_ns = stamp_ns
             if wanted.mtime_ns is not None:
-                draft.mtime_ns = wanted.mtime_ns
+                draft.set_mtime(wanted.mtime_ns)
         self._volume.apply([*self._keep(inode, stamp_ns), PutInode(changed)])
         return self.get(ino)
 
@@ -94,6 +94,8 @@ class Attributes:
         self._volume.apply([*self._keep(inode, stamp_ns), PutInode(restored(inode, was, stamp_ns))])
 
     def _check_gate(self, inode: Inode, wanted: AttributeChange) -> None:
+        if inode.is_file and not inode.version_ns:
+            return  # never closed: logrotate sets mode and owner of a log it makes
         if wanted.mode is not None:
             self._locks.check(Operation.SET_MODE, inode)
         if wanted.uid is not None or wanted.gid is not None:

@@ -33,12 +33,16 @@ class DataKeys:
         self._open: OrderedDict[int, bytes] = OrderedDict()
 
     def make(self) -> PutKey:
-        """A new key, known here at once; the caller applies the change before a crash may matter."""
+        """A new key, usable at once; the caller applies the change that records it."""
         self._last_key_id += 1
         key_id = self._last_key_id
         key = self._randomness.bytes(KEY_BYTES)
         self._remember(key_id, key)
         return PutKey(key_id, self._ring.wrap(key, self._context(key_id)))
+
+    def exists(self, key_id: int) -> bool:
+        """Whether the key was made and not destroyed since."""
+        return key_id in self._open or self._metadata.key(key_id) is not None
 
     def open(self, key_id: int) -> bytes:
         """The plain key.

@@ -1,6 +1,7 @@
 """What the journal holds: batches of changes, and what is needed to bring drafts back.
 
-Each record is complete in itself; replayed in order they rebuild every draft that was not committed.
+Each record is complete in itself; replayed in order they rebuild every draft that was not
+committed.
 """
 
 from typing import Final
@@ -23,12 +24,17 @@ class ChangeBatch(Struct, frozen=True, tag=1, array_like=True):
 
 
 class DraftBegun(Struct, frozen=True, tag=2, array_like=True):
-    """A draft of the inode exists; it starts from the current version."""
+    """A draft of the inode exists; it starts from the current version.
+
+    Where the journal goes on in a new segment, the draft is begun again and repeated whole. Until
+    the `follows` records behind are all there, what was said of it before still holds.
+    """
 
     ino: int
     draft_id: int
     uid: int
     size: int
+    follows: int = 0  # how many records of the draft belong to this one
 
 
 class DraftWritten(Struct, frozen=True, tag=3, array_like=True):

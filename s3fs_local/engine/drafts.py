@@ -1,9 +1,11 @@
 """Drafts: the uncommitted content of files that are being written.
 
-A draft overlays the current version of its inode: bytes beyond `base_limit` of that version are void,
-cells in `sealed` have a newer layout, and `dirty` bytes lie on top of both. `records` is what the
-journal still lacks, in order; dirty bytes that it lacks are found by `DirtyBytes.unjournaled`.
+A draft overlays the current version of its inode: bytes beyond `base_limit` of that version are
+void, cells in `sealed` have a newer layout, and `dirty` bytes lie on top of both. `records` is what
+the journal still lacks, in order; dirty bytes that it lacks are found by `DirtyBytes.unjournaled`.
 """
+
+from msgspec import structs
 
 from s3fs_local.engine.dirty_bytes import DirtyBytes
 from s3fs_local.engine.draft_records import (
@@ -98,6 +100,11 @@ class Draft:
             dirty = self.dirty[cell] = DirtyBytes()
         return dirty
 
+    def set_mtime(self, mtime_ns: int) -> None:
+        """The mtime was set by hand, after whatever was written."""
+        self.mtime_ns = mtime_ns
+        self.records.append(self._resized(self.size))  # it carries the time
+
     def resize(self, size: int, *, now_ns: int) -> None:
         """The file has `size` bytes: the rest is gone, or zeros were added."""
         self.is_altered = True
@@ -150,6 +157,9 @@ class Draft:
             return []
         if records:
             self.journaled = True
+            first = records[0]
+            if isinstance(first, DraftBegun):
+                records[0] = structs.replace(first, follows=len(records) - 1)
         return records
 
     def rejournal(self) -> None:

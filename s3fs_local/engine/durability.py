@@ -1,11 +1,11 @@
 """When facts and bytes become durable: group commit over packs, journal and metadata.
 
 The order is always: bytes of blocks durable, then the journal record that mentions them, then the
-reply. The metadata engine holds the same facts as a view that may lag behind the journal; it commits
-seldom, and a mount replays what it lacks.
+reply. The metadata engine holds the same facts as a view that may lag behind the journal; it
+commits seldom, and a mount replays what it lacks.
 
-`flush` serves everyone who waits with one write and, if asked, one fsync. `settle` lets the metadata
-engine catch up.
+`flush` serves everyone who waits with one write and, if asked, one fsync. `settle` lets the
+metadata engine catch up.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -96,11 +96,12 @@ class Durability:
         self._appended += 1
 
     @property
-    def is_clean(self) -> bool:
-        """Whether the journal lacks nothing, drafts included."""
+    def is_settled(self) -> bool:
+        """Whether the journal holds everything, drafts included, and the metadata engine too."""
         return (
             self._written == self._appended
             and not self._unwritten
+            and not self._uncommitted
             and not any(draft.needs_journal for draft in self._drafts.values())
         )
 
@@ -134,15 +135,18 @@ class Durability:
                 self._synced = generation
 
     def _collect(self) -> None:
-        """Everything pending is encoded, drafts first: a batch may end one of them."""
-        for draft in self._urgent.values():
-            if self._drafts.get(draft.ino) is draft:
-                self._unwritten.extend(map(encode, draft.take_records()))
-        self._urgent.clear()
+        """Everything pending is encoded, facts first: a draft overlays what they say.
+
+        So a journal torn between the two has no draft whose base, or key, it lacks.
+        """
         if self._changes or self._ended:
             self._unwritten.append(encode(ChangeBatch(self._changes, self._ended)))
             self._uncommitted += len(self._changes)
             self._changes, self._ended = [], []
+        for draft in self._urgent.values():
+            if self._drafts.get(draft.ino) is draft:
+                self._unwritten.extend(map(encode, draft.take_records()))
+        self._urgent.clear()
 
     async def _write(self, *, durable: bool) -> None:
         payloads = self._unwritten
@@ -192,8 +196,8 @@ class Durability:
     def _commit_facts(self) -> None:
         """Changes must not come between the journal and the commit, so this blocks the loop.
 
-        The journal is synced first: after a power cut it must reach at least as far as the facts. It
-        follows a flush, so next to nothing is left to sync here.
+        The journal is synced first: after a power cut it must reach at least as far as the facts.
+        It follows a flush, so next to nothing is left to sync here.
         """
         self._collect()
         payloads, self._unwritten = self._unwritten, []
@@ -218,8 +222,9 @@ class Durability:
             segment = self._journal.segment
             for draft in self._drafts.values():
                 draft.rejournal()
-            self._position = self._journal.position
-            self.apply([PutSetting(FLOOR_SETTING, str(self._position))])
+            self._position = floor = self._journal.position
+        await self.flush(durable=True)  # drafts are repeated before the floor passes over them
+        self.apply([PutSetting(FLOOR_SETTING, str(floor))])
         await self.settle()
         await self._run_blocking(checkpointing.checkpoint)
         self._journal.trim(segment)

@@ -25,6 +25,7 @@ from s3fs_local.errors import (
     BadHandle,
     InvalidArgument,
     IsADirectory,
+    NameTooLong,
     NoSuchAttribute,
     NoSuchName,
     Protected,
@@ -37,6 +38,8 @@ from s3fs_local.rules.versioning import Origin, Version
 
 LISTING_BATCH: Final = 128
 BLOCK_BYTES: Final = 4096
+FIRST_ENTRY_OFFSET: Final = 1
+"""The readdir offset of `.versions` where it is shown; entries have far larger ones, stamps."""
 
 
 class Space(Struct, frozen=True):
@@ -49,6 +52,14 @@ class Space(Struct, frozen=True):
     files: int
     files_free: int
     name_bytes_max: int = NAME_BYTES_MAX
+
+
+class Presentation(Struct, frozen=True):
+    """What of a mount is a matter of taste (mount options)."""
+
+    snapdir_visible: bool = False  # `.versions` is in listings
+    lists_lock_attributes: bool = False  # listxattr names `s3.*`
+    writeback_cache: bool = False  # the kernel keeps dirty pages
 
 
 class OpenDirectory(Struct, frozen=True):
@@ -76,6 +87,7 @@ class FileSystem:
         self.lock_attributes: Final = LockAttributes(
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )
+        self.presentation = Presentation()
         self._directories: dict[int, OpenDirectory] = {}
         self._last_directory = 0
 
@@ -98,6 +110,8 @@ class FileSystem:
             if name == STATUS_DIRECTORY:
                 return self._remembered(self.views.status())
             return self._remembered(self.views.versions_of(parent))
+        if len(name) > NAME_BYTES_MAX:
+            raise NameTooLong(f"{len(name)} bytes")
         raise NoSuchName(repr(name))
 
     def _remembered(self, inode: Inode) -> Inode:
@@ -181,7 +195,7 @@ class FileSystem:
     def setattr(
         self, ino: int, wanted: AttributeChange, handle: int | None, caller: Caller
     ) -> Inode:
-        """The attributes are as wanted. truncate(2) by path makes a version; by handle its close does."""
+        """The attributes are as wanted; truncate(2) by path makes a version, by handle close(2)."""
         _check_real(ino)
         if wanted.size is not None:
             self.attributes.resize(ino, wanted.size, caller)
@@ -217,7 +231,11 @@ class FileSystem:
         """The names of the stored attributes; `s3.*` are not listed."""
         if ino >= FIRST_VIRTUAL_INO:
             return list(self.views.xattrs_of(ino))
-        return self.attributes.list_xattrs(ino)
+        names = self.attributes.list_xattrs(ino)
+        if self.presentation.lists_lock_attributes:
+            inode = self.getattr(ino)
+            names += self.lock_attributes.names(inode, self._version_shown(inode))
+        return names
 
     def setxattr(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
         """The stored attribute is set."""
@@ -267,12 +285,13 @@ class FileSystem:
             self.locks.check(Operation.OPEN_FOR_WRITE, inode)
         if truncates:
             self.locks.check(Operation.OPEN_TRUNCATE, inode)
-        handle = Handle(ino, caller=caller, writable=writable)
-        number = self.open_files.add(handle)
-        if truncates:
             self.writing.resize(inode, 0, uid=caller.uid)
-            handle.wrote = True
-        return OpenedFile(number, keep_cache=not truncates)
+        handle = Handle(ino, caller=caller, writable=writable)
+        handle.wrote = truncates
+        number = self.open_files.add(handle)
+        # Pages of an append-only file must not wait in the kernel with old bytes around new ones.
+        direct = bool(inode.append_only and self.presentation.writeback_cache)
+        return OpenedFile(number, keep_cache=not truncates, direct_io=direct)
 
     def read_nowait(self, handle: int, offset: int, size: int) -> bytes | None:
         """The bytes; None where a device would have to be waited for (then call `read`)."""
@@ -280,7 +299,7 @@ class FileSystem:
         if opened.content is not None:
             return opened.content[offset : offset + size]
         if opened.at_ns:
-            version = self.volume.metadata.version_at(opened.ino, opened.at_ns)
+            version = self.volume.metadata.version(opened.ino, opened.at_ns)
             if version is None:
                 raise BadHandle("the version was purged")
             size = min(size, version.size - offset)
@@ -340,8 +359,8 @@ class FileSystem:
     def _check_write(self, inode: Inode, offset: int, data: bytes) -> int:
         """The gate for a write to a file with a lock: how many leading bytes are there already.
 
-        Pages of a mapping arrive whole, old bytes included. So for an append-only file what matters is
-        whether any existing byte would change.
+        Pages of a mapping arrive whole, old bytes included. So for an append-only file what matters
+        is whether any existing byte would change.
         """
         if not inode.append_only:
             self.locks.check(Operation.WRITE, inode)
@@ -363,8 +382,8 @@ class FileSystem:
     def flush(self, handle: int) -> None:
         """close(2) of a descriptor: what was written through this handle is a version.
 
-        Duplicates of a descriptor (a shell's redirection, inherited by each child) close one by one;
-        the version made at each close is replaced by that of the next.
+        Duplicates of a descriptor (a shell's redirection, inherited by each child) close one by
+        one; the version made at each close is replaced by that of the next.
         """
         opened = self.open_files.get(handle)
         if not opened.wrote:
@@ -381,7 +400,7 @@ class FileSystem:
         opened.wrote = False
 
     def release(self, handle: int) -> None:
-        """The last descriptor of the handle is closed. Late pages of a mapping are committed now."""
+        """The last descriptor is closed; late pages of a mapping are committed now."""
         opened = self.open_files.get(handle)
         try:
             self.flush(handle)
@@ -453,6 +472,9 @@ class FileSystem:
         if opened.listing is not None:
             yield from self.views.entries(opened.listing, after)
             return
+        if self.presentation.snapdir_visible and after < FIRST_ENTRY_OFFSET:
+            folder = self._remembered(self.views.versions_of(opened.ino))
+            yield self.volume.settings.snapdirname.encode(), folder, FIRST_ENTRY_OFFSET
         while batch := self.volume.metadata.children(opened.ino, after, LISTING_BATCH):
             for entry, inode in batch:
                 after = entry.from_ns

@@ -128,7 +128,7 @@ class Histories:
         return earlier.ino
 
     def inode_at(self, ino: int, at_ns: int) -> Inode | None:
-        """The inode with the attributes and size it had then; None for a file without a version then.
+        """The inode with its attributes and size of then; None for a file without a version then.
 
         Its `version_ns` is that of the version it had.
         """

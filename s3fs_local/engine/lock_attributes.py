@@ -1,4 +1,4 @@
-"""The virtual extended attributes `s3.*`: S3's words for a file, read and written with getfattr/setfattr.
+"""The virtual extended attributes `s3.*`: S3's words for a file, in getfattr and setfattr.
 
 They are not listed, so no copying program ever carries a lock to another file.
 """
@@ -69,6 +69,10 @@ class LockAttributes:
         if value is None:
             raise NoSuchAttribute(repr(name))
         return value.encode()
+
+    def names(self, inode: Inode, version: Version | None) -> list[bytes]:
+        """The attributes that have a value for the inode and the version it shows."""
+        return [PREFIX + name for name, read in _READERS.items() if read(inode, version)]
 
     async def set(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
         """The lock, tag or request that `s3.NAME` stands for is set.

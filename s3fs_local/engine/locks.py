@@ -3,9 +3,9 @@
 Every operation that could alter, hide or free protected bytes comes through `check` (or
 `check_version`), whichever door it came in by. The rules are in `rules/retention.py`.
 
-A directory remembers until when anything below it is protected (`Inode.protected_until_ns`), so moving
-it is judged in constant time. The mark only grows; when it says "protected" a look below finds the
-truth, for a hold may have been lifted since.
+A directory remembers until when anything below it is protected (`Inode.protected_until_ns`), so
+moving it is judged in constant time. The mark only grows; when it says "protected" a look below
+finds the truth, for a hold may have been lifted since.
 """
 
 from collections.abc import Iterable
@@ -87,7 +87,7 @@ class Locks:
         check(operation, guarded, semantics=semantics, now_ns=now_ns, bypass=bypass)
 
     def lock_of_new_version(self, inode: Inode, stamp_ns: int) -> Lock | None:
-        """What a version committed now inherits: its directory's default, and append-only's lock."""
+        """What a new version inherits: its directory's default, and the lock of append-only."""
         inherited = None
         if self._policies_exist:
             inherited = retention_from_policy(self.policy_of(inode), stamp_ns=stamp_ns)
@@ -135,14 +135,13 @@ class Locks:
             directory = parent
             while directory:
                 above = marked.get(directory) or self._volume.inode(directory)
-                if above.protected_until_ns >= until_ns:
-                    break
-                marked[directory] = msgspec.structs.replace(above, protected_until_ns=until_ns)
+                if above.protected_until_ns < until_ns:  # those higher up may know less: look on
+                    marked[directory] = msgspec.structs.replace(above, protected_until_ns=until_ns)
                 directory = above.parent
         return [PutInode(above) for above in marked.values()]
 
     def _refresh_mark(self, directory: Inode, now_ns: int) -> Inode:
-        """The directory with its mark as it should be; costs a walk over marked directories below."""
+        """The directory with a true mark; costs a walk over marked directories below."""
         until_ns = self._protected_below(directory.ino, now_ns)
         if until_ns == directory.protected_until_ns:
             return directory
@@ -205,7 +204,7 @@ class Locks:
         self._volume.apply([PutInode(changed), *self.note_protection(changed)])
 
     def finish_rotation(self, inode: Inode) -> None:
-        """Nobody writes to the rotated file any more: it is frozen under its directory's retention."""
+        """Nobody writes to the rotated file any more: its directory's retention freezes it."""
         assert inode.append_only == SEALING
         stamp_ns = self._volume.now_ns()
         inherited = retention_from_policy(self.policy_of(inode), stamp_ns=stamp_ns)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.open_files import OpenFiles
-from s3fs_local.engine.version_removal import plan_version_removal
+from s3fs_local.engine.version_removal import remove_older_nulls, remove_version
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
 from s3fs_local.errors import (
@@ -242,6 +242,10 @@ class Namespace:
         changes += self._touch(directory, stamp_ns, links=-int(inode.is_directory))
         self._volume.apply(changes)
         self._after_release(inode)
+        self._remove_older_nulls(entry.parent, entry.name)
+
+    def _remove_older_nulls(self, parent: int, name: bytes) -> None:
+        remove_older_nulls(self._volume, self._locks, parent, name)
 
     def _marker(self, entry: Entry, stamp_ns: int, caller: Caller) -> Entry:
         return Entry(
@@ -257,8 +261,8 @@ class Namespace:
     def _keep_content(self, inode: Inode) -> Inode:
         """What was written but not closed is committed before the last name goes.
 
-        So an undelete gives the file as it was when it was removed. A file that never held anything,
-        or never had a version and is being written without a name, has nothing to keep.
+        So an undelete gives the file as it was when it was removed. A file that never held
+        anything, or never had a version and is being written without a name, has nothing to keep.
         """
         draft = self._volume.drafts.get(inode.ino)
         if draft is None or inode.nlink != 1 or not draft.is_altered or not draft.size:
@@ -298,6 +302,9 @@ class Namespace:
 
     def destroy_unkept(self, ino: int) -> None:
         """The nameless file's draft is gone, and its null versions if versioning is not Enabled."""
+        inode = self._metadata.inode(ino)
+        if inode is None or inode.nlink:
+            return  # an undelete gave it a name again
         self._writing.discard(ino)
         state = self._volume.settings.versioning
         if state is VersioningState.ENABLED:
@@ -305,7 +312,7 @@ class Namespace:
         for version in self._metadata.versions(ino):
             if version.is_null or state is VersioningState.UNVERSIONED:
                 self._locks.check_version(Operation.REPLACE_VERSION, version)
-                self._volume.apply(plan_version_removal(self._metadata, version))
+                remove_version(self._volume, version)
 
     def rename(
         self,
@@ -321,8 +328,11 @@ class Namespace:
         Raises:
             NoSuchName, NameTaken (NOREPLACE), NameReserved, NameTooLong, MoveIntoSelf,
             IsADirectory, NotADirectory, DirectoryNotEmpty, TooManyLinks.
+            InvalidArgument: flags beyond NOREPLACE and EXCHANGE (WHITEOUT is for overlayfs).
             Protected: a lock lies on what moves, on what is replaced, or on something below.
         """
+        if flags not in (0, RENAME_NOREPLACE, RENAME_EXCHANGE):
+            raise InvalidArgument(f"unknown rename flags {flags}")
         directory = self._writable_directory(new_parent)
         self._check_new_name(directory, new_name)
         entry, inode = self._live(parent, name)
@@ -391,6 +401,7 @@ class Namespace:
         self._volume.apply(changes)
         if replaced is not None:
             self._after_release(replaced)
+        self._remove_older_nulls(directory.ino, move.new_name)
         if moved.lock is not None or moved.append_only:
             self._note_moved_lock(moved)
 
@@ -505,7 +516,8 @@ class Namespace:
     def _touch(self, directory: Inode, stamp_ns: int, *, links: int) -> list[Change]:
         """The directory's entries changed.
 
-        Its natural mtime at any instant can be told from its entries; one that was set by hand is kept.
+        Its natural mtime at any instant can be told from its entries; one that was set by hand is
+        kept.
         """
         changes: list[Change] = []
         if directory.mtime_ns != directory.ctime_ns:
@@ -530,4 +542,5 @@ class Namespace:
         stamp_ns = self._volume.stamp()
         marker = self._marker(Entry(parent, name, stamp_ns, 0), stamp_ns, caller)
         self._volume.apply([*self._supersede(present, stamp_ns, caller), OpenEntry(marker)])
+        self._remove_older_nulls(parent, name)
         return marker

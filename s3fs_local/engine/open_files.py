@@ -89,7 +89,7 @@ class OpenFiles:
         return ino in self._open_counts
 
     def writers(self, ino: int) -> list[int]:
-        """The processes that opened the inode for writing and have not closed it (pids, ascending)."""
+        """The processes (pids, ascending) that have the inode open for writing."""
         return sorted({handle.caller.pid for handle in self._writers.get(ino, ())})
 
     async def until_unwritten(self, ino: int) -> None:

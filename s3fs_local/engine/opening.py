@@ -1,4 +1,4 @@
-"""Opening a store: from its parts to a file system that has recovered from whatever ended it last."""
+"""Opening a store: from its parts to a file system that has recovered from its last end."""
 
 from collections.abc import Callable
 from typing import Final
@@ -74,7 +74,7 @@ def settings_of(metadata: Metadata) -> Settings:
 
 
 def open_filesystem(parts: Parts) -> Opened:
-    """The store as a file system; a crash before is recovered from. Call `Durability.close` at the end.
+    """The store as a file system, recovered from a crash. Call `Durability.close` at the end.
 
     Raises:
         JournalDamaged, MetadataDamaged, InvalidSetting: the store must be repaired first.

@@ -5,15 +5,15 @@ Purging is the one operation that loses history, so the policy gate is asked for
 
 from collections import Counter
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.engine.version_removal import plan_version_removal
-from s3fs_local.errors import InvalidArgument
-from s3fs_local.metadata.changes import Change, PutInode, RemoveEntry, RemoveKey, RemovePack
+from s3fs_local.engine.version_removal import remove_version
+from s3fs_local.errors import InvalidArgument, WriterActive
+from s3fs_local.metadata.changes import Change, OpenEntry, RemoveEntry, RemovePack
 from s3fs_local.rules.history import HistoryItem
-from s3fs_local.rules.inode import Caller, Inode
-from s3fs_local.rules.namespace import OPEN_NS
+from s3fs_local.rules.inode import Caller
+from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.retention import Bypass, Operation
 from s3fs_local.rules.versioning import Version
 
@@ -35,58 +35,57 @@ def purge(
     Raises:
         Protected, BypassNotPermitted: a lock keeps the version.
         InvalidArgument: it is the only content of a file that is live; unlink it first.
+        WriterActive: the file was removed, and is still written by a process that has it open.
     """
     if item.version is None:
         entry = item.entry
         filesystem.volume.apply([RemoveEntry(entry.parent, entry.name, entry.from_ns)])
         if item.is_latest:
-            _undelete_by_marker(filesystem, item, caller)
+            _uncover(filesystem, entry, caller)
         return
     filesystem.locks.check_version(Operation.PURGE_VERSION, item.version, bypass=bypass)
     _purge_version(filesystem, item.version)
 
 
-def _undelete_by_marker(filesystem: FileSystem, item: HistoryItem, caller: Caller) -> None:
-    """S3: with the marker gone, the entry below it is the current one again."""
-    history = filesystem.histories.of_name(item.entry.parent, item.entry.name)
-    below = history.intervals[-1] if history.intervals else None
-    if below is None or below.is_marker or below.to_ns == OPEN_NS:
+def _uncover(filesystem: FileSystem, marker: Entry, caller: Caller) -> None:
+    """S3: with the marker gone, what lies below it is the current item again."""
+    below = _below(filesystem, marker)
+    if below is None or below.to_ns == OPEN_NS:
+        return
+    if below.is_marker:
+        reopened = structs.replace(below, to_ns=OPEN_NS, ending=Ending.LIVE, ended_by=0)
+        removal = RemoveEntry(below.parent, below.name, below.from_ns)
+        filesystem.volume.apply([removal, OpenEntry(reopened)])
         return
     inode = filesystem.volume.inode(below.ino)
-    if inode.nlink == 0:
-        filesystem.namespace.relink(inode, item.entry.parent, item.entry.name, caller)
-        filesystem.volume.invalidation.entry(item.entry.parent, item.entry.name)
+    if inode.nlink == 0 and below.ending is not Ending.MOVED:
+        filesystem.namespace.relink(inode, marker.parent, marker.name, caller)
+        filesystem.volume.invalidation.entry(marker.parent, marker.name)
+
+
+def _below(filesystem: FileSystem, marker: Entry) -> Entry | None:
+    """The last interval of the name, files without a version left out."""
+    history = filesystem.histories.of_name(marker.parent, marker.name)
+    for interval in reversed(history.intervals):
+        if interval.is_marker:
+            return interval
+        if not filesystem.volume.inode(interval.ino).is_file or history.versions[interval.ino]:
+            return interval
+    return None
 
 
 def _purge_version(filesystem: FileSystem, version: Version) -> None:
     volume = filesystem.volume
     inode = volume.inode(version.ino)
-    others = [v for v in volume.metadata.versions(version.ino) if v.stamp_ns != version.stamp_ns]
-    is_current = inode.version_ns == version.stamp_ns
-    if is_current and not others and inode.nlink:
+    if version.ino in volume.drafts:
+        if not inode.nlink:
+            raise WriterActive("the removed file is still open and being written: close it first")
+        filesystem.lock_attributes.settle_draft(version.ino)
+        inode = volume.inode(version.ino)
+    if inode.nlink and len(volume.metadata.versions(version.ino)) == 1:
         raise InvalidArgument("this is the only content of a live file: remove the file first")
-    changes = plan_version_removal(volume.metadata, version)
-    if is_current and others:
-        changes.append(PutInode(_with_content_of(filesystem, inode, others[0])))
-    volume.apply(changes)
-    if not others:
-        _destroy_key(filesystem, inode)
+    remove_version(volume, version)
     volume.invalidation.inode(version.ino)
-
-
-def _with_content_of(filesystem: FileSystem, inode: Inode, version: Version) -> Inode:
-    """The inode as it is when `version` is its current one."""
-    shown = filesystem.histories.version_as_file(version)
-    layouts = filesystem.volume.metadata.cells(inode.ino, 0, version.stamp_ns)
-    return filesystem.reading.as_current(inode, shown, version, layouts)
-
-
-def _destroy_key(filesystem: FileSystem, inode: Inode) -> None:
-    """With its last version a file loses its key: copies of its packs elsewhere stay unreadable."""
-    volume = filesystem.volume
-    if inode.key_id and not volume.metadata.key_in_use(inode.key_id):
-        volume.apply([RemoveKey(inode.key_id)])
-        volume.keys.forget(inode.key_id)
 
 
 def collect_garbage(filesystem: FileSystem, *, dry_run: bool) -> Garbage:

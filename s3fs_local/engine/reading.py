@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from msgspec import structs
-
 from s3fs_local.engine.blocks import BlockStorage
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.metadata.interface import Metadata
@@ -13,13 +11,10 @@ from s3fs_local.rules.extents import (
     HOLE,
     Layout,
     cell_range,
-    data_bytes,
     decode_layout,
     within_cell,
 )
-from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.namespace import OPEN_NS
-from s3fs_local.rules.versioning import Version
 
 CURRENT_NS = OPEN_NS - 1
 """An instant at which the open layouts are the ones that hold."""
@@ -53,21 +48,6 @@ class Reading:
             return HOLE
         found = self._metadata.cell(draft.ino, cell, CURRENT_NS)
         return draft.base_layout(cell, decode_layout(found)) if found else HOLE
-
-    @staticmethod
-    def as_current(
-        inode: Inode, shown: Inode, version: Version, layouts: list[tuple[int, int, bytes]]
-    ) -> Inode:
-        """The inode when `version`, which looked like `shown`, is its current one."""
-        allocated = sum([data_bytes(decode_layout(layout)) for _, _, layout in layouts])
-        return structs.replace(
-            inode,
-            size=version.size,
-            allocated=allocated,
-            version_ns=version.stamp_ns,
-            lock=version.lock,
-            mtime_ns=shown.mtime_ns,
-        )
 
     def read_nowait(
         self, layout_of: LayoutOf, offset: int, size: int, draft: Draft | None = None
@@ -122,7 +102,7 @@ class Reading:
     def read_blocking(
         self, layout_of: LayoutOf, offset: int, size: int, draft: Draft | None = None
     ) -> bytes:
-        """As `read_nowait`, waiting for devices in this thread: for commits, which must not yield."""
+        """As `read_nowait`, but waits in this thread: for commits, which must not yield."""
         while True:
             content = self.read_nowait(layout_of, offset, size, draft)
             if content is not None:

@@ -3,11 +3,12 @@
 A restored file is a new version that shares every block with the old one; a name that came later is
 removed with a delete marker. So each restore can be undone by another.
 
-A restore is a walk that yields one step after another, each done when it is yielded. With `dry_run` the
-same walk yields the same steps and does nothing.
+A restore is a walk that yields one step after another, each done when it is yielded. With `dry_run`
+the same walk yields the same steps and does nothing.
 """
 
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
@@ -21,6 +22,7 @@ from s3fs_local.errors import NameTaken, NoSuchName, NothingToRestore, Protected
 from s3fs_local.rules.inode import Caller, Inode
 from s3fs_local.rules.namespace import Ending
 from s3fs_local.rules.retention import Operation
+from s3fs_local.rules.versioning import VersioningState
 
 _LISTING_LIMIT: Final = 1024
 
@@ -58,7 +60,10 @@ class Restoring:
         self._caller = caller
         self._at_ns = at_ns
         self._dry_run = dry_run
-        self._links: dict[int, int] = {}  # inode then → inode that has its content now
+        self._links: dict[
+            int, int
+        ] = {}  # inode then → inode that has its content now; 0: a new one
+        self._names: Counter[int] = Counter()  # dry run: links an inode would have gained or lost
 
     def restore(self, parent: int, name: bytes, was: Inode, path: bytes) -> Iterator[Step]:
         """The name means again what `was` (as of `at_ns`) was.
@@ -70,8 +75,7 @@ class Restoring:
 
     def restore_root(self, directory: int, was: Inode, path: bytes) -> Iterator[Step]:
         """The directory holds again what it held, in place."""
-        yield from self._content_of_directory(directory, was, path)
-        yield from self._attributes(self._volume.inode(directory), was, path)
+        yield from self._rest_of_directory(self._volume.inode(directory), was, path)
 
     def _entry(self, parent: int, name: bytes, was: Inode, path: bytes) -> Iterator[Step]:
         """`parent` is 0 in a dry run, below a directory that is not there yet."""
@@ -95,20 +99,37 @@ class Restoring:
         if now is None:
             now = self._bring_name_back(parent, name, was)
             yield Step(Action.MAKE, path)
-        yield from self._content_of_directory(now.ino if now is not None else 0, was, path)
-        if now is not None:
-            yield from self._attributes(self._volume.inode(now.ino), was, path)
+        yield from self._rest_of_directory(now, was, path)
+
+    def _rest_of_directory(self, now: Inode | None, was: Inode, path: bytes) -> Iterator[Step]:
+        """What it holds, then its attributes: its mtime changes with its entries."""
+        is_touched = now is None
+        for step in self._content_of_directory(now.ino if now is not None else 0, was, path):
+            is_touched = is_touched or _changes_entries(step, path)
+            yield step
+        now = now and self._volume.inode(now.ino)
+        yield from self._attributes(now, was, path, is_touched=is_touched)
 
     def _content_of_directory(self, ino: int, was: Inode, path: bytes) -> Iterator[Step]:
         wanted = dict(self._histories.children_at(was.ino, self._at_ns))
-        for name, now in list(self._live_children(ino)):
-            if name not in wanted:
-                try:
-                    yield from self._remove(ino, name, now, _join(path, name))
-                except Protected as error:
-                    yield Step(Action.REFUSED, _join(path, name), reason=str(error))
+        later = [(name, now) for name, now in self._live_children(ino) if name not in wanted]
+        # With its last name a file may lose content that is still to be brought back elsewhere.
+        keeps_all = self._volume.settings.versioning is VersioningState.ENABLED
+        if keeps_all:
+            yield from self._remove_all(ino, later, path)
         for name, child in wanted.items():
             yield from self._entry(ino, name, child, _join(path, name))
+        if not keeps_all:
+            yield from self._remove_all(ino, later, path)
+
+    def _remove_all(
+        self, ino: int, later: list[tuple[bytes, Inode]], path: bytes
+    ) -> Iterator[Step]:
+        for name, now in later:
+            try:
+                yield from self._remove(ino, name, now, _join(path, name))
+            except Protected as error:
+                yield Step(Action.REFUSED, _join(path, name), reason=str(error))
 
     def _live_children(self, ino: int) -> Iterator[tuple[bytes, Inode]]:
         after_ns = 0
@@ -129,6 +150,7 @@ class Restoring:
             self._volume.invalidation.entry(parent, name)
         else:
             self._filesystem.locks.check(Operation.UNLINK, now)
+            self._names[now.ino] -= now.nlink if now.is_directory else 1
         yield Step(Action.REMOVE, path)
 
     def _file(
@@ -139,6 +161,8 @@ class Restoring:
             yield from self._remove(parent, name, now, path)
             now = None
         if linked is not None and now is None:
+            if linked:
+                self._filesystem.locks.check(Operation.LINK, self._volume.inode(linked))
             if not self._dry_run:
                 self._namespace.link(linked, parent, name, self._caller)
                 self._volume.invalidation.entry(parent, name)
@@ -147,11 +171,11 @@ class Restoring:
         if now is None:
             now = self._bring_name_back(parent, name, was)
             yield Step(Action.MAKE, path)
+        self._links[was.ino] = 0 if now is None else now.ino
         if now is None:
             yield Step(Action.CONTENT, path, size=was.size)
-            return
-        self._links[was.ino] = now.ino
-        if now.ino != was.ino or now.version_ns != was.version_ns:
+        elif now.ino != was.ino or now.version_ns != was.version_ns:
+            self._filesystem.locks.check(Operation.RESTORE_OVER, now)
             if not self._dry_run:
                 self._filesystem.restore_content(
                     now.ino, was.ino, was.version_ns, caller=self._caller, like=was
@@ -169,15 +193,19 @@ class Restoring:
         if now is None:
             now = self._bring_name_back(parent, name, was)
             yield Step(Action.MAKE, path)
-        if now is not None:
-            yield from self._attributes(now, was, path)
+        yield from self._attributes(now, was, path, is_touched=now is None)
 
     def _bring_name_back(self, parent: int, name: bytes, was: Inode) -> Inode | None:
-        """The name means the old inode if it has no other name, or else a new one; None if dry."""
-        if self._dry_run:
-            return None
+        """The name means the old inode if it has no name, else a new one (dry run: None)."""
         present = self._volume.inode(was.ino)
-        if present.nlink == 0 and not self._filesystem.open_files.is_open(was.ino):
+        is_named = present.nlink + self._names[was.ino] > 0
+        comes_back = not is_named and not self._filesystem.open_files.is_open(was.ino)
+        if comes_back:
+            self._filesystem.locks.check(Operation.LINK, present)
+        if self._dry_run:
+            self._names[was.ino] += comes_back
+            return present if comes_back else None
+        if comes_back:
             made = self._namespace.relink(present, parent, name, self._caller)
         else:
             made = self._namespace.make(
@@ -186,17 +214,16 @@ class Restoring:
         self._volume.invalidation.entry(parent, name)
         return made
 
-    def _attributes(self, now: Inode, was: Inode, path: bytes) -> Iterator[Step]:
-        same = (now.mode, now.uid, now.gid, now.mtime_ns, now.xattrs) == (
-            was.mode,
-            was.uid,
-            was.gid,
-            was.mtime_ns,
-            was.xattrs,
-        )
-        if same:
-            return
-        if not self._dry_run:
+    def _attributes(
+        self, now: Inode | None, was: Inode, path: bytes, *, is_touched: bool = False
+    ) -> Iterator[Step]:
+        """`now` is None for what a dry run did not make, `is_touched` where its mtime is new."""
+        if now is not None:
+            if not is_touched and _look_alike(now, was):
+                return
+            for operation in (Operation.SET_MODE, Operation.SET_OWNER, Operation.SET_XATTR):
+                self._filesystem.locks.check(operation, now)
+        if now is not None and not self._dry_run:
             self._filesystem.attributes.restore(now.ino, was)
             self._volume.invalidation.inode(now.ino)
         yield Step(Action.ATTRIBUTES, path)
@@ -235,6 +262,23 @@ def state_at(filesystem: FileSystem, directory: int, name: bytes, at_ns: int) ->
 
 def _same_kind(now: Inode, was: Inode) -> bool:
     return stat.S_IFMT(now.mode) == stat.S_IFMT(was.mode)
+
+
+def _look_alike(now: Inode, was: Inode) -> bool:
+    """Whether all attributes are equal that a restore brings back."""
+    return (now.mode, now.uid, now.gid, now.mtime_ns, now.xattrs) == (
+        was.mode,
+        was.uid,
+        was.gid,
+        was.mtime_ns,
+        was.xattrs,
+    )
+
+
+def _changes_entries(step: Step, directory: bytes) -> bool:
+    """Whether the step makes or removes a name in the directory itself."""
+    above, _, _ = step.path.rpartition(b"/")
+    return above == directory and step.action in (Action.MAKE, Action.LINK, Action.REMOVE)
 
 
 def _join(path: bytes, name: bytes) -> bytes:

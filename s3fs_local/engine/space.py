@@ -1,7 +1,7 @@
-"""Room on the disk: a write that could not be kept is refused when it is made, not when it is closed.
+"""Room on the disk: a write that could not be kept is refused when it is made, not at close.
 
-Some space is held back, so that what was accepted can be committed and names can be removed even when
-nothing more fits.
+Some space is held back, so that what was accepted can be committed and names can be removed even
+when nothing more fits.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ RESERVE_BYTES_MIN: Final = 1 << 20
 RESERVE_BYTES_MAX: Final = 64 << 20
 RESERVE_SHARE: Final = 20  # one part in so many
 LOOK_AGAIN_BYTES: Final = 8 << 20
-"""While at least this much more than the reserve is free, this much may be written before looking."""
+"""At most this much is written between two looks at the disk."""
 
 
 class SpaceGuard:
-    """Knows how much may still be written. `free_bytes` gives (free, total) of the tightest zone."""
+    """Knows how much may be written. `free_bytes` gives (free, total) of the tightest zone."""
 
     def __init__(self, free_bytes: Callable[[], tuple[int, int]]) -> None:
         self._free_bytes = free_bytes

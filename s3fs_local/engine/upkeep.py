@@ -1,4 +1,4 @@
-"""What an open store does by itself: flush, catch up, checkpoint long-open files, leave old segments."""
+"""What an open store does by itself: flush, catch up, checkpoint files, leave old segments."""
 
 import logging
 from typing import Final
@@ -34,7 +34,7 @@ class Upkeep:
         """Never returns; cancel it. What was not flushed yet is for `Durability.close`."""
         while True:
             await trio.sleep(self._volume.settings.flush_interval_ns / SECOND_NS)
-            if self._durability.is_clean and not self._volume.drafts:
+            if self._durability.is_settled and not self._volume.drafts:
                 continue
             try:
                 await self._step()

@@ -1,32 +1,63 @@
 """Removing versions for good: which layouts, blocks and keys nothing needs any more.
 
-A layout row [from, to) is needed while some remaining version's stamp lies in it. Rows are removed with
-the last version that needs them, blocks with the last row, the data key with the last block.
+A layout row [from, to) is needed while some remaining version's stamp lies in it. Rows are removed
+with the last version that needs them, blocks with the last row, data keys with the last block.
 """
 
 from collections import Counter
 
+from msgspec import Struct, structs
+
+from s3fs_local.engine.histories import Histories
+from s3fs_local.engine.locks import Locks
+from s3fs_local.engine.volume import Volume
 from s3fs_local.metadata.changes import (
     Change,
     CountBlock,
+    PutInode,
     RemoveBlock,
     RemoveCell,
+    RemoveEntry,
+    RemoveKey,
     RemoveVersion,
     ReopenCell,
 )
 from s3fs_local.metadata.interface import Metadata
-from s3fs_local.rules.extents import blocks_of, decode_layout
-from s3fs_local.rules.namespace import OPEN_NS
-from s3fs_local.rules.versioning import Version
+from s3fs_local.rules.extents import blocks_of, data_bytes, decode_layout
+from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.retention import Operation
+from s3fs_local.rules.versioning import Version, VersioningState
 
 
-def plan_version_removal(metadata: Metadata, version: Version) -> list[Change]:
-    """What removes the version and all that only it needed. Asks no policy gate: the caller did."""
+class _Removal(Struct):
+    """What the removal of one version changes, and the keys of the blocks it frees."""
+
+    changes: list[Change]
+    keys: set[int]
+
+
+def remove_version(volume: Volume, version: Version) -> None:
+    """The version and all that only it needed are gone; if it was current, the next older one is.
+
+    Asks no policy gate: the caller did. No draft may lie over the version.
+    """
+    inode = volume.inode(version.ino)
     remaining = [
-        other.stamp_ns
-        for other in metadata.versions(version.ino)
+        other
+        for other in volume.metadata.versions(version.ino)
         if other.stamp_ns != version.stamp_ns
     ]
+    removal = _plan(volume.metadata, version, [other.stamp_ns for other in remaining])
+    if inode.version_ns == version.stamp_ns:
+        newest = remaining[0] if remaining else None
+        removal.changes.append(PutInode(_with_content_of(volume.metadata, inode, newest)))
+    volume.apply(removal.changes)
+    own = {inode.key_id} if inode.key_id else set()
+    _destroy_keys(volume, removal.keys - own if remaining else removal.keys | own)
+
+
+def _plan(metadata: Metadata, version: Version, remaining: list[int]) -> _Removal:
     newest = max(remaining, default=0)
     changes: list[Change] = [RemoveVersion(version.ino, version.stamp_ns)]
     unused: Counter[int] = Counter()
@@ -36,10 +67,61 @@ def plan_version_removal(metadata: Metadata, version: Version) -> list[Change]:
             unused.update(blocks_of(decode_layout(layout)))
         elif from_ns <= newest < to_ns != OPEN_NS:
             changes.append(ReopenCell(version.ino, cell, from_ns))
+    keys = set()
     for block_id, count in unused.items():
         block = metadata.block(block_id)
         if block is not None and block.refs > count:
             changes.append(CountBlock(block_id, -count))
         else:
             changes.append(RemoveBlock(block_id))
-    return changes
+            if block is not None:
+                keys.add(block.key_id)
+    return _Removal(changes, keys)
+
+
+def _with_content_of(metadata: Metadata, inode: Inode, version: Version | None) -> Inode:
+    """The inode as it is when `version` (None: nothing) is its current one."""
+    if version is None:
+        return structs.replace(inode, size=0, allocated=0, version_ns=0, lock=None)
+    layouts = metadata.cells(inode.ino, 0, version.stamp_ns)
+    was = metadata.attributes_at(inode.ino, inode.version_ns - 1)
+    return structs.replace(
+        inode,
+        size=version.size,
+        allocated=sum([data_bytes(decode_layout(layout)) for _, _, layout in layouts]),
+        version_ns=version.stamp_ns,
+        lock=version.lock,
+        mtime_ns=inode.mtime_ns if was is None else was.mtime_ns,
+    )
+
+
+def _destroy_keys(volume: Volume, keys: set[int]) -> None:
+    """Copies of packs elsewhere stay unreadable: keys without a block, or a draft, are gone."""
+    drafts = {draft.key_id for draft in volume.drafts.values()}
+    for key_id in keys - drafts:
+        if volume.keys.exists(key_id) and not volume.metadata.key_in_use(key_id):
+            volume.apply([RemoveKey(key_id)])
+            volume.keys.forget(key_id)
+
+
+def remove_older_nulls(volume: Volume, locks: Locks, parent: int, name: bytes) -> None:
+    """The name has one null item, the newest (S3, Suspended: it takes the place of every other).
+
+    A version that went on under another name belongs to that one.
+    """
+    if volume.settings.versioning is not VersioningState.SUSPENDED:
+        return
+    items = [item for item in Histories(volume).of_name(parent, name).items if item.is_null]
+    for item in items[1:]:
+        if item.version is None:
+            volume.apply([RemoveEntry(item.entry.parent, item.entry.name, item.entry.from_ns)])
+        elif _ended_at(volume, item.entry):
+            locks.check_version(Operation.REPLACE_VERSION, item.version)
+            remove_version(volume, item.version)
+
+
+def _ended_at(volume: Volume, entry: Entry) -> bool:
+    """Whether the inode has no name any more, and its last one was that of the entry."""
+    last = volume.metadata.entries_of(entry.ino)[-1]
+    is_named = volume.inode(entry.ino).nlink > 0
+    return not is_named and (last.parent, last.name) == (entry.parent, entry.name)

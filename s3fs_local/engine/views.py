@@ -1,8 +1,8 @@
 """Views: the read-only trees below `.versions` and `.s3fs`, made up as they are looked at.
 
-A node is a value that says what it shows; its inode number is a hash of that value, so it is the same
-whenever the same thing is shown, and distinct from every real one. A node is remembered while the
-kernel knows its number.
+A node is a value that says what it shows; its inode number is a hash of that value, so it is the
+same whenever the same thing is shown, and distinct from every real one. A node is remembered while
+the kernel knows its number.
 """
 
 import stat
@@ -236,7 +236,7 @@ class Views:
     def entries(
         self, listing: list[tuple[bytes, Node]], after: int
     ) -> Iterator[tuple[bytes, Inode, int]]:
-        """(name, attributes, offset) behind the offset; who asks for the next took the one before."""
+        """(name, attributes, offset) behind `after`; who asks for the next took the one before."""
         for offset, (name, node) in enumerate(listing[after:], start=after + 1):
             try:
                 inode = self._shown(node)
@@ -252,8 +252,8 @@ class Views:
     def _versions_in(self, folder: NameFolder) -> list[tuple[bytes, Node]]:
         """One entry a version, newest first, then `latest`, `previous` and `log`.
 
-        Past directories and symlinks that had the name are entries too: a directory shows its tree as
-        it was when the name was taken from it.
+        Past directories and symlinks that had the name are entries too: a directory shows its tree
+        as it was when the name was taken from it.
         """
         history = self._histories.of_name(folder.directory, folder.name)
         entries: list[tuple[bytes, Node]] = [

@@ -1,17 +1,19 @@
 """Writing: bytes go into drafts, drafts are sealed into blocks, and a commit makes a version.
 
-Nothing here waits: a commit is one list of changes, applied at once, so no request can see half of it.
+Nothing here waits: a commit is one list of changes, applied at once, so no request can see half of
+it.
 """
 
 from typing import Final
 
 import msgspec
 from blake3 import blake3
+from msgspec import Struct
 
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.reading import CURRENT_NS, Reading
-from s3fs_local.engine.version_removal import plan_version_removal
+from s3fs_local.engine.version_removal import remove_older_nulls, remove_version
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import FileTooLarge, NoSuchVersion
 from s3fs_local.metadata.changes import (
@@ -22,7 +24,6 @@ from s3fs_local.metadata.changes import (
     KeepAttributes,
     OpenCell,
     PutInode,
-    PutKey,
     PutVersion,
 )
 from s3fs_local.rules.extents import (
@@ -41,12 +42,20 @@ from s3fs_local.rules.extents import (
 )
 from s3fs_local.rules.inode import Inode, kept_attributes, restored
 from s3fs_local.rules.limits import FILE_BYTES_MAX
+from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.versioning import Origin, Version, VersioningState
 
 DEFAULT_CLASS: Final = "STANDARD"
 PROBE_BYTES: Final = 4096
 """Of a run that may be unchanged, this much is compared first; most changes show up there."""
+
+
+class _SealedCell(Struct, frozen=True):
+    """A cell's future layout, and the blocks that were made for it."""
+
+    layout: Layout
+    blocks: list[Block]
 
 
 class CellChanges:
@@ -102,15 +111,18 @@ class Writing:
         volume.check_writable()
         volume.space.claim(size, unsealed_bytes=self._unsealed_bytes)
         draft = volume.drafts.get(inode.ino) or self._begin(inode, uid)
+        self._make_room(draft, offset, size)
         draft.write(offset, data, now_ns=volume.now_ns())
+        draft.last_cell = (offset + size - 1) // CELL_BYTES
         self._unsealed_bytes += size
-        cell = (offset + size - 1) // CELL_BYTES
-        if cell != draft.last_cell:
+
+    def _make_room(self, draft: Draft, offset: int, size: int) -> None:
+        """What fills its cell, or is too much for the memory, is sealed before more is accepted."""
+        if offset // CELL_BYTES != draft.last_cell:
             left = draft.dirty.get(draft.last_cell)
             if left is not None and left.is_full:
                 self._seal_early(draft, draft.last_cell)
-            draft.last_cell = cell
-        if self._unsealed_bytes > volume.settings.draft_memory_bytes:
+        if self._unsealed_bytes + size > self._volume.settings.draft_memory_bytes:
             self._relieve_memory()
 
     def resize(self, inode: Inode, size: int, *, uid: int) -> None:
@@ -143,8 +155,11 @@ class Writing:
 
     def discard(self, ino: int) -> None:
         """The draft is gone and no crash brings it back."""
-        draft = self._volume.drafts.pop(ino, None)
-        if draft is not None and draft.journaled:
+        draft = self._volume.drafts.get(ino)
+        if draft is None:
+            return
+        self._forget(draft)
+        if draft.journaled:
             self._volume.durability.drop_draft(draft.draft_id)
 
     def _relieve_memory(self) -> None:
@@ -161,29 +176,30 @@ class Writing:
 
     def _seal_early(self, draft: Draft, cell: int) -> None:
         """A cell of a draft that stays open goes into a pack; its key must outlive a crash."""
-        if not draft.key_id:
+        if not self._volume.keys.exists(draft.key_id):
             change = self._volume.keys.make()
-            draft.key_id = change.key_id
             inode = self._volume.inode(draft.ino)
-            inode = msgspec.structs.replace(inode, key_id=draft.key_id)
+            inode = msgspec.structs.replace(inode, key_id=change.key_id)
             self._volume.apply([change, PutInode(inode)])
-        self._seal(draft, cell)
+            draft.key_id = change.key_id
+        sealed = self._seal(draft, cell, draft.key_id)
+        self._unsealed_bytes = max(self._unsealed_bytes - draft.dirty[cell].size_bytes, 0)
+        draft.seal(cell, sealed.layout, sealed.blocks)
 
-    def _seal(self, draft: Draft, cell: int) -> None:
+    def _seal(self, draft: Draft, cell: int, key_id: int) -> _SealedCell:
+        """The dirty bytes of the cell are in blocks; the draft is as it was."""
         layout = self._reading.draft_layout(draft, cell)
         base = cell * CELL_BYTES
-        dirty = draft.dirty[cell]
         blocks = []
         new = layout
-        for start, end in plan_pieces(layout, dirty.runs()):
+        for start, end in plan_pieces(layout, draft.dirty[cell].runs()):
             plain = self._reading.read_blocking(lambda _: layout, base + start, end - start, draft)
             block = self._volume.blocks.store(
-                plain, key_id=draft.key_id, offset=base + start, placement=DEFAULT_CLASS
+                plain, key_id=key_id, offset=base + start, placement=DEFAULT_CLASS
             )
             blocks.append(block)
             new = overlay(new, Extent(start, end - start, block.block_id))
-        self._unsealed_bytes = max(self._unsealed_bytes - dirty.size_bytes, 0)
-        draft.seal(cell, new, blocks)
+        return _SealedCell(new, blocks)
 
     def commit(self, ino: int, *, origin: Origin, replaces_ns: int = 0) -> Version | None:
         """The draft is the current version; None where there was nothing to commit.
@@ -205,24 +221,24 @@ class Writing:
         if inode.version_ns and self._is_unchanged(draft):
             self._keep_times(inode, draft)
             return None
-        key = None
-        if not draft.key_id and draft.dirty:
-            key = volume.keys.make()
-            draft.key_id = key.key_id
-        for cell in sorted(draft.dirty):
-            self._seal(draft, cell)
-        version = self._apply_commit(inode, draft, key=key, origin=origin)
+        version = self._apply_commit(inode, draft, origin=origin)
         self._remove_superseded(ino, version, replaces_ns)
         volume.on_commit(ino)
         return version
 
-    def _apply_commit(
-        self, inode: Inode, draft: Draft, *, key: PutKey | None, origin: Origin
-    ) -> Version:
+    def _apply_commit(self, inode: Inode, draft: Draft, *, origin: Origin) -> Version:
+        """Until all of it is applied the draft stays as it was: a full disk loses nothing."""
         volume = self._volume
+        key = None
+        key_id = draft.key_id
+        if draft.dirty and not volume.keys.exists(key_id):
+            key = volume.keys.make()
+            key_id = key.key_id
+        sealed = {cell: self._seal(draft, cell, key_id) for cell in sorted(draft.dirty)}
         stamp_ns = volume.stamp()
-        cells = CellChanges(inode.ino, stamp_ns, draft.blocks)
-        self._change_cells(draft, cells)
+        new_blocks = {block.block_id: block for cell in sealed.values() for block in cell.blocks}
+        cells = CellChanges(inode.ino, stamp_ns, {**draft.blocks, **new_blocks})
+        self._change_cells(draft, sealed, cells)
         version = self.new_version(
             inode,
             stamp_ns,
@@ -237,7 +253,7 @@ class Writing:
             allocated=inode.allocated + cells.data_bytes,
             mtime_ns=draft.mtime_ns,
             ctime_ns=max(inode.ctime_ns, draft.ctime_ns),
-            key_id=draft.key_id,
+            key_id=key_id,
             version_ns=stamp_ns,
             lock=version.lock,
         )
@@ -249,19 +265,29 @@ class Writing:
         changes.append(PutInode(committed))
         changes += self._locks.note_protection(committed)
         volume.apply(changes, ended_draft=draft.draft_id if draft.journaled else 0)
-        del volume.drafts[inode.ino]
+        self._forget(draft)
         return version
 
-    def _change_cells(self, draft: Draft, cells: CellChanges) -> None:
+    def _forget(self, draft: Draft) -> None:
+        """The draft is no more."""
+        del self._volume.drafts[draft.ino]
+        self._unsealed_bytes = max(self._unsealed_bytes - draft.dirty_bytes, 0)
+        if not self._volume.drafts:
+            self._unsealed_bytes = 0
+
+    def _change_cells(
+        self, draft: Draft, sealed: dict[int, _SealedCell], cells: CellChanges
+    ) -> None:
         """Sealed cells get their new layout, and what truncation cut off is closed."""
         metadata = self._volume.metadata
-        for cell, layout in draft.sealed.items():
+        layouts = {**draft.sealed, **{cell: new.layout for cell, new in sealed.items()}}
+        for cell, layout in layouts.items():
             found = metadata.cell(draft.ino, cell, CURRENT_NS)
             cells.replace(cell, decode_layout(found) if found else HOLE, layout)
         if draft.base_limit < draft.base_size:
             edge, within = divmod(draft.base_limit, CELL_BYTES)
             for cell, _, found in metadata.cells(draft.ino, edge, CURRENT_NS):
-                if cell not in draft.sealed:
+                if cell not in layouts:
                     old = decode_layout(found)
                     cells.replace(cell, old, clip(old, within) if cell == edge else HOLE)
 
@@ -332,10 +358,13 @@ class Writing:
             superfluous = old.stamp_ns == replaces_ns or (version.is_null and old.is_null)
             if superfluous and old.stamp_ns != version.stamp_ns:
                 self._locks.check_version(Operation.REPLACE_VERSION, old)
-                self._volume.apply(plan_version_removal(self._volume.metadata, old))
+                remove_version(self._volume, old)
+        for entry in self._volume.metadata.entries_of(ino) if version.is_null else ():
+            if entry.to_ns == OPEN_NS:
+                remove_older_nulls(self._volume, self._locks, entry.parent, entry.name)
 
     def _is_unchanged(self, draft: Draft) -> bool:
-        """Whether the file reads exactly as its current version; drops dirty runs that do not matter."""
+        """Whether the file reads as its current version; runs that change nothing go."""
         if draft.size != draft.base_size or draft.base_limit != draft.base_size or draft.sealed:
             return False
         layout_of = self._reading.layouts(draft.ino)
@@ -370,4 +399,4 @@ class Writing:
             [KeepAttributes(kept), PutInode(written)],
             ended_draft=draft.draft_id if draft.journaled else 0,
         )
-        del self._volume.drafts[inode.ino]
+        self._forget(draft)

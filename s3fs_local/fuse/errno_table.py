@@ -32,6 +32,8 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.WriterActive: errno.EBUSY,
     errors.ObjectLockDisabled: errno.EOPNOTSUPP,
     errors.InvalidRetention: errno.EINVAL,
+    # As for a lock that a writer holds up: the state of the store is in the way, not the request.
+    errors.VersioningRequired: errno.EBUSY,
     errors.ReadOnlyView: errno.EROFS,
     # As ext4 with errors=remount-ro: what failed has its own errno, what follows sees a read-only
     # disk.
@@ -44,6 +46,8 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.NoSuchVersion: errno.ENOENT,
     errors.AmbiguousVersion: errno.EINVAL,
     errors.NothingToRestore: errno.ENOENT,
+    # Only commands set conditions; no system call does.
+    errors.ConditionFailed: errno.ECANCELED,
     errors.StoreFull: errno.ENOSPC,
     errors.DataDamaged: errno.EIO,
     # Never EAGAIN: programs would retry in a tight loop what will not come back in seconds.

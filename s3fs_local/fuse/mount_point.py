@@ -78,7 +78,7 @@ def prepare(mount_point: Path, *, nonempty: bool) -> None:
 
 def _is_dead(mount_point: Path) -> bool:
     try:
-        mount_point.stat()
+        os.statvfs(mount_point)  # stat(2) may be answered from what the kernel still remembers
     except OSError as error:
         return error.errno in _DAEMON_IS_GONE
     return False

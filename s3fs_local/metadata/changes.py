@@ -1,9 +1,9 @@
 """Every way the facts can change, as values.
 
 The engine decides, makes a list of these, and hands it to `Metadata.apply` in one go. The same list
-goes into the journal, so replay after a crash, a rebuild from a zone and a second metadata engine all
-run the one interpreter. A change names absolute values, never deltas that depend on the reader's luck
-(`CountBlock` excepted, which replay applies exactly once).
+goes into the journal, so replay after a crash, a rebuild from a zone and a second metadata engine
+all run the one interpreter. A change names absolute values, never deltas that depend on the
+reader's luck (`CountBlock` excepted, which replay applies exactly once).
 """
 
 from msgspec import Struct

@@ -42,8 +42,8 @@ class Metadata(Protocol):
     """The facts of one store.
 
     Raises:
-        StoreFull: from `apply` and `commit`, when nothing more fits; the failed batch left no trace.
-        MetadataDamaged: from any method, when the engine finds its own data broken.
+        StoreFull: from `apply` and `commit`, when nothing more fits; the failed batch left no
+        trace. MetadataDamaged: from any method, when the engine finds its own data broken.
     """
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -91,8 +91,8 @@ class Metadata(Protocol):
     def children(self, parent: int, after_ns: int, limit: int) -> list[tuple[Entry, Inode]]:
         """Live entries with `from_ns` > `after_ns`, in order of `from_ns`, at most `limit`.
 
-        `from_ns` is unique within a directory, so it serves as a readdir offset that stays true while
-        entries come and go.
+        `from_ns` is unique within a directory, so it serves as a readdir offset that stays true
+        while entries come and go.
         """
         ...
 
@@ -101,7 +101,7 @@ class Metadata(Protocol):
         ...
 
     def entry_at(self, parent: int, name: bytes, at_ns: int) -> Entry | None:
-        """The interval of the name that contains `at_ns`; None where none does or it is a marker."""
+        """The interval of the name that contains `at_ns`; None where it is a marker, or none."""
         ...
 
     def children_at(self, parent: int, at_ns: int) -> list[Entry]:
@@ -141,7 +141,7 @@ class Metadata(Protocol):
         ...
 
     def cells(self, ino: int, first: int, at_ns: int) -> list[tuple[int, int, bytes]]:
-        """(cell, from_ns, layout) of every cell >= `first` that has a layout at `at_ns`, ascending."""
+        """(cell, from_ns, layout) of the cells >= `first` with a layout at `at_ns`, ascending."""
         ...
 
     def cell_rows(self, ino: int) -> list[tuple[int, int, int, bytes]]:

@@ -9,7 +9,7 @@ next is begun. So what is missing before the newest segment's tail is damage, ne
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from threading import Lock
 from typing import Final
 
@@ -71,8 +71,8 @@ class Journal:
 
     A position is `(segment << 32) | offset after the record`; positions only grow.
 
-    Threads: `sync` may run beside everything else. The other methods may run in any thread, one at a
-    time. `rotate` (and an append that rotates) waits for a running sync. Properties may be read
+    Threads: `sync` may run beside everything else. The other methods may run in any thread, one at
+    a time. `rotate` (and an append that rotates) waits for a running sync. Properties may be read
     anywhere; beside a running append they show the state before or after it.
 
     The caller syncs packs before it appends records that mention their blocks.
@@ -105,6 +105,7 @@ class Journal:
         self._current: _OpenSegment | None = None
         self._next = 0  # number of the next segment; 0: not replayed yet
         self._before = (0, 0)  # (segment, end) of what replay found last
+        self._before_is_durable = False
         self._position = 0
         self._failure: str | None = None
         self._sync_mutex = Lock()  # around syncs and the closing of what they sync
@@ -128,9 +129,11 @@ class Journal:
 
     @property
     def durable_position(self) -> int:
-        """Records up to here survive a power cut; for replayed ones that is not known, so 0."""
+        """Records up to here survive a power cut; 0 after replay until the first sync."""
         current = self._current
-        return 0 if current is None else _position(current.segment.number, current.durable)
+        if current is None:
+            return self._position if self._before_is_durable else 0
+        return _position(current.segment.number, current.durable)
 
     def append(self, payloads: Sequence[bytes]) -> int:
         """The records follow those before them, in every zone; durable after `sync`.
@@ -159,7 +162,7 @@ class Journal:
         return self._position
 
     def sync(self) -> None:
-        """Everything appended before the call survives a power cut. Blocks.
+        """Everything appended or replayed before the call survives a power cut. Blocks.
 
         After a failure it fails for ever, and so do appends.
 
@@ -240,13 +243,9 @@ class Journal:
     def _begin(self) -> _OpenSegment:
         """A new current segment; the one before it is durable and closed."""
         with self._sync_mutex:
+            self._sync_current()
             former = self._current
-            if former is None:
-                before = self._before
-                self._sync_replayed(before[0])
-            else:
-                before = (former.segment.number, former.end)
-                self._sync_current()
+            before = self._before if former is None else (former.segment.number, former.end)
             created = None
             while created is None:
                 created = self._create(before)
@@ -279,30 +278,26 @@ class Journal:
 
     def _sync_current(self) -> None:
         self._check_no_failure()
-        if self._current is None or self._current.durable == self._current.end:
-            return
-        with self._latching_failures():
-            self._current.sync()
-
-    def _sync_replayed(self, number: int) -> None:
-        """What replay read is durable; a killed process may have left it in the page cache."""
-        self._check_no_failure()
-        for zone in self._zones:
-            try:
-                appender = zone.append_to(segment_name(number))
-            except KeyError:
-                continue
-            with self._latching_failures():
-                appender.sync()
-            appender.close()
-
-    @contextmanager
-    def _latching_failures(self) -> Iterator[None]:
+        current = self._current
         try:
-            yield
+            if current is None:
+                self._sync_replayed()
+            elif current.durable != current.end:
+                current.sync()
         except StorageError as error:
             self._failure = f"an earlier sync of the journal failed: {error}"
             raise
+
+    def _sync_replayed(self) -> None:
+        """What replay read is durable; a killed process may have left it in the page cache."""
+        if self._before_is_durable:
+            return
+        for zone in self._zones:
+            with suppress(KeyError):
+                appender = zone.append_to(segment_name(self._before[0]))
+                appender.sync()
+                appender.close()
+        self._before_is_durable = True
 
     def _check_no_failure(self) -> None:
         if self._failure is not None:

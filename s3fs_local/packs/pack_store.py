@@ -73,8 +73,8 @@ class PackStore:
     """The packs of one store.
 
     Threads: `sync`, `read` and `lengths` may run in worker threads, beside each other and beside
-    everything else. The other methods may run in any thread, one at a time. A mutex guards the lists
-    of packs and is never held during I/O that waits for a device.
+    everything else. The other methods may run in any thread, one at a time. A mutex guards the
+    lists of packs and is never held during I/O that waits for a device.
     """
 
     def __init__(

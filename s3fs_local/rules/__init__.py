@@ -1,0 +1,1 @@
+"""What is allowed and due: pure functions over plain values."""

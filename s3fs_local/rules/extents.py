@@ -1,14 +1,15 @@
 """How a file's bytes lie in blocks: layouts of cells, and what a commit has to seal.
 
-A file is a row of *cells* of 1 MiB. The layout of a cell is a sorted tuple of extents without overlap;
-what no extent covers is a hole and reads as zeros. A block is an immutable run of bytes of one cell.
-Positions here count from the start of the cell, ranges are half open.
+A file is a row of *cells* of 1 MiB. The layout of a cell is a sorted tuple of extents without
+overlap; what no extent covers is a hole and reads as zeros. A block is an immutable run of bytes of
+one cell. Positions here count from the start of the cell, ranges are half open.
 
-A commit seals only what changed. Two forces shape the pieces: sealing a dirty run alone is cheapest now,
-but a thousand appends of 200 bytes would leave a thousand blocks. So a piece absorbs each neighbour that
-is no longer than itself (as a binary counter carries): n small appends leave O(log n) blocks, and every
-byte is sealed O(log n) times over its life. Random overwrites fragment differently; a cell with more than
-`EXTENTS_MAX` extents is sealed anew in as few blocks as its holes allow.
+A commit seals only what changed. Two forces shape the pieces: sealing a dirty run alone is cheapest
+now, but a thousand appends of 200 bytes would leave a thousand blocks. So a piece absorbs each
+neighbour that is no longer than itself (as a binary counter carries): n small appends leave O(log
+n) blocks, and every byte is sealed O(log n) times over its life. Random overwrites fragment
+differently; a cell with more than `EXTENTS_MAX` extents is sealed anew in as few blocks as its
+holes allow.
 """
 
 import struct
@@ -23,7 +24,7 @@ SMALL_BYTES: Final = 4096
 EXTENTS_MAX: Final = 32
 """Beyond this a cell is sealed anew."""
 REGIONS_MAX: Final = 128
-"""Beyond this even the holes between regions are filled with zeros, so that a layout stays small."""
+"""Beyond this even the holes are filled with zeros, so that a layout stays small."""
 
 _PACKED = struct.Struct("<IIIQ")
 
@@ -119,7 +120,7 @@ def blocks_of(layout: Layout) -> set[int]:
 
 
 def add_run(runs: Runs, start: int, end: int) -> None:
-    """[start, end) belongs to `runs`, which stays sorted, disjoint and without touching neighbours."""
+    """[start, end) belongs to `runs`, which stays sorted, without touching neighbours."""
     if runs:
         last_start, last_end = runs[-1]
         if start > last_end:
@@ -162,8 +163,8 @@ class _Segment(Struct):
 def plan_pieces(layout: Layout, runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """What to seal so that `runs` are stored: ranges, ascending, each becoming one block.
 
-    Every run lies within one piece. Pieces cover nothing that is a hole, unless the cell has more than
-    `REGIONS_MAX` separate regions.
+    Every run lies within one piece. Pieces cover nothing that is a hole, unless the cell has more
+    than `REGIONS_MAX` separate regions.
     """
     segments = _absorb(_segments(layout, list(runs)))
     if len(segments) > EXTENTS_MAX:

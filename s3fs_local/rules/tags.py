@@ -51,7 +51,7 @@ def check_tags(tags: dict[str, str]) -> None:
             raise InvalidArgument(f"tag {key[:40]!r}: at most 128 characters, its value 256")
         if key.startswith("aws:") or not (_ALLOWED.fullmatch(key) and _ALLOWED.fullmatch(value)):
             raise InvalidArgument(
-                f"tag {key[:40]!r}: letters, digits, spaces and . : / = + @ _ - only, no aws: prefix"
+                f"tag {key[:40]!r}: only letters, digits, spaces and . : / = + @ _ -, no aws:"
             )
 
 

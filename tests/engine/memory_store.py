@@ -1,6 +1,5 @@
 """A whole store in memory, worked with by paths: the engine's tests read as what a person does."""
 
-import copy
 import os
 
 import trio
@@ -11,6 +10,7 @@ from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
 from s3fs_local.metadata.memory import MemoryMetadata
+from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
@@ -23,27 +23,14 @@ ALICE = Caller(uid=1000, gid=1000, pid=100)
 ROOT = Caller(uid=0, gid=0, pid=1)
 
 
-class CrashableMetadata(MemoryMetadata):
-    """Forgets, at a crash, what was applied but not committed."""
-
-    def commit(self, position: int) -> None:
-        """What was applied survives a crash."""
-        super().commit(position)
-        self._kept = copy.deepcopy({k: v for k, v in vars(self).items() if k != "_kept"})
-
-    def crash(self) -> None:
-        """Back to the last commit."""
-        vars(self).update(copy.deepcopy(self._kept))
-
-
 class MemoryStore:
     """An open store; `crash` loses what a killed daemon loses and opens it again."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, zone: ObjectStore | None = None, **settings: str) -> None:
         self.clock = SettableClock(START_NS)
         self.randomness = SeededRandomness(1)
-        self.metadata = CrashableMetadata()
-        self.zone = MemoryObjects()
+        self.metadata = MemoryMetadata()
+        self.zone: ObjectStore = MemoryObjects() if zone is None else zone
         self.ring = KeyRing.create(KeyFile(bytes(32)), randomness=self.randomness)
         chosen = {name.replace("_", "-"): value for name, value in settings.items()}
         make_root(self.metadata, owner=ALICE, now_ns=START_NS, settings=chosen)
@@ -80,7 +67,7 @@ class MemoryStore:
 
     def crash(self) -> None:
         """The daemon is killed and the store opened again."""
-        self.metadata.crash()
+        self.metadata.close()  # goes on from its last commit
         self.opened = self._open()
 
     def place(self, path: str) -> tuple[int, bytes]:
@@ -102,14 +89,14 @@ class MemoryStore:
         return self.fs.volume.metadata.lookup(*self.place(path)) is not None
 
     def open(self, path: str, flags: int = os.O_RDWR, caller: Caller = ALICE) -> int:
-        """A handle, as open(2) gives; makes the file with O_CREAT."""
+        """The number of a new handle; the file is made with O_CREAT."""
         parent, name = self.place(path)
         if flags & os.O_CREAT and self.fs.volume.metadata.lookup(parent, name) is None:
             return self.fs.create(parent, name, 0o100644, flags, caller)[0].handle
         return self.fs.open(self.stat(path).ino, flags & ~os.O_CREAT, caller).handle
 
     def close(self, handle: int) -> None:
-        """As close(2) of the only descriptor."""
+        """The only descriptor is closed."""
         self.fs.flush(handle)
         self.fs.release(handle)
 
@@ -152,7 +139,7 @@ class MemoryStore:
         self.fs.mkdir(*self.place(path), 0o040755, ALICE)
 
     def remove(self, path: str, caller: Caller = ALICE) -> None:
-        """As rm or rmdir."""
+        """The name is gone, as after rm or rmdir."""
         self.tick()
         if self.stat(path).is_directory:
             self.fs.rmdir(*self.place(path), caller)
@@ -160,22 +147,22 @@ class MemoryStore:
             self.fs.unlink(*self.place(path), caller)
 
     def rename(self, old: str, new: str, flags: int = 0, caller: Caller = ALICE) -> None:
-        """As renameat2(2)."""
+        """What `old` meant has the new name."""
         self.tick()
         self.fs.rename(*self.place(old), *self.place(new), flags, caller)
 
     def link(self, old: str, new: str) -> None:
-        """As ln."""
+        """The file has one more name."""
         self.tick()
         self.fs.link(self.stat(old).ino, *self.place(new), ALICE)
 
     def chmod(self, path: str, mode: int) -> None:
-        """As chmod."""
+        """The path has these permission bits."""
         self.tick()
         self.fs.setattr(self.stat(path).ino, AttributeChange(mode=mode), None, ALICE)
 
     def truncate(self, path: str, size: int) -> None:
-        """As truncate(2) by path."""
+        """The file has this size."""
         self.tick()
         self.fs.setattr(self.stat(path).ino, AttributeChange(size=size), None, ALICE)
 

@@ -6,13 +6,14 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import perf_counter_ns
 
 import pyfuse3
 import pytest
 import trio
 import trio.testing
 
-from s3fs_local.fuse.reader_gate import ReaderGate
+from s3fs_local.fuse.reader_gate import FAIR_NS, ReaderGate
 from tests.mounting import is_mounted
 
 pytestmark = [pytest.mark.mount, pytest.mark.timeout(60)]
@@ -262,19 +263,37 @@ async def test_a_handler_that_raises_ends_the_loop_with_its_exception(tmp_path: 
             await trio.sleep_forever()
 
 
-async def test_a_loop_terminated_in_the_middle_of_other_work_ends(tmp_path: Path) -> None:
-    """`terminate` may come while the reader has just let other tasks run, and is in no epoll."""
-    gate = ReaderGate(spin_ns=0)
-    with gate.installed():
-        pyfuse3.init(Questions(echo), str(tmp_path), {"fsname=questions"})
-        try:
-            with trio.fail_after(20):
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(pyfuse3.main)
-                    await trio.lowlevel.checkpoint()
-                    pyfuse3.terminate()
-        finally:
-            pyfuse3.close(unmount=True)
+@pytest.mark.parametrize("attempt", range(8))
+async def test_a_loop_terminated_while_the_reader_lets_others_run_ends(
+    tmp_path: Path, attempt: int
+) -> None:
+    """The reader is then in no epoll that `terminate` could wake it from.
+
+    Trio runs the tasks of one turn in any order, so one attempt would prove little.
+    """
+    del attempt
+    gate = ReaderGate()
+
+    async def terminate() -> None:
+        pyfuse3.terminate()
+
+    async def answer(question: bytes) -> bytes:
+        others.start_soon(terminate)
+        busy_until_ns = perf_counter_ns() + 2 * FAIR_NS
+        while perf_counter_ns() < busy_until_ns:
+            pass  # so long that the reader owes the others a turn
+        return question
+
+    async with trio.open_nursery() as others:
+        with gate.installed():
+            pyfuse3.init(Questions(answer), str(tmp_path), {"fsname=questions"})
+            try:
+                with trio.fail_after(20):
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(pyfuse3.main)
+                        await ask(tmp_path, "last")
+            finally:
+                pyfuse3.close(unmount=True)
 
     assert not is_mounted(tmp_path)
 

@@ -1,5 +1,7 @@
 """Layouts of cells: what a commit seals, and that reading it back gives what was written."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,7 +114,7 @@ def test_runs_are_the_union_of_what_was_added(added: list[tuple[int, int]], limi
 
     union = {position for start, end in added for position in range(start, end)}
     assert {p for start, end in runs for p in range(start, end)} == union
-    assert all(a[1] < b[0] for a, b in zip(runs, runs[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(runs))
     assert all(covers(runs, start, end) for start, end in added)
     assert not covers(runs, 400, 401)
 
@@ -125,7 +127,7 @@ def test_runs_are_the_union_of_what_was_added(added: list[tuple[int, int]], limi
 def test_a_layout_reads_as_the_last_writer_of_each_byte(
     commits: list[list[tuple[int, int]]],
 ) -> None:
-    """The layout after any commits shows every byte as last written, and holes where nothing was."""
+    """The layout shows every byte as last written, and holes where nothing was."""
     layout: Layout = HOLE
     expected: dict[int, int] = {}
     blocks: dict[int, dict[int, int]] = {}
@@ -147,4 +149,4 @@ def test_a_layout_reads_as_the_last_writer_of_each_byte(
     }
     assert shown == expected
     assert decode_layout(encode_layout(layout)) == layout
-    assert all(a.end <= b.start for a, b in zip(layout, layout[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(layout))

@@ -1,0 +1,94 @@
+"""Every exit code of `s3fs-local`. A number, once given, never means anything else.
+
+Scripts may rely on them. 9 is not an error: `status` found the store working, but not whole.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+from s3fs_local import errors
+
+
+class ExitCode(IntEnum):
+    """What a command's end says."""
+
+    OK = 0
+    FAILURE = 1  # a bug, or an answer that makes no sense
+    USAGE = 2  # the command line, or a value in it
+    NOT_A_STORE = 3
+    STORE_IN_USE = 4
+    WRONG_KEY = 5
+    PROTECTED = 6  # a lock is in the way
+    NOT_FOUND = 7  # no such name, version, attribute
+    STORAGE_FAILED = 8  # bytes cannot be written or read
+    DEGRADED = 9  # `status`: works, but needs attention
+    MOUNT_FAILED = 10
+    NOT_MOUNTED = 11
+    STORE_DAMAGED = 12
+    FORMAT_TOO_NEW = 13
+    NOT_PERMITTED = 14
+    ALREADY_EXISTS = 15
+    WRITER_ACTIVE = 16  # somebody still writes
+    DAEMON_UNREACHABLE = 17
+    NOT_CONFIRMED = 18  # destructive, and neither --yes nor a yes at the terminal
+    STORE_FULL = 19
+    READ_ONLY = 20
+    WRONG_KIND = 21  # the name is there, but not of the kind or in the place that is needed
+    NOT_SUPPORTED = 22  # by design, or not by this store
+    INTERRUPTED = 130  # Ctrl-C, as shells say it
+
+
+EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
+    errors.NoSuchName: ExitCode.NOT_FOUND,
+    errors.NameTaken: ExitCode.ALREADY_EXISTS,
+    errors.NotADirectory: ExitCode.WRONG_KIND,
+    errors.IsADirectory: ExitCode.WRONG_KIND,
+    errors.DirectoryNotEmpty: ExitCode.ALREADY_EXISTS,
+    errors.NameTooLong: ExitCode.USAGE,
+    errors.NameReserved: ExitCode.USAGE,
+    errors.MoveIntoSelf: ExitCode.WRONG_KIND,
+    errors.TooManyLinks: ExitCode.WRONG_KIND,
+    errors.StaleInode: ExitCode.NOT_FOUND,
+    errors.NoSuchAttribute: ExitCode.NOT_FOUND,
+    errors.AttributeTooLarge: ExitCode.USAGE,
+    errors.InvalidArgument: ExitCode.USAGE,
+    errors.InvalidTime: ExitCode.USAGE,
+    errors.InvalidSetting: ExitCode.USAGE,
+    errors.FileTooLarge: ExitCode.USAGE,
+    errors.Protected: ExitCode.PROTECTED,
+    errors.BypassNotPermitted: ExitCode.PROTECTED,
+    errors.WriterActive: ExitCode.WRITER_ACTIVE,
+    errors.ObjectLockDisabled: ExitCode.NOT_SUPPORTED,
+    errors.InvalidRetention: ExitCode.USAGE,
+    errors.VersioningRequired: ExitCode.NOT_SUPPORTED,
+    errors.ReadOnlyView: ExitCode.READ_ONLY,
+    errors.StoreReadOnly: ExitCode.READ_ONLY,
+    errors.NotPermitted: ExitCode.NOT_PERMITTED,
+    errors.BadHandle: ExitCode.FAILURE,
+    errors.Unsupported: ExitCode.NOT_SUPPORTED,
+    errors.NoSuchVersion: ExitCode.NOT_FOUND,
+    errors.AmbiguousVersion: ExitCode.USAGE,
+    errors.NothingToRestore: ExitCode.NOT_FOUND,
+    errors.ConditionFailed: ExitCode.ALREADY_EXISTS,
+    errors.StoreFull: ExitCode.STORE_FULL,
+    errors.DataDamaged: ExitCode.STORAGE_FAILED,
+    errors.ZoneUnavailable: ExitCode.STORAGE_FAILED,
+    errors.JournalDamaged: ExitCode.STORE_DAMAGED,
+    errors.MetadataDamaged: ExitCode.STORE_DAMAGED,
+    errors.KeyMissing: ExitCode.WRONG_KEY,
+    errors.WrongKey: ExitCode.WRONG_KEY,
+    errors.NotAStore: ExitCode.NOT_A_STORE,
+    errors.StoreExists: ExitCode.ALREADY_EXISTS,
+    errors.StoreInUse: ExitCode.STORE_IN_USE,
+    errors.StoreDamaged: ExitCode.STORE_DAMAGED,
+    errors.FormatTooNew: ExitCode.FORMAT_TOO_NEW,
+    errors.MountPointUnusable: ExitCode.MOUNT_FAILED,
+    errors.MountFailed: ExitCode.MOUNT_FAILED,
+    errors.NotMounted: ExitCode.NOT_MOUNTED,
+    errors.DaemonUnreachable: ExitCode.DAEMON_UNREACHABLE,
+}
+
+
+def exit_code_of(error: errors.S3fsLocalError) -> ExitCode:
+    """The code with which a command that met this error ends."""
+    return EXIT_CODES.get(type(error), ExitCode.FAILURE)

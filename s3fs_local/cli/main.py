@@ -1,0 +1,81 @@
+"""The command `s3fs-local`: its commands, and how it ends."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from s3fs_local import errors
+from s3fs_local.cli.completion_command import COMPLETION_VARIABLE, completion
+from s3fs_local.cli.exit_codes import ExitCode
+from s3fs_local.cli.lock_commands import append_only, legal_hold, protect, retention, why
+from s3fs_local.cli.mount_commands import mount, umount
+from s3fs_local.cli.options import unlock_options
+from s3fs_local.cli.output import PROGRAM, print_error, report
+from s3fs_local.cli.store_access import KeySources
+from s3fs_local.cli.store_commands import bucket, config, gc, init, stats, status
+from s3fs_local.cli.version_commands import cat, diff, log, purge, restore, undelete, versions
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="s3fs-local")
+@unlock_options
+@click.pass_context
+def program(context: click.Context, passphrase_file: Path | None, key_file: Path | None) -> None:
+    """Keep every version of every file of a directory, encrypted, and lock what must not change.
+
+    PATH is a path inside a mounted store, or STORE:/path. STORE is a store's directory, mounted or
+    not. Exit codes: docs/exit-codes.md.
+    """
+    os.umask(0o077)  # whatever we make is part of a store
+    context.obj = KeySources(passphrase_file=passphrase_file, key_file=key_file)
+
+
+for command in (
+    *(init, mount, umount, status, config),
+    *(versions, log, diff, cat, restore, undelete, purge),
+    *(protect, retention, legal_hold, append_only, why),
+    *(bucket, stats, gc, completion),
+):
+    program.add_command(command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of the program with these arguments."""
+    try:
+        code = program.main(
+            args=list(arguments),
+            prog_name=PROGRAM,
+            complete_var=COMPLETION_VARIABLE,
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+    except errors.S3fsLocalError as error:
+        return report(error, as_json="--json" in arguments)
+    except click.UsageError as error:
+        print_error(error.format_message(), _usage_advice(error))
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output (`| head`) has enough. What is still buffered goes nowhere. The
+        # code is the one with which click ends where it notices first.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILURE
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _usage_advice(error: click.UsageError) -> str:
+    path = error.ctx.command_path if error.ctx is not None else PROGRAM
+    return f"`{path} --help` says how to use it."
+
+
+def main() -> NoReturn:
+    """The program `s3fs-local`."""
+    sys.exit(run(sys.argv[1:]))

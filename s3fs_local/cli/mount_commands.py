@@ -1,0 +1,75 @@
+"""Commands mount and umount."""
+
+from pathlib import Path
+
+import click
+
+from s3fs_local.cli.options import json_option, unlock_options
+from s3fs_local.cli.output import print_json
+from s3fs_local.cli.store_access import KeySources
+from s3fs_local.control.results import Done
+from s3fs_local.daemon.config import parse_mount_options
+from s3fs_local.daemon.launch import MountPlan, mount_in_background
+from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.daemon.unmounting import unmount_and_wait
+
+
+@click.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("-o", "options", multiple=True, metavar="OPTIONS", help="Mount options: a,b=c.")
+@click.option("--foreground", is_flag=True, help="Stay, and log to standard error.")
+@click.option("--ready-fd", type=int, hidden=True)
+@click.option("--passphrase-fd", type=int, hidden=True)
+@unlock_options
+@json_option
+def mount(  # noqa: PLR0913  an argument each
+    store: Path,
+    directory: Path,
+    options: tuple[str, ...],
+    *,
+    ready_fd: int | None,
+    passphrase_fd: int | None,
+    passphrase_file: Path | None,
+    key_file: Path | None,
+    foreground: bool,
+    as_json: bool,
+) -> None:
+    """Show a store as a directory; returns when it is there."""
+    parsed = parse_mount_options(options)
+    store = store.resolve()
+    if passphrase_fd is None:
+        sources = KeySources(
+            passphrase_file=passphrase_file or parsed.passphrase_file,
+            key_file=key_file or parsed.key_file,
+        )
+        unlocking = sources.unlocking(store)
+    else:
+        with open(passphrase_fd, "rb") as secret:  # noqa: PTH123  a descriptor
+            unlocking = Unlocking(passphrase=secret.read().decode() or None, key_file=key_file)
+    plan = MountPlan(
+        store=store,
+        # The last part is not resolved: it may be a dead mount, which answers nothing.
+        mount_point=directory.parent.resolve() / directory.name,
+        options=options,
+        unlocking=unlocking,
+    )
+    if foreground:
+        # A command that only starts a daemon need not import what the daemon does.
+        from s3fs_local.daemon.lifetime import mount_and_serve  # noqa: PLC0415
+
+        mount_and_serve(plan, ready_fd=ready_fd)
+    else:
+        mount_in_background(plan)
+    if as_json:
+        print_json(Done())
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@json_option
+def umount(directory: Path, *, as_json: bool) -> None:
+    """Take a mount away; returns when everything is durable."""
+    unmount_and_wait(directory)
+    if as_json:
+        print_json(Done())

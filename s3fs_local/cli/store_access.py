@@ -1,0 +1,114 @@
+"""Asking a store: through its daemon while it is mounted, else by opening it here."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from msgspec import Struct
+
+from s3fs_local import errors
+from s3fs_local.cli.options import ask_passphrase, read_passphrase
+from s3fs_local.cli.output import shown_progress
+from s3fs_local.control.client import connect
+from s3fs_local.control.mount_table import Place, place_of, read_mounts
+from s3fs_local.control.requests import Request
+from s3fs_local.daemon.store_file import read_store_file
+from s3fs_local.daemon.unlocking import Unlocking
+
+Wanted = TypeVar("Wanted", bound=Struct)
+
+
+class KeySources(Struct, frozen=True):
+    """Where this run of the program finds what opens a store's keys; None = where `init` said."""
+
+    passphrase_file: Path | None = None
+    key_file: Path | None = None
+
+    def unlocking(self, store: Path) -> Unlocking:
+        """What opens the keys of that store; asks for a passphrase where only one does.
+
+        Raises:
+            NotAStore, StoreDamaged, FormatTooNew, InvalidArgument.
+        """
+        if self.passphrase_file is not None:
+            return Unlocking(passphrase=read_passphrase(self.passphrase_file))
+        if self.key_file is not None:
+            return Unlocking(key_file=self.key_file)
+        if read_store_file(store).key_file:
+            return Unlocking()
+        return Unlocking(passphrase=ask_passphrase(store))
+
+
+def ask(
+    store: Path,
+    request: Request,
+    wanted: type[Wanted],
+    *,
+    quiet: bool,
+    about: str = "",
+    on_data: Callable[[bytes], Any] = lambda _: None,
+) -> Wanted:
+    """What came of the request; `quiet` shows no progress.
+
+    Raises:
+        S3fsLocalError: whatever the command met, wherever it ran; the message names `about`.
+    """
+    try:
+        return msgspec.convert(_answer(store, request, quiet=quiet, on_data=on_data), wanted)
+    except errors.S3fsLocalError as error:
+        if about in str(error):
+            raise
+        raise type(error)(f"{about}: {error}") from error
+
+
+def _answer(
+    store: Path, request: Request, *, quiet: bool, on_data: Callable[[bytes], Any]
+) -> object:
+    client = connect(store)
+    if client is not None:
+        with client, shown_progress(quiet=quiet) as on_progress:
+            return client.ask(request, on_progress=on_progress, on_data=on_data)
+    sources: KeySources = click.get_current_context().find_object(KeySources) or KeySources()
+    unlocking = sources.unlocking(store)
+    # Importing the engine takes longer than most answers of a daemon.
+    from s3fs_local.daemon.one_command import run_one_command  # noqa: PLC0415
+
+    with shown_progress(quiet=quiet) as on_progress:
+        return run_one_command(
+            store, request, unlocking=unlocking, on_progress=on_progress, on_data=on_data
+        )
+
+
+def place(path: str) -> Place:
+    """The store and the path in it that a PATH argument means.
+
+    Raises:
+        NotMounted: it is in no mounted store, nor of the form STORE:/path.
+    """
+    return place_of(path, read_mounts())
+
+
+def places(paths: tuple[str, ...]) -> tuple[Path, tuple[bytes, ...]]:
+    """The one store that several PATH arguments mean, and the paths in it.
+
+    Raises:
+        NotMounted: one of them is in no store.
+        InvalidArgument: they are in several stores.
+    """
+    mounts = read_mounts()
+    found = [place_of(path, mounts) for path in paths]
+    stores = {one.store for one in found}
+    if len(stores) > 1:
+        names = ", ".join(sorted(map(str, stores)))
+        raise errors.InvalidArgument(f"the paths are in several stores: {names}")
+    return stores.pop(), tuple(one.path for one in found)
+
+
+def store_of(text: str) -> Path:
+    """The store that a STORE argument means: its directory, or any path inside its mount."""
+    try:
+        return place(text).store
+    except errors.NotMounted:
+        return Path(text).resolve()

@@ -1,0 +1,226 @@
+"""Commands about a store as a whole: init, status, stats, gc, config, bucket."""
+
+import os
+from pathlib import Path
+from typing import IO, Final
+
+import click
+
+from s3fs_local.cli.exit_codes import ExitCode
+from s3fs_local.cli.options import (
+    dry_run_option,
+    existing_file,
+    json_option,
+    read_passphrase,
+    store_argument,
+)
+from s3fs_local.cli.output import human_size, print_json, print_line, print_table
+from s3fs_local.cli.store_access import ask, store_of
+from s3fs_local.control.requests import (
+    ChangeSetting,
+    ChangeVersioning,
+    CollectGarbage,
+    DescribeSettings,
+    DescribeStatistics,
+    DescribeStatus,
+    DescribeVersioning,
+)
+from s3fs_local.control.results import (
+    Collection,
+    Created,
+    Done,
+    SettingListing,
+    Statistics,
+    Status,
+    Versioning,
+    ZoneRow,
+)
+from s3fs_local.rules.inode import Caller
+
+DOCUMENT_BYTES_MAX: Final = 1 << 20
+
+
+@click.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--zone", "zones", multiple=True, help="Where bytes are kept; several keep copies.")
+@click.option(
+    "--versioning",
+    type=click.Choice(["Enabled", "Suspended"]),
+    default="Enabled",
+    show_default=True,
+    help="As of S3 buckets.",
+)
+@click.option("--object-lock/--no-object-lock", help="Whether versions can be locked.")
+@click.option("--passphrase-file", type=existing_file, help="Its first line opens the keys.")
+@click.option("--recovery-key", type=existing_file, help="Write a second key, to be kept safe.")
+@click.option("--test-clock", is_flag=True, hidden=True)
+@json_option
+def init(  # noqa: PLR0913  an argument each
+    store: Path,
+    zones: tuple[str, ...],
+    versioning: str,
+    passphrase_file: Path | None,
+    recovery_key: Path | None,
+    *,
+    object_lock: bool,
+    test_clock: bool,
+    as_json: bool,
+) -> None:
+    """Make a new store in an empty or new directory."""
+    # The engine is imported only by commands that need it.
+    from s3fs_local.daemon.creation import StorePlan, create_store  # noqa: PLC0415
+
+    plan = StorePlan(
+        owner=Caller(uid=os.getuid(), gid=os.getgid()),
+        zones=zones,
+        versioning=versioning,
+        object_lock=object_lock,
+        passphrase=read_passphrase(passphrase_file) if passphrase_file else None,
+        recovery_key=recovery_key,
+        test_clock=test_clock,
+    )
+    record = create_store(store, plan)
+    created = Created(
+        store=str(store.resolve()),
+        store_id=record.store_id,
+        zones=[zone.url for zone in record.zones],
+        key_file=str(store.resolve() / record.key_file) if record.key_file else None,
+    )
+    if as_json:
+        print_json(created)
+        return
+    print_line(f"made the store {created.store}")
+    if created.key_file:
+        print_line(f"its key is {created.key_file}: keep a copy, nobody can open the store without")
+
+
+@click.command()
+@click.argument("store", type=click.Path(), default=".")
+@json_option
+@click.pass_context
+def status(context: click.Context, store: str, *, as_json: bool) -> None:
+    """Show how a store is; exit code 9 where something needs attention."""
+    found = ask(store_of(store), DescribeStatus(), Status, quiet=as_json)
+    if as_json:
+        print_json(found)
+    else:
+        _print_status(found)
+    if found.problems:
+        context.exit(ExitCode.DEGRADED)
+
+
+def _print_status(found: Status) -> None:
+    mounted = f"{found.mount_point} (process {found.daemon_pid})" if found.mount_point else "no"
+    rows = [
+        ["store", found.store],
+        ["id", found.store_id],
+        ["mounted", mounted],
+        ["versioning", found.versioning or "never enabled"],
+        ["object lock", "on" if found.object_lock else "off"],
+        *(["zone", f"{zone.url}: {zone.state}{_room(zone)}"] for zone in found.zones),
+        *(["problem", problem] for problem in found.problems),
+    ]
+    print_table(["", ""], rows)
+
+
+def _room(zone: ZoneRow) -> str:
+    if zone.free_bytes is None or zone.total_bytes is None:
+        return ""
+    return f", {human_size(zone.free_bytes)} of {human_size(zone.total_bytes)} free"
+
+
+@click.command()
+@store_argument
+@json_option
+def stats(store: str, *, as_json: bool) -> None:
+    """Count what a store holds."""
+    found = ask(store_of(store), DescribeStatistics(), Statistics, quiet=as_json)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        ["names", str(found.names)],
+        ["files", str(found.files)],
+        ["versions", str(found.versions)],
+        ["blocks", str(found.blocks)],
+        ["content", human_size(found.plain_bytes)],
+        ["sealed", human_size(found.sealed_bytes)],
+    ]
+    print_table(["", ""], rows)
+
+
+@click.command()
+@store_argument
+@dry_run_option
+@json_option
+def gc(store: str, *, dry_run: bool, as_json: bool) -> None:
+    """Free the space of what no version uses any more."""
+    found = ask(store_of(store), CollectGarbage(dry_run=dry_run), Collection, quiet=as_json)
+    if as_json:
+        print_json(found)
+        return
+    verb = "would be freed" if found.dry_run else "freed"
+    print_line(f"{human_size(found.freed_bytes)} in {found.packs} packs {verb}")
+
+
+@click.group()
+def config() -> None:
+    """Show and change the settings of a store."""
+
+
+@config.command("show")
+@store_argument
+@json_option
+def show_config(store: str, *, as_json: bool) -> None:
+    """List every setting."""
+    listing = ask(store_of(store), DescribeSettings(), SettingListing, quiet=as_json)
+    if as_json:
+        print_json(listing)
+        return
+    print_table(
+        ["setting", "value", "meaning", "accepts"],
+        [[row.name, row.value, row.meaning, row.accepts] for row in listing.settings],
+    )
+
+
+@config.command("set")
+@store_argument
+@click.argument("key")
+@click.argument("value")
+@json_option
+def set_config(store: str, key: str, value: str, *, as_json: bool) -> None:
+    """Change one setting."""
+    done = ask(store_of(store), ChangeSetting(key, value), Done, quiet=as_json)
+    if as_json:
+        print_json(done)
+
+
+@click.group()
+def bucket() -> None:
+    """Show and change S3's documents about a store, as `aws s3api` takes and prints them."""
+
+
+@bucket.group()
+def versioning() -> None:
+    """Say whether a store keeps versions."""
+
+
+@versioning.command("get")
+@store_argument
+@json_option
+def get_versioning(store: str, *, as_json: bool) -> None:
+    """Print what `aws s3api get-bucket-versioning` prints."""
+    del as_json  # it prints JSON in any case
+    print_json(ask(store_of(store), DescribeVersioning(), Versioning, quiet=True))
+
+
+@versioning.command("put")
+@store_argument
+@click.argument("file", type=click.File("rb"))
+@json_option
+def put_versioning(store: str, file: IO[bytes], *, as_json: bool) -> None:
+    """Take what `aws s3api put-bucket-versioning` takes; FILE may be -."""
+    document = file.read(DOCUMENT_BYTES_MAX)
+    done = ask(store_of(store), ChangeVersioning(document), Done, quiet=as_json)
+    if as_json:
+        print_json(done)

@@ -1,0 +1,277 @@
+"""Commands about earlier contents: versions, log, diff, cat, restore, undelete, purge."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import click
+from msgspec import Struct
+
+from s3fs_local.cli.options import (
+    bypass_options,
+    dry_run_option,
+    json_option,
+    path_argument,
+    yes_option,
+)
+from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
+from s3fs_local.cli.store_access import ask, place
+from s3fs_local.control.mount_table import Place
+from s3fs_local.control.requests import (
+    ListEvents,
+    ListVersions,
+    Purge,
+    ReadVersion,
+    Restore,
+    Undelete,
+)
+from s3fs_local.control.results import (
+    Content,
+    EventListing,
+    MarkerRow,
+    Removal,
+    Restoration,
+    RestoredRow,
+    VersionListing,
+    VersionRow,
+    printed_key,
+)
+from s3fs_local.errors import InvalidArgument, Protected
+
+LATEST: Final = "latest"
+PREVIOUS: Final = "previous"
+
+
+@click.command()
+@path_argument
+@json_option
+def versions(path: str, *, as_json: bool) -> None:
+    """List all versions of a file, newest first, or of the names in a directory."""
+    where = place(path)
+    request = ListVersions(where.path)
+    listing = ask(where.store, request, VersionListing, quiet=as_json, about=path)
+    if as_json:
+        print_json(listing)
+        return
+    rows: list[VersionRow | MarkerRow] = [*listing.versions, *listing.delete_markers]
+    # Both kinds are in order already; merged by key they must be so together.
+    rows.sort(key=lambda row: row.last_modified, reverse=True)
+    rows.sort(key=lambda row: row.key)
+    print_table(
+        ["version", "time", "size", "by", "name", ""],
+        [
+            [
+                row.version_id,
+                row.last_modified,
+                human_size(row.size) if isinstance(row, VersionRow) else "-",
+                row.owner.uid,
+                row.key,
+                _remarks(row),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _remarks(row: VersionRow | MarkerRow) -> str:
+    remarks = ["latest"] if row.is_latest else []
+    if isinstance(row, MarkerRow):
+        remarks.append("deleted")
+    else:
+        if row.object_lock_mode:
+            remarks.append(f"{row.object_lock_mode} until {row.object_lock_retain_until_date}")
+        if row.object_lock_legal_hold_status == "ON":
+            remarks.append("legal hold")
+    return ", ".join(remarks)
+
+
+@click.command()
+@path_argument
+@json_option
+def log(path: str, *, as_json: bool) -> None:
+    """Tell what happened to a name, oldest first."""
+    where = place(path)
+    request = ListEvents(where.path)
+    listing = ask(where.store, request, EventListing, quiet=as_json, about=path)
+    if as_json:
+        print_json(listing)
+        return
+    print_table(
+        ["time", "event", "version", "size", "by"],
+        [
+            [
+                event.time,
+                event.event,
+                event.version_id or "-",
+                "-" if event.size is None else human_size(event.size),
+                event.owner.uid,
+            ]
+            for event in listing.events
+        ],
+    )
+
+
+@click.command()
+@path_argument
+@click.option("--version", help="Version id, or its beginning (default: the latest).")
+@click.option("--at", help="As of then: a time, a day, or a duration ago (2d).")
+def cat(path: str, version: str | None, at: str | None) -> None:
+    """Write the content of a version to standard output."""
+    where = place(path)
+    sys.stdout.flush()
+    request = ReadVersion(where.path, version=version, at=at)
+    write = sys.stdout.buffer.write
+    ask(where.store, request, Content, quiet=True, about=path, on_data=write)
+    sys.stdout.buffer.flush()
+
+
+class Difference(Struct, frozen=True, rename="pascal"):
+    """How two versions of one file compare."""
+
+    older: Content
+    newer: Content
+    identical: bool
+
+
+@click.command()
+@path_argument
+@click.argument("older", default=PREVIOUS)
+@click.argument("newer", default=LATEST)
+@json_option
+def diff(path: str, older: str, newer: str, *, as_json: bool) -> None:
+    """Compare two versions of a file.
+
+    Without version ids: the latest one with the one before. With one: the latest with that one.
+    """
+    with tempfile.TemporaryDirectory(prefix="s3fs-local-") as folder:
+        first, second = Path(folder, "older"), Path(folder, "newer")
+        before = _fetch(path, older, first)
+        after = _fetch(path, newer, second)
+        if as_json:
+            print_json(Difference(before, after, identical=before.etag == after.etag))
+        else:
+            _show_difference(first, second, before, after)
+
+
+def _fetch(path: str, version: str, target: Path) -> Content:
+    where = place(path)
+    with target.open("wb") as file:
+        request = ReadVersion(where.path, version=version)
+        return ask(where.store, request, Content, quiet=True, about=path, on_data=file.write)
+
+
+def _show_difference(first: Path, second: Path, before: Content, after: Content) -> None:
+    labels = [f"--label={content.key}  {content.version_id}" for content in (before, after)]
+    colour = "--color=always" if sys.stdout.isatty() else "--color=never"
+    sys.stdout.flush()
+    # diff(1) copes with files of any size; its exit code 1 only says that they differ.
+    command = ["diff", "-u", colour, *labels, "--", str(first), str(second)]
+    subprocess.run(command, check=False)  # noqa: S603  no part of it is a shell's
+
+
+@click.command()
+@path_argument
+@click.option("--version", help="Version id, or its beginning.")
+@click.option("--at", help="As of then: a time, a day, or a duration ago (2d).")
+@click.option("--to", type=click.Path(), help="Give it this name instead of its own.")
+@dry_run_option
+@json_option
+def restore(
+    path: str,
+    version: str | None,
+    at: str | None,
+    to: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Make a file or a whole tree what it was.
+
+    Without --version and --at: the version before the latest. Nothing is lost by it: what is there
+    now stays as a version, so every restore can be undone by another.
+    """
+    if version is not None and at is not None:
+        raise InvalidArgument("give --version or --at, not both")
+    where = place(path)
+    target = None if to is None else _place_beside(to, where)
+    request = Restore(where.path, version=version, at=at, to=target, dry_run=dry_run)
+    restoration = ask(where.store, request, Restoration, quiet=as_json, about=path)
+    _report(restoration, as_json=as_json)
+
+
+def _place_beside(to: str, where: Place) -> bytes:
+    target = place(to)
+    if target.store != where.store:
+        raise InvalidArgument(f"{to} is in another store; copy the file there with `cat`")
+    return target.path
+
+
+@click.command()
+@path_argument
+@dry_run_option
+@json_option
+def undelete(path: str, *, dry_run: bool, as_json: bool) -> None:
+    """Bring back a deleted file or tree, as it was at its deletion."""
+    where = place(path)
+    request = Undelete(where.path, dry_run=dry_run)
+    restoration = ask(where.store, request, Restoration, quiet=as_json, about=path)
+    _report(restoration, as_json=as_json)
+
+
+def _report(restoration: Restoration, *, as_json: bool) -> None:
+    """Prints what was done; exits with an error where a lock kept a part as it is."""
+    done = [change for change in restoration.changes if change.reason is None]
+    refused = [change for change in restoration.changes if change.reason is not None]
+    if as_json:
+        print_json(restoration)
+    else:
+        print_table(["action", "size", "name"], [_cells(change) for change in restoration.changes])
+        verb = "to make" if restoration.dry_run else "made"
+        print_line(f"changes {verb}: {len(done)}")
+    if refused:
+        raise Protected(f"{len(refused)} names stay as they are: {refused[0].reason}")
+
+
+def _cells(change: RestoredRow) -> list[str]:
+    size = "-" if change.size is None else human_size(change.size)
+    return [change.action, size, change.key or "/"]
+
+
+@click.command()
+@path_argument
+@click.option("--version", required=True, help="Version id, or its beginning.")
+@bypass_options
+@dry_run_option
+@yes_option
+@json_option
+def purge(  # noqa: PLR0913  an argument each
+    path: str,
+    version: str,
+    *,
+    bypass_governance: bool,
+    reason: str,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Destroy one version for good; nothing brings it back."""
+    where = place(path)
+    if not dry_run:
+        name = printed_key(where.path)
+        confirm(f"Version {version} of {name} will be destroyed for good.", yes=yes)
+    request = Purge(
+        where.path,
+        version=version,
+        bypass_governance=bypass_governance,
+        reason=reason,
+        dry_run=dry_run,
+    )
+    removal = ask(where.store, request, Removal, quiet=as_json, about=path)
+    if as_json:
+        print_json(removal)
+        return
+    verb = "would be destroyed" if removal.dry_run else "is destroyed"
+    what = "delete marker" if removal.delete_marker else "version"
+    print_line(f"{what} {removal.version_id} of {removal.key} {verb}")

@@ -1,0 +1,1 @@
+"""The control socket: how commands reach an open store, mounted or not."""

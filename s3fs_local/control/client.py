@@ -1,0 +1,118 @@
+"""The other end of the control socket, for commands: blocking, plain sockets, no trio to import."""
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from s3fs_local import errors
+from s3fs_local.control.protocol import (
+    HEADER_BYTES,
+    REPLY_BYTES_MAX,
+    SOCKET_NAME,
+    Data,
+    Failure,
+    Progress,
+    Result,
+    body_length,
+    decode_reply,
+    error_of,
+    frame,
+)
+from s3fs_local.control.requests import Request
+
+OnProgress = Callable[[Progress], None]
+OnData = Callable[[bytes], None]
+
+
+class Client:
+    """A connection to the daemon of a store; good for one request. Use as a context manager."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def daemon_pid(self) -> int:
+        """The process at the other end."""
+        fields = struct.Struct("3i")
+        raw = self._connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, fields.size)
+        return int(fields.unpack(raw)[0])
+
+    def ask(self, request: Request, *, on_progress: OnProgress, on_data: OnData) -> object:
+        """What came of the request.
+
+        Raises:
+            S3fsLocalError: whatever the command met in the daemon.
+            DaemonUnreachable: the daemon ended before it answered.
+        """
+        try:
+            self._connection.sendall(frame(request))
+            while True:
+                match decode_reply(self._body()):
+                    case Progress() as progress:
+                        on_progress(progress)
+                    case Data(chunk=chunk):
+                        on_data(chunk)
+                    case Result(value=value):
+                        return value
+                    case Failure() as failure:
+                        raise error_of(failure)
+        except (ConnectionError, TimeoutError) as error:
+            raise errors.DaemonUnreachable(f"the daemon went away: {error}") from error
+
+    def _body(self) -> bytes:
+        header = self._exactly(HEADER_BYTES)
+        return self._exactly(body_length(header, limit_bytes=REPLY_BYTES_MAX))
+
+    def _exactly(self, length: int) -> bytes:
+        received = bytearray()
+        while len(received) < length:
+            piece = self._connection.recv(min(length - len(received), 1 << 20))
+            if not piece:
+                raise ConnectionResetError("connection closed before the answer")
+            received += piece
+        return bytes(received)
+
+
+def connect(store: Path) -> Client | None:
+    """A connection to the daemon that has the store open; None where no daemon listens.
+
+    Raises:
+        NotAStore: there is no such directory.
+        NotPermitted: the directory is someone else's.
+    """
+    try:
+        # The path of a store may be longer than an address may be; see `server.listening_socket`.
+        directory = os.open(store, os.O_PATH | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise errors.NotAStore(f"{store} is not a directory") from error
+    except PermissionError as error:
+        raise errors.NotPermitted(f"the store {store} may not be entered by you") from error
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(f"/proc/self/fd/{directory}/{SOCKET_NAME}")
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except PermissionError as error:
+        connection.close()
+        raise errors.NotPermitted(f"the store {store} belongs to another user") from error
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(directory)
+    return Client(connection)

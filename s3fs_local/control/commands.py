@@ -1,0 +1,60 @@
+"""Every command, and which function carries it out.
+
+The daemon and a command on an unmounted store go through this one table.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from s3fs_local import errors
+from s3fs_local.control import administration, locking, looking_back, requests, restoring
+from s3fs_local.control.context import Context
+from s3fs_local.control.requests import Request
+
+Handler = Callable[[Any, Context], Awaitable[msgspec.Struct]]
+
+_READING: Final[dict[type, Handler]] = {
+    requests.ListVersions: looking_back.list_versions,
+    requests.ListEvents: looking_back.list_events,
+    requests.ReadVersion: looking_back.read_version,
+    requests.DescribeRetention: locking.describe_retention,
+    requests.ListLegalHolds: locking.list_legal_holds,
+    requests.Explain: locking.explain,
+    requests.DescribeStatus: administration.describe_status,
+    requests.DescribeStatistics: administration.describe_statistics,
+    requests.DescribeSettings: administration.describe_settings,
+    requests.DescribeVersioning: administration.describe_versioning,
+}
+_CHANGING: Final[dict[type, Handler]] = {
+    requests.Restore: restoring.restore,
+    requests.Undelete: restoring.undelete,
+    requests.Purge: restoring.purge,
+    requests.SetRetention: locking.set_retention,
+    requests.ClearRetention: locking.clear_retention,
+    requests.SetLegalHold: locking.set_legal_hold,
+    requests.ClearLegalHold: locking.clear_legal_hold,
+    requests.SetAppendOnly: locking.set_append_only,
+    requests.Protect: locking.protect,
+    requests.CollectGarbage: administration.collect_garbage,
+    requests.ChangeSetting: administration.change_setting,
+    requests.ChangeVersioning: administration.change_versioning,
+}
+
+
+async def carry_out(request: Request, context: Context) -> object:
+    """What came of the request, as msgpack can hold it; what it changed is durable.
+
+    Raises:
+        S3fsLocalError: whatever it met.
+    """
+    reading = _READING.get(type(request))
+    if reading is not None:
+        return msgspec.to_builtins(await reading(request, context))
+    changing = _CHANGING.get(type(request))
+    if changing is None:
+        raise errors.Unsupported("only the daemon of a mounted store can do this")
+    result = await changing(request, context)
+    await context.filesystem.volume.durability.flush(durable=True, only_facts=True)
+    return msgspec.to_builtins(result)

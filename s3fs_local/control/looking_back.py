@@ -1,0 +1,255 @@
+"""Commands versions, log and cat: what a path was."""
+
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from s3fs_local.control.context import Context
+from s3fs_local.control.requests import ListEvents, ListVersions, ReadVersion
+from s3fs_local.control.results import (
+    Content,
+    EventListing,
+    EventRow,
+    MarkerRow,
+    Owner,
+    VersionListing,
+    VersionRow,
+    printed_key,
+)
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.histories import NameHistory
+from s3fs_local.engine.open_files import Handle
+from s3fs_local.errors import IsADirectory, NoSuchName, NoSuchVersion, NotADirectory
+from s3fs_local.rules import identifiers
+from s3fs_local.rules.history import Event, HistoryItem, events_of, find_version
+from s3fs_local.rules.inode import ROOT_INO, Inode
+from s3fs_local.rules.instants import format_rfc3339, parse_instant
+from s3fs_local.rules.retention import format_until
+from s3fs_local.rules.versioning import NULL_ID, Version
+
+LATEST: Final = "latest"
+PREVIOUS: Final = "previous"
+CHUNK_BYTES: Final = 1 << 20
+
+
+class Spot(Struct, frozen=True):
+    """A name in a directory; both may be deleted."""
+
+    directory: int
+    name: bytes
+
+
+def spot_of(filesystem: FileSystem, path: bytes) -> Spot:
+    """Where the path stands; directories on the way may be deleted.
+
+    Raises:
+        IsADirectory: the path is the root, which has no name.
+        NoSuchName: a directory on the way never was.
+        NotADirectory: something on the way never was a directory.
+    """
+    *folders, name = path.split(b"/")
+    if not name:
+        raise IsADirectory("the root of the store has no history of its own; name a file")
+    directory = ROOT_INO
+    for folder in folders:
+        directory = _directory_named(filesystem, directory, folder)
+    return Spot(directory, name)
+
+
+def _directory_named(filesystem: FileSystem, directory: int, name: bytes) -> int:
+    live = filesystem.volume.metadata.lookup(directory, name)
+    if live is not None and live.is_directory:
+        return live.ino
+    intervals = filesystem.histories.of_name(directory, name).intervals
+    for entry in reversed(intervals):
+        inode = filesystem.volume.metadata.inode(entry.ino)
+        if inode is not None and inode.is_directory:
+            return inode.ino
+    if intervals or live is not None:
+        raise NotADirectory(f"{printed_key(name)} never was a directory")
+    raise NoSuchName(f"there never was a directory {printed_key(name)}")
+
+
+def history_at(filesystem: FileSystem, path: bytes) -> NameHistory:
+    """The history of the path.
+
+    Raises:
+        NoSuchName: nothing ever had it.
+    """
+    spot = spot_of(filesystem, path)
+    history = filesystem.histories.of_name(spot.directory, spot.name)
+    if not history.intervals:
+        raise NoSuchName(f"nothing ever was called {printed_key(path)}")
+    return history
+
+
+def live_inode(filesystem: FileSystem, path: bytes) -> Inode:
+    """What the path means now.
+
+    Raises:
+        NoSuchName: nothing.
+    """
+    inode = filesystem.volume.inode(ROOT_INO)
+    for name in path.split(b"/") if path else ():
+        found = filesystem.volume.metadata.lookup(inode.ino, name)
+        if found is None:
+            raise NoSuchName(f"there is no {printed_key(path)}")
+        inode = found
+    return inode
+
+
+def chosen_version(
+    filesystem: FileSystem, path: bytes, *, version: str | None, at: str | None
+) -> Version:
+    """The version that a command means; neither text given: the latest.
+
+    Raises:
+        NoSuchVersion, AmbiguousVersion: of the id.
+        NoSuchName: the path held no file then, or ever.
+        InvalidTime: `at` is no instant.
+    """
+    if at is not None:
+        return version_at(filesystem, path, at)
+    items = [item for item in history_at(filesystem, path).items if item.version is not None]
+    if version in {None, LATEST, PREVIOUS}:
+        position = 1 if version == PREVIOUS else 0
+        if len(items) <= position:
+            raise NoSuchVersion(f"{printed_key(path)} has no {version or LATEST} version")
+        found = items[position].version
+    else:
+        found = find_version(items, version).version
+    assert found is not None
+    return found
+
+
+def version_at(filesystem: FileSystem, path: bytes, at: str) -> Version:
+    """The version that the path had at an instant given as text. Raises as `chosen_version`."""
+    now_ns = filesystem.volume.now_ns()
+    at_ns = min(parse_instant(at, now_ns=now_ns), now_ns)
+    spot = spot_of(filesystem, path)
+    histories = filesystem.histories
+    try:
+        directory = histories.directory_at(spot.directory, at_ns)
+        inode = histories.child_at(directory, spot.name, at_ns)
+    except NoSuchName:
+        when = format_rfc3339(at_ns)
+        raise NoSuchName(f"{printed_key(path)} was not there at {when}") from None
+    version = filesystem.volume.metadata.version(inode.ino, inode.version_ns)
+    if version is None:
+        raise IsADirectory(f"{printed_key(path)} was no file then")
+    return version
+
+
+def public_id(version: Version) -> str:
+    """The version id that S3 would show."""
+    if version.is_null:
+        return NULL_ID
+    return identifiers.version_id(version.stamp_ns, version.salt)
+
+
+def printed_etag(version: Version) -> str:
+    """The ETag in its quotes, as S3 has it."""
+    return f'"{version.etag.hex()}"'
+
+
+async def list_versions(request: ListVersions, context: Context) -> VersionListing:
+    """Of a file, or of each name in a directory."""
+    filesystem = context.filesystem
+    listing = VersionListing(versions=[], delete_markers=[])
+    directory = _live_directory(filesystem, request.path)
+    if directory is None:
+        _add_rows(listing, request.path, history_at(filesystem, request.path))
+        return listing
+    names = filesystem.histories.listed_names(directory)
+    for done, name in enumerate(names):
+        path = b"/".join(part for part in (request.path, name) if part)
+        _add_rows(listing, path, filesystem.histories.of_name(directory, name))
+        await context.outlet.progress("names", done=done + 1, total=len(names))
+    return listing
+
+
+def _live_directory(filesystem: FileSystem, path: bytes) -> int | None:
+    try:
+        inode = live_inode(filesystem, path)
+    except NoSuchName:
+        return None
+    return inode.ino if inode.is_directory else None
+
+
+def _add_rows(listing: VersionListing, path: bytes, history: NameHistory) -> None:
+    key = printed_key(path)
+    for item in history.items:
+        if item.version is None:
+            listing.delete_markers.append(_marker_row(key, item))
+        else:
+            listing.versions.append(_version_row(key, item, item.version))
+
+
+def _marker_row(key: str, item: HistoryItem) -> MarkerRow:
+    return MarkerRow(
+        key=key,
+        version_id=item.version_id,
+        is_latest=item.is_latest,
+        last_modified=format_rfc3339(item.stamp_ns),
+        owner=Owner(str(item.uid)),
+    )
+
+
+def _version_row(key: str, item: HistoryItem, version: Version) -> VersionRow:
+    lock = version.lock
+    retention = None if lock is None else lock.retention
+    return VersionRow(
+        key=key,
+        version_id=item.version_id,
+        is_latest=item.is_latest,
+        last_modified=format_rfc3339(item.stamp_ns),
+        etag=printed_etag(version),
+        size=version.size,
+        storage_class=version.storage_class,
+        owner=Owner(str(version.uid)),
+        object_lock_mode=None if retention is None else retention.mode,
+        object_lock_retain_until_date=None
+        if retention is None
+        else format_until(retention.until_ns),
+        object_lock_legal_hold_status="ON" if lock is not None and lock.holds else None,
+        replication_status=version.replication or None,
+    )
+
+
+async def list_events(request: ListEvents, context: Context) -> EventListing:
+    """Oldest first."""
+    history = history_at(context.filesystem, request.path)
+    events = events_of(history.intervals, history.versions)
+    return EventListing(printed_key(request.path), [_event_row(event) for event in events])
+
+
+def _event_row(event: Event) -> EventRow:
+    return EventRow(
+        time=format_rfc3339(event.time_ns),
+        event=event.kind.value,
+        version_id=event.version_id or None,
+        size=event.size,
+        owner=Owner(str(event.uid)),
+    )
+
+
+async def read_version(request: ReadVersion, context: Context) -> Content:
+    """Its bytes go out as data; the result says which version they were."""
+    filesystem = context.filesystem
+    version = chosen_version(filesystem, request.path, version=request.version, at=request.at)
+    handle = Handle(version.ino, caller=context.caller, writable=False)
+    handle.at_ns = version.stamp_ns
+    number = filesystem.open_files.add(handle)
+    try:
+        for offset in range(0, version.size, CHUNK_BYTES):
+            await context.outlet.data(await filesystem.read(number, offset, CHUNK_BYTES))
+            await trio.lowlevel.checkpoint()
+    finally:
+        filesystem.open_files.remove(number)
+    return Content(
+        key=printed_key(request.path),
+        version_id=public_id(version),
+        size=version.size,
+        etag=printed_etag(version),
+    )

@@ -1,0 +1,208 @@
+"""What can be asked of an open store: one value a command, its wire name as the tag.
+
+Paths are bytes below the store's root, `/`-separated, without a leading slash; b"" is the root.
+They may name what is deleted. Instants and periods are the texts that people typed: the store's own
+clock gives them their meaning. `version` may be shortened, or `latest` or `previous`.
+"""
+
+import msgspec
+from msgspec import Struct
+
+
+class ListVersions(Struct, frozen=True, tag="versions", tag_field="command"):
+    """Every version and delete marker of a path; for a directory, of each name in it."""
+
+    path: bytes
+
+
+class ListEvents(Struct, frozen=True, tag="log", tag_field="command"):
+    """What happened to a path, oldest first."""
+
+    path: bytes
+
+
+class ReadVersion(Struct, frozen=True, tag="cat", tag_field="command"):
+    """The content of a version (the latest if none is named), as `Data` frames."""
+
+    path: bytes
+    version: str | None = None
+    at: str | None = None
+
+
+class Restore(Struct, frozen=True, tag="restore", tag_field="command"):
+    """A file or tree is again what it was (as a new version, which another restore undoes).
+
+    Neither `version` nor `at`: the version before the current one. `to`: another path gets it.
+    """
+
+    path: bytes
+    version: str | None = None
+    at: str | None = None
+    to: bytes | None = None
+    dry_run: bool = False
+
+
+class Undelete(Struct, frozen=True, tag="undelete", tag_field="command"):
+    """A deleted file or tree has its name back, as it was at its deletion."""
+
+    path: bytes
+    dry_run: bool = False
+
+
+class Purge(Struct, frozen=True, tag="purge", tag_field="command"):
+    """A version or delete marker is gone for good."""
+
+    path: bytes
+    version: str
+    bypass_governance: bool = False
+    reason: str = ""
+    dry_run: bool = False
+
+
+class SetRetention(Struct, frozen=True, tag="retention-set", tag_field="command"):
+    """The current versions are kept in `mode` until an instant or for a period from now."""
+
+    paths: tuple[bytes, ...]
+    mode: str
+    until: str
+    cut_writers: bool = False
+    bypass_governance: bool = False
+    reason: str = ""
+
+
+class DescribeRetention(Struct, frozen=True, tag="retention-info", tag_field="command"):
+    """The lock of a path's current version."""
+
+    path: bytes
+
+
+class ClearRetention(Struct, frozen=True, tag="retention-clear", tag_field="command"):
+    """The current version has no retention any more."""
+
+    path: bytes
+    bypass_governance: bool = False
+    reason: str = ""
+
+
+class SetLegalHold(Struct, frozen=True, tag="legal-hold-set", tag_field="command"):
+    """The current versions are held for a case, without a date."""
+
+    paths: tuple[bytes, ...]
+    case: str
+    reason: str
+    cut_writers: bool = False
+
+
+class ClearLegalHold(Struct, frozen=True, tag="legal-hold-clear", tag_field="command"):
+    """The case holds these versions no more."""
+
+    paths: tuple[bytes, ...]
+    case: str
+    reason: str
+
+
+class ListLegalHolds(Struct, frozen=True, tag="legal-hold-list", tag_field="command"):
+    """Every hold in the store, or those of one case."""
+
+    case: str = ""
+
+
+class SetAppendOnly(Struct, frozen=True, tag="append-only-set", tag_field="command"):
+    """The files accept appends at their end and nothing else."""
+
+    paths: tuple[bytes, ...]
+
+
+class Protect(Struct, frozen=True, tag="protect", tag_field="command"):
+    """What is made below the directory from now on is locked by itself."""
+
+    path: bytes
+    mode: str
+    period: str
+    append_only: bool = False
+
+
+class Explain(Struct, frozen=True, tag="why", tag_field="command"):
+    """Whether an operation would be refused, by which rule, until when, and who may."""
+
+    operation: str
+    path: bytes
+
+
+class DescribeStatus(Struct, frozen=True, tag="status", tag_field="command"):
+    """How the store is."""
+
+
+class DescribeStatistics(Struct, frozen=True, tag="stats", tag_field="command"):
+    """How much the store holds; may take a while."""
+
+
+class CollectGarbage(Struct, frozen=True, tag="gc", tag_field="command"):
+    """Space of blocks that no version uses is free again."""
+
+    dry_run: bool = False
+
+
+class DescribeSettings(Struct, frozen=True, tag="config-show", tag_field="command"):
+    """Every setting and its value."""
+
+
+class ChangeSetting(Struct, frozen=True, tag="config-set", tag_field="command"):
+    """The setting has this value, given as text."""
+
+    name: str
+    value: str
+
+
+class DescribeVersioning(Struct, frozen=True, tag="versioning-get", tag_field="command"):
+    """The document that `aws s3api get-bucket-versioning` prints."""
+
+
+class ChangeVersioning(Struct, frozen=True, tag="versioning-put", tag_field="command"):
+    """The store follows this document, as given to `aws s3api put-bucket-versioning`."""
+
+    document: bytes
+
+
+class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
+    """The daemon has unmounted, and everything is durable. Answered by a daemon only."""
+
+    mount_point: bytes
+
+
+Request = (
+    ListVersions
+    | ListEvents
+    | ReadVersion
+    | Restore
+    | Undelete
+    | Purge
+    | SetRetention
+    | DescribeRetention
+    | ClearRetention
+    | SetLegalHold
+    | ClearLegalHold
+    | ListLegalHolds
+    | SetAppendOnly
+    | Protect
+    | Explain
+    | DescribeStatus
+    | DescribeStatistics
+    | CollectGarbage
+    | DescribeSettings
+    | ChangeSetting
+    | DescribeVersioning
+    | ChangeVersioning
+    | Unmount
+)
+
+_decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+
+
+def decode_request(body: bytes) -> Request:
+    """The request in the body of a frame.
+
+    Raises:
+        msgspec.MsgspecError: the bytes are no request.
+    """
+    return _decoder.decode(body)

@@ -1,0 +1,238 @@
+r"""What comes of commands, as `--json` prints it.
+
+Where S3 has the thing, members have S3's names (`aws s3api` prints the same); the others follow
+their manner. `Key` is a path below the store's root; bytes of it that are no UTF-8 stand as `\xNN`.
+Members that do not apply are left out. Instants are RFC 3339 in UTC.
+"""
+
+from msgspec import Struct, field
+
+
+class Owner(Struct, frozen=True):
+    """Who made it."""
+
+    uid: str = field(name="ID")
+
+
+class VersionRow(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """One version, as list-object-versions shows it, with its lock."""
+
+    key: str
+    version_id: str
+    is_latest: bool
+    last_modified: str
+    etag: str = field(name="ETag")
+    size: int
+    storage_class: str
+    owner: Owner
+    object_lock_mode: str | None = None
+    object_lock_retain_until_date: str | None = None
+    object_lock_legal_hold_status: str | None = None
+    replication_status: str | None = None
+
+
+class MarkerRow(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One delete marker, as list-object-versions shows it."""
+
+    key: str
+    version_id: str
+    is_latest: bool
+    last_modified: str
+    owner: Owner
+
+
+class VersionListing(Struct, frozen=True, rename="pascal"):
+    """The shape of list-object-versions; by key, then newest first."""
+
+    versions: list[VersionRow]
+    delete_markers: list[MarkerRow]
+
+
+class EventRow(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """One thing that happened to a path."""
+
+    time: str
+    event: str
+    version_id: str | None = None
+    size: int | None = None
+    owner: Owner
+
+
+class EventListing(Struct, frozen=True, rename="pascal"):
+    """What happened to a path, oldest first."""
+
+    key: str
+    events: list[EventRow]
+
+
+class Content(Struct, frozen=True, rename="pascal"):
+    """Which version the data were."""
+
+    key: str
+    version_id: str
+    size: int
+    etag: str = field(name="ETag")
+
+
+class RestoredRow(Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """One thing that a restore did to a name, or would do."""
+
+    key: str
+    action: str  # of engine.restoring.Action
+    size: int | None = None  # bytes of content that come back
+    reason: str | None = None  # why a lock refused it
+
+
+class Restoration(Struct, frozen=True, rename="pascal"):
+    """What a restore did, or (dry run) would do."""
+
+    changes: list[RestoredRow]
+    dry_run: bool
+
+
+class Removal(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What a purge did, or (dry run) would do; S3's answer to a delete of one version."""
+
+    key: str
+    version_id: str
+    delete_marker: bool
+    size: int
+    dry_run: bool
+
+
+class HoldRow(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One legal hold on one version."""
+
+    key: str
+    version_id: str
+    case: str
+    reason: str
+    placed: str
+    owner: Owner
+
+
+class HoldListing(Struct, frozen=True, rename="pascal"):
+    """Legal holds, by key."""
+
+    legal_holds: list[HoldRow]
+
+
+class LockRow(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """The protection of a path's current version."""
+
+    key: str
+    version_id: str | None = None
+    object_lock_mode: str | None = None
+    object_lock_retain_until_date: str | None = None
+    object_lock_legal_hold_status: str | None = None
+    append_only: bool = False
+    legal_holds: list[HoldRow] = []
+
+
+class LockListing(Struct, frozen=True, rename="pascal"):
+    """The protection of each path that was named, in the order of the command."""
+
+    locks: list[LockRow]
+
+
+class Policy(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """What files made below a directory inherit."""
+
+    key: str
+    mode: str | None = None
+    period: str | None = None
+    append_only: bool = False
+
+
+class Explanation(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """Whether an operation would be refused, and why."""
+
+    key: str
+    operation: str
+    allowed: bool
+    rule: str | None = None
+    until: str | None = None
+    who_may: str | None = None
+
+
+class ZoneRow(Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """One failure domain."""
+
+    url: str
+    state: str
+    free_bytes: int | None = None
+    total_bytes: int | None = None
+
+
+class Status(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """How the store is; `Problems` is empty where all is well."""
+
+    store: str
+    store_id: str
+    mount_point: str | None = None
+    daemon_pid: int | None = None
+    versioning: str
+    object_lock: bool
+    read_only: bool
+    clock_suspect: bool
+    zones: list[ZoneRow]
+    problems: list[str]
+
+
+class Statistics(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """How much the store holds."""
+
+    names: int
+    files: int
+    versions: int
+    blocks: int
+    plain_bytes: int
+    sealed_bytes: int
+
+
+class Collection(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What gc freed, or (dry run) would free."""
+
+    packs: int
+    freed_bytes: int
+    dry_run: bool
+
+
+class SettingRow(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One setting."""
+
+    name: str
+    value: str
+    default: str
+    accepts: str
+    meaning: str
+
+
+class SettingListing(Struct, frozen=True, rename="pascal"):
+    """All settings, by name."""
+
+    settings: list[SettingRow]
+
+
+class Created(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """A new store."""
+
+    store: str
+    store_id: str
+    zones: list[str]
+    key_file: str | None = None
+
+
+class Done(Struct, frozen=True, rename="pascal"):
+    """It is done, and there is nothing more to say."""
+
+
+class Versioning(Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """As get-bucket-versioning prints it; `{}` for a store that never had versions."""
+
+    status: str | None = None
+
+
+def printed_key(path: bytes) -> str:
+    """The path as text; what is no UTF-8 is escaped."""
+    return path.decode("utf-8", errors="backslashreplace")

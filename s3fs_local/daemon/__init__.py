@@ -1,0 +1,1 @@
+"""Chooses the parts, wires them and keeps them alive."""

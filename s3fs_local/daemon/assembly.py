@@ -1,0 +1,204 @@
+"""Puts a store together from its parts. The only module that names concrete ones."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from s3fs_local import errors
+from s3fs_local.crypto.key_ring import KeyRing
+from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
+from s3fs_local.daemon.layout import CLOCK_NAME, KEY_RING_NAME, METADATA_NAME, OWNER_LOCK_NAME
+from s3fs_local.daemon.store_file import StoreRecord, ZoneRecord, read_store_file
+from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
+from s3fs_local.metadata.sqlite.engine import SqliteMetadata
+from s3fs_local.objects.local_directory import LocalDirectory
+from s3fs_local.objects.zone_mark import ZoneMark, check_zone, mark_zone
+from s3fs_local.rules.inode import Caller
+from s3fs_local.rules.instants import parse_instant
+from s3fs_local.rules.versioning import Origin
+from s3fs_local.system import durable_files
+from s3fs_local.system.clock import Anchor, Clock, SettableClock, TrustedClock, wall_ns
+from s3fs_local.system.durable_files import OwnerLock
+from s3fs_local.system.randomness import SystemRandomness
+
+TEST_CLOCK_VARIABLE: Final = "S3FS_LOCAL_TEST_CLOCK"
+CLOSE_SECONDS_MAX: Final = 120.0
+"""A slow disk may take its time to make everything durable; a hung one may not stop us for ever."""
+_KEY_FILE_BYTES_MAX: Final = 4096
+
+
+class OpenStore(Struct, frozen=True):
+    """A store that this process owns and has open."""
+
+    path: Path
+    record: StoreRecord
+    filesystem: FileSystem
+    zones: tuple[LocalDirectory, ...]
+    metadata: SqliteMetadata
+    recovered_files: int  # whose unclosed content a crash had left behind
+
+
+@asynccontextmanager
+async def open_store(
+    path: Path, unlocking: Unlocking, *, mount_point: str = ""
+) -> AsyncIterator[OpenStore]:
+    """The store for the time of the block; recovered before, and made durable after.
+
+    Raises:
+        NotAStore, StoreDamaged, FormatTooNew: of the directory or a part of it.
+        StoreInUse: another process has it open; names it.
+        WrongKey: what was given does not open its keys.
+        ZoneUnavailable, JournalDamaged, MetadataDamaged: of its content.
+    """
+    record = read_store_file(path)
+    with ExitStack() as closing:
+        closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME, mountpoint=mount_point))
+        ring = _open_key_ring(path, secret_of(path, record, unlocking))
+        zones = tuple(_open_zone(path, record.store_id, zone) for zone in record.zones)
+        for zone in zones:
+            closing.callback(zone.close)
+        metadata = SqliteMetadata(path / METADATA_NAME)
+        closing.callback(metadata.close)
+        opened = _open_filesystem(path, record, ring=ring, zones=zones, metadata=metadata)
+        filesystem = opened.filesystem
+        store = OpenStore(path, record, filesystem, zones, metadata, len(opened.recovered))
+        try:
+            yield store
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS_MAX):
+                await _make_durable(store)
+            _write_anchor(path, filesystem.volume.clock)
+
+
+def _open_filesystem(
+    path: Path,
+    record: StoreRecord,
+    *,
+    ring: KeyRing,
+    zones: tuple[LocalDirectory, ...],
+    metadata: SqliteMetadata,
+) -> Opened:
+    def make_clock(floor_ns: int) -> Clock:
+        told = os.environ.get(TEST_CLOCK_VARIABLE)
+        if record.test_clock and told is not None:
+            return SettableClock(max(floor_ns, parse_instant(told, now_ns=floor_ns)))
+        clock = TrustedClock(floor_ns=floor_ns, anchor=_read_anchor(path))
+        _write_anchor(path, clock)  # already now, for the day this process is killed
+        return clock
+
+    return open_filesystem(
+        Parts(
+            store_id=bytes.fromhex(record.store_id),
+            metadata=metadata,
+            zones=list(zones),
+            ring=ring,
+            randomness=SystemRandomness(),
+            make_clock=make_clock,
+        )
+    )
+
+
+async def _make_durable(store: OpenStore) -> None:
+    """Also what programs wrote and never closed, as a version of its own."""
+    filesystem = store.filesystem
+    durability = filesystem.volume.durability
+    if durability.failure is not None:
+        raise durability.failure
+    for ino in list(filesystem.volume.drafts):
+        if filesystem.volume.inode(ino).nlink:
+            filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
+        else:
+            filesystem.writing.discard(ino)
+    await durability.close(store.metadata)
+
+
+def secret_of(path: Path, record: StoreRecord, unlocking: Unlocking) -> Secret:
+    """What opens the key ring.
+
+    Raises:
+        WrongKey: nothing was given, or the key file is missing or none.
+    """
+    if unlocking.passphrase is not None:
+        return Passphrase(unlocking.passphrase)
+    if unlocking.key_file is None and not record.key_file:
+        raise errors.WrongKey(f"{path} is opened by a passphrase, and none was given")
+    key_file = unlocking.key_file or path / record.key_file
+    try:
+        data = durable_files.read_small(key_file, limit_bytes=_KEY_FILE_BYTES_MAX)
+    except OSError as error:
+        raise errors.WrongKey(
+            f"the key file {key_file} cannot be read: {error.strerror}"
+        ) from error
+    try:
+        return KeyFile.parse(data)
+    except errors.InvalidArgument:
+        return RecoveryKey.parse(data.decode("ascii", errors="replace"))
+
+
+def _open_key_ring(path: Path, secret: Secret) -> KeyRing:
+    try:
+        data = durable_files.read_small(path / KEY_RING_NAME)
+    except OSError as error:
+        raise errors.StoreDamaged(
+            f"{path / KEY_RING_NAME} cannot be read ({error.strerror}); every zone has a copy"
+        ) from error
+    try:
+        return KeyRing.open(data, secret)
+    except errors.WrongKey:
+        given = "the passphrase" if isinstance(secret, Passphrase) else "the key file"
+        raise errors.WrongKey(f"{given} does not open the keys of {path}") from None
+
+
+def zone_directory(path: Path, zone: ZoneRecord) -> Path:
+    """Where the zone lies."""
+    return path / zone.url
+
+
+def _open_zone(path: Path, store_id: str, zone: ZoneRecord) -> LocalDirectory:
+    objects = LocalDirectory(zone_directory(path, zone))
+    mark = check_zone(objects, store_id=store_id)
+    if mark.zone_id != zone.zone_id:
+        raise errors.ZoneUnavailable(f"{zone.url} is another zone of this store than expected")
+    return objects
+
+
+def make_zone(path: Path, store_id: str, zone: ZoneRecord, *, key_ring: bytes) -> None:
+    """The zone belongs to the store, durably, and holds a copy of its sealed keys."""
+    directory = zone_directory(path, zone)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    objects = LocalDirectory(directory)
+    objects.put(KEY_RING_NAME, key_ring)
+    mark_zone(objects, ZoneMark(store_id=store_id, zone_id=zone.zone_id))
+    objects.close()
+    durable_files.fsync_directory(directory.parent)
+
+
+def make_metadata(path: Path, *, owner: Caller, settings: dict[str, str]) -> None:
+    """The database of a new store is there: an empty root directory, settings (JSON by name)."""
+    metadata = SqliteMetadata.create(path / METADATA_NAME)
+    try:
+        make_root(metadata, owner=owner, now_ns=wall_ns(), settings=settings)
+        metadata.checkpoint()
+    finally:
+        metadata.close()
+
+
+def _read_anchor(path: Path) -> Anchor | None:
+    # A lost or damaged anchor only costs what it adds: the last stamp still holds.
+    try:
+        return msgspec.json.decode(durable_files.read_small(path / CLOCK_NAME), type=Anchor)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write_anchor(path: Path, clock: Clock) -> None:
+    if isinstance(clock, TrustedClock):
+        durable_files.replace(path / CLOCK_NAME, msgspec.json.encode(clock.anchor()) + b"\n")

@@ -1,0 +1,112 @@
+"""What may be said with `-o` when mounting."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from s3fs_local.errors import InvalidSetting
+
+NAME_BYTES_MAX: Final = 255
+
+
+class MountOptions(Struct, frozen=True):
+    """How a store is shown at its mount point."""
+
+    allow_other: bool = False
+    read_only: bool = False
+    snapdir: Literal["hidden", "visible"] = "hidden"
+    snapdirname: str | None = None  # None = the store's setting
+    xattr_list: bool = False
+    writeback_cache: bool = False
+    acl: bool = True
+    nonempty: bool = False
+    passphrase_file: Path | None = None
+    key_file: Path | None = None
+    kernel_flags: tuple[str, ...] = ()  # such as nosuid: the kernel enforces them
+
+
+_FLAGS: Final[dict[str, dict[str, bool]]] = {
+    "allow_other": {"allow_other": True},
+    "ro": {"read_only": True},
+    "rw": {"read_only": False},
+    "xattr_list": {"xattr_list": True},
+    "writeback_cache": {"writeback_cache": True},
+    "acl": {"acl": True},
+    "noacl": {"acl": False},
+    "nonempty": {"nonempty": True},
+}
+_KERNEL_FLAGS: Final = frozenset(
+    {"nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "atime", "dirsync", "sync"}
+)
+_FOR_OTHERS: Final = frozenset({"defaults", "nofail", "_netdev", "noauto", "auto", "nouser"})
+"""Words of /etc/fstab that mount(8) and systemd act on, and hand down."""
+
+
+def parse_mount_options(texts: Iterable[str]) -> MountOptions:
+    """The options in the arguments of all `-o`; `_` and `-` are the same, the last of equals wins.
+
+    Raises:
+        InvalidSetting: an option is unknown (the nearest known one is named), or its value is not
+            acceptable.
+    """
+    fields: dict[str, object] = {}
+    kernel_flags: list[str] = []
+    for option in (part.strip() for text in texts for part in text.split(",")):
+        raw_name, separator, value = option.partition("=")
+        name = _canonical(raw_name)
+        if not name or name in _FOR_OTHERS or name.startswith("x_"):
+            continue
+        if name in _VALUES:
+            fields[name] = _VALUES[name](value)
+        elif name not in _FLAGS and name not in _KERNEL_FLAGS:
+            raise InvalidSetting(f"unknown mount option {raw_name!r}{_suggestion(name)}")
+        elif separator:
+            raise InvalidSetting(f"mount option {raw_name!r} takes no value, but got {value!r}")
+        elif name in _KERNEL_FLAGS:
+            kernel_flags.append(name)
+        else:
+            fields |= _FLAGS[name]
+    return msgspec.convert({**fields, "kernel_flags": tuple(kernel_flags)}, MountOptions)
+
+
+def _canonical(name: str) -> str:
+    return name if name == "_netdev" else name.replace("-", "_")
+
+
+def _suggestion(name: str) -> str:
+    known = [*_FLAGS, *_VALUES, *_KERNEL_FLAGS, *_FOR_OTHERS]
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _snapdir(value: str) -> str:
+    if value not in {"hidden", "visible"}:
+        raise InvalidSetting(f"snapdir is 'hidden' or 'visible', not {value!r}")
+    return value
+
+
+def _snapdirname(value: str) -> str:
+    if value in {"", ".", "..", ".s3fs"} or "/" in value or "\0" in value:
+        raise InvalidSetting(f"snapdirname {value!r} cannot be the name of a directory")
+    if len(value.encode(errors="surrogateescape")) > NAME_BYTES_MAX:
+        raise InvalidSetting(f"snapdirname is over {NAME_BYTES_MAX} bytes")
+    return value
+
+
+def _existing_file(value: str) -> Path:
+    path = Path(value)
+    if "\0" in value or not path.is_file():
+        raise InvalidSetting(f"{value!r} is not a file")
+    return path.absolute()
+
+
+_VALUES: Final[dict[str, Callable[[str], object]]] = {
+    "snapdir": _snapdir,
+    "snapdirname": _snapdirname,
+    "passphrase_file": _existing_file,
+    "key_file": _existing_file,
+}

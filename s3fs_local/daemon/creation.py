@@ -1,0 +1,154 @@
+"""Making a new store; `store.json` comes last, so an interrupted `init` leaves no store behind."""
+
+import shutil
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from s3fs_local import errors
+from s3fs_local.crypto.key_ring import KeyRing
+from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
+from s3fs_local.daemon.assembly import (
+    make_metadata,
+    make_zone,
+    zone_directory,
+)
+from s3fs_local.daemon.layout import DEFAULT_ZONE, KEY_FILE_NAME, KEY_RING_NAME
+from s3fs_local.daemon.store_file import StoreRecord, ZoneRecord, new_record, write_store_file
+from s3fs_local.rules.inode import Caller
+from s3fs_local.rules.settings import parse_setting
+from s3fs_local.system import durable_files
+from s3fs_local.system.randomness import SystemRandomness
+
+_ID_BYTES: Final = 16
+
+
+class StorePlan(Struct, frozen=True, kw_only=True):
+    """What the new store shall be."""
+
+    owner: Caller  # who has the root directory
+    zones: tuple[str, ...] = ()  # directories, or file:// URLs; none = one inside the store
+    versioning: str = "Enabled"
+    object_lock: bool = False
+    passphrase: str | None = None  # None = a key file inside the store
+    recovery_key: Path | None = None  # where to write a second key
+    test_clock: bool = False
+
+
+def create_store(path: Path, plan: StorePlan) -> StoreRecord:
+    """The directory is a store, durably; on an error it is what it was.
+
+    Raises:
+        StoreExists: it, or a zone, is not empty.
+        InvalidArgument: a path makes no sense; the directory above is missing.
+        StoreFull: no space.
+    """
+    path = path.resolve()
+    record = _new_record(plan)
+    directories = [path, *(zone_directory(path, zone) for zone in record.zones)]
+    for directory in directories:
+        _check_empty(directory)
+    if not path.parent.is_dir():
+        raise errors.InvalidArgument(f"{path.parent} is not a directory")
+    existed = {directory for directory in directories if directory.exists()}
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        path.chmod(0o700)
+        _fill(path, record, plan)
+        write_store_file(path, record)
+    except BaseException:
+        for directory in reversed(directories):
+            _clear(directory, keep=directory in existed)
+        raise
+    durable_files.fsync_directory(path.parent)
+    return record
+
+
+def _check_empty(directory: Path) -> None:
+    if directory.is_dir():
+        if any(directory.iterdir()):
+            raise errors.StoreExists(f"{directory} is not empty")
+    elif directory.exists() or directory.is_symlink():
+        raise errors.StoreExists(f"{directory} is a file")
+
+
+def _new_record(plan: StorePlan) -> StoreRecord:
+    randomness = SystemRandomness()
+    urls = [_zone_url(text) for text in plan.zones] or [DEFAULT_ZONE]
+    if len(set(urls)) < len(urls):
+        raise errors.InvalidArgument("one directory is given for several zones")
+    zones = [ZoneRecord(zone_id=randomness.bytes(_ID_BYTES).hex(), url=url) for url in urls]
+    return new_record(
+        store_id=randomness.bytes(_ID_BYTES).hex(),
+        zones=tuple(zones),
+        key_file="" if plan.passphrase is not None else KEY_FILE_NAME,
+        test_clock=plan.test_clock,
+    )
+
+
+def _zone_url(text: str) -> str:
+    """The absolute path of a zone given as a path or as file:// URL.
+
+    Raises:
+        InvalidArgument: any other URL.
+    """
+    parts = urlsplit(text)
+    if "://" not in text:
+        return str(Path(text).resolve())
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path:
+        raise errors.InvalidArgument(f"zone {text!r} is neither a directory nor a file:// URL")
+    return str(Path(unquote(parts.path)).resolve())
+
+
+def _fill(path: Path, record: StoreRecord, plan: StorePlan) -> None:
+    key_ring = _make_keys(path, plan)
+    for zone in record.zones:
+        make_zone(path, record.store_id, zone, key_ring=key_ring)
+    settings = {"versioning": parse_setting("versioning", plan.versioning)}
+    if plan.object_lock:
+        settings["object-lock"] = parse_setting("object-lock", "on")
+    make_metadata(path, owner=plan.owner, settings=settings)
+
+
+def _make_keys(path: Path, plan: StorePlan) -> bytes:
+    """The key ring and the file that opens it are there; returns the sealed ring."""
+    randomness = SystemRandomness()
+    secret: Secret
+    if plan.passphrase is not None:
+        secret = Passphrase(plan.passphrase)
+    else:
+        secret = KeyFile.generate(randomness)
+        durable_files.replace(path / KEY_FILE_NAME, secret.text().encode())
+    ring = KeyRing.create(secret, randomness=randomness)
+    if plan.recovery_key is not None:
+        recovery = RecoveryKey.generate(randomness)
+        ring.add_slot(recovery)
+        _write_new(plan.recovery_key, recovery.text() + "\n")
+    sealed = ring.serialize()
+    durable_files.replace(path / KEY_RING_NAME, sealed)
+    return sealed
+
+
+def _write_new(path: Path, text: str) -> None:
+    if path.exists():
+        raise errors.InvalidArgument(f"the recovery key is not written over {path}")
+    try:
+        durable_files.replace(path, text.encode())
+    except OSError as error:
+        raise errors.InvalidArgument(
+            f"the recovery key cannot be written to {path}: {error.strerror}"
+        ) from error
+
+
+def _clear(directory: Path, *, keep: bool) -> None:
+    """What was made in the directory is gone, and (unless `keep`) the directory itself."""
+    if not keep or not directory.exists():
+        shutil.rmtree(directory, ignore_errors=True)
+        return
+    for entry in directory.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink()

@@ -1,0 +1,74 @@
+"""Starting a daemon that outlives the command that started it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from s3fs_local import errors
+from s3fs_local.control.protocol import HEADER_BYTES, Failure, decode_reply, error_of
+from s3fs_local.daemon.log_setup import LOG_NAME, last_words
+from s3fs_local.daemon.store_file import read_store_file
+from s3fs_local.daemon.unlocking import Unlocking
+
+_LAST_LINES: Final = 5
+
+
+class MountPlan(Struct, frozen=True):
+    """What to mount where. All paths are absolute: a daemon lives in `/`."""
+
+    store: Path
+    mount_point: Path
+    options: tuple[str, ...] = ()  # as given to `-o`
+    unlocking: Unlocking = Unlocking()
+
+
+def mount_in_background(plan: MountPlan) -> None:
+    """The store is mounted, by a process of its own.
+
+    Raises:
+        MountFailed: the daemon ended without a word; carries the last lines of its log.
+        S3fsLocalError: whatever kept it from mounting.
+    """
+    read_store_file(plan.store)  # nothing is left behind in what is no store
+    log_path = plan.store / LOG_NAME
+    log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    logged_bytes = os.fstat(log).st_size
+    ready_reader, ready_writer = os.pipe()
+    secret_reader, secret_writer = os.pipe()
+    command = [
+        *(sys.executable, "-m", "s3fs_local", "mount", "--foreground"),
+        f"--ready-fd={ready_writer}",
+        f"--passphrase-fd={secret_reader}",
+        *(f"-o{option}" for option in plan.options),
+        *(f"--key-file={file}" for file in (plan.unlocking.key_file,) if file is not None),
+        *("--", str(plan.store), str(plan.mount_point)),
+    ]
+    daemon = subprocess.Popen(  # noqa: S603  our own interpreter and package
+        command,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        pass_fds=(ready_writer, secret_reader),
+    )
+    for descriptor in (log, ready_writer, secret_reader):
+        os.close(descriptor)
+    with open(secret_writer, "wb") as secret:  # noqa: PTH123  a descriptor
+        secret.write((plan.unlocking.passphrase or "").encode())
+    with open(ready_reader, "rb") as ready:  # noqa: PTH123  a descriptor
+        answer = ready.read()
+    if not answer:
+        daemon.wait()
+        words = last_words(log_path, since_bytes=logged_bytes, lines=_LAST_LINES)
+        raise errors.MountFailed(f"the daemon ended before the mount was ready: {words or '-'}")
+    outcome = decode_reply(answer[HEADER_BYTES:])
+    if isinstance(outcome, Failure):
+        daemon.wait()
+        raise error_of(outcome)
+    # The daemon goes on for years; it is no child to be waited for any more.
+    daemon.returncode = 0

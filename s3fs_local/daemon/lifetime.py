@@ -1,0 +1,230 @@
+"""The life of a daemon: open the store, mount it, serve, unmount, make everything durable."""
+
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import NoReturn
+
+import msgspec
+import trio
+
+from s3fs_local import errors
+from s3fs_local.control.commands import carry_out
+from s3fs_local.control.context import Context
+from s3fs_local.control.protocol import SOCKET_NAME
+from s3fs_local.control.requests import Request, Unmount
+from s3fs_local.control.results import Done, Status
+from s3fs_local.control.server import Outlet, listening_socket, serve
+from s3fs_local.daemon.assembly import OpenStore, open_store
+from s3fs_local.daemon.config import MountOptions, parse_mount_options
+from s3fs_local.daemon.description import describe
+from s3fs_local.daemon.launch import MountPlan
+from s3fs_local.daemon.log_setup import LOG_NAME, log_to_file, log_to_stderr
+from s3fs_local.daemon.readiness import Readiness
+from s3fs_local.daemon.unmounting import detach
+from s3fs_local.engine.filesystem import Presentation
+from s3fs_local.engine.upkeep import Upkeep
+from s3fs_local.fuse import session
+from s3fs_local.fuse.invalidator import Invalidator
+from s3fs_local.fuse.operations import Operations
+from s3fs_local.fuse.reader_gate import ReaderGate
+from s3fs_local.rules.inode import Caller
+from s3fs_local.system.heap import keep_freed_memory
+
+log = logging.getLogger(__name__)
+
+FAREWELL_SECONDS_MAX = 5.0
+"""How long a client may take to read the last answer."""
+
+
+def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
+    """The store was mounted until somebody unmounted it, and all is durable.
+
+    Raises:
+        S3fsLocalError: it could not be mounted, or not everything could be made durable.
+    """
+    keep_freed_memory()
+    readiness = Readiness(ready_fd)
+    try:
+        options = parse_mount_options(plan.options)
+        if ready_fd is None:
+            log_to_stderr()
+        else:
+            log_to_file(plan.store / LOG_NAME)
+        trio.run(_live, plan, options, readiness)
+    except* errors.S3fsLocalError as group:
+        _end_badly(_first(group), readiness)
+
+
+def _end_badly(error: errors.S3fsLocalError, readiness: Readiness) -> NoReturn:
+    if readiness.is_ready:
+        log.critical("ended: %s: %s", type(error).__name__, error)
+    else:
+        readiness.failed(error)
+    raise error
+
+
+def _first(group: BaseExceptionGroup[errors.S3fsLocalError]) -> errors.S3fsLocalError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, errors.S3fsLocalError)
+    return error
+
+
+async def _live(plan: MountPlan, options: MountOptions, readiness: Readiness) -> None:
+    # The control server outlives the store, to tell whoever asked for the unmount how it went.
+    desk = _Desk(plan)
+    async with trio.open_nursery() as nursery:
+        try:
+            async with open_store(
+                plan.store, plan.unlocking, mount_point=str(plan.mount_point)
+            ) as store:
+                await _serve(
+                    nursery, store, desk, partial(_mounted, store, plan, options, readiness)
+                )
+        except errors.S3fsLocalError as error:
+            desk.failure = error
+        desk.store_closed.set()
+        nursery.cancel_scope.deadline = trio.current_time() + FAREWELL_SECONDS_MAX
+    if desk.failure is not None:
+        raise desk.failure
+    log.info("unmounted %s, everything is durable", plan.mount_point)
+
+
+async def _serve(
+    nursery: trio.Nursery, store: OpenStore, desk: "_Desk", mounted: Callable[[], Awaitable[None]]
+) -> None:
+    """Answers the control socket while the mount is served; then no command uses the store."""
+    desk.store = store
+    accepting = trio.CancelScope()
+    listener = listening_socket(store.path)
+    await nursery.start(partial(serve, listener, desk.answer, accepting=accepting))
+    try:
+        await mounted()
+        (store.path / SOCKET_NAME).unlink(missing_ok=True)
+    finally:
+        accepting.cancel()
+        await desk.close()
+
+
+async def _mounted(
+    store: OpenStore, plan: MountPlan, options: MountOptions, readiness: Readiness
+) -> None:
+    """Serves the mount until it is gone."""
+    filesystem = store.filesystem
+    volume = filesystem.volume
+    if options.read_only:
+        volume.read_only_reason = "it is mounted read-only"
+    if options.snapdirname is not None:
+        volume.settings = msgspec.structs.replace(volume.settings, snapdirname=options.snapdirname)
+    if store.recovered_files:
+        log.warning("recovered unclosed content of %d files", store.recovered_files)
+
+    def turn_read_only(bug: Exception) -> None:
+        volume.read_only_reason = f"a bug was met ({type(bug).__name__}); see {LOG_NAME}"
+
+    filesystem.presentation = Presentation(
+        snapdir_visible=options.snapdir == "visible",
+        lists_lock_attributes=options.xattr_list,
+        writeback_cache=options.writeback_cache,
+    )
+    invalidator = Invalidator()
+    volume.invalidation = invalidator
+    filesystem.views.status_texts[b"status.json"] = lambda: msgspec.json.format(
+        msgspec.json.encode(_status(store, plan)), indent=4
+    )
+    gate = ReaderGate()
+    operations = Operations(
+        filesystem,
+        gate,
+        turn_read_only,
+        enable_acl=options.acl,
+        enable_writeback_cache=options.writeback_cache,
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Upkeep(filesystem, store.metadata).run)
+        await session.serve(
+            operations,
+            gate,
+            _mounting(plan, options),
+            invalidator=invalidator,
+            on_ready=lambda: _announce(plan, readiness),
+        )
+        nursery.cancel_scope.cancel()
+
+
+def _mounting(plan: MountPlan, options: MountOptions) -> session.Mounting:
+    return session.Mounting(
+        mount_point=plan.mount_point,
+        store=plan.store,
+        allow_other=options.allow_other,
+        read_only=options.read_only,
+        nonempty=options.nonempty,
+        kernel_flags=options.kernel_flags,
+    )
+
+
+def _announce(plan: MountPlan, readiness: Readiness) -> None:
+    log.info("mounted %s on %s", plan.store, plan.mount_point)
+    readiness.ready()
+
+
+def _status(store: OpenStore, plan: MountPlan) -> Status:
+    return describe(store, mount_point=plan.mount_point, daemon_pid=os.getpid())
+
+
+class _Desk:
+    """Answers the control socket while the store is open, and says goodbye after."""
+
+    def __init__(self, plan: MountPlan) -> None:
+        self._plan = plan
+        self.store: OpenStore | None = None
+        self.failure: errors.S3fsLocalError | None = None
+        self._running: dict[trio.CancelScope, trio.Event] = {}
+        self.store_closed = trio.Event()
+
+    async def answer(self, request: Request, caller: Caller, outlet: Outlet) -> object:
+        """What came of the request. Raises S3fsLocalError."""
+        if isinstance(request, Unmount):
+            return await self._unmount(request)
+        store = self.store
+        if store is None:
+            raise errors.DaemonUnreachable("the store is being unmounted")
+        context = Context(
+            filesystem=store.filesystem,
+            caller=caller,
+            outlet=outlet,
+            describe=lambda: _status(store, self._plan),
+        )
+        with trio.CancelScope() as scope:
+            self._running[scope] = done = trio.Event()
+            try:
+                return await carry_out(request, context)
+            finally:
+                del self._running[scope]
+                done.set()
+        raise errors.DaemonUnreachable("the store was unmounted before the command was done")
+
+    async def _unmount(self, request: Unmount) -> object:
+        if request.mount_point != bytes(self._plan.mount_point):
+            raise errors.NotMounted(
+                f"the store is mounted on {self._plan.mount_point}; "
+                "this is a bind mount of it, for umount(8)"
+            )
+        await trio.to_thread.run_sync(detach, self._plan.mount_point)
+        await self.store_closed.wait()
+        if self.failure is not None:
+            raise self.failure
+        return msgspec.to_builtins(Done())
+
+    async def close(self) -> None:
+        """No command uses the store any more; those that ran were cancelled."""
+        self.store = None
+        running = list(self._running.items())
+        with trio.CancelScope(shield=True):
+            for scope, _ in running:
+                scope.cancel()
+            for _, done in running:
+                await done.wait()

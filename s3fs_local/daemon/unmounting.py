@@ -1,0 +1,97 @@
+"""Taking a mount away: the kernel's part, and waiting until the daemon has made all durable."""
+
+import os
+import select
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from s3fs_local import errors
+from s3fs_local.control.client import connect
+from s3fs_local.control.mount_table import mount_at, read_mounts
+from s3fs_local.control.requests import Unmount
+from s3fs_local.daemon.layout import OWNER_LOCK_NAME
+from s3fs_local.fuse.mount_point import unmount
+from s3fs_local.system.durable_files import OwnerLock
+
+DAEMON_SECONDS_MAX: Final = 60.0
+"""How long a daemon that cannot be asked may take to end once its mount is gone."""
+_HOLDERS_NAMED_MAX: Final = 5
+
+
+def unmount_and_wait(directory: Path) -> None:
+    """Nothing is mounted there any more, its daemon is gone, and everything is durable.
+
+    Raises:
+        NotMounted: no store is mounted there.
+        MountPointUnusable: a program uses it; names some.
+        DaemonUnreachable: it is unmounted, but nobody said that all is durable.
+        S3fsLocalError: what kept the daemon from making all durable.
+    """
+    mount_point = Path(os.path.realpath(directory))
+    mount = mount_at(mount_point, read_mounts())
+    if mount is None or not mount.is_ours:
+        raise errors.NotMounted(f"no store is mounted at {directory}")
+    client = connect(mount.store)
+    if client is None:
+        detach(mount_point)
+        _await_release(mount.store)
+        return
+    with client:
+        process = os.pidfd_open(client.daemon_pid())
+        try:
+            client.ask(Unmount(bytes(mount_point)), on_progress=_ignore, on_data=_ignore)
+            select.select([process], [], [], DAEMON_SECONDS_MAX)
+        finally:
+            os.close(process)
+
+
+def detach(mount_point: Path) -> None:
+    """The kernel shows nothing there any more. Blocks, also on the daemon's answers.
+
+    Raises:
+        MountPointUnusable: a program uses it; names some.
+    """
+    if not unmount(mount_point, lazily=False):
+        users = ", ".join(_first_users(mount_point)) or "a program"
+        raise errors.MountPointUnusable(f"{mount_point} is in use by {users}")
+
+
+def _first_users(mount_point: Path) -> list[str]:
+    users = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal() and any(
+            Path(used).is_relative_to(mount_point) for used in _used_paths(process)
+        ):
+            with suppress(OSError):
+                users.append(f"{(process / 'comm').read_text().strip()} (process {process.name})")
+    return users[:_HOLDERS_NAMED_MAX]
+
+
+def _used_paths(process: Path) -> Iterator[str]:
+    links = [process / "cwd", process / "root", process / "exe"]
+    with suppress(OSError):
+        links += (process / "fd").iterdir()
+    for link in links:
+        with suppress(OSError):
+            yield os.readlink(link)  # noqa: PTH115  may be "pipe:[1]", which is no Path
+
+
+def _await_release(store: Path) -> None:
+    """The daemon that could not be asked has ended (or there was none)."""
+    deadline = time.monotonic() + DAEMON_SECONDS_MAX
+    while True:
+        try:
+            OwnerLock.acquire(store / OWNER_LOCK_NAME).release()
+        except errors.StoreInUse as error:
+            if time.monotonic() > deadline:
+                raise errors.DaemonUnreachable(f"unmounted, but {error}") from error
+        else:
+            return
+        time.sleep(0.05)  # noqa: TID251  a command of its own: there is no event loop to block
+
+
+def _ignore(_: object) -> None:
+    pass

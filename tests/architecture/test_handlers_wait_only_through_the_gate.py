@@ -1,0 +1,49 @@
+"""A handler that waits without the gate stops all others: impossible to write by accident."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from s3fs_local.fuse import operations
+
+THE_ONE_WAY = "await self._gate.waiting("
+
+
+def waits_outside_the_gate(source: str) -> list[str]:
+    """Every await and every use of an event loop that is not the gate's."""
+    offences = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Await) and not ast.unparse(node).startswith(THE_ONE_WAY):
+            offences.append(ast.unparse(node))
+        elif isinstance(node, ast.AsyncFor | ast.AsyncWith):
+            offences.append(ast.unparse(node).partition("\n")[0])
+        elif isinstance(node, ast.comprehension) and node.is_async:
+            offences.append(ast.unparse(node))
+        elif isinstance(node, ast.Import):
+            offences += [name.name for name in node.names if name.name in ("trio", "asyncio")]
+        elif isinstance(node, ast.ImportFrom) and node.module in ("trio", "asyncio"):
+            offences.append(node.module)
+    return offences
+
+
+def test_every_wait_in_operations_goes_through_the_gate() -> None:
+    """`ReaderGate.waiting` hands the reading over to another worker first."""
+    assert waits_outside_the_gate(Path(operations.__file__).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import trio",
+        "from trio import sleep",
+        "async def f(self):\n    await self._fs.fsync(1)",
+        "async def f(self):\n    await other.waiting(1)",
+        "async def f(self):\n    async with self.mutex:\n        pass",
+        "async def f(self):\n    async for x in y:\n        pass",
+        "async def f(self):\n    return [x async for x in y]",
+    ],
+)
+def test_the_check_sees_every_other_way_to_wait(source: str) -> None:
+    """A check that finds nothing must be able to find something."""
+    assert waits_outside_the_gate(source)

@@ -1,0 +1,73 @@
+"""What may be said with `-o`."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3fs_local import errors
+from s3fs_local.daemon.config import MountOptions, parse_mount_options
+
+
+def test_a_line_of_fstab_is_understood() -> None:
+    """Words for mount(8) and systemd are accepted, those for us are heeded, the kernel's kept."""
+    options = parse_mount_options(
+        ["_netdev,nofail,rw,x-systemd.automount,x-systemd.requires=a.mount", "allow_other,nosuid"]
+    )
+
+    assert options == MountOptions(allow_other=True, kernel_flags=("nosuid",))
+
+
+def test_nothing_said_means_the_defaults() -> None:
+    """`-o defaults` is what people write when they want nothing special."""
+    assert parse_mount_options([]) == parse_mount_options(["defaults"]) == MountOptions()
+
+
+def test_underscore_and_hyphen_are_the_same() -> None:
+    """FUSE says allow_other, systemd users write allow-other."""
+    assert parse_mount_options(["allow-other,xattr-list"]) == parse_mount_options(
+        ["allow_other,xattr_list"]
+    )
+
+
+def test_the_last_of_contradicting_options_wins() -> None:
+    """As with mount(8), so that a command line overrides fstab."""
+    assert parse_mount_options(["ro,noacl", "rw,acl"]) == MountOptions()
+    assert parse_mount_options(["rw", "ro"]).read_only
+
+
+def test_values_are_taken_whole() -> None:
+    """A value may hold `=`, and a file must exist."""
+    options = parse_mount_options([f"snapdir=visible,snapdirname=.a=b,key_file={__file__}"])
+
+    assert options.snapdir == "visible"
+    assert options.snapdirname == ".a=b"
+    assert options.key_file == Path(__file__)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("alow_other", "did you mean 'allow_other'"),
+        ("snapdir=maybe", "'hidden' or 'visible', not 'maybe'"),
+        ("snapdirname=a/b", "cannot be the name"),
+        ("snapdirname=", "cannot be the name"),
+        ("snapdirname=..", "cannot be the name"),
+        ("snapdirname=" + "x" * 256, "over 255 bytes"),
+        ("ro=1", "takes no value"),
+        ("passphrase_file=/missing/file", "'/missing/file' is not a file"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(text: str, complaint: str) -> None:
+    """A misspelt option must not silently mount without it."""
+    with pytest.raises(errors.InvalidSetting, match=complaint):
+        parse_mount_options([text])
+
+
+@given(st.text())
+def test_any_text_is_either_options_or_refused(text: str) -> None:
+    """Nothing that can be typed leads to a traceback."""
+    with suppress(errors.InvalidSetting):
+        assert isinstance(parse_mount_options([text]), MountOptions)

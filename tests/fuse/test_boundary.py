@@ -1,0 +1,101 @@
+"""What leaves a handler: a value or an errno, and never anything else."""
+
+import errno
+import logging
+
+import pyfuse3
+import pytest
+import trio
+
+from s3fs_local.errors import Protected
+from s3fs_local.fuse.boundary import answered, answered_later, unanswered
+
+
+class Handlers:
+    """One of each kind, all of which do what they are told."""
+
+    def __init__(self) -> None:
+        self.operation_counts = {"now": 0, "later": 0, "never": 0}
+        self.bugs: list[Exception] = []
+        self.on_bug = self.bugs.append
+
+    @answered
+    def now(self, outcome: object) -> object:
+        """Answers at once."""
+        return self.come_to(outcome)
+
+    @answered_later
+    async def later(self, outcome: object) -> object:
+        """Answers after others had their turn."""
+        await trio.lowlevel.checkpoint()
+        return self.come_to(outcome)
+
+    @unanswered
+    def never(self, outcome: object) -> None:
+        """Has nobody to answer to."""
+        self.come_to(outcome)
+
+    @staticmethod
+    def come_to(outcome: object) -> object:
+        """Raises errors, returns anything else."""
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+
+async def test_values_pass() -> None:
+    """And requests are counted."""
+    handlers = Handlers()
+
+    assert await handlers.now(1) == 1
+    assert await handlers.later(2) == 2
+    assert await handlers.now(3) == 3
+    assert handlers.operation_counts == {"now": 2, "later": 1, "never": 0}
+
+
+@pytest.mark.parametrize("kind", ["now", "later"])
+async def test_an_expected_failure_becomes_its_errno_and_is_no_bug(kind: str) -> None:
+    """Refusals are everyday business: nothing in the log, nothing to repair."""
+    handlers = Handlers()
+    with pytest.raises(pyfuse3.FUSEError) as caught:
+        await getattr(handlers, kind)(Protected("until Friday"))
+
+    assert caught.value.errno == errno.EPERM
+    assert handlers.bugs == []
+
+
+@pytest.mark.parametrize("kind", ["now", "later"])
+async def test_a_bug_becomes_an_io_error_is_logged_and_reported(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The daemon makes the store read-only: what is half done must not get worse."""
+    handlers = Handlers()
+    bug = ZeroDivisionError("oops")
+    with pytest.raises(pyfuse3.FUSEError) as caught:
+        await getattr(handlers, kind)(bug)
+
+    assert caught.value.errno == errno.EIO
+    assert handlers.bugs == [bug]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert "ZeroDivisionError: oops" in caplog.text
+
+
+async def test_nothing_leaves_a_handler_without_a_reply() -> None:
+    """An exception from there would end the main loop, and the mount with it."""
+    handlers = Handlers()
+    await handlers.never(Protected())
+    assert handlers.bugs == []
+
+    bug = ZeroDivisionError()
+    await handlers.never(bug)
+    assert handlers.bugs == [bug]
+
+
+async def test_cancellation_is_no_bug() -> None:
+    """It belongs to trio and must reach it."""
+    handlers = Handlers()
+    with trio.move_on_after(0) as scope:
+        await handlers.later(1)
+
+    assert scope.cancelled_caught
+    assert handlers.bugs == []

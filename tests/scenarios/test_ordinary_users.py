@@ -1,0 +1,139 @@
+"""Somebody who is not root makes, mounts, uses and unmounts a store; root shares one with all."""
+
+import os
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeMount
+from tests.mounting import MARK, Completed, is_mounted, processes_marked, run
+
+pytestmark = [
+    pytest.mark.mount,
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root can"),
+]
+
+NOBODY = 65534
+PROJECT = Path(__file__).parent.parent.parent
+AsUser = Callable[..., Completed]
+
+
+def becoming_nobody() -> tuple[str, ...]:
+    """The command prefix that gives up everything root has."""
+    return (
+        "setpriv",
+        f"--reuid={NOBODY}",
+        f"--regid={NOBODY}",
+        "--clear-groups",
+        "--inh-caps=-all",
+    )
+
+
+def python_for_nobody() -> str:
+    """A Python of this version that others may execute; the running one may be in root's home."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        if run(*becoming_nobody(), "sh", "-c", f"{candidate} -c 1", check=False).returncode == 0:
+            return candidate
+    pytest.skip("no Python of this version that an ordinary user can execute")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home directory of the user, reachable from the root of the tree."""
+    path = tmp_path / "home"
+    path.mkdir()
+    os.chown(path, NOBODY, NOBODY)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder == Path(tempfile.gettempdir()):
+            break
+        folder.chmod(folder.stat().st_mode | 0o011)
+    if run(*becoming_nobody(), "test", "-w", path, check=False).returncode != 0:
+        pytest.skip(f"an ordinary user cannot reach {path}")
+    return path
+
+
+@pytest.fixture
+def as_user(home: Path) -> AsUser:
+    """Runs shell lines as the user; `$s3fs_local` is the command, `$HOME` the working directory.
+
+    Where the machine keeps /dev/fuse for root, the lines run in a mount namespace of their own with
+    a device that has the mode it has on any Debian (0666). So they must unmount what they mount.
+    """
+    device = home.parent / "fuse-device"
+    os.mknod(device, 0o20666, os.stat("/dev/fuse").st_rdev)
+    device.chmod(0o666)
+    python = python_for_nobody()
+    packages = f"{PROJECT}:{sysconfig.get_path('purelib')}"
+
+    def run_script(script: str) -> Completed:
+        prologue = f"export s3fs_local='{python} -m s3fs_local'; cd; umask 022;"
+        return run(
+            *("unshare", "--mount", "--propagation=slave", "sh", "-euc"),
+            f'mount --bind {device} /dev/fuse; exec "$@"',
+            "sh",
+            *becoming_nobody(),
+            *("sh", "-euc", prologue + script),
+            environment={
+                "HOME": str(home),
+                "PYTHONPATH": packages,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                MARK: str(home),
+            },
+        )
+
+    return run_script
+
+
+def test_an_ordinary_user_needs_no_rights_for_a_store(as_user: AsUser, home: Path) -> None:
+    """Init, mount, work, look back, unmount: all without root, as with any FUSE file system."""
+    result = as_user(
+        "mkdir point; $s3fs_local init store; $s3fs_local mount store point;"
+        "echo user $(id -u); echo one >point/f; echo two >point/f;"
+        "echo previous $(cat point/.versions/f/previous); echo owner $(stat -c %u:%g point/f);"
+        "$s3fs_local versions point/f; $s3fs_local umount point; echo left $(ls point | wc -l);"
+        "$s3fs_local mount store point; again=$(cat point/f); $s3fs_local umount point;"
+        "echo again $again"
+    )
+
+    lines = result.stdout.splitlines()
+    for expected in (f"user {NOBODY}", "previous one", f"owner {NOBODY}:{NOBODY}", "left 0"):
+        assert expected in lines
+    assert lines[-1] == "again two"
+    assert (home / "store").stat().st_mode & 0o077 == 0, "others could read the store"
+    assert not any(processes_marked(home))
+    assert not is_mounted(home / "point")
+
+
+@pytest.mark.usefixtures("home")
+def test_root_shares_a_mount_and_permissions_hold(make_mount: MakeMount) -> None:
+    """With allow_other the kernel checks modes and owners as on any disk."""
+    mounted = make_mount(None, "allow_other")
+    mounted.path.chmod(0o755)
+    mounted.sh("echo secret >private; chmod 600 private; mkdir -m 777 open; mkdir -m 755 closed")
+
+    def nobody(script: str) -> Completed:
+        return run(*becoming_nobody(), "sh", "-c", script, cwd=mounted.path, check=False)
+
+    assert "Permission denied" in nobody("cat private").stderr
+    assert "Permission denied" in nobody("cat .versions/private/latest").stderr
+    assert "Permission denied" in nobody("echo x >closed/f").stderr
+    assert nobody("echo mine >open/f && stat -c %u open/f").stdout == f"{NOBODY}\n"
+    assert nobody("chmod 600 open/f && cat open/f open/.versions/f/latest").stdout == "mine\n" * 2
+    assert "not permitted" in nobody("chown 0 open/f").stderr
+
+
+@pytest.mark.usefixtures("home")
+def test_a_mount_of_root_is_closed_to_others_by_default(make_mount: MakeMount) -> None:
+    """Sharing is a decision that somebody takes by naming it."""
+    mounted = make_mount()
+
+    result = run(*becoming_nobody(), "ls", mounted.path, check=False)
+
+    assert result.returncode != 0
+    assert "Permission denied" in result.stderr
