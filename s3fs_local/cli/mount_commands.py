@@ -8,7 +8,7 @@ from s3fs_local.cli.options import json_option, unlock_options
 from s3fs_local.cli.output import print_json
 from s3fs_local.cli.store_access import KeySources
 from s3fs_local.control.results import Done
-from s3fs_local.daemon.config import parse_mount_options
+from s3fs_local.daemon.config import parse_mount_options, without_key_options
 from s3fs_local.daemon.launch import MountPlan, mount_in_background
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.daemon.unmounting import unmount_and_wait
@@ -39,9 +39,10 @@ def mount(  # noqa: PLR0913  an argument each
     parsed = parse_mount_options(options)
     store = store.resolve()
     if passphrase_fd is None:
+        group = click.get_current_context().find_object(KeySources) or KeySources()
         sources = KeySources(
-            passphrase_file=passphrase_file or parsed.passphrase_file,
-            key_file=key_file or parsed.key_file,
+            passphrase_file=passphrase_file or parsed.passphrase_file or group.passphrase_file,
+            key_file=key_file or parsed.key_file or group.key_file,
         )
         unlocking = sources.unlocking(store)
     else:
@@ -51,7 +52,7 @@ def mount(  # noqa: PLR0913  an argument each
         store=store,
         # The last part is not resolved: it may be a dead mount, which answers nothing.
         mount_point=directory.parent.resolve() / directory.name,
-        options=options,
+        options=without_key_options(options),
         unlocking=unlocking,
     )
     if foreground:

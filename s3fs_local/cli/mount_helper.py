@@ -1,6 +1,6 @@
 """The program `mount.s3fs_local`: what mount(8) calls for `mount -t` and for /etc/fstab.
 
-Its arguments are mount(8)'s, not ours: `SOURCE DIRECTORY [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]`.
+Its arguments are mount(8)'s: `SOURCE DIRECTORY [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]`.
 """
 
 import sys

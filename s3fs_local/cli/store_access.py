@@ -35,7 +35,7 @@ class KeySources(Struct, frozen=True):
         if self.passphrase_file is not None:
             return Unlocking(passphrase=read_passphrase(self.passphrase_file))
         if self.key_file is not None:
-            return Unlocking(key_file=self.key_file)
+            return Unlocking(key_file=self.key_file.absolute())
         if read_store_file(store).key_file:
             return Unlocking()
         return Unlocking(passphrase=ask_passphrase(store))

@@ -3,6 +3,7 @@
 The daemon and a command on an unmounted store go through this one table.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from s3fs_local import errors
 from s3fs_local.control import administration, locking, looking_back, requests, restoring
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import Request
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[Any, Context], Awaitable[msgspec.Struct]]
 
@@ -55,6 +58,8 @@ async def carry_out(request: Request, context: Context) -> object:
     changing = _CHANGING.get(type(request))
     if changing is None:
         raise errors.Unsupported("only the daemon of a mounted store can do this")
+    caller = context.caller
+    log.info("%s by user %d, process %d", type(request).__name__, caller.uid, caller.pid)
     result = await changing(request, context)
     await context.filesystem.volume.durability.flush(durable=True, only_facts=True)
     return msgspec.to_builtins(result)

@@ -44,6 +44,7 @@ _KERNEL_FLAGS: Final = frozenset(
 )
 _FOR_OTHERS: Final = frozenset({"defaults", "nofail", "_netdev", "noauto", "auto", "nouser"})
 """Words of /etc/fstab that mount(8) and systemd act on, and hand down."""
+_KEY_OPTIONS: Final = frozenset({"passphrase_file", "key_file"})
 
 
 def parse_mount_options(texts: Iterable[str]) -> MountOptions:
@@ -71,6 +72,14 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         else:
             fields |= _FLAGS[name]
     return msgspec.convert({**fields, "kernel_flags": tuple(kernel_flags)}, MountOptions)
+
+
+def without_key_options(texts: Iterable[str]) -> tuple[str, ...]:
+    """The same options but for those that say where keys are, one a text."""
+    options = [part.strip() for text in texts for part in text.split(",")]
+    return tuple(
+        option for option in options if _canonical(option.partition("=")[0]) not in _KEY_OPTIONS
+    )
 
 
 def _canonical(name: str) -> str:

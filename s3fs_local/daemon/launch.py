@@ -22,7 +22,7 @@ class MountPlan(Struct, frozen=True):
 
     store: Path
     mount_point: Path
-    options: tuple[str, ...] = ()  # as given to `-o`
+    options: tuple[str, ...] = ()  # as given to `-o`, but for those about keys
     unlocking: Unlocking = Unlocking()
 
 

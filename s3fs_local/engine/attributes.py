@@ -5,6 +5,7 @@ so that the tree at any instant shows them as they were.
 """
 
 import stat
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -12,7 +13,13 @@ from msgspec import Struct
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
-from s3fs_local.errors import AttributeTooLarge, InvalidArgument, IsADirectory, NoSuchAttribute
+from s3fs_local.errors import (
+    AttributeTooLarge,
+    InvalidArgument,
+    IsADirectory,
+    NoSuchAttribute,
+    Unsupported,
+)
 from s3fs_local.metadata.changes import Change, KeepAttributes, PutInode
 from s3fs_local.rules import posix_acl
 from s3fs_local.rules.inode import Caller, Inode, kept_attributes, restored
@@ -22,6 +29,10 @@ from s3fs_local.rules.limits import (
     XATTR_VALUE_BYTES_MAX,
 )
 from s3fs_local.rules.retention import Operation
+
+
+XATTR_NAMESPACES: Final = (b"user.", b"trusted.", b"security.")
+"""As on any disk: who mistypes one learns so."""
 
 
 class AttributeChange(Struct, frozen=True):
@@ -162,7 +173,11 @@ class Attributes:
         Raises:
             Protected: the inode is locked.
             AttributeTooLarge, InvalidArgument.
+            Unsupported: the name is in no namespace that disks have.
         """
+        is_acl = name in (posix_acl.ACCESS_XATTR, posix_acl.DEFAULT_XATTR)
+        if not is_acl and not name.startswith(XATTR_NAMESPACES):
+            raise Unsupported(f"{name[:64]!r}: use user.*, trusted.* or security.*")
         inode = self._volume.inode(ino)
         self._locks.check(Operation.SET_XATTR, inode)
         if len(name) > XATTR_NAME_BYTES_MAX or len(value) > XATTR_VALUE_BYTES_MAX:
@@ -174,7 +189,7 @@ class Attributes:
         elif name == posix_acl.DEFAULT_XATTR:
             stored = value if posix_acl.parse(value) else b""
         xattrs = {key: kept for key, kept in inode.xattrs.items() if key != name}
-        if stored or name not in (posix_acl.ACCESS_XATTR, posix_acl.DEFAULT_XATTR):
+        if stored or not is_acl:
             xattrs[name] = stored
         if sum([len(key) + len(kept) for key, kept in xattrs.items()]) > XATTR_TOTAL_BYTES_MAX:
             raise AttributeTooLarge("all attributes together")

@@ -64,10 +64,17 @@ class DraftSealed(Struct, frozen=True, tag=5, array_like=True):
     cell: int
     layout: bytes
     blocks: list[Block]  # those that are not among the facts yet
+    mtime_ns: int  # of what was written to the file last
+
+
+class PacksDurable(Struct, frozen=True, tag=6, array_like=True):
+    """Blocks mentioned in records up to this journal position survive a power cut."""
+
+    position: int
 
 
 DraftRecord = DraftBegun | DraftWritten | DraftResized | DraftSealed
-JournalRecord = ChangeBatch | DraftRecord
+JournalRecord = ChangeBatch | PacksDurable | DraftRecord
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(JournalRecord).decode

@@ -178,7 +178,9 @@ class Draft:
 
     def _sealed(self, cell: int, layout: Layout) -> DraftSealed:
         mine = [self.blocks[number] for number in blocks_of(layout) if number in self.blocks]
-        return DraftSealed(self.ino, self.draft_id, cell, encode_layout(layout), mine)
+        return DraftSealed(
+            self.ino, self.draft_id, cell, encode_layout(layout), mine, self.mtime_ns
+        )
 
     @property
     def needs_journal(self) -> bool:
@@ -197,6 +199,7 @@ class Draft:
             case DraftSealed():
                 assert decoded is not None
                 self.is_altered = True
+                self.mtime_ns = self.ctime_ns = record.mtime_ns
                 self.seal(record.cell, decoded, record.blocks)
                 ends = [extent.end for extent in decoded]
                 if ends:

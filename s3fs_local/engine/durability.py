@@ -1,19 +1,23 @@
 """When facts and bytes become durable: group commit over packs, journal and metadata.
 
-The order is always: bytes of blocks durable, then the journal record that mentions them, then the
-reply. The metadata engine holds the same facts as a view that may lag behind the journal; it
+A reply that promises durability comes after the blocks and the journal records that mention them
+were both synced. Records may reach the disk before their blocks do: `PacksDurable` tells how far
+blocks are known to be durable, and a mount after a power cut checks those that came later (see
+`recovery`). The metadata engine holds the same facts as a view that may lag behind the journal; it
 commits seldom, and a mount replays what it lacks.
 
-`flush` serves everyone who waits with one write and, if asked, one fsync. `settle` lets the
-metadata engine catch up.
+`record` hands the facts to the journal at once, so that they survive a killed process. `flush`
+serves everyone who waits with one write and, if asked, one fsync. `settle` lets the metadata engine
+catch up.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
 import trio
 
-from s3fs_local.engine.draft_records import ChangeBatch, encode
+from s3fs_local.engine.draft_records import ChangeBatch, PacksDurable, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly
 from s3fs_local.metadata.changes import Change, PutSetting
@@ -128,52 +132,75 @@ class Durability:
                 return
             generation = self._appended
             self._collect()
-            with trio.CancelScope(shield=True):
-                await self._write(durable=durable)
+            self._append()
             self._written = generation
+            if durable or self._packs.needs_sync:
+                with trio.CancelScope(shield=True):
+                    await self._sync(durable=durable)
             if durable:
                 self._synced = generation
+
+    def record(self) -> None:
+        """What was applied so far survives a killed process: the journal has it, unsynced.
+
+        For the moments at which programs take a change for done without an fsync, such as SQLite's
+        removal of its rollback journal. A full disk is left to the next flush to tell.
+        """
+        self._collect_facts()
+        with suppress(StoreFull):
+            self._append()
 
     def _collect(self) -> None:
         """Everything pending is encoded, facts first: a draft overlays what they say.
 
         So a journal torn between the two has no draft whose base, or key, it lacks.
         """
-        if self._changes or self._ended:
-            self._unwritten.append(encode(ChangeBatch(self._changes, self._ended)))
-            self._uncommitted += len(self._changes)
-            self._changes, self._ended = [], []
+        self._collect_facts()
         for draft in self._urgent.values():
             if self._drafts.get(draft.ino) is draft:
                 self._unwritten.extend(map(encode, draft.take_records()))
         self._urgent.clear()
 
-    async def _write(self, *, durable: bool) -> None:
-        payloads = self._unwritten
-        if not payloads and not durable:
-            return
+    def _collect_facts(self) -> None:
+        if self._changes or self._ended:
+            self._unwritten.append(encode(ChangeBatch(self._changes, self._ended)))
+            self._uncommitted += len(self._changes)
+            self._changes, self._ended = [], []
+
+    def _append(self) -> None:
+        """The journal has everything that was encoded, unsynced."""
+        if self._unwritten:
+            with self._noting_failures():
+                self._position = self._journal.append(self._unwritten)
+            self._unwritten = []
+
+    async def _sync(self, *, durable: bool) -> None:
+        """Packs are durable, the journal too if `durable`."""
+        blocks_until = self._position
+        syncs_packs = self._packs.needs_sync
+        with self._noting_failures():
+            await self._run_blocking(lambda: self._sync_blocking(durable=durable))
+        if syncs_packs:
+            self._unwritten.append(encode(PacksDurable(blocks_until)))
+
+    def _sync_blocking(self, *, durable: bool) -> None:
+        if self._packs.needs_sync:
+            self._packs.sync()
+            self.fsyncs += 1
+        if durable:
+            self._journal.sync()
+            self.fsyncs += 1
+
+    @contextmanager
+    def _noting_failures(self) -> Iterator[None]:
+        """After a failed sync nothing is called durable again; a full disk is no such failure."""
         try:
-            if durable or self._packs.needs_sync:
-                await self._run_blocking(lambda: self._write_blocking(payloads, durable=durable))
-            else:
-                self._write_blocking(payloads, durable=durable)
+            yield
         except StoreFull:
             raise
         except StorageError as error:
             self.failure = error
             raise
-        self._unwritten = []
-
-    def _write_blocking(self, payloads: list[bytes], *, durable: bool) -> None:
-        """The order of the module's docstring; runs in a thread when it may wait for a device."""
-        if self._packs.needs_sync:
-            self._packs.sync()
-            self.fsyncs += 1
-        if payloads:
-            self._position = self._journal.append(payloads)
-        if durable:
-            self._journal.sync()
-            self.fsyncs += 1
 
     @property
     def segment_bytes(self) -> int:
@@ -199,16 +226,11 @@ class Durability:
         The journal is synced first: after a power cut it must reach at least as far as the facts.
         It follows a flush, so next to nothing is left to sync here.
         """
-        self._collect()
-        payloads, self._unwritten = self._unwritten, []
         generation = self._appended
-        try:
-            self._write_blocking(payloads, durable=True)
-        except StorageError as error:
-            self._unwritten = payloads
-            if not isinstance(error, StoreFull):
-                self.failure = error
-            raise
+        self._collect()
+        self._append()
+        with self._noting_failures():
+            self._sync_blocking(durable=True)
         self._metadata.commit(self._position)
         self._written = generation
         self._uncommitted = 0

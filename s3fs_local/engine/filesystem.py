@@ -30,6 +30,7 @@ from s3fs_local.errors import (
     NoSuchName,
     Protected,
     ReadOnlyView,
+    StaleInode,
 )
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, SEALING, Caller, Inode
 from s3fs_local.rules.limits import NAME_BYTES_MAX
@@ -62,11 +63,12 @@ class Presentation(Struct, frozen=True):
     writeback_cache: bool = False  # the kernel keeps dirty pages
 
 
-class OpenDirectory(Struct, frozen=True):
+class OpenDirectory(Struct):
     """A directory that is being listed; a view's entries are settled when it is opened."""
 
     ino: int
     listing: list[tuple[bytes, Node]] | None
+    until_ns: int  # entries made later are left out, or a program that renames all would never end
 
 
 class FileSystem:
@@ -103,8 +105,7 @@ class FileSystem:
                 return self.attributes.get(inode.ino)
             return inode
         if name in (b".", b".."):
-            directory = self.volume.directory(parent)
-            return directory if name == b"." else self.volume.inode(directory.parent or ROOT_INO)
+            return self._by_number(parent, name)
         if self.namespace.is_reserved(parent, name):
             self.volume.directory(parent)
             if name == STATUS_DIRECTORY:
@@ -113,6 +114,15 @@ class FileSystem:
         if len(name) > NAME_BYTES_MAX:
             raise NameTooLong(f"{len(name)} bytes")
         raise NoSuchName(repr(name))
+
+    def _by_number(self, ino: int, name: bytes) -> Inode:
+        """NFS looks `.` of any inode up, and `..`, to learn what a handle means after a restart."""
+        inode = self.attributes.get(ino)
+        if not inode.nlink:
+            raise StaleInode(f"inode {ino} was removed")
+        if name == b".":
+            return inode
+        return self.volume.inode(self.volume.directory(ino).parent or ROOT_INO)
 
     def _remembered(self, inode: Inode) -> Inode:
         """The kernel is told the number of a view; it says when it forgets it."""
@@ -164,6 +174,7 @@ class FileSystem:
         _check_real(parent)
         self._check_not_reserved(parent, name)
         self.namespace.unlink(parent, name, caller)
+        self.volume.durability.record()
 
     def rmdir(self, parent: int, name: bytes, caller: Caller) -> None:
         """The empty directory is gone."""
@@ -179,6 +190,7 @@ class FileSystem:
         _check_real(new_parent)
         self._check_not_reserved(parent, name)
         self.namespace.rename(parent, name, new_parent, new_name, flags, caller)
+        self.volume.durability.record()
 
     def _check_not_reserved(self, parent: int, name: bytes) -> None:
         if self.namespace.is_reserved(parent, name):
@@ -344,16 +356,17 @@ class FileSystem:
         if not opened.writable:
             raise BadHandle("not open for writing")
         inode = self.volume.inode(opened.ino)
+        known = 0
         if inode.lock is not None or inode.append_only:
-            data_from = self._check_write(inode, offset, data)
-            offset, data = offset + data_from, data[data_from:]
-            if not data:
-                return data_from
-            self.writing.write(inode, offset, data, uid=opened.caller.uid)
+            try:
+                known = self._check_write(inode, offset, data)
+            except Protected:
+                # The kernel may hold what was refused in its pages: no reader shall see it.
+                self.volume.invalidation.inode(inode.ino)
+                raise
+        if known < len(data):
+            self.writing.write(inode, offset + known, data[known:], uid=opened.caller.uid)
             opened.wrote = True
-            return data_from + len(data)
-        self.writing.write(inode, offset, data, uid=opened.caller.uid)
-        opened.wrote = True
         return len(data)
 
     def _check_write(self, inode: Inode, offset: int, data: bytes) -> int:
@@ -458,8 +471,18 @@ class FileSystem:
         else:
             self.volume.directory(ino)
         self._last_directory += 1
-        self._directories[self._last_directory] = OpenDirectory(ino, listing)
+        self._directories[self._last_directory] = OpenDirectory(ino, listing, self.volume.now_ns())
         return self._last_directory
+
+    def itself_and_parent(self, handle: int) -> tuple[Inode, Inode]:
+        """What `.` and `..` mean in an open directory; a view's parent is not told."""
+        opened = self._directories.get(handle)
+        if opened is None:
+            raise BadHandle(f"directory handle {handle}")
+        itself = self.getattr(opened.ino)
+        if opened.ino >= FIRST_VIRTUAL_INO:
+            return itself, itself
+        return itself, self.volume.inode(itself.parent or ROOT_INO)
 
     def readdir(self, handle: int, after: int) -> Iterator[tuple[bytes, Inode, int]]:
         """(name, attributes, offset) of the entries behind the offset `after` (0: from the start).
@@ -472,12 +495,16 @@ class FileSystem:
         if opened.listing is not None:
             yield from self.views.entries(opened.listing, after)
             return
+        if not after:
+            opened.until_ns = self.volume.now_ns()  # rewinddir(3) looks anew
         if self.presentation.snapdir_visible and after < FIRST_ENTRY_OFFSET:
             folder = self._remembered(self.views.versions_of(opened.ino))
             yield self.volume.settings.snapdirname.encode(), folder, FIRST_ENTRY_OFFSET
         while batch := self.volume.metadata.children(opened.ino, after, LISTING_BATCH):
             for entry, inode in batch:
                 after = entry.from_ns
+                if after > opened.until_ns:
+                    return
                 shown = inode
                 if inode.ino in self.volume.drafts:
                     shown = self.attributes.get(inode.ino)

@@ -128,7 +128,8 @@ class LockAttributes:
         With `cut_writers` it is locked at once: what was written is committed, and later writes
         through handles that are still open are refused.
         """
-        await self._until_unwritten(ino, cut_writers=cut_writers)
+        is_cut_already = self._locks.check_retention(ino, wanted, caller=caller, bypass=bypass)
+        await self._until_unwritten(ino, cut_writers=cut_writers or is_cut_already)
         self._locks.set_retention(ino, wanted, caller=caller, bypass=bypass)
         self._volume.invalidation.inode(ino)
 

@@ -35,6 +35,7 @@ from s3fs_local.rules.retention import (
     add_hold,
     check,
     check_policy,
+    is_protected,
     plan_retention,
     protected_until_ns,
     remove_hold,
@@ -44,6 +45,11 @@ from s3fs_local.rules.versioning import Version
 
 POLICIES_SETTING: Final = "fact.directory-policies"
 """Set once any directory ever had a policy; until then no commit looks for one."""
+_WHILE_BEING_MADE: Final = frozenset(
+    {Operation.SET_MODE, Operation.SET_OWNER, Operation.SET_TIMES, Operation.SET_XATTR}
+)
+"""What the maker of a file may do until its first close, also where files are born append-only:
+logrotate makes the new log, then gives it mode, owner and ACL."""
 LISTING_LIMIT: Final = 1024
 
 
@@ -62,6 +68,8 @@ class Locks:
             BypassNotPermitted: GOVERNANCE forbids it, and this bypass does not lift it.
         """
         if inode.lock is None and not inode.append_only and not inode.protected_until_ns:
+            return
+        if not inode.version_ns and operation in _WHILE_BEING_MADE and inode.is_file:
             return
         volume = self._volume
         now_ns = volume.now_ns()
@@ -173,11 +181,24 @@ class Locks:
             InvalidRetention, Protected, BypassNotPermitted: see `rules.retention.plan_retention`.
             ObjectLockDisabled, NotPermitted, IsADirectory.
         """
+        inode, lock = self._planned(ino, wanted, caller=caller, bypass=bypass)
+        self._put_lock(inode, lock)
+
+    def check_retention(
+        self, ino: int, wanted: Retention, *, caller: Caller, bypass: Bypass | None
+    ) -> bool:
+        """Whether the file is protected already; raises what `set_retention` would."""
+        inode, _ = self._planned(ino, wanted, caller=caller, bypass=bypass)
+        return is_protected(inode.lock, self._volume.now_ns())
+
+    def _planned(
+        self, ino: int, wanted: Retention | None, *, caller: Caller, bypass: Bypass | None
+    ) -> tuple[Inode, Lock]:
         inode = self._lockable(ino, caller)
         operation = Operation.SET_RETENTION if wanted else Operation.CLEAR_RETENTION
         self.check(operation, inode, bypass=bypass)
         now_ns = self._volume.now_ns()
-        self._put_lock(inode, plan_retention(inode.lock, wanted, now_ns=now_ns, bypass=bypass))
+        return inode, plan_retention(inode.lock, wanted, now_ns=now_ns, bypass=bypass)
 
     def set_legal_hold(self, ino: int, hold: LegalHold, *, caller: Caller) -> None:
         """The hold is on. Raises as `set_retention`."""

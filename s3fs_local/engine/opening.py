@@ -83,13 +83,9 @@ def open_filesystem(parts: Parts) -> Opened:
     journal = Journal(
         parts.zones, parts.ring.subkey("journal"), parts.store_id, randomness=parts.randomness
     )
-    found = replay_journal(journal, metadata)
-    settings = settings_of(metadata)
-    counters = metadata.counters()
     drafts: dict[int, Draft] = {}
     durability: Durability
-
-    last_pack_id = counters.pack_id
+    last_pack_id = 0
 
     def allocate_pack(placement: str) -> int:
         nonlocal last_pack_id
@@ -98,6 +94,10 @@ def open_filesystem(parts: Parts) -> Opened:
         return last_pack_id
 
     packs = PackStore(parts.zones, store_id=parts.store_id, allocate_pack=allocate_pack)
+    found = replay_journal(journal, packs, metadata)
+    settings = settings_of(metadata)
+    counters = metadata.counters()
+    last_pack_id = counters.pack_id
     durability = Durability(
         metadata=metadata,
         packs=packs,

@@ -4,20 +4,25 @@ import logging
 
 from msgspec import Struct
 
+from s3fs_local.crypto.sealing import digest
 from s3fs_local.engine.draft_records import (
     ChangeBatch,
     DraftBegun,
     DraftRecord,
     DraftSealed,
+    JournalRecord,
+    PacksDurable,
     decode,
 )
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.durability import FLOOR_SETTING
 from s3fs_local.engine.writing import Writing
 from s3fs_local.errors import DataDamaged, StoreFull
+from s3fs_local.metadata.changes import AddBlock
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
-from s3fs_local.rules.extents import decode_layout
+from s3fs_local.packs.pack_store import PackStore
+from s3fs_local.rules.extents import Block, decode_layout
 from s3fs_local.rules.versioning import Origin
 
 logger = logging.getLogger(__name__)
@@ -31,37 +36,101 @@ class Replay(Struct):
     drafts: dict[int, list[DraftRecord]] = {}
 
 
-def replay_journal(journal: Journal, metadata: Metadata) -> Replay:
+def replay_journal(journal: Journal, packs: PackStore, metadata: Metadata) -> Replay:
     """The facts are as the journal has them; drafts that never ended are returned, not applied.
+
+    Records whose blocks a power cut kept from the disk are cut off, with all that follow: nobody
+    was told that they are durable.
 
     Raises:
         JournalDamaged: records are missing before the end.
     """
     committed = metadata.position()
-    found = Replay(position=committed)
     floor = int(metadata.setting(FLOOR_SETTING) or 0)
-    before: dict[int, list[DraftRecord]] = {}  # drafts begun again, as they were
-    for position, payload in journal.replay(floor):
-        record = decode(payload)
+    records = [(position, decode(payload)) for position, payload in journal.replay(floor)]
+    records = _with_all_blocks(journal, packs, records, start=max(floor, committed))
+    found = Replay(position=committed)
+    for position, record in records:
         found.position = max(found.position, position)
+        if isinstance(record, ChangeBatch) and position > committed and record.changes:
+            metadata.apply(record.changes)
+            found.changes += len(record.changes)
+    found.drafts = _unended_drafts([record for _, record in records])
+    if found.position > committed:
+        journal.sync()  # the facts never reach further than the journal, also after a power cut
+        metadata.commit(found.position)
+    return found
+
+
+def _with_all_blocks(
+    journal: Journal, packs: PackStore, records: list[tuple[int, JournalRecord]], *, start: int
+) -> list[tuple[int, JournalRecord]]:
+    """The records up to the first whose blocks are not all in the packs, which ends the journal.
+
+    Blocks of the others are durable afterwards. Those of records up to `start` are known to be.
+    """
+    marks = [record.position for _, record in records if isinstance(record, PacksDurable)]
+    durable = max([start, *marks])
+    end = start
+    pack_ids: set[int] = set()
+    kept = records
+    for index, (position, record) in enumerate(records):
+        if position <= durable:
+            end = max(end, position)
+            continue
+        blocks = _blocks_in(record)
+        if not all(_is_there(packs, block) for block in blocks):
+            logger.warning(
+                "%d journal records are dropped: a power cut lost their blocks",
+                len(records) - index,
+            )
+            journal.cut(end)
+            kept = records[:index]
+            break
+        pack_ids.update(block.pack_id for block in blocks)
+        end = position
+    packs.sync_existing(pack_ids)
+    return kept
+
+
+def _blocks_in(record: JournalRecord) -> list[Block]:
+    if isinstance(record, ChangeBatch):
+        return [change.block for change in record.changes if isinstance(change, AddBlock)]
+    return record.blocks if isinstance(record, DraftSealed) else []
+
+
+def _is_there(packs: PackStore, block: Block) -> bool:
+    try:
+        packs.read(
+            block.pack_id,
+            block.pack_offset,
+            block.sealed_length,
+            verify=lambda sealed: digest(sealed) == block.digest,
+        )
+    except DataDamaged:
+        return False
+    return True
+
+
+def _unended_drafts(records: list[JournalRecord]) -> dict[int, list[DraftRecord]]:
+    """The records of every draft that was neither committed nor dropped."""
+    drafts: dict[int, list[DraftRecord]] = {}
+    before: dict[int, list[DraftRecord]] = {}  # drafts begun again, as they were
+    for record in records:
         if isinstance(record, ChangeBatch):
             for draft_id in record.ended_drafts:
-                found.drafts.pop(draft_id, None)
-            if position > committed and record.changes:
-                metadata.apply(record.changes)
-                found.changes += len(record.changes)
+                drafts.pop(draft_id, None)
         elif isinstance(record, DraftBegun):
-            if record.draft_id in found.drafts:
-                before[record.draft_id] = found.drafts[record.draft_id]
-            found.drafts[record.draft_id] = [record]
-        elif record.draft_id in found.drafts:
-            found.drafts[record.draft_id].append(record)
-    for draft_id, records in before.items():
-        repeated = found.drafts.get(draft_id)
+            if record.draft_id in drafts:
+                before[record.draft_id] = drafts[record.draft_id]
+            drafts[record.draft_id] = [record]
+        elif not isinstance(record, PacksDurable) and record.draft_id in drafts:
+            drafts[record.draft_id].append(record)
+    for draft_id, earlier in before.items():
+        repeated = drafts.get(draft_id)
         if repeated is not None and not _is_whole(repeated):
-            found.drafts[draft_id] = records
-    metadata.commit(found.position)
-    return found
+            drafts[draft_id] = earlier
+    return drafts
 
 
 def _is_whole(records: list[DraftRecord]) -> bool:

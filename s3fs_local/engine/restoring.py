@@ -174,7 +174,7 @@ class Restoring:
         self._links[was.ino] = 0 if now is None else now.ino
         if now is None:
             yield Step(Action.CONTENT, path, size=was.size)
-        elif now.ino != was.ino or now.version_ns != was.version_ns:
+        elif (now.ino, now.version_ns) != (was.ino, was.version_ns) or self._is_written(now):
             self._filesystem.locks.check(Operation.RESTORE_OVER, now)
             if not self._dry_run:
                 self._filesystem.restore_content(
@@ -183,6 +183,11 @@ class Restoring:
             yield Step(Action.CONTENT, path, size=was.size)
         else:
             yield from self._attributes(now, was, path)
+
+    def _is_written(self, now: Inode) -> bool:
+        """Whether the file has content that is not committed yet."""
+        draft = self._volume.drafts.get(now.ino)
+        return draft is not None and draft.is_altered
 
     def _special(
         self, parent: int, name: bytes, was: Inode, now: Inode | None, path: bytes

@@ -27,6 +27,12 @@ from s3fs_local.rules.inode import FIRST_VIRTUAL_INO
 LOCK_ATTRIBUTE_PREFIX: Final = b"s3."
 """Attributes that are orders, not data. Setting one may wait for writers to go away."""
 
+DOTS: Final = (b".", b"..")
+"""The first entries of each listing, with the first offsets; those of the engine come behind."""
+
+TRUSTED_PREFIX: Final = b"trusted."
+"""Attributes of which only root hears, as on any disk; getxattr is guarded by the kernel."""
+
 HANDLERS: Final = (
     "lookup", "forget", "getattr", "setattr", "readlink", "mknod", "mkdir", "symlink", "link",
     "unlink", "rmdir", "rename", "create", "open", "read", "write", "flush", "release", "fsync",
@@ -209,10 +215,16 @@ class Operations(pyfuse3.Operations):
         """As many entries after `start_id` as fit.
 
         The engine is asked for the next entry only after the kernel took (and thereby remembers)
-        the one before.
+        the one before. It takes `.` and `..` too, which come first, but does not remember them.
         """
-        for name, inode, next_id in self._fs.readdir(fh, start_id):
-            if not pyfuse3.readdir_reply(token, name, entry_of(inode), next_id):
+        if start_id < len(DOTS):
+            dots = zip(DOTS, self._fs.itself_and_parent(fh), strict=True)
+            for offset, (name, inode) in enumerate(dots, start=1):
+                if offset > start_id:
+                    pyfuse3.readdir_reply(token, name, entry_of(inode), offset)
+            start_id = len(DOTS)
+        for name, inode, next_id in self._fs.readdir(fh, start_id - len(DOTS)):
+            if not pyfuse3.readdir_reply(token, name, entry_of(inode), next_id + len(DOTS)):
                 break
 
     @answered
@@ -245,8 +257,10 @@ class Operations(pyfuse3.Operations):
     @answered
     def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:
         """The names."""
-        del ctx
-        return self._fs.listxattr(inode)
+        names = self._fs.listxattr(inode)
+        if ctx.uid == 0:
+            return names
+        return [name for name in names if not name.startswith(TRUSTED_PREFIX)]
 
     @answered
     def removexattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:

@@ -209,6 +209,12 @@ class Journal:
         self._next = max([after_segment, *numbers]) + 1
         self._position = max(after, _position(*before))
 
+    def cut(self, position: int) -> None:
+        """Records after `position`, which replay gave, are left out for good. Before any append."""
+        assert self._current is None, "what was appended since is not cut off"
+        self._before = divmod(position, 1 << _SEGMENT_SHIFT)
+        self._position = position
+
     def rotate(self) -> None:
         """The next record goes to a new segment, which is there durably. Blocks.
 

@@ -4,7 +4,7 @@ Offsets are the same in all zones. A pack is appended to as long as its zones ag
 where an append reached only some of them, the pack is left and the next block begins a new one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from struct import Struct as Layout
@@ -183,6 +183,21 @@ class PackStore:
                 self._retired = [pack for pack in self._retired if pack not in finished]
             for pack in finished:
                 pack.close()
+
+    def sync_existing(self, pack_ids: Iterable[int]) -> None:
+        """Packs that an earlier process wrote are durable as they are. Blocks.
+
+        A killed process leaves bytes in the page cache that nobody synced yet.
+
+        Raises:
+            ZoneUnavailable: a zone could not promise it.
+        """
+        for pack_id in pack_ids:
+            for zone in self._zones:
+                with suppress(KeyError):
+                    appender = zone.append_to(pack_name(pack_id))
+                    appender.sync()
+                    appender.close()
 
     def read_nowait(self, pack_id: int, offset: int, length: int) -> bytes | None:
         """The bytes, or None where the first zone that could have them would make us wait.

@@ -230,7 +230,7 @@ _SETTINGS: Final = {
         parse=parse_duration,
         show=format_duration,
         accepts="a duration from 0.05s to 1s",
-        meaning="how much time a power cut may cost a program that does not fsync",
+        meaning="how much time the end of the daemon may cost a program that does not fsync",
     ),
     "draft-memory": _Setting(
         parse=parse_size,

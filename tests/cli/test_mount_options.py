@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3fs_local import errors
-from s3fs_local.daemon.config import MountOptions, parse_mount_options
+from s3fs_local.daemon.config import MountOptions, parse_mount_options, without_key_options
 
 
 def test_a_line_of_fstab_is_understood() -> None:
@@ -64,6 +64,13 @@ def test_what_makes_no_sense_is_refused_by_name(text: str, complaint: str) -> No
     """A misspelt option must not silently mount without it."""
     with pytest.raises(errors.InvalidSetting, match=complaint):
         parse_mount_options([text])
+
+
+def test_where_keys_are_is_not_handed_on() -> None:
+    """The daemon gets the key itself, and paths may be relative to where the command was typed."""
+    texts = ["ro,passphrase-file=here", "key_file=there,nosuid"]
+
+    assert without_key_options(texts) == ("ro", "nosuid")
 
 
 @given(st.text())

@@ -1,6 +1,8 @@
 """A whole store in memory, worked with by paths: the engine's tests read as what a person does."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import trio
 
@@ -21,6 +23,11 @@ STORE_ID = b"store in memory."
 START_NS = 1_800_000_000 * SECOND_NS
 ALICE = Caller(uid=1000, gid=1000, pid=100)
 ROOT = Caller(uid=0, gid=0, pid=1)
+
+
+async def at_once(function: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes through
+    """Runs it here: no thread, so that tests with a clock of their own are deterministic."""
+    return function()
 
 
 class MemoryStore:
@@ -44,6 +51,7 @@ class MemoryStore:
             ring=self.ring,
             randomness=self.randomness,
             make_clock=lambda _: self.clock,
+            run_blocking=at_once,
         )
         return open_filesystem(parts)
 

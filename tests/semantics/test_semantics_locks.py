@@ -1,0 +1,394 @@
+"""docs/semantics.md, 4: locks."""
+
+import errno
+import os
+from collections.abc import Callable
+
+import pytest
+import trio
+from msgspec import structs
+from trio.testing import MockClock
+
+from s3fs_local.engine.attributes import AttributeChange
+from s3fs_local.engine.purging import purge
+from s3fs_local.errors import (
+    BypassNotPermitted,
+    InvalidArgument,
+    NotPermitted,
+    ObjectLockDisabled,
+    Protected,
+    WriterActive,
+)
+from s3fs_local.fuse.errno_table import errno_of
+from s3fs_local.rules.inode import ROOT_INO, Caller
+from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.retention import (
+    COMPLIANCE,
+    GOVERNANCE,
+    Bypass,
+    DirectoryPolicy,
+    LegalHold,
+    Retention,
+    Semantics,
+)
+from s3fs_local.system.clock import TrustedClock
+from tests.engine.memory_store import ALICE, ROOT, START_NS, MemoryStore
+from tests.mounting import MountedStore, s3fs_local
+from tests.semantics.promises import promise
+
+DAY_S = 86_400
+BOB = Caller(uid=1001, gid=1001)
+ENTITLED = Bypass(entitled=True, reason="typing error")
+
+
+def retain(store: MemoryStore, path: str, mode: str = COMPLIANCE, *, days: int = 1) -> None:
+    """The file is locked for so many days from now."""
+    wanted = Retention(mode, store.clock.now_ns() + days * DAY_S * SECOND_NS)
+    store.fs.locks.set_retention(store.stat(path).ino, wanted, caller=ALICE)
+
+
+def hold(store: MemoryStore, path: str, case: str) -> None:
+    """The file is held for the case."""
+    wanted = LegalHold(case, "a reason", ALICE.uid, store.clock.now_ns())
+    store.fs.locks.set_legal_hold(store.stat(path).ino, wanted, caller=ALICE)
+
+
+def protect(store: MemoryStore, path: str, *, append_only: bool = False, days: int = 7) -> None:
+    """New files below the directory are locked."""
+    policy = DirectoryPolicy(COMPLIANCE, days * DAY_S * SECOND_NS, append_only)
+    store.fs.locks.set_policy(store.stat(path).ino, policy, caller=ALICE)
+
+
+def is_refused(attempt: Callable[[], object]) -> bool:
+    """Whether the attempt fails as a lock makes it fail."""
+    try:
+        attempt()
+    except Protected as refusal:
+        return errno_of(refusal) == errno.EPERM
+    return False
+
+
+@promise(
+    "A locked file cannot be written, truncated, renamed, replaced, linked, removed or given "
+    "other attributes, "
+    "by root neither."
+)
+def test_a_lock_stops_every_change(store: MemoryStore) -> None:
+    """Whatever the door: each has been forgotten in some other filesystem."""
+    store.write("/f", b"one")
+    store.write("/g", b"two")
+    reader = store.open("/f", os.O_RDONLY)
+    retain(store, "/f")
+    fs, ino = store.fs, store.stat("/f").ino
+    older = fs.volume.metadata.versions(store.stat("/g").ino)[0]
+    attempts: list[Callable[[], object]] = [
+        lambda: store.open("/f", os.O_WRONLY, ROOT),
+        lambda: store.open("/f", os.O_RDWR, ROOT),
+        lambda: store.open("/f", os.O_RDONLY | os.O_TRUNC, ROOT),
+        lambda: store.truncate("/f", 0),
+        lambda: store.rename("/f", "/h", caller=ROOT),
+        lambda: store.rename("/g", "/f", caller=ROOT),
+        lambda: store.rename("/f", "/g", 2, ROOT),
+        lambda: store.rename("/g", "/f", 2, ROOT),
+        lambda: store.link("/f", "/h"),
+        lambda: store.remove("/f", ROOT),
+        lambda: fs.setattr(ino, AttributeChange(mode=0), None, ROOT),
+        lambda: fs.setattr(ino, AttributeChange(uid=7), None, ROOT),
+        lambda: fs.setattr(ino, AttributeChange(mtime_ns=7), reader, ROOT),
+        lambda: fs.setxattr(ino, b"user.a", b"1", ROOT),
+        lambda: fs.restore_content(ino, older.ino, older.stamp_ns, caller=ROOT),
+    ]
+
+    assert [is_refused(attempt) for attempt in attempts] == [True] * len(attempts)
+    assert store.history("/f") == [b"one"]
+
+
+@promise("The versions that are locked cannot be purged.")
+def test_a_locked_version_is_not_purged(store: MemoryStore) -> None:
+    """Also one that is not the current one any more."""
+    store.write("/f", b"one")
+    retain(store, "/f")
+    item = store.fs.histories.of_name(ROOT_INO, b"f").items[0]
+
+    assert is_refused(lambda: purge(store.fs, item, caller=ROOT, bypass=ENTITLED))
+
+
+@promise("COMPLIANCE yields to nobody before its date.")
+def test_compliance_knows_no_bypass(store: MemoryStore) -> None:
+    """Root with every reason is nobody too."""
+    store.write("/f", b"one")
+    retain(store, "/f")
+    locks, ino = store.fs.locks, store.stat("/f").ino
+
+    assert is_refused(lambda: locks.set_retention(ino, None, caller=ROOT, bypass=ENTITLED))
+
+
+@promise("GOVERNANCE yields to root and the bypass group, if they ask for it and give a reason.")
+def test_governance_yields_to_who_may(store: MemoryStore) -> None:
+    """A lock against mistakes, and against everybody else."""
+    store.write("/f", b"one")
+    retain(store, "/f", GOVERNANCE)
+    locks, ino = store.fs.locks, store.stat("/f").ino
+
+    assert is_refused(lambda: locks.set_retention(ino, None, caller=ROOT))
+    for bypass in (Bypass(entitled=False, reason="please"), Bypass(entitled=True, reason=" ")):
+        with pytest.raises(BypassNotPermitted):
+            locks.set_retention(ino, None, caller=ALICE, bypass=bypass)
+    locks.set_retention(ino, None, caller=ROOT, bypass=ENTITLED)
+    store.remove("/f")
+
+
+@promise("Retention only grows: a later date and a stricter mode are accepted, nothing else.")
+def test_retention_only_grows(store: MemoryStore) -> None:
+    """Or a lock would be worth as much as the last command."""
+    store.write("/f", b"one")
+    retain(store, "/f", GOVERNANCE, days=1)
+    retain(store, "/f", GOVERNANCE, days=2)
+    retain(store, "/f", COMPLIANCE, days=2)
+
+    assert is_refused(lambda: retain(store, "/f", COMPLIANCE, days=1))
+    assert is_refused(lambda: retain(store, "/f", GOVERNANCE, days=3))
+
+
+@promise("Legal holds of different cases are independent of each other, and of any retention.")
+def test_the_last_hold_lifted_frees_the_file(store: MemoryStore) -> None:
+    """A case that is closed must not free what another needs."""
+    store.write("/f", b"one")
+    hold(store, "/f", "A")
+    hold(store, "/f", "B")
+    locks, ino = store.fs.locks, store.stat("/f").ino
+    locks.clear_legal_hold(ino, "A", caller=ALICE)
+
+    assert is_refused(lambda: store.remove("/f"))
+    retain(store, "/f")
+    locks.clear_legal_hold(ino, "B", caller=ALICE)
+    assert is_refused(lambda: store.remove("/f"))
+    store.tick(DAY_S)
+    store.remove("/f")
+
+
+@promise("After its date a locked file is a file like any other.")
+def test_a_lock_ends_at_its_date(store: MemoryStore) -> None:
+    """To the second, and without a command."""
+    store.write("/f", b"one")
+    retain(store, "/f")
+    store.tick(DAY_S - 2)
+    assert is_refused(lambda: store.write("/f", b"two"))
+    store.tick(1)
+    store.write("/f", b"three")
+
+    assert store.read("/f") == b"three"
+
+
+@promise("A directory with a protected file in it, at any depth, cannot be renamed or moved.")
+def test_protected_files_keep_their_place(store: MemoryStore) -> None:
+    """Moving the directory is the oldest way around a lock."""
+    store.mkdir("/a")
+    store.mkdir("/a/b")
+    store.mkdir("/other")
+    store.write("/a/b/f", b"one")
+    retain(store, "/a/b/f")
+
+    assert is_refused(lambda: store.rename("/a", "/c", caller=ROOT))
+    assert is_refused(lambda: store.rename("/a/b", "/other/b", caller=ROOT))
+    assert is_refused(lambda: store.rename("/a", "/other", 2, caller=ROOT))
+    store.tick(DAY_S)
+    store.rename("/a", "/c")
+
+
+@promise(
+    "A file that somebody has open for writing is not locked: after a second of grace the "
+    "answer is EBUSY."
+)
+def test_a_writer_is_not_cut_off_by_surprise(store: MemoryStore) -> None:
+    """Or a program would believe in a write that will be refused."""
+    store.write("/f", b"one")
+    store.open("/f", os.O_WRONLY)
+    wanted = Retention(COMPLIANCE, store.clock.now_ns() + DAY_S * SECOND_NS)
+
+    async def lock() -> None:
+        await store.fs.lock_attributes.set_retention(store.stat("/f").ino, wanted, ALICE)
+
+    with pytest.raises(WriterActive, match=str(ALICE.pid)) as refusal:
+        trio.run(lock, clock=MockClock(autojump_threshold=0))
+    assert errno_of(refusal.value) == errno.EBUSY
+
+
+@promise(
+    "With `--cut-writers` it is locked anyway; what was written is kept, and later writes fail."
+)
+def test_a_writer_can_be_cut_off(store: MemoryStore) -> None:
+    """When it matters more that the lock falls now."""
+    writer = store.open("/f", os.O_WRONLY | os.O_CREAT)
+    store.fs.write(writer, 0, b"before")
+    wanted = Retention(COMPLIANCE, store.clock.now_ns() + DAY_S * SECOND_NS)
+
+    async def lock() -> None:
+        ino = store.stat("/f").ino
+        await store.fs.lock_attributes.set_retention(ino, wanted, ALICE, cut_writers=True)
+
+    trio.run(lock)
+
+    assert is_refused(lambda: store.fs.write(writer, 6, b"after"))
+    store.close(writer)
+    assert store.read("/f") == b"before"
+
+
+@promise(
+    "An append-only file takes bytes at its end and nothing else, also from programs that had "
+    "it open before."
+)
+def test_what_was_appended_stays(store: MemoryStore) -> None:
+    """A log that its own writer cannot change any more."""
+    store.write("/log", b"one\n")
+    writer = store.open("/log", os.O_WRONLY)
+    store.fs.locks.set_append_only(store.stat("/log").ino, caller=ALICE)
+    store.fs.write(writer, 4, b"two\n")
+
+    for attempt in (
+        lambda: store.fs.write(writer, 0, b"X"),
+        lambda: store.truncate("/log", 0),
+        lambda: store.write("/log", b"forged"),
+        lambda: store.remove("/log", ROOT),
+        lambda: store.chmod("/log", 0),
+    ):
+        assert is_refused(attempt)
+    store.close(writer)
+    assert store.read("/log") == b"one\ntwo\n"
+
+
+@promise("Renaming an append-only file within its directory to a free name seals it.")
+def test_rotation_seals(store: MemoryStore) -> None:
+    """Programs like logrotate need no change."""
+    store.mkdir("/d")
+    protect(store, "/d", append_only=True)
+    writer = store.open("/d/log", os.O_WRONLY | os.O_CREAT)
+    store.fs.write(writer, 0, b"one\n")
+    store.rename("/d/log", "/d/log.1")
+    store.fs.write(writer, 4, b"two\n")
+    store.close(writer)
+
+    assert store.read("/d/log.1") == b"one\ntwo\n"
+    assert is_refused(lambda: store.append("/d/log.1", b"three\n"))
+    assert is_refused(lambda: store.rename("/d/log.1", "/d/log.2"))
+    store.append("/d/log", b"a new one\n")
+
+
+@promise(
+    "`protect` locks the files that are made below a directory from then on; those that are "
+    "there stay as they are."
+)
+def test_protection_begins_with_the_next_file(store: MemoryStore) -> None:
+    """Nobody's old files freeze because of one command."""
+    store.mkdir("/d")
+    store.mkdir("/d/deep")
+    store.write("/d/old", b"one")
+    protect(store, "/d")
+    store.write("/d/new", b"one")
+    store.write("/d/deep/new", b"one")
+    store.chmod("/d/old", 0o600)
+
+    assert is_refused(lambda: store.chmod("/d/new", 0o600))
+    assert is_refused(lambda: store.chmod("/d/deep/new", 0o600))
+
+
+@promise("The protection of a directory can only be made stricter.")
+def test_a_policy_is_never_weakened(store: MemoryStore) -> None:
+    """Else the next file would be unprotected."""
+    store.mkdir("/d")
+    protect(store, "/d", days=7)
+    protect(store, "/d", days=8, append_only=True)
+
+    with pytest.raises(InvalidArgument):
+        protect(store, "/d", days=7, append_only=True)
+    with pytest.raises(InvalidArgument):
+        protect(store, "/d", days=9)
+
+
+@promise(
+    "A file made in a protected directory is locked at its first close, so its maker can still "
+    "set mode and owner."
+)
+def test_a_new_file_can_be_finished(store: MemoryStore) -> None:
+    """In logrotate, `create 0640 root adm` makes a file, then sets its mode, then closes it."""
+    store.mkdir("/d")
+    protect(store, "/d", append_only=True)
+    writer = store.open("/d/log", os.O_WRONLY | os.O_CREAT)
+    store.chmod("/d/log", 0o640)
+    store.close(writer)
+
+    assert store.stat("/d/log").mode & 0o777 == 0o640
+    assert is_refused(lambda: store.chmod("/d/log", 0o600))
+
+
+@promise("Only the owner of a file and root may lock it.")
+def test_others_may_not_lock(store: MemoryStore) -> None:
+    """A lock on somebody else's file would be a weapon."""
+    store.write("/f", b"one")
+    wanted = Retention(COMPLIANCE, store.clock.now_ns() + DAY_S * SECOND_NS)
+
+    with pytest.raises(NotPermitted):
+        store.fs.locks.set_retention(store.stat("/f").ino, wanted, caller=BOB)
+
+
+@pytest.mark.mount
+@pytest.mark.slow
+@promise(
+    "Locks need Object Lock, which is never switched off again, and which keeps versioning Enabled."
+)
+def test_object_lock_stays_on(shared_mount: MountedStore) -> None:
+    """As in S3."""
+    without = MemoryStore()
+    without.write("/f", b"one")
+
+    with pytest.raises(ObjectLockDisabled):
+        retain(without, "/f")
+    for setting, value in (("object-lock", "off"), ("versioning", "Suspended")):
+        refused = s3fs_local("config", "set", shared_mount.store, setting, value, check=False)
+        assert refused.returncode
+        assert "Object Lock" in refused.stderr
+
+
+@promise("The attributes `s3.*` are not listed, so no program ever copies a lock.")
+def test_lock_attributes_are_not_listed(store: MemoryStore) -> None:
+    """`cp -a` and `rsync -X` copy what is listed."""
+    store.write("/f", b"one")
+    ino = store.stat("/f").ino
+    store.fs.setxattr(ino, b"user.a", b"1", ALICE)
+    retain(store, "/f")
+
+    assert store.fs.listxattr(ino) == [b"user.a"]
+    assert store.fs.getxattr(ino, b"s3.object-lock").startswith(b"COMPLIANCE ")
+
+
+@promise("Dates are judged by the store's own clock, which never runs backwards.")
+def test_setting_the_machines_clock_ends_no_lock() -> None:
+    """`date -s` is the second oldest way around a lock."""
+    wall_ns, passed_ns = START_NS, 0
+    clock = TrustedClock(
+        floor_ns=START_NS, wall=lambda: wall_ns, boottime=lambda: passed_ns, boot=lambda: "boot"
+    )
+    wall_ns += 365 * DAY_S * SECOND_NS
+    passed_ns += SECOND_NS
+
+    assert clock.now_ns() == START_NS + SECOND_NS
+    wall_ns = START_NS - DAY_S * SECOND_NS
+    assert clock.now_ns() == START_NS + SECOND_NS
+
+
+@promise(
+    "With the setting `lock-semantics` at `s3`, changing a locked file succeeds, and the "
+    "locked version stays."
+)
+def test_s3_semantics_lock_versions_not_files(store: MemoryStore) -> None:
+    """What backup programs expect that were written for S3."""
+    volume = store.fs.volume
+    volume.settings = structs.replace(volume.settings, lock_semantics=Semantics.S3)
+    store.write("/f", b"one")
+    retain(store, "/f")
+    store.write("/f", b"two")
+    store.remove("/f")
+    item = store.fs.histories.of_name(ROOT_INO, b"f").items[-1]
+
+    assert store.history("/f") == [b"two", b"one"]
+    assert is_refused(lambda: purge(store.fs, item, caller=ROOT, bypass=ENTITLED))

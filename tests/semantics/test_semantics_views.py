@@ -1,0 +1,198 @@
+"""docs/semantics.md, 3: views."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from s3fs_local.engine.attributes import AttributeChange
+from s3fs_local.engine.filesystem import Presentation
+from s3fs_local.errors import InvalidTime, NameReserved, NoSuchName, ReadOnlyView
+from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO
+from s3fs_local.rules.instants import SECOND_NS, format_file_time, format_rfc3339
+from tests.engine.memory_store import ALICE, ROOT, START_NS, MemoryStore
+from tests.semantics.promises import promise
+
+DAY_S = 86_400
+
+
+@promise("Every directory has a `.versions`, and no listing of a real directory names it.")
+def test_no_listing_leads_into_versions(store: MemoryStore) -> None:
+    """A backup must not take a thousand copies, nor `rm -r` stumble over them."""
+    store.mkdir("/d")
+    store.write("/d/f", b"one")
+
+    assert store.listing("/d") == [b"f"]
+    assert store.listing("/d/.versions") == [b"f"]
+    store.fs.presentation = Presentation(snapdir_visible=True)
+    assert store.listing("/d") == [b".versions", b"f"]
+
+
+@promise(
+    "`.versions/NAME/` holds one file for each version, newest first, then `latest`, "
+    "`previous` and `log`."
+)
+def test_the_folder_of_a_name(store: MemoryStore) -> None:
+    """Any program that reads files can read old ones."""
+    store.write("/f.txt", b"one")
+    store.write("/f.txt", b"two")
+    newest, older, *others = store.listing("/.versions/f.txt")
+
+    assert others == [b"latest", b"previous", b"log"]
+    assert newest.endswith(b".txt")
+    assert store.read(f"/.versions/f.txt/{newest.decode()}") == b"two"
+    assert store.read(f"/.versions/f.txt/{older.decode()}") == b"one"
+    assert store.fs.readlink(store.stat("/.versions/f.txt/previous").ino) == older
+    assert len(store.read("/.versions/f.txt/log").splitlines()) >= 2
+
+
+@promise("`.versions/@TIME/` is the whole tree below the directory, as it was at that instant.")
+def test_an_instant_is_a_tree(store: MemoryStore) -> None:
+    """No snapshot has to be made beforehand."""
+    store.mkdir("/d")
+    store.mkdir("/d/e")
+    store.write("/d/e/f", b"one")
+    at = f"/d/.versions/@{store.tick() // SECOND_NS}"
+    store.write("/d/e/f", b"two")
+    store.rename("/d/e/f", "/d/g")
+
+    assert store.listing(at) == [b"e"]
+    assert store.read(f"{at}/e/f") == b"one"
+
+
+@promise("TIME is a time, a day, a duration ago, Samba's `@GMT-` form, or seconds since 1970.")
+def test_instants_can_be_written_in_all_these_ways(store: MemoryStore) -> None:
+    """Those that people know from elsewhere."""
+    store.clock.advance(3 * DAY_S * SECOND_NS - START_NS % (DAY_S * SECOND_NS))
+    store.write("/f", b"one")
+    at_ns = store.tick()
+    store.tick(DAY_S)
+    store.write("/f", b"two")
+    ago = (store.clock.now_ns() - at_ns) // SECOND_NS
+    seconds = at_ns // SECOND_NS
+    samba = format_file_time(at_ns)[:19].replace("T", "-").split("-")
+
+    for text in (
+        format_rfc3339(at_ns),
+        format_file_time(at_ns),
+        format_rfc3339(at_ns + DAY_S * SECOND_NS)[:10],
+        f"{ago}s",
+        f"{seconds}",
+        f"GMT-{'.'.join(samba[:3])}-{'.'.join(samba[3:])}",
+    ):
+        assert store.read(f"/.versions/@{text}/f") == b"one", text
+
+
+@promise("A TIME that lies ahead is now.")
+def test_the_future_is_as_the_present(store: MemoryStore) -> None:
+    """A clock that runs a little late must not hide a file."""
+    store.write("/f", b"one")
+
+    assert store.read("/.versions/@2200-01-01/f") == b"one"
+
+
+@promise(
+    'A TIME before the directory existed is "No such file", and one that makes no sense is '
+    '"Invalid argument".'
+)
+def test_times_without_a_tree_are_refused(store: MemoryStore) -> None:
+    """A typing error must not look like an empty past."""
+    with pytest.raises(NoSuchName):
+        store.stat("/.versions/@1971-01-01")
+    with pytest.raises(InvalidTime):
+        store.stat("/.versions/@yesterdy")
+
+
+@promise("In `.versions` a name that begins with `@` has one more `@` in front.")
+def test_names_like_instants_are_escaped(store: MemoryStore) -> None:
+    """`@1d` may be somebody's file."""
+    store.write("/@1d", b"one")
+
+    assert store.listing("/.versions") == [b"@@1d"]
+    assert store.read(f"/.versions/@@1d/{store.listing('/.versions/@@1d')[0].decode()}") == b"one"
+
+
+@promise("Everything below `.versions` and `.s3fs` is read-only, for root too.")
+def test_views_refuse_every_change(store: MemoryStore) -> None:
+    """History is not rewritten."""
+    store.write("/f", b"one")
+    folder = store.stat("/.versions/f").ino
+    name = store.listing("/.versions/f")[0]
+    version = store.stat(f"/.versions/f/{name.decode()}").ino
+    fs, real = store.fs, store.stat("/f").ino
+    changes: list[Callable[[], object]] = [
+        lambda: fs.open(version, os.O_RDWR, ROOT),
+        lambda: fs.open(version, os.O_RDONLY | os.O_TRUNC, ROOT),
+        lambda: fs.setattr(version, AttributeChange(mode=0o777), None, ROOT),
+        lambda: fs.setxattr(version, b"user.a", b"1", ROOT),
+        lambda: fs.unlink(folder, name, ROOT),
+        lambda: fs.create(folder, b"g", 0o644, 0, ROOT),
+        lambda: fs.mkdir(folder, b"g", 0o755, ROOT),
+        lambda: fs.rename(folder, name, ROOT_INO, b"g", 0, ROOT),
+        lambda: fs.rename(ROOT_INO, b"f", folder, b"g", 0, ROOT),
+        lambda: fs.link(version, ROOT_INO, b"g", ROOT),
+        lambda: fs.link(real, folder, b"g", ROOT),
+        lambda: fs.create(store.stat("/.s3fs").ino, b"g", 0o644, 0, ROOT),
+    ]
+
+    for change in changes:
+        with pytest.raises(ReadOnlyView):
+            change()
+
+
+@promise("Nobody can make, rename or remove `.versions`, nor `.s3fs` at the root.")
+def test_the_doors_to_views_stay(store: MemoryStore) -> None:
+    """Or a file of that name would hide the history."""
+    store.mkdir("/d")
+    store.write("/f", b"one")
+    for path in ("/.versions", "/d/.versions", "/.s3fs"):
+        with pytest.raises(NameReserved):
+            store.mkdir(path)
+        with pytest.raises(NameReserved):
+            store.rename("/f", path)
+        with pytest.raises(ReadOnlyView):
+            store.fs.rmdir(*store.place(path), ROOT)
+        with pytest.raises(ReadOnlyView):
+            store.rename(path, "/g")
+    store.write("/d/.s3fs", b"a name like any other")
+
+
+@promise(
+    "An old version has the owner, group and times it had, and its mode without write permission."
+)
+def test_an_old_version_looks_as_it_did(store: MemoryStore) -> None:
+    """So `cp -p` out of `.versions` gives the file back as it was."""
+    store.write("/f", b"one")
+    wanted = AttributeChange(mode=0o640, uid=7, gid=8, mtime_ns=START_NS + 9)
+    store.fs.setattr(store.stat("/f").ino, wanted, None, ALICE)
+    store.write("/f", b"two")
+    older = store.stat(f"/.versions/f/{store.listing('/.versions/f')[1].decode()}")
+
+    assert (older.mode & 0o7777, older.uid, older.gid) == (0o440, 7, 8)
+    assert older.mtime_ns == START_NS + 9
+
+
+@promise(
+    "`.versions/NAME/` shows each version with the last attributes it had, `@TIME` with those "
+    "of that instant."
+)
+def test_a_mode_taken_back_is_taken_back_in_the_folder_of_the_name(store: MemoryStore) -> None:
+    """The past itself stays what it was."""
+    store.write("/f", b"one")
+    at = f"/.versions/@{store.tick() // SECOND_NS}"
+    store.chmod("/f", 0o600)
+
+    newest = store.listing("/.versions/f")[0].decode()
+    assert store.stat(f"/.versions/f/{newest}").mode & 0o7777 == 0o400
+    assert store.stat(f"{at}/f").mode & 0o7777 == 0o444
+
+
+@promise("The inode number of an entry in a view is its own, and the same whenever one looks.")
+def test_numbers_in_views_are_stable(store: MemoryStore) -> None:
+    """`diff`, `tar` and `find` compare them."""
+    store.write("/f", b"one")
+    newest = f"/.versions/f/{store.listing('/.versions/f')[0].decode()}"
+    number = store.stat(newest).ino
+    store.write("/f", b"two")
+
+    assert store.stat(newest).ino == number >= FIRST_VIRTUAL_INO

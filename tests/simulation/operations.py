@@ -1,0 +1,299 @@
+"""Operations as data: a kind and three numbers, which pick targets among what exists when they run.
+
+So any sequence can be cut or reordered and still means something, and shrinks well.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from tests.simulation.reference import DIRECTORY, FILE, SYMLINK, Reference
+
+
+class Kind(StrEnum):
+    """What may happen to a store."""
+
+    CREATE = "create"
+    MKNOD = "mknod"
+    MKDIR = "mkdir"
+    SYMLINK = "symlink"
+    LINK = "link"
+    UNLINK = "unlink"
+    RMDIR = "rmdir"
+    RENAME = "rename"
+    RENAME_OVER = "rename over"
+    RENAME_NOREPLACE = "rename noreplace"
+    EXCHANGE = "exchange"
+    OPEN = "open"
+    OPEN_READ_ONLY = "open read-only"
+    OPEN_TRUNCATE = "open truncate"
+    WRITE = "write"
+    APPEND = "append"
+    REWRITE = "rewrite"
+    READ = "read"
+    TRUNCATE_HANDLE = "truncate handle"
+    TRUNCATE = "truncate"
+    CLOSE_DUPLICATE = "close duplicate"
+    CLOSE = "close"
+    CHMOD = "chmod"
+    UTIMES = "utimes"
+    SETXATTR = "setxattr"
+    REMOVEXATTR = "removexattr"
+    FSYNC = "fsync"
+    FLUSH = "flush"
+    SETTLE = "settle"
+    LEAVE_SEGMENT = "leave segment"
+    CHECKPOINT = "checkpoint"
+    PURGE = "purge"
+    RESTORE = "restore"
+    RESTORE_ROOT = "restore root"
+    LOOK_BACK = "look back"  # no call: what both show is compared
+    CRASH = "crash"
+    POWER_CUT = "power cut"
+
+
+class Operation(NamedTuple):
+    """One step of a history."""
+
+    kind: Kind
+    first: int = 0
+    second: int = 0
+    third: int = 0
+
+
+class System(Protocol):
+    """What both the filesystem and its reference can do; results are compared."""
+
+    def create(self, path: str, mode: int) -> int: ...
+    def mknod(self, path: str, mode: int) -> None: ...
+    def mkdir(self, path: str, mode: int) -> None: ...
+    def symlink(self, path: str, target: str) -> None: ...
+    def link(self, old: str, new: str) -> None: ...
+    def unlink(self, path: str) -> None: ...
+    def rmdir(self, path: str) -> None: ...
+    def rename(self, old: str, new: str, flags: int) -> None: ...
+    def open(self, path: str, *, writable: bool, truncate: bool) -> int: ...
+    def write(self, handle: int, offset: int, data: bytes) -> None: ...
+    def read(self, handle: int, offset: int, size: int) -> bytes: ...
+    def truncate_handle(self, handle: int, size: int) -> None: ...
+    def truncate(self, path: str, size: int) -> None: ...
+    def close_duplicate(self, handle: int) -> None: ...
+    def close(self, handle: int) -> None: ...
+    def chmod(self, path: str, mode: int) -> None: ...
+    def utimes(self, path: str, mtime: int) -> None: ...
+    def setxattr(self, path: str, name: str, value: bytes) -> None: ...
+    def removexattr(self, path: str, name: str) -> None: ...
+    def fsync(self, handle: int) -> None: ...
+    def flush(self) -> None: ...
+    def settle(self) -> None: ...
+    def leave_segment(self) -> None: ...
+    def checkpoint(self, path: str) -> None: ...
+    def purge(self, number: int, position: int) -> None: ...
+    def restore(self, path: str, time: int) -> None: ...
+    def crash(self, *, power: bool) -> None: ...
+
+
+Call = Callable[[System], object]
+
+NAMES: Final = ("a", "b", "c", "a", "b", "c", "d", ".versions", "x" * 256)
+OFFSETS: Final = (0, 1, 100, 4095, 4096, 5000, 1048570, 1048576, 2097152 - 3)
+SIZES: Final = (1, 10, 700, 4096, 5000)
+LENGTHS: Final = (0, 1, 99, 4096, 5001, 1048575, 1048580)
+XATTRS: Final = ("user.one", "user.two")
+
+
+Item = TypeVar("Item")
+
+
+def _pick(items: Sequence[Item], number: int) -> Item | None:
+    return items[number % len(items)] if items else None
+
+
+def call_of(operation: Operation, reference: Reference) -> Call | None:
+    """The call that the operation is here and now; None where there is nothing to do it to."""
+    return _CHOOSERS[operation.kind](operation, reference)
+
+
+def _new_path(reference: Reference, directory: int, name: int) -> str:
+    return f"{_pick(reference.directories(), directory)}/{_pick(NAMES, name)}"
+
+
+def _making(operation: Operation, reference: Reference) -> Call | None:
+    path = _new_path(reference, operation.second, operation.first)
+    mode = (0o644, 0o600, 0o755)[operation.third % 3]
+    match operation.kind:
+        case Kind.CREATE:
+            return lambda system: system.create(path, mode)
+        case Kind.MKNOD:
+            return lambda system: system.mknod(path, mode)
+        case Kind.MKDIR:
+            return lambda system: system.mkdir(path, mode)
+        case _:
+            target = ("a", "../b", "/nowhere")[operation.third % 3]
+            return lambda system: system.symlink(path, target)
+
+
+def _linking(operation: Operation, reference: Reference) -> Call | None:
+    path = _pick(reference.nodes(FILE, SYMLINK, DIRECTORY), operation.first)
+    if path is None:
+        return None
+    new = _new_path(reference, operation.third, operation.second)
+    return lambda system: system.link(path, new)
+
+
+def _removing(operation: Operation, reference: Reference) -> Call | None:
+    path = _pick(reference.nodes(FILE, SYMLINK, DIRECTORY), operation.first)
+    if path is None:
+        return None
+    if operation.kind is Kind.UNLINK:
+        return lambda system: system.unlink(path)
+    return lambda system: system.rmdir(path)
+
+
+def _renaming(operation: Operation, reference: Reference) -> Call | None:
+    paths = reference.nodes(FILE, SYMLINK, DIRECTORY)
+    path = _pick(paths, operation.first)
+    if path is None:
+        return None
+    new = _new_path(reference, operation.third, operation.second)
+    if operation.kind in (Kind.RENAME_OVER, Kind.EXCHANGE):
+        new = _pick(paths, operation.second) or new
+    flags = {Kind.RENAME_NOREPLACE: 1, Kind.EXCHANGE: 2}.get(operation.kind, 0)
+    return lambda system: system.rename(path, new, flags)
+
+
+def _opening(operation: Operation, reference: Reference) -> Call | None:
+    path = _pick(reference.nodes(FILE), operation.first)
+    if path is None:
+        return None
+    writable = operation.kind is not Kind.OPEN_READ_ONLY
+    truncate = operation.kind is Kind.OPEN_TRUNCATE
+    return lambda system: system.open(path, writable=writable, truncate=truncate)
+
+
+def _with_handle(operation: Operation, reference: Reference) -> Call | None:
+    handle = _pick(sorted(reference.handles), operation.first)
+    if handle is None:
+        return None
+    size = _pick(SIZES, operation.third) or 1
+    offset = _pick(OFFSETS, operation.second) or 0
+    match operation.kind:
+        case Kind.TRUNCATE_HANDLE:
+            length = _pick(LENGTHS, operation.second) or 0
+            return lambda system: system.truncate_handle(handle, length)
+        case Kind.CLOSE_DUPLICATE:
+            return lambda system: system.close_duplicate(handle)
+        case Kind.CLOSE:
+            return lambda system: system.close(handle)
+        case Kind.FSYNC:
+            return lambda system: system.fsync(handle)
+        case Kind.READ:
+            return lambda system: system.read(handle, offset, size)
+        case _:
+            pass
+    content, _ = reference.shown(reference.facts.nodes[reference.handles[handle].node])
+    if operation.kind is Kind.APPEND:
+        offset = len(content)
+    data = bytes([reference.now % 255 + 1]) * size
+    if operation.kind is Kind.REWRITE:
+        data = content[offset : offset + size]
+        if not data:
+            return None
+    return lambda system: system.write(handle, offset, data)
+
+
+def _with_path(operation: Operation, reference: Reference) -> Call | None:
+    paths = reference.nodes(FILE, DIRECTORY)
+    if operation.kind is Kind.CHECKPOINT:
+        paths = reference.nodes(FILE)
+    path = _pick(paths, operation.first)
+    if path is None:
+        return None
+    name = XATTRS[operation.second % len(XATTRS)]
+    match operation.kind:
+        case Kind.TRUNCATE:
+            length = _pick(LENGTHS, operation.second) or 0
+            return lambda system: system.truncate(path, length)
+        case Kind.CHMOD:
+            mode = (0o600, 0o755, 0o400)[operation.second % 3]
+            return lambda system: system.chmod(path, mode)
+        case Kind.UTIMES:
+            return lambda system: system.utimes(path, operation.second)
+        case Kind.SETXATTR:
+            value = bytes([operation.third % 256])
+            return lambda system: system.setxattr(path, name, value)
+        case Kind.REMOVEXATTR:
+            return lambda system: system.removexattr(path, name)
+        case _:
+            return lambda system: system.checkpoint(path)
+
+
+def _keeping(operation: Operation, _: Reference) -> Call | None:
+    match operation.kind:
+        case Kind.FLUSH:
+            return lambda system: system.flush()
+        case Kind.SETTLE:
+            return lambda system: system.settle()
+        case Kind.LEAVE_SEGMENT:
+            return lambda system: system.leave_segment()
+        case Kind.CRASH:
+            return lambda system: system.crash(power=False)
+        case _:
+            return lambda system: system.crash(power=True)
+
+
+def _purging(operation: Operation, reference: Reference) -> Call | None:
+    nodes = [node for node in reference.facts.nodes.values() if node.versions]
+    node = _pick(nodes, operation.first)
+    if node is None:
+        return None
+    position = operation.second % len(node.versions)
+    return lambda system: system.purge(node.number, position)
+
+
+def _looking_back(operation: Operation, reference: Reference) -> Call | None:
+    time = _pick(reference.facts.times, operation.second) or reference.now
+    if operation.kind is Kind.RESTORE_ROOT:
+        return lambda system: system.restore("", time)
+    path = _pick(reference.nodes(FILE, DIRECTORY, SYMLINK), operation.first)
+    return None if path is None else (lambda system: system.restore(path, time))
+
+
+_CHOOSERS: Final[dict[Kind, Callable[[Operation, Reference], Call | None]]] = {
+    Kind.CREATE: _making,
+    Kind.MKNOD: _making,
+    Kind.MKDIR: _making,
+    Kind.SYMLINK: _making,
+    Kind.LINK: _linking,
+    Kind.UNLINK: _removing,
+    Kind.RMDIR: _removing,
+    Kind.RENAME: _renaming,
+    Kind.RENAME_OVER: _renaming,
+    Kind.RENAME_NOREPLACE: _renaming,
+    Kind.EXCHANGE: _renaming,
+    Kind.OPEN: _opening,
+    Kind.OPEN_READ_ONLY: _opening,
+    Kind.OPEN_TRUNCATE: _opening,
+    Kind.WRITE: _with_handle,
+    Kind.APPEND: _with_handle,
+    Kind.REWRITE: _with_handle,
+    Kind.READ: _with_handle,
+    Kind.TRUNCATE_HANDLE: _with_handle,
+    Kind.TRUNCATE: _with_path,
+    Kind.CLOSE_DUPLICATE: _with_handle,
+    Kind.CLOSE: _with_handle,
+    Kind.CHMOD: _with_path,
+    Kind.UTIMES: _with_path,
+    Kind.SETXATTR: _with_path,
+    Kind.REMOVEXATTR: _with_path,
+    Kind.FSYNC: _with_handle,
+    Kind.FLUSH: _keeping,
+    Kind.SETTLE: _keeping,
+    Kind.LEAVE_SEGMENT: _keeping,
+    Kind.CHECKPOINT: _with_path,
+    Kind.PURGE: _purging,
+    Kind.RESTORE: _looking_back,
+    Kind.RESTORE_ROOT: _looking_back,
+    Kind.CRASH: _keeping,
+    Kind.POWER_CUT: _keeping,
+}
