@@ -27,6 +27,8 @@ from s3fs_local.control.results import (
 from s3fs_local.engine import purging
 from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.rules import settings
+from s3fs_local.rules.inode import ROOT_INO
+from s3fs_local.rules.retention import Operation, Semantics
 from s3fs_local.rules.settings import Settings
 from s3fs_local.rules.versioning import (
     VersioningState,
@@ -52,6 +54,10 @@ async def describe_statistics(_: DescribeStatistics, context: Context) -> Statis
         blocks=usage.blocks,
         plain_bytes=usage.plain_bytes,
         sealed_bytes=usage.sealed_bytes,
+        requests={
+            kind: count for kind, count in context.filesystem.request_counts.items() if count
+        },
+        fsyncs=context.filesystem.volume.durability.fsyncs,
     )
 
 
@@ -95,6 +101,10 @@ def _change(context: Context, name: str, value: str) -> None:
     present = volume.settings
     wanted = _with(present, name, value)
     _check_transition(present, wanted)
+    if present.lock_semantics is Semantics.FILE and wanted.lock_semantics is Semantics.S3:
+        # Files locked in place would become removable: asked of the root, which marks them all.
+        filesystem = context.filesystem
+        filesystem.locks.check(Operation.MOVE_ANCESTOR, volume.inode(ROOT_INO))
     volume.apply([PutSetting(name, value)])
     volume.settings = wanted
 

@@ -188,6 +188,8 @@ class Statistics(Struct, frozen=True, kw_only=True, rename="pascal"):
     blocks: int
     plain_bytes: int
     sealed_bytes: int
+    requests: dict[str, int]  # FUSE requests served since the mount, by kind
+    fsyncs: int  # since the store was opened
 
 
 class Collection(Struct, frozen=True, kw_only=True, rename="pascal"):

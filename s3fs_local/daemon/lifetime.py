@@ -143,6 +143,7 @@ async def _mounted(
         enable_acl=options.acl,
         enable_writeback_cache=options.writeback_cache,
     )
+    filesystem.request_counts = operations.operation_counts
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Upkeep(filesystem, store.metadata).run)
         await session.serve(

@@ -30,7 +30,6 @@ from s3fs_local.rules.limits import (
 )
 from s3fs_local.rules.retention import Operation
 
-
 XATTR_NAMESPACES: Final = (b"user.", b"trusted.", b"security.")
 """As on any disk: who mistypes one learns so."""
 

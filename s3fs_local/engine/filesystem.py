@@ -90,6 +90,7 @@ class FileSystem:
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )
         self.presentation = Presentation()
+        self.request_counts: dict[str, int] = {}  # kept by the front, by kind
         self._directories: dict[int, OpenDirectory] = {}
         self._last_directory = 0
 
@@ -419,18 +420,23 @@ class FileSystem:
             self.flush(handle)
         finally:
             self.open_files.remove(handle)
-        if opened.writable and not self.open_files.writers(opened.ino):
-            self._after_last_writer(opened.ino)
+        if not opened.at_ns and opened.content is None:
+            self._after_close(opened)
 
-    def _after_last_writer(self, ino: int) -> None:
-        inode = self.volume.metadata.inode(ino)
+    def _after_close(self, closed: Handle) -> None:
+        inode = self.volume.metadata.inode(closed.ino)
         if inode is None:
             return
         if not inode.nlink:
-            self.writing.discard(ino)
-        elif ino in self.volume.drafts:
-            self.writing.commit(ino, origin=Origin.CLOSE)
-            inode = self.volume.inode(ino)
+            if not self.open_files.is_open(inode.ino):
+                self.writing.discard(inode.ino)
+                self.namespace.forget_never_saved(inode)
+            return
+        if not closed.writable or self.open_files.writers(inode.ino):
+            return
+        if inode.ino in self.volume.drafts:
+            self.writing.commit(inode.ino, origin=Origin.CLOSE)
+            inode = self.volume.inode(inode.ino)
         if inode.append_only == SEALING:
             self.locks.finish_rotation(inode)
 

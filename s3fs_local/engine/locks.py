@@ -237,24 +237,28 @@ class Locks:
         self._put_lock(sealed, sealed.lock)
 
     def set_policy(self, ino: int, policy: DirectoryPolicy, *, caller: Caller) -> None:
-        """New files below the directory inherit the policy; it is never weakened.
+        """New files below the directory inherit the policy.
+
+        It is never weakened, nor is what holds from a directory above.
 
         Raises:
             NotADirectory, ObjectLockDisabled, NotPermitted, InvalidRetention.
-            InvalidArgument: it would shorten, or drop append-only from, the policy there is.
+            InvalidArgument: it is weaker than the policy that holds there.
         """
         inode = self._volume.inode(ino)
         if not inode.is_directory:
             raise NotADirectory(f"inode {ino}")
         self._check_may_lock(inode, caller)
         check_policy(policy)
-        present = inode.policy
+        present = self.policy_at(ino)
         if present is not None and (
             policy.period_ns < present.period_ns
             or (present.append_only and not policy.append_only)
             or (present.mode == "COMPLIANCE" and policy.mode != "COMPLIANCE")
         ):
-            raise InvalidArgument("a directory's policy can only be made stricter")
+            raise InvalidArgument(
+                "a directory's policy can only be made stricter than the one that holds there"
+            )
         changes: list[Change] = [PutInode(msgspec.structs.replace(inode, policy=policy))]
         if not self._policies_exist:
             changes.append(PutSetting(POLICIES_SETTING, "true"))

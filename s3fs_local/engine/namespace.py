@@ -34,6 +34,7 @@ from s3fs_local.metadata.changes import (
     OpenEntry,
     PutInode,
     RemoveEntry,
+    RemoveInode,
 )
 from s3fs_local.rules import posix_acl
 from s3fs_local.rules.inode import APPENDABLE, ROOT_INO, SEALING, Caller, Inode, kept_attributes
@@ -313,6 +314,18 @@ class Namespace:
             if version.is_null or state is VersioningState.UNVERSIONED:
                 self._locks.check_version(Operation.REPLACE_VERSION, version)
                 remove_version(self._volume, version)
+
+    def forget_never_saved(self, inode: Inode) -> None:
+        """A temporary file that was removed before it was ever closed leaves nothing behind."""
+        if not inode.is_file or inode.version_ns or self._metadata.versions(inode.ino):
+            return
+        changes: list[Change] = []
+        for entry in self._metadata.entries_of(inode.ino):
+            changes.append(RemoveEntry(entry.parent, entry.name, entry.from_ns))
+            marker = self._metadata.entry(entry.parent, entry.name)
+            if marker is not None and marker.is_marker and marker.from_ns == entry.to_ns:
+                changes.append(RemoveEntry(marker.parent, marker.name, marker.from_ns))
+        self._volume.apply([*changes, RemoveInode(inode.ino)])
 
     def rename(
         self,

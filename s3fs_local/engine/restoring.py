@@ -63,7 +63,10 @@ class Restoring:
         self._links: dict[
             int, int
         ] = {}  # inode then → inode that has its content now; 0: a new one
-        self._names: Counter[int] = Counter()  # dry run: links an inode would have gained or lost
+        # In a dry run, what would have come of the steps before:
+        self._names: Counter[int] = Counter()  # names that an inode would have gained or lost
+        self._touched: set[int] = set()  # directories that would have lost an entry
+        self._emptied: set[int] = set()  # what would have been removed, with all below
 
     def restore(self, parent: int, name: bytes, was: Inode, path: bytes) -> Iterator[Step]:
         """The name means again what `was` (as of `at_ns`) was.
@@ -103,8 +106,9 @@ class Restoring:
 
     def _rest_of_directory(self, now: Inode | None, was: Inode, path: bytes) -> Iterator[Step]:
         """What it holds, then its attributes: its mtime changes with its entries."""
-        is_touched = now is None
-        for step in self._content_of_directory(now.ino if now is not None else 0, was, path):
+        is_touched = now is None or now.ino in self._touched
+        holder = 0 if now is None or now.ino in self._emptied else now.ino
+        for step in self._content_of_directory(holder, was, path):
             is_touched = is_touched or _changes_entries(step, path)
             yield step
         now = now and self._volume.inode(now.ino)
@@ -151,6 +155,8 @@ class Restoring:
         else:
             self._filesystem.locks.check(Operation.UNLINK, now)
             self._names[now.ino] -= now.nlink if now.is_directory else 1
+            self._touched.add(parent)
+            self._emptied.add(now.ino)
         yield Step(Action.REMOVE, path)
 
     def _file(

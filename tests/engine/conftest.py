@@ -9,3 +9,9 @@ from tests.engine.memory_store import MemoryStore
 def store() -> MemoryStore:
     """A new, open store."""
     return MemoryStore()
+
+
+@pytest.fixture
+def store_with_locks() -> MemoryStore:
+    """A new, open store with Object Lock."""
+    return MemoryStore(object_lock="true")

@@ -1,6 +1,11 @@
 """The story: what a person does with a mounted store, step by step."""
 
-from tests.engine.memory_store import MemoryStore
+import pytest
+
+from s3fs_local.errors import InvalidArgument
+from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.retention import DirectoryPolicy
+from tests.engine.memory_store import ALICE, MemoryStore
 
 
 def test_nothing_that_was_ever_closed_is_lost(store: MemoryStore) -> None:
@@ -49,3 +54,33 @@ def test_an_instant_shows_the_tree_as_it_was(store: MemoryStore) -> None:
     assert store.read(f"{at}/a") == b"old"
     assert store.stat(f"{at}/a").mode == 0o100444
     assert store.listing("/d") == [b"b"]
+
+
+def test_a_temporary_file_that_was_never_closed_leaves_nothing(store: MemoryStore) -> None:
+    """Programs make, unlink and then use temporary files; they must not pile up as history."""
+    writer = store.open("/scratch", 0o100 | 2)
+    reader = store.open("/scratch", 0)
+    store.fs.unlink(1, b"scratch", ALICE)
+    store.fs.write(writer, 0, b"scratch")
+    store.close(writer)
+
+    assert store.fs.read_nowait(reader, 0, 100) == b"scratch"
+
+    store.close(reader)
+
+    assert store.metadata.directory_history(1) == []
+    assert store.fs.volume.drafts == {}
+
+
+def test_a_policy_below_is_never_weaker_than_the_one_above(store_with_locks: MemoryStore) -> None:
+    """SeaweedFS: a more specific rule switched WORM off."""
+    store = store_with_locks
+    store.mkdir("/logs")
+    store.mkdir("/logs/app")
+    year = DirectoryPolicy("COMPLIANCE", 365 * 86_400 * SECOND_NS, append_only=True)
+    store.fs.locks.set_policy(store.stat("/logs").ino, year, caller=ALICE)
+
+    with pytest.raises(InvalidArgument):
+        store.fs.locks.set_policy(
+            store.stat("/logs/app").ino, DirectoryPolicy("GOVERNANCE", SECOND_NS), caller=ALICE
+        )

@@ -40,7 +40,7 @@ def test_a_program_is_compiled_and_run(folder: Path) -> None:
 
 
 def test_a_package_is_installed_and_imported(folder: Path, tmp_path: Path) -> None:
-    """pip unpacks, compiles and renames; Python writes its caches beside."""
+    """Unpacked, compiled and renamed by pip; Python writes its caches beside."""
     wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, text in WHEEL_FILES.items():
@@ -63,7 +63,7 @@ def test_a_package_is_installed_and_imported(folder: Path, tmp_path: Path) -> No
 
 @needs("git")
 def test_a_repository_is_cloned_packed_and_checked(mount: MountedStore, tmp_path: Path) -> None:
-    """git maps packs, links, renames, and checks every byte itself."""
+    """It maps packs, links, renames, and checks every byte itself."""
     identity = {
         f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
@@ -102,8 +102,8 @@ def test_a_repository_is_cloned_packed_and_checked(mount: MountedStore, tmp_path
 @pytest.mark.parametrize("journal", ["delete", "wal", "truncate", "persist"])
 def test_a_database_stays_whole(folder: Path, journal: str) -> None:
     """Locks, mapped shared memory, truncation and fsync together."""
-    script = f"""
-        PRAGMA journal_mode={journal}; PRAGMA mmap_size=100000000;
+    script = """
+        PRAGMA journal_mode=$journal; PRAGMA mmap_size=100000000;
         CREATE TABLE t(n INTEGER PRIMARY KEY, text);
         WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n<2000)
           INSERT INTO t SELECT n, hex(randomblob(50)) FROM c;
@@ -111,7 +111,7 @@ def test_a_database_stays_whole(folder: Path, journal: str) -> None:
         DELETE FROM t WHERE n % 3 = 0; VACUUM;
         SELECT count(*) FROM t; PRAGMA integrity_check;
     """
-    run("sqlite3", folder / "db", script)
+    run("sqlite3", folder / "db", script.replace("$journal", journal))
     said = run("sqlite3", folder / "db", "SELECT count(*) FROM t; PRAGMA integrity_check").stdout
 
     assert said.split() == ["1334", "ok"]
