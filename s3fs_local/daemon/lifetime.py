@@ -24,13 +24,13 @@ from s3fs_local.daemon.log_setup import LOG_NAME, log_to_file, log_to_stderr
 from s3fs_local.daemon.readiness import Readiness
 from s3fs_local.daemon.unmounting import detach
 from s3fs_local.engine.filesystem import Presentation
-from s3fs_local.engine.upkeep import Upkeep
 from s3fs_local.fuse import session
 from s3fs_local.fuse.invalidator import Invalidator
 from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.rules.inode import Caller
 from s3fs_local.system.heap import keep_freed_memory
+from s3fs_local.workers.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 

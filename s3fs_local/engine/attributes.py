@@ -24,6 +24,9 @@ from s3fs_local.metadata.changes import Change, KeepAttributes, PutInode
 from s3fs_local.rules import posix_acl
 from s3fs_local.rules.inode import Caller, Inode, kept_attributes, restored
 from s3fs_local.rules.limits import (
+    TIME_NS_MAX,
+    TIME_NS_MIN,
+    XATTR_NAMES_BYTES_MAX,
     XATTR_NAME_BYTES_MAX,
     XATTR_TOTAL_BYTES_MAX,
     XATTR_VALUE_BYTES_MAX,
@@ -81,6 +84,9 @@ class Attributes:
         inode = self._volume.inode(ino)
         self._check_gate(inode, wanted)
         del caller  # the kernel has checked who may (default_permissions)
+        wanted = msgspec.structs.replace(
+            wanted, atime_ns=_possible(wanted.atime_ns), mtime_ns=_possible(wanted.mtime_ns)
+        )
         stamp_ns = self._volume.stamp()
         changed = self._with(inode, wanted, stamp_ns)
         draft = self._volume.drafts.get(ino)
@@ -192,6 +198,8 @@ class Attributes:
             xattrs[name] = stored
         if sum([len(key) + len(kept) for key, kept in xattrs.items()]) > XATTR_TOTAL_BYTES_MAX:
             raise AttributeTooLarge("all attributes together")
+        if sum([len(key) + 1 for key in xattrs]) > XATTR_NAMES_BYTES_MAX:
+            raise AttributeTooLarge("all names of attributes together")
         self._put_xattrs(inode, xattrs, mode)
 
     def remove_xattr(self, ino: int, name: bytes) -> None:
@@ -207,3 +215,8 @@ class Attributes:
         stamp_ns = self._volume.stamp()
         changed = msgspec.structs.replace(inode, xattrs=xattrs, mode=mode, ctime_ns=stamp_ns)
         self._volume.apply([*self._keep(inode, stamp_ns), PutInode(changed)])
+
+
+def _possible(time_ns: int | None) -> int | None:
+    """The nearest time that can be kept, as timestamp_truncate() of the kernel has it."""
+    return None if time_ns is None else min(max(time_ns, TIME_NS_MIN), TIME_NS_MAX)

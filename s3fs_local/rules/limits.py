@@ -28,5 +28,15 @@ XATTR_VALUE_BYTES_MAX: Final = 65536
 XATTR_TOTAL_BYTES_MAX: Final = 1 << 20
 """Names and values of one inode together: they travel with every change of its row."""
 
+XATTR_NAMES_BYTES_MAX: Final = 65536
+"""XATTR_LIST_MAX of <linux/limits.h>, zeros between names included: more could not be listed."""
+
+TIME_NS_MIN: Final = -(1 << 63)
+TIME_NS_MAX: Final = (1 << 63) - 1
+"""Times of files lie between the years 1677 and 2262.
+
+Others are taken for the nearest, as the kernel does for disks that cannot hold a time.
+"""
+
 FILE_BYTES_MAX: Final = (1 << 63) - 1 - (1 << 20)
 """The largest size: the end of the last 1 MiB cell still fits off_t and a signed 64-bit column."""

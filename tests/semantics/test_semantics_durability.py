@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from s3fs_local.engine.upkeep import SETTLE_INTERVAL_NS, Upkeep
+from s3fs_local.workers.upkeep import SETTLE_INTERVAL_NS, Upkeep
 from s3fs_local.errors import DataDamaged, StoreFull, StoreReadOnly, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects

@@ -3,7 +3,7 @@
 import trio
 from trio.testing import MockClock
 
-from s3fs_local.engine.upkeep import SETTLE_INTERVAL_NS, Upkeep
+from s3fs_local.workers.upkeep import SETTLE_INTERVAL_NS, Upkeep
 from s3fs_local.metadata.memory import MemoryMetadata
 from s3fs_local.rules.instants import SECOND_NS
 from tests.engine.memory_store import MemoryStore
