@@ -26,8 +26,8 @@ from s3fs_local.rules.inode import Caller, Inode, kept_attributes, restored
 from s3fs_local.rules.limits import (
     TIME_NS_MAX,
     TIME_NS_MIN,
-    XATTR_NAMES_BYTES_MAX,
     XATTR_NAME_BYTES_MAX,
+    XATTR_NAMES_BYTES_MAX,
     XATTR_TOTAL_BYTES_MAX,
     XATTR_VALUE_BYTES_MAX,
 )

@@ -3,9 +3,9 @@
 import trio
 from trio.testing import MockClock
 
-from s3fs_local.workers.upkeep import SETTLE_INTERVAL_NS, Upkeep
 from s3fs_local.metadata.memory import MemoryMetadata
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.workers.upkeep import SETTLE_INTERVAL_NS, Upkeep
 from tests.engine.memory_store import MemoryStore
 
 INTERVAL_S = SETTLE_INTERVAL_NS / SECOND_NS

@@ -1,0 +1,3 @@
+"""The engine's store in memory, here too."""
+
+from tests.engine.conftest import store as store  # noqa: PLC0414 - a fixture, exported by name
