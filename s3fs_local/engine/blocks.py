@@ -107,9 +107,12 @@ class BlockStorage:
 
     def fetch(self) -> None:
         """What the last `read_nowait` lacked is in memory. Blocks; runs in a thread."""
-        if self._missing is not None:
-            self._fetched[self._missing] = self._packs.read(*self._missing)
-            self._missing = None
+        missing = self._missing
+        if missing is not None:
+            self._fetched[missing] = self._packs.read(*missing)
+            # The loop goes on meanwhile: another read may lack something else by now.
+            if self._missing == missing:
+                self._missing = None
 
     def _sealed(self, block: Block, start: int, length: int) -> bytes | None:
         place = (block.pack_id, block.pack_offset + start, length)

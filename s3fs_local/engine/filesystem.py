@@ -141,7 +141,7 @@ class FileSystem:
         if inode.is_file:
             self.writing.begin_new(inode, uid=caller.uid)
             self.writing.commit(inode.ino, origin=Origin.CREATED)
-        return inode
+        return self.volume.inode(inode.ino)
 
     def mkdir(self, parent: int, name: bytes, mode: int, caller: Caller) -> Inode:
         """A directory is made."""
@@ -299,6 +299,7 @@ class FileSystem:
         if truncates:
             self.locks.check(Operation.OPEN_TRUNCATE, inode)
             self.writing.resize(inode, 0, uid=caller.uid)
+            self.attributes.drop_set_id_bits(inode, caller)
         handle = Handle(ino, caller=caller, writable=writable)
         handle.wrote = truncates
         number = self.open_files.add(handle)

@@ -48,8 +48,8 @@ POLICIES_SETTING: Final = "fact.directory-policies"
 _WHILE_BEING_MADE: Final = frozenset(
     {Operation.SET_MODE, Operation.SET_OWNER, Operation.SET_TIMES, Operation.SET_XATTR}
 )
-"""What the maker of a file may do until its first close, also where files are born append-only:
-logrotate makes the new log, then gives it mode, owner and ACL."""
+"""What the maker of a file may do until its first close, and of an append-only file until its first
+byte: logrotate and auditd make the new log, then give it mode, owner and ACL."""
 LISTING_LIMIT: Final = 1024
 
 
@@ -69,7 +69,7 @@ class Locks:
         """
         if inode.lock is None and not inode.append_only and not inode.protected_until_ns:
             return
-        if not inode.version_ns and operation in _WHILE_BEING_MADE and inode.is_file:
+        if operation in _WHILE_BEING_MADE and self._is_being_made(inode):
             return
         volume = self._volume
         now_ns = volume.now_ns()
@@ -82,6 +82,12 @@ class Locks:
         )
         semantics = volume.settings.lock_semantics
         check(operation, guarded, semantics=semantics, now_ns=now_ns, bypass=bypass)
+
+    def _is_being_made(self, inode: Inode) -> bool:
+        if not inode.is_file or (inode.lock is not None and inode.lock.holds):
+            return False
+        is_empty = not inode.size and inode.ino not in self._volume.drafts
+        return not inode.version_ns or bool(inode.append_only and is_empty)
 
     def check_version(
         self, operation: Operation, version: Version, *, bypass: Bypass | None = None

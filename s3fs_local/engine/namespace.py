@@ -40,13 +40,19 @@ from s3fs_local.rules import posix_acl
 from s3fs_local.rules.inode import APPENDABLE, ROOT_INO, SEALING, Caller, Inode, kept_attributes
 from s3fs_local.rules.limits import LINKS_MAX, TARGET_BYTES_MAX
 from s3fs_local.rules.names import check_name
-from s3fs_local.rules.namespace import Ending, Entry
+from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.versioning import Origin, VersioningState
 
 RENAME_NOREPLACE: Final = 1
 RENAME_EXCHANGE: Final = 2
 STATUS_DIRECTORY: Final = b".s3fs"
+
+
+def reopen_marker(marker: Entry) -> list[Change]:
+    """What came after the delete marker is gone, so it lies on top again."""
+    reopened = msgspec.structs.replace(marker, to_ns=OPEN_NS, ending=Ending.LIVE, ended_by=0)
+    return [RemoveEntry(marker.parent, marker.name, marker.from_ns), OpenEntry(reopened)]
 
 
 class _Move(Struct, frozen=True):
@@ -323,9 +329,19 @@ class Namespace:
         for entry in self._metadata.entries_of(inode.ino):
             changes.append(RemoveEntry(entry.parent, entry.name, entry.from_ns))
             marker = self._metadata.entry(entry.parent, entry.name)
-            if marker is not None and marker.is_marker and marker.from_ns == entry.to_ns:
+            if marker is None or not marker.is_marker or marker.is_null:
+                continue  # a null marker took the place of one before, so it stays
+            if marker.from_ns == entry.to_ns:
                 changes.append(RemoveEntry(marker.parent, marker.name, marker.from_ns))
+                changes += self._reopened_marker(entry)
         self._volume.apply([*changes, RemoveInode(inode.ino)])
+
+    def _reopened_marker(self, entry: Entry) -> list[Change]:
+        """The delete marker that the entry superseded lies on top again."""
+        for before in self._metadata.name_history(entry.parent, entry.name):
+            if before.is_marker and before.to_ns == entry.from_ns:
+                return reopen_marker(before)
+        return []
 
     def rename(
         self,

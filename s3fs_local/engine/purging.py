@@ -5,12 +5,13 @@ Purging is the one operation that loses history, so the policy gate is asked for
 
 from collections import Counter
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.namespace import reopen_marker
 from s3fs_local.engine.version_removal import remove_version
 from s3fs_local.errors import InvalidArgument, WriterActive
-from s3fs_local.metadata.changes import Change, OpenEntry, RemoveEntry, RemovePack
+from s3fs_local.metadata.changes import Change, RemoveEntry, RemovePack
 from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
@@ -53,9 +54,7 @@ def _uncover(filesystem: FileSystem, marker: Entry, caller: Caller) -> None:
     if below is None or below.to_ns == OPEN_NS:
         return
     if below.is_marker:
-        reopened = structs.replace(below, to_ns=OPEN_NS, ending=Ending.LIVE, ended_by=0)
-        removal = RemoveEntry(below.parent, below.name, below.from_ns)
-        filesystem.volume.apply([removal, OpenEntry(reopened)])
+        filesystem.volume.apply(reopen_marker(below))
         return
     inode = filesystem.volume.inode(below.ino)
     if inode.nlink == 0 and below.ending is not Ending.MOVED:

@@ -180,7 +180,7 @@ class Restoring:
         self._links[was.ino] = 0 if now is None else now.ino
         if now is None:
             yield Step(Action.CONTENT, path, size=was.size)
-        elif (now.ino, now.version_ns) != (was.ino, was.version_ns) or self._is_written(now):
+        elif self._is_written(now) or self._etag_of(now) != self._etag_of(was):
             self._filesystem.locks.check(Operation.RESTORE_OVER, now)
             if not self._dry_run:
                 self._filesystem.restore_content(
@@ -189,6 +189,11 @@ class Restoring:
             yield Step(Action.CONTENT, path, size=was.size)
         else:
             yield from self._attributes(now, was, path)
+
+    def _etag_of(self, inode: Inode) -> bytes:
+        """What tells the content of the version that `inode` shows from every other."""
+        version = self._volume.metadata.version(inode.ino, inode.version_ns)
+        return b"" if version is None else version.etag
 
     def _is_written(self, now: Inode) -> bool:
         """Whether the file has content that is not committed yet."""

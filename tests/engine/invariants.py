@@ -103,5 +103,7 @@ def _check_cells(store: MemoryStore, inode: Inode) -> None:
     rows = store.fs.volume.metadata.cell_rows(inode.ino)
     for before, after in zip(rows, rows[1:], strict=False):
         assert before[0] != after[0] or before[2] <= after[1], (before, after)
-    held = sum(data_bytes(decode_layout(layout)) for _, _, to_ns, layout in rows if to_ns == OPEN_NS)
+    held = sum(
+        data_bytes(decode_layout(layout)) for _, _, to_ns, layout in rows if to_ns == OPEN_NS
+    )
     assert inode.allocated == held, inode

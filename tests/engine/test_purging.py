@@ -50,9 +50,7 @@ def test_a_shared_key_goes_with_the_last_block_that_it_sealed(store: MemoryStore
     version = store.metadata.versions(store.stat("/f").ino)[0]
     key_id = store.stat("/f").key_id
     store.write("/g", b"")
-    store.fs.restore_content(
-        store.stat("/g").ino, version.ino, version.stamp_ns, caller=ALICE
-    )
+    store.fs.restore_content(store.stat("/g").ino, version.ino, version.stamp_ns, caller=ALICE)
     store.remove("/f")
     _purge(store, "/f", 1)
     assert store.read("/g") == b"secret" * 1000
@@ -68,9 +66,7 @@ def test_a_file_whose_key_is_gone_gets_a_new_one(store: MemoryStore) -> None:
     store.write("/f", b"one")
     store.write("/copy", b"")
     version = store.metadata.versions(store.stat("/f").ino)[0]
-    store.fs.restore_content(
-        store.stat("/copy").ino, version.ino, version.stamp_ns, caller=ALICE
-    )
+    store.fs.restore_content(store.stat("/copy").ino, version.ino, version.stamp_ns, caller=ALICE)
     store.truncate("/f", 0)
     _purge(store, "/f", 1)
     _purge(store, "/copy", 0)

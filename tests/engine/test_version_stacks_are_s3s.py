@@ -242,9 +242,7 @@ def test_the_only_content_of_a_live_file_is_not_purged() -> None:
 
 Step = tuple[str, int]
 STEPS: Final[st.SearchStrategy[Step]] = st.tuples(
-    st.sampled_from(
-        ["put", "put", "put renamed", "delete", "delete version", "enable", "suspend"]
-    ),
+    st.sampled_from(["put", "put", "put renamed", "delete", "delete version", "enable", "suspend"]),
     st.integers(0, 7),
 )
 

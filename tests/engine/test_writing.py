@@ -16,6 +16,7 @@ from s3fs_local.rules.versioning import Origin
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, MemoryStore
 
+
 def _versions(store: MemoryStore, path: str) -> int:
     return len(store.metadata.versions(store.stat(path).ino))
 
@@ -292,7 +293,9 @@ EDITS: Final = st.one_of(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(EDITS, max_size=15))
-def test_any_edits_give_the_bytes_that_a_plain_buffer_has(edits: list[tuple[str, int, int]]) -> None:
+def test_any_edits_give_the_bytes_that_a_plain_buffer_has(
+    edits: list[tuple[str, int, int]],
+) -> None:
     """In the draft, after each close, and in every version for good."""
     store = MemoryStore()
     content = bytearray()

@@ -1,8 +1,8 @@
 """System calls that Python does not have, and several programs at once."""
 
 import ctypes
-import errno
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,21 +11,10 @@ import pytest
 
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
-MOUNT_ID_BYTES = 4
 HANDLE_BYTES_MAX = 128
 AT_FDCWD = -100
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-class FileHandle(ctypes.Structure):
-    """`struct file_handle` of name_to_handle_at(2)."""
-
-    _fields_ = (
-        ("length_bytes", ctypes.c_uint),
-        ("type", ctypes.c_int),
-        ("handle", ctypes.c_ubyte * HANDLE_BYTES_MAX),
-    )
 
 
 def _checked(result: int) -> int:
@@ -40,23 +29,23 @@ def renameat2(old: Path, new: Path, flags: int) -> None:
     _checked(_LIBC.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags))
 
 
-def handle_of(path: Path) -> FileHandle:
-    """What NFS gives to its clients for the file."""
-    handle = FileHandle(HANDLE_BYTES_MAX)
+def handle_of(path: Path) -> bytes:
+    """What NFS gives to its clients for the file: the `struct file_handle`."""
+    handle = ctypes.create_string_buffer(
+        struct.pack("Ii", HANDLE_BYTES_MAX, 0), HANDLE_BYTES_MAX + 8
+    )
     mount_id = ctypes.c_int()
     _checked(
-        _LIBC.name_to_handle_at(
-            AT_FDCWD, os.fsencode(path), ctypes.byref(handle), ctypes.byref(mount_id), 0
-        )
+        _LIBC.name_to_handle_at(AT_FDCWD, os.fsencode(path), handle, ctypes.byref(mount_id), 0)
     )
-    return handle
+    return handle.raw
 
 
-def open_by_handle(mount_point: Path, handle: FileHandle, flags: int) -> int:
+def open_by_handle(mount_point: Path, handle: bytes, flags: int) -> int:
     """A descriptor of what the handle means. Raises ESTALE where it means nothing any more."""
     mount = os.open(mount_point, os.O_RDONLY)
     try:
-        return _checked(_LIBC.open_by_handle_at(mount, ctypes.byref(handle), flags))
+        return _checked(_LIBC.open_by_handle_at(mount, handle, flags))
     finally:
         os.close(mount)
 
@@ -78,8 +67,3 @@ def together(script: str, count: int, *arguments: object) -> list[str]:
     outputs = [program.communicate()[0] for program in programs]
     assert [program.returncode for program in programs] == [0] * count
     return outputs
-
-
-def errno_name(error: OSError) -> str:
-    """Such as `ENOENT`."""
-    return errno.errorcode[error.errno or 0]

@@ -3,6 +3,7 @@
 import errno
 import os
 import string
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_a_name_too_long_says_so_in_every_call(folder: Path, length: int) -> Non
     """ENAMETOOLONG, never "no such file"."""
     long = folder / ("x" * length)
     (folder / "file").touch()
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: os.stat(long),
         lambda: os.open(long, os.O_CREAT | os.O_WRONLY),
         lambda: os.mkdir(long),

@@ -114,6 +114,17 @@ def test_writing_takes_away_set_id_bits(folder: Path, as_user: As) -> None:
     assert mode_of(program) == "777"
 
 
+def test_truncation_at_open_takes_away_set_id_bits(folder: Path, as_user: As) -> None:
+    """The kernel leaves it to us, since truncation comes with the open."""
+    program = folder / "program"
+    program.write_bytes(b"x")
+    folder.chmod(0o777)
+    program.chmod(0o6777)
+    as_user(BOB, folder, ": > program")
+
+    assert mode_of(program) == "777"
+
+
 def test_changing_the_owner_takes_away_set_id_bits(folder: Path) -> None:
     """As above; root is no exception here."""
     program = folder / "program"

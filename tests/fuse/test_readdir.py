@@ -123,10 +123,10 @@ def test_a_place_in_a_listing_stays_true(folder: Path) -> None:
     "change",
     [
         lambda path: os.rename(path, f"{path}.x"),
-        lambda path: (os.unlink(path), os.mknod(path)),
         lambda path: os.link(path, f"{path}.x"),
+        lambda path: os.mkdir(f"{path}.x"),
     ],
-    ids=["rename", "replace", "link"],
+    ids=["rename", "link", "mkdir"],
 )
 def test_who_changes_all_that_is_listed_comes_to_an_end(
     folder: Path, change: Callable[[Path], object]

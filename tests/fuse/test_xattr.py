@@ -68,6 +68,15 @@ def test_many_attributes_and_names_of_any_bytes(file: Path) -> None:
     assert os.getxattr(file, "user.\udcff\n") == b"user.\xff\n"
 
 
+def test_no_more_names_than_can_be_listed(file: Path) -> None:
+    """listxattr(2) fails beyond 64 KiB, and with it every copy of the file."""
+    with fails_with(errno.E2BIG):
+        for number in range(300):
+            os.setxattr(file, f"user.{number:03}" + "n" * 240, b"")
+
+    assert len(os.listxattr(file)) > 250
+
+
 def test_directories_have_them_and_links_have_none_of_users(folder: Path) -> None:
     """The kernel keeps `user.` from symbolic links and special files."""
     (folder / "link").symlink_to("nowhere")

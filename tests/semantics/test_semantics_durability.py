@@ -7,12 +7,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from s3fs_local.workers.upkeep import SETTLE_INTERVAL_NS, Upkeep
 from s3fs_local.errors import DataDamaged, StoreFull, StoreReadOnly, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.versioning import Origin
+from s3fs_local.workers.upkeep import SETTLE_INTERVAL_NS, Upkeep
 from tests.conftest import MakeMount
 from tests.engine.memory_store import ALICE, MemoryStore
 from tests.mounting import MountedStore

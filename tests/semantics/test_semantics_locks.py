@@ -315,10 +315,35 @@ def test_a_new_file_can_be_finished(store: MemoryStore) -> None:
     protect(store, "/d", append_only=True)
     writer = store.open("/d/log", os.O_WRONLY | os.O_CREAT)
     store.chmod("/d/log", 0o640)
+    store.fs.write(writer, 0, b"one")
     store.close(writer)
 
     assert store.stat("/d/log").mode & 0o777 == 0o640
     assert is_refused(lambda: store.chmod("/d/log", 0o600))
+
+
+@promise("An append-only file that is still empty can be given mode, owner and times.")
+def test_an_empty_log_can_be_finished(store: MemoryStore) -> None:
+    """The daemon auditd makes its log, closes it, opens it again and sets its mode."""
+    store.mkdir("/d")
+    protect(store, "/d", append_only=True)
+    store.write("/d/log", b"")
+    store.chmod("/d/log", 0o600)
+    writer = store.open("/d/log", os.O_WRONLY)
+    store.fs.write(writer, 0, b"one\n")
+
+    assert is_refused(lambda: store.chmod("/d/log", 0o666))
+
+
+@promise("Attributes that are set to what they are already are no change, so no lock refuses them.")
+def test_setting_what_is_so_already_is_accepted(store: MemoryStore) -> None:
+    """The daemon auditd sets the mode of its log at each start."""
+    store.write("/f", b"one")
+    retain(store, "/f")
+    before = store.stat("/f")
+    store.chmod("/f", before.mode & 0o7777)
+
+    assert store.stat("/f") == before
 
 
 @promise("Only the owner of a file and root may lock it.")

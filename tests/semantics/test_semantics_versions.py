@@ -9,10 +9,10 @@ from trio.testing import MockClock
 
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.purging import purge
-from s3fs_local.workers.upkeep import Upkeep
 from s3fs_local.errors import InvalidArgument, KeyMissing
 from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.versioning import Origin, Version, VersioningState
+from s3fs_local.workers.upkeep import Upkeep
 from tests.engine.memory_store import ALICE, MemoryStore
 from tests.semantics.promises import promise
 

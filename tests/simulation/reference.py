@@ -24,6 +24,7 @@ class Version:
     time: int
     content: bytes
     mtime_before: int
+    origin: object = field(default_factory=object)  # the same for a version and its restorations
 
 
 @dataclass
@@ -38,7 +39,10 @@ class Node:
     xattrs: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, int] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)  # oldest first
-    mtime_is_known: bool = True  # a purge may have moved past mtimes
+    mtime_is_known: bool = True  # a purge may have moved it
+    past_mtimes_are_known: bool = (
+        True  # likewise; and what is forgotten no longer moves a directory's
+    )
 
     @property
     def content(self) -> bytes:
@@ -94,9 +98,7 @@ class Facts:
 
     def copy(self) -> "Facts":
         """Independent of what happens to this one."""
-        nodes = {
-            number: copy.copy(node) for number, node in self.nodes.items()
-        }
+        nodes = {number: copy.copy(node) for number, node in self.nodes.items()}
         for node in nodes.values():
             node.xattrs = dict(node.xattrs)
             node.entries = dict(node.entries)
@@ -202,8 +204,9 @@ class Reference:
 
     def version_at(self, number: int, time: int) -> Version | None:
         """The newest version of the file by the end of that second, of those that were not purged."""
-        node = self.facts.nodes[number]
-        return next((v for v in reversed(node.versions) if v.time <= time), None)
+        node = self.facts.nodes.get(number)
+        versions = [] if node is None else node.versions
+        return next((v for v in reversed(versions) if v.time <= time), None)
 
     def children_at(self, moment: Moment, number: int, time: int) -> list[tuple[str, Past]]:
         """What the directory showed then: files that had no content yet are left out."""
@@ -329,9 +332,7 @@ class Reference:
         directory.entries[new_name] = node.number
         old_directory.mtime = directory.mtime = self.now
 
-    def _exchange(
-        self, one: tuple[Node, str], other: tuple[Node, str], old: str, new: str
-    ) -> None:
+    def _exchange(self, one: tuple[Node, str], other: tuple[Node, str], old: str, new: str) -> None:
         (here, name), (there, other_name) = one, other
         if other_name not in there.entries:
             raise Refused("NoSuchName")
@@ -460,10 +461,21 @@ class Reference:
         opened = self.handles.pop(handle)
         node = self.facts.nodes[opened.node]
         if not self.is_named(node.number):
-            if not self.has_writers(node.number):
+            if not self.is_open(node.number):
                 self.drafts.pop(node.number, None)
+                self._forget_never_saved(node)
         elif opened.is_writable and not self.has_writers(node.number):
             self._commit(node)
+
+    def _forget_never_saved(self, node: Node) -> None:
+        """A temporary file that was removed before it was ever closed leaves nothing behind."""
+        if node.versions:
+            return
+        del self.facts.nodes[node.number]
+        for moment in self.facts.moments:
+            for past in moment.values():
+                if node.number in dict(past.entries).values() and past.number in self.facts.nodes:
+                    self.facts.nodes[past.number].past_mtimes_are_known = False
 
     def checkpoint(self, path: str) -> None:
         """What is written so far is a version."""
@@ -481,7 +493,7 @@ class Reference:
             raise Refused("InvalidArgument")
         if version is node.versions[-1] and len(node.versions) > 1:
             node.mtime = version.mtime_before
-            node.mtime_is_known = False
+            node.mtime_is_known = node.past_mtimes_are_known = False
         node.versions.remove(version)
 
     # Keeping
@@ -569,7 +581,7 @@ class Reference:
         past = moment[number]
         version = self.version_at(number, time) if past.kind == FILE else None
         content = b"" if version is None else version.content
-        mtime = past.mtime if self.facts.nodes[number].mtime_is_known else None
+        mtime = past.mtime if self.facts.nodes[number].past_mtimes_are_known else None
         found.append((path, mtime, past.kind, past.mode & 0o555, past.target, past.xattrs, content))
         if past.kind == DIRECTORY:
             for name, child in self.children_at(moment, number, time):
@@ -639,10 +651,11 @@ class _Restorer:
         self.links[was.number] = now.number
         version = reference.version_at(was.number, self.time)
         assert version is not None
-        is_same = now.number == was.number and bool(now.versions) and now.versions[-1] is version
+        is_same = bool(now.versions) and now.versions[-1].origin is version.origin
         if not is_same or now.number in reference.drafts:
             reference._commit(now)  # noqa: SLF001
-            now.versions.append(Version(reference.now, version.content, now.mtime))
+            restored = Version(reference.now, version.content, now.mtime, version.origin)
+            now.versions.append(restored)
         self.attributes(now, was)
 
     def bring_back(self, directory: Node, name: str, was: Past) -> Node:
@@ -651,13 +664,12 @@ class _Restorer:
         node = reference.facts.nodes[was.number]
         if reference.is_named(was.number) or reference.is_open(was.number):
             reference.facts.last_number += 1
-            node = Node(
-                reference.facts.last_number, was.kind, was.mode, reference.now, was.target
-            )
+            node = Node(reference.facts.last_number, was.kind, was.mode, reference.now, was.target)
             reference.facts.nodes[node.number] = node
         directory.entries[name] = node.number
         return node
 
     def attributes(self, now: Node, was: Past) -> None:
         now.mode, now.mtime, now.xattrs = was.mode, was.mtime, dict(was.xattrs)
-        now.mtime_is_known = self.reference.facts.nodes[was.number].mtime_is_known
+        is_known = self.reference.facts.nodes[was.number].past_mtimes_are_known
+        now.mtime_is_known = now.past_mtimes_are_known = is_known
