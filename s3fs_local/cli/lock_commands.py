@@ -222,4 +222,6 @@ def _lock_cells(lock: LockRow) -> list[str]:
     rules += [f"legal hold for {hold.case}" for hold in lock.legal_holds]
     if lock.append_only:
         rules.append("append-only")
+    if lock.default_mode:
+        rules.append(f"new files: {lock.default_mode} for {lock.default_period}")
     return [lock.key, lock.version_id or "-", ", ".join(rules) or "none"]

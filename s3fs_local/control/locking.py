@@ -274,6 +274,8 @@ def _lock_row(path: bytes, filesystem: FileSystem) -> LockRow:
         else format_until(retention.until_ns),
         object_lock_legal_hold_status="ON" if lock.holds else None,
         append_only=bool(inode.append_only) or policy.append_only,
+        default_mode=policy.mode or None,
+        default_period=format_duration(policy.period_ns) if policy.mode else None,
         legal_holds=[] if version is None else _hold_rows(path, version, lock),
     )
 

@@ -126,6 +126,8 @@ class LockRow(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=
     object_lock_retain_until_date: str | None = None
     object_lock_legal_hold_status: str | None = None
     append_only: bool = False
+    default_mode: str | None = None  # directories: what files made below are locked with
+    default_period: str | None = None
     legal_holds: list[HoldRow] = []
 
 

@@ -32,6 +32,7 @@ from s3fs_local.rules.limits import (
     XATTR_TOTAL_BYTES_MAX,
     XATTR_VALUE_BYTES_MAX,
 )
+from s3fs_local.rules.names import printed
 from s3fs_local.rules.retention import Operation
 
 XATTR_NAMESPACES: Final = (b"user.", b"trusted.", b"security.")
@@ -181,7 +182,7 @@ class Attributes:
         """The value. Raises NoSuchAttribute."""
         value = self._volume.inode(ino).xattrs.get(name)
         if value is None:
-            raise NoSuchAttribute(repr(name))
+            raise NoSuchAttribute(printed(name))
         return value
 
     def list_xattrs(self, ino: int) -> list[bytes]:
@@ -198,11 +199,11 @@ class Attributes:
         """
         is_acl = name in (posix_acl.ACCESS_XATTR, posix_acl.DEFAULT_XATTR)
         if not is_acl and not name.startswith(XATTR_NAMESPACES):
-            raise Unsupported(f"{name[:64]!r}: use user.*, trusted.* or security.*")
+            raise Unsupported(f"{printed(name[:64])}: use user.*, trusted.* or security.*")
         inode = self._volume.inode(ino)
         self._locks.check(Operation.SET_XATTR, inode)
         if len(name) > XATTR_NAME_BYTES_MAX or len(value) > XATTR_VALUE_BYTES_MAX:
-            raise AttributeTooLarge(f"{name[:64]!r}: {len(value)} bytes")
+            raise AttributeTooLarge(f"{printed(name[:64])}: {len(value)} bytes")
         mode, stored = inode.mode, value
         if name == posix_acl.ACCESS_XATTR:
             mode, acl = posix_acl.mode_from_acl(posix_acl.parse(value), inode.mode)
@@ -224,7 +225,7 @@ class Attributes:
         """The inode has no such attribute. Raises NoSuchAttribute, Protected."""
         inode = self._volume.inode(ino)
         if name not in inode.xattrs:
-            raise NoSuchAttribute(repr(name))
+            raise NoSuchAttribute(printed(name))
         self._locks.check(Operation.REMOVE_XATTR, inode)
         xattrs = {key: kept for key, kept in inode.xattrs.items() if key != name}
         self._put_xattrs(inode, xattrs, inode.mode)

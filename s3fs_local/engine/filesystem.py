@@ -34,6 +34,7 @@ from s3fs_local.errors import (
 )
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, SEALING, Caller, Inode
 from s3fs_local.rules.limits import NAME_BYTES_MAX
+from s3fs_local.rules.names import printed
 from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.versioning import Origin, Version
 
@@ -77,8 +78,8 @@ class FileSystem:
     def __init__(self, volume: Volume) -> None:
         self.volume: Final = volume
         self.reading: Final = Reading(volume.metadata, volume.blocks)
-        self.locks: Final = Locks(volume)
         self.open_files: Final = OpenFiles()
+        self.locks: Final = Locks(volume, self.open_files)
         self.writing: Final = Writing(volume, self.reading, self.locks)
         self.attributes: Final = Attributes(volume, locks=self.locks, writing=self.writing)
         self.namespace: Final = Namespace(
@@ -114,7 +115,7 @@ class FileSystem:
             return self._remembered(self.views.versions_of(parent))
         if len(name) > NAME_BYTES_MAX:
             raise NameTooLong(f"{len(name)} bytes")
-        raise NoSuchName(repr(name))
+        raise NoSuchName(printed(name))
 
     def _by_number(self, ino: int, name: bytes) -> Inode:
         """NFS looks `.` of any inode up, and `..`, to learn what a handle means after a restart."""
@@ -195,7 +196,7 @@ class FileSystem:
 
     def _check_not_reserved(self, parent: int, name: bytes) -> None:
         if self.namespace.is_reserved(parent, name):
-            raise ReadOnlyView(f"{name!r} belongs to the filesystem")
+            raise ReadOnlyView(f"{printed(name)} belongs to the filesystem")
 
     # Attributes
 
@@ -229,7 +230,7 @@ class FileSystem:
         if ino >= FIRST_VIRTUAL_INO:
             value = self.views.xattrs_of(ino).get(name)
             if value is None:
-                raise NoSuchAttribute(repr(name))
+                raise NoSuchAttribute(printed(name))
             return value
         return self.attributes.get_xattr(ino, name)
 
@@ -266,7 +267,7 @@ class FileSystem:
         _check_real(ino)
         del caller
         if name.startswith(PREFIX):
-            raise Protected(f"{name!r} is not removed; use the commands")
+            raise Protected(f"{printed(name)} is not removed; use the commands")
         self.attributes.remove_xattr(ino, name)
 
     # Files
@@ -437,9 +438,9 @@ class FileSystem:
             return
         if inode.ino in self.volume.drafts:
             self.writing.commit(inode.ino, origin=Origin.CLOSE)
-            inode = self.volume.inode(inode.ino)
+        self.locks.lock_closed(inode.ino)
         if inode.append_only == SEALING:
-            self.locks.finish_rotation(inode)
+            self.locks.finish_rotation(self.volume.inode(inode.ino))
 
     def restore_content(
         self, ino: int, source: int, stamp_ns: int, *, caller: Caller, like: Inode | None = None

@@ -13,6 +13,7 @@ from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import NoSuchName
 from s3fs_local.rules.history import HistoryItem, history_of, is_listed
 from s3fs_local.rules.inode import ROOT_INO, Inode
+from s3fs_local.rules.names import printed
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.versioning import Version
 
@@ -184,7 +185,7 @@ class Histories:
         entry = self._metadata.entry_at(directory, name, at_ns)
         inode = None if entry is None else self.inode_at(entry.ino, at_ns)
         if inode is None:
-            raise NoSuchName(repr(name))
+            raise NoSuchName(printed(name))
         return inode
 
     def version_as_file(self, version: Version) -> Inode:

@@ -24,6 +24,7 @@ from s3fs_local.errors import (
 from s3fs_local.metadata.changes import PutVersion
 from s3fs_local.rules.identifiers import version_id
 from s3fs_local.rules.inode import Caller, Inode
+from s3fs_local.rules.names import printed
 from s3fs_local.rules.retention import (
     Bypass,
     LegalHold,
@@ -67,7 +68,7 @@ class LockAttributes:
         if name == b"s3.versions" and inode.is_file:
             value = str(len(self._volume.metadata.versions(inode.ino)))
         if value is None:
-            raise NoSuchAttribute(repr(name))
+            raise NoSuchAttribute(printed(name))
         return value.encode()
 
     def names(self, inode: Inode, version: Version | None) -> list[bytes]:
@@ -104,7 +105,7 @@ class LockAttributes:
             case b"tags":
                 self.set_tags(ino, decode_tags(text), caller)
             case _:
-                raise NoSuchAttribute(repr(name))
+                raise NoSuchAttribute(printed(name))
 
     def _present(self, ino: int) -> Retention:
         lock = self._volume.inode(ino).lock

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from s3fs_local.engine.open_files import OpenFiles
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import (
     InvalidArgument,
@@ -45,6 +46,8 @@ from s3fs_local.rules.versioning import Version
 
 POLICIES_SETTING: Final = "fact.directory-policies"
 """Set once any directory ever had a policy; until then no commit looks for one."""
+UNLOCKED_SETTING: Final = "fact.unlocked-while-written"
+"""Inodes whose default retention waits for their last writer, also across a crash."""
 _WHILE_BEING_MADE: Final = frozenset(
     {Operation.SET_MODE, Operation.SET_OWNER, Operation.SET_TIMES, Operation.SET_XATTR}
 )
@@ -56,9 +59,12 @@ LISTING_LIMIT: Final = 1024
 class Locks:
     """Judges operations and changes locks, for one volume."""
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: Volume, open_files: OpenFiles) -> None:
         self._volume = volume
+        self._open_files = open_files
         self._policies_exist = volume.metadata.setting(POLICIES_SETTING) is not None
+        waiting = volume.metadata.setting(UNLOCKED_SETTING) or "[]"
+        self._unlocked = set(msgspec.json.decode(waiting, type=list[int]))
 
     def check(self, operation: Operation, inode: Inode, *, bypass: Bypass | None = None) -> None:
         """No lock forbids the operation on the file or directory now.
@@ -100,17 +106,51 @@ class Locks:
         semantics = self._volume.settings.lock_semantics
         check(operation, guarded, semantics=semantics, now_ns=now_ns, bypass=bypass)
 
-    def lock_of_new_version(self, inode: Inode, stamp_ns: int) -> Lock | None:
-        """What a new version inherits: its directory's default, and the lock of append-only."""
-        inherited = None
-        if self._policies_exist:
-            inherited = retention_from_policy(self.policy_of(inode), stamp_ns=stamp_ns)
-        if not inode.append_only or inode.lock is None:
-            return inherited
-        kept = inode.lock
+    def lock_of_new_version(self, inode: Inode, stamp_ns: int, *, size: int) -> Lock | None:
+        """What a new version inherits: its directory's default, and the lock of append-only.
+
+        The default waits until the last writer has closed the file (`lock_closed`), for a shell
+        closes a file before its command writes to it; and an empty file has nothing to protect.
+        """
+        kept = inode.lock if inode.append_only else None
+        if not size or self._open_files.writers(inode.ino):
+            return kept
+        return self._with_default(kept, inode, stamp_ns)
+
+    def _with_default(self, kept: Lock | None, inode: Inode, stamp_ns: int) -> Lock | None:
+        inherited = retention_from_policy(self.policy_of(inode), stamp_ns=stamp_ns)
         if inherited is None or inherited.retention is None:
             return kept
-        return Lock(retention=_later(kept.retention, inherited.retention), holds=kept.holds)
+        present = kept or Lock()
+        return Lock(_later(present.retention, inherited.retention), present.holds)
+
+    def note_commit(self, committed: Inode) -> list[Change]:
+        """The changes that go with a commit: marks above, and whether a lock still has to fall."""
+        changes = self.note_protection(committed)
+        policy = self.policy_of(committed)
+        waits = policy is not None and policy.mode and self._open_files.writers(committed.ino)
+        if waits and committed.ino not in self._unlocked:
+            self._unlocked.add(committed.ino)
+            changes.append(self._note_unlocked())
+        return changes
+
+    def lock_closed(self, ino: int) -> None:
+        """Nobody writes to the file any more: its directory's default falls, if it waited."""
+        if ino not in self._unlocked:
+            return
+        self._unlocked.discard(ino)
+        self._volume.apply([self._note_unlocked()])
+        inode = self._volume.metadata.inode(ino)
+        if inode is not None and inode.nlink and inode.size:
+            self._put_lock(inode, self._with_default(inode.lock, inode, inode.version_ns))
+
+    def lock_all_closed(self) -> None:
+        """After a crash nobody writes to anything: every lock that waited falls."""
+        for ino in list(self._unlocked):
+            self.lock_closed(ino)
+
+    def _note_unlocked(self) -> Change:
+        return PutSetting(UNLOCKED_SETTING, msgspec.json.encode(sorted(self._unlocked)).decode())
 
     def policy_of(self, inode: Inode) -> DirectoryPolicy | None:
         """The policy of the nearest directory above that has one."""

@@ -39,7 +39,7 @@ from s3fs_local.metadata.changes import (
 from s3fs_local.rules import posix_acl
 from s3fs_local.rules.inode import APPENDABLE, ROOT_INO, SEALING, Caller, Inode, kept_attributes
 from s3fs_local.rules.limits import LINKS_MAX, TARGET_BYTES_MAX
-from s3fs_local.rules.names import check_name
+from s3fs_local.rules.names import check_name, printed
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.versioning import Origin, VersioningState
@@ -91,7 +91,7 @@ class Namespace:
         """
         inode = self._metadata.lookup(parent, name)
         if inode is None:
-            raise NoSuchName(repr(name))
+            raise NoSuchName(printed(name))
         return inode
 
     def make(
@@ -117,7 +117,7 @@ class Namespace:
             raise NameTooLong(f"a link target of {len(target)} bytes")
         is_directory = stat.S_ISDIR(mode)
         if is_directory and directory.nlink >= LINKS_MAX:
-            raise TooManyLinks(repr(name))
+            raise TooManyLinks(printed(name))
         stamp_ns = self._volume.stamp()
         inode = self._new_inode(directory, mode, caller, stamp_ns, rdev=rdev, target=target)
         changes = self._supersede(present, stamp_ns, caller)
@@ -181,7 +181,7 @@ class Namespace:
         present = self._free_name(directory, name)
         inode = self._volume.inode(ino)
         if inode.is_directory:
-            raise IsADirectory(repr(name))
+            raise IsADirectory(printed(name))
         if not inode.nlink:
             raise NoSuchName("the file was removed")
         return self._link(inode, directory, name, present, caller)
@@ -196,7 +196,7 @@ class Namespace:
     ) -> Inode:
         self._locks.check(Operation.LINK, inode)
         if inode.nlink >= LINKS_MAX:
-            raise TooManyLinks(repr(name))
+            raise TooManyLinks(printed(name))
         stamp_ns = self._volume.stamp()
         links = int(inode.is_directory)
         linked = msgspec.structs.replace(
@@ -221,7 +221,7 @@ class Namespace:
         """
         entry, inode = self._live(parent, name)
         if inode.is_directory:
-            raise IsADirectory(repr(name))
+            raise IsADirectory(printed(name))
         self._locks.check(Operation.UNLINK, inode)
         self._remove(entry, inode, caller, Ending.DELETED)
 
@@ -233,9 +233,9 @@ class Namespace:
         """
         entry, inode = self._live(parent, name)
         if not inode.is_directory:
-            raise NotADirectory(repr(name))
+            raise NotADirectory(printed(name))
         if self._metadata.has_children(inode.ino):
-            raise DirectoryNotEmpty(repr(name))
+            raise DirectoryNotEmpty(printed(name))
         self._remove(entry, inode, caller, Ending.DELETED)
 
     def _remove(self, entry: Entry, inode: Inode, caller: Caller, ending: Ending) -> None:
@@ -369,7 +369,7 @@ class Namespace:
         replaced = None
         if present is not None and not present.is_marker:
             if flags & RENAME_NOREPLACE:
-                raise NameTaken(repr(new_name))
+                raise NameTaken(printed(new_name))
             replaced = self._volume.inode(present.ino)
             if replaced.ino == inode.ino:
                 return  # POSIX: two names of one file, nothing happens
@@ -486,7 +486,7 @@ class Namespace:
     def _live(self, parent: int, name: bytes) -> tuple[Entry, Inode]:
         entry = self._metadata.entry(parent, name)
         if entry is None or entry.is_marker:
-            raise NoSuchName(repr(name))
+            raise NoSuchName(printed(name))
         return entry, self._volume.inode(entry.ino)
 
     def _writable_directory(self, ino: int) -> Inode:
@@ -501,13 +501,13 @@ class Namespace:
         self._check_new_name(directory, name)
         present = self._metadata.entry(directory.ino, name)
         if present is not None and not present.is_marker:
-            raise NameTaken(repr(name))
+            raise NameTaken(printed(name))
         return present
 
     def _check_new_name(self, directory: Inode, name: bytes) -> None:
         check_name(name)
         if self.is_reserved(directory.ino, name):
-            raise NameReserved(f"{name!r} belongs to the filesystem")
+            raise NameReserved(f"{printed(name)} belongs to the filesystem")
 
     def is_reserved(self, parent: int, name: bytes) -> bool:
         """Whether the name is a door to views."""

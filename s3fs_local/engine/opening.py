@@ -137,4 +137,5 @@ def open_filesystem(parts: Parts) -> Opened:
     blocks.uncommitted = volume.uncommitted_block
     filesystem = FileSystem(volume)
     recovered = commit_recovered(filesystem.writing, metadata, drafts)
+    filesystem.locks.lock_all_closed()
     return Opened(filesystem, recovered, found.changes)

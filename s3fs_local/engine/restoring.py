@@ -20,6 +20,7 @@ from s3fs_local.engine.namespace import Namespace
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import NameTaken, NoSuchName, NothingToRestore, Protected
 from s3fs_local.rules.inode import Caller, Inode
+from s3fs_local.rules.names import printed
 from s3fs_local.rules.namespace import Ending
 from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.versioning import VersioningState
@@ -163,7 +164,9 @@ class Restoring:
         self, parent: int, name: bytes, was: Inode, now: Inode | None, path: bytes
     ) -> Iterator[Step]:
         linked = self._links.get(was.ino)
-        if linked is not None and now is not None and now.ino != linked:
+        if now is not None and now.ino == linked:
+            return  # brought back under another name
+        if linked is not None and now is not None:
             yield from self._remove(parent, name, now, path)
             now = None
         if linked is not None and now is None:
@@ -253,14 +256,16 @@ def deleted_state(filesystem: FileSystem, directory: int, name: bytes) -> tuple[
         NothingToRestore: it never meant anything that could come back.
     """
     if filesystem.volume.metadata.lookup(directory, name) is not None:
-        raise NameTaken(f"{name!r} is not deleted; use restore to go back to an earlier version")
+        raise NameTaken(
+            f"{printed(name)} is not deleted; use restore to go back to an earlier version"
+        )
     history = filesystem.histories.of_name(directory, name)
     for entry in reversed(history.intervals):
         if entry.ending in (Ending.DELETED, Ending.REPLACED) and not entry.is_marker:
             was = filesystem.histories.inode_at(entry.ino, entry.to_ns - 1)
             if was is not None:
                 return was, entry.to_ns - 1
-    raise NothingToRestore(f"{name!r} was never deleted here")
+    raise NothingToRestore(f"{printed(name)} was never deleted here")
 
 
 def state_at(filesystem: FileSystem, directory: int, name: bytes, at_ns: int) -> Inode:
@@ -273,7 +278,7 @@ def state_at(filesystem: FileSystem, directory: int, name: bytes, at_ns: int) ->
         holder = filesystem.histories.directory_at(directory, at_ns)
         return filesystem.histories.child_at(holder, name, at_ns)
     except NoSuchName:
-        raise NothingToRestore(f"{name!r} was not there at that instant") from None
+        raise NothingToRestore(f"{printed(name)} was not there at that instant") from None
 
 
 def _same_kind(now: Inode, was: Inode) -> bool:

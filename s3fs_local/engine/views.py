@@ -27,7 +27,13 @@ from s3fs_local.rules.history import events_of, format_event
 from s3fs_local.rules.identifiers import short_id
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import format_file_time, parse_instant
-from s3fs_local.rules.names import AtInstant, escape, parse_below_versions, version_file_name
+from s3fs_local.rules.names import (
+    AtInstant,
+    escape,
+    parse_below_versions,
+    printed,
+    version_file_name,
+)
 from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.versioning import Version
 
@@ -196,15 +202,15 @@ class Views:
                         return self._shown(child)
             case Moment():
                 if not self._volume.inode(node.ino).is_directory:
-                    raise NotADirectory(repr(name))
+                    raise NotADirectory(printed(name))
                 child_inode = self._histories.child_at(node.ino, name, node.at_ns)
                 return self._shown(Moment(child_inode.ino, node.at_ns))
             case StatusFolder():
                 if name in self.status_texts:
                     return self._shown(StatusFile(name))
             case _:
-                raise NotADirectory(repr(name))
-        raise NoSuchName(repr(name))
+                raise NotADirectory(printed(name))
+        raise NoSuchName(printed(name))
 
     def _below_versions(self, node: VersionsFolder, name: bytes) -> Node:
         asked = parse_below_versions(name)
@@ -213,7 +219,7 @@ class Views:
             at_ns = min(parse_instant(asked.text, now_ns=now_ns), now_ns)
             return Moment(self._histories.directory_at(node.directory, at_ns), at_ns)
         if not self._histories.has_history(node.directory, asked.name):
-            raise NoSuchName(repr(name))
+            raise NoSuchName(printed(name))
         return NameFolder(node.directory, asked.name)
 
     def listing(self, ino: int) -> list[tuple[bytes, Node]]:

@@ -15,7 +15,7 @@ from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.reading import CURRENT_NS, Reading
 from s3fs_local.engine.version_removal import remove_older_nulls, remove_version
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import FileTooLarge, NoSuchVersion
+from s3fs_local.errors import FileTooLarge, NoSuchVersion, StoreFull
 from s3fs_local.metadata.changes import (
     AddBlock,
     Change,
@@ -109,12 +109,22 @@ class Writing:
         if offset + size > FILE_BYTES_MAX:
             raise FileTooLarge(f"{offset + size} bytes")
         volume.check_writable()
-        volume.space.claim(size, unsealed_bytes=self._unsealed_bytes)
+        self._claim_space(size)
         draft = volume.drafts.get(inode.ino) or self._begin(inode, uid)
         self._make_room(draft, offset, size)
         draft.write(offset, data, now_ns=volume.now_ns())
         draft.last_cell = (offset + size - 1) // CELL_BYTES
         self._unsealed_bytes += size
+
+    def _claim_space(self, size: int) -> None:
+        try:
+            self._volume.space.claim(size, unsealed_bytes=self._unsealed_bytes)
+        except StoreFull:
+            held = sum([draft.dirty_bytes for draft in self._volume.drafts.values()])
+            if held >= self._unsealed_bytes:
+                raise
+            self._unsealed_bytes = held  # some bytes were written over and over
+            self._volume.space.claim(size, unsealed_bytes=held)
 
     def _make_room(self, draft: Draft, offset: int, size: int) -> None:
         """What fills its cell, or is too much for the memory, is sealed before more is accepted."""
@@ -263,7 +273,7 @@ class Writing:
             changes.append(KeepAttributes(kept_attributes(inode, stamp_ns)))
         changes.append(PutVersion(version))
         changes.append(PutInode(committed))
-        changes += self._locks.note_protection(committed)
+        changes += self._locks.note_commit(committed)
         volume.apply(changes, ended_draft=draft.draft_id if draft.journaled else 0)
         self._forget(draft)
         return version
@@ -304,7 +314,7 @@ class Writing:
             is_null=self._volume.settings.versioning is not VersioningState.ENABLED,
             etag=blake3(stamp_ns.to_bytes(8, "big") + salt.to_bytes(8, "big")).digest(16),
             stored_bytes=stored,
-            lock=self._locks.lock_of_new_version(inode, stamp_ns),
+            lock=self._locks.lock_of_new_version(inode, stamp_ns, size=size),
             origin=origin,
             uid=uid,
         )
@@ -347,7 +357,7 @@ class Writing:
         if inode.version_ns:
             changes.append(KeepAttributes(kept_attributes(inode, now_ns)))
         changes += [PutVersion(version), PutInode(committed)]
-        volume.apply([*changes, *self._locks.note_protection(committed)])
+        volume.apply([*changes, *self._locks.note_commit(committed)])
         self._remove_superseded(ino, version, 0)
         volume.on_commit(ino)
         return version

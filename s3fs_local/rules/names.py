@@ -39,6 +39,11 @@ def check_name(name: bytes) -> None:
         raise NameTooLong(f"the name has {len(name)} bytes; at most {NAME_BYTES_MAX} are possible")
 
 
+def printed(name: bytes) -> str:
+    """The name in a message for people, in quotes; what is no UTF-8 is escaped."""
+    return repr(name.decode("utf-8", "backslashreplace"))
+
+
 def escape(name: bytes) -> bytes:
     """How the name of an entry is spelled below `.versions`, where `@` introduces an instant.
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 
 from s3fs_local.packs.pack_store import pack_name
-from s3fs_local.rules.extents import blocks_of, data_bytes, decode_layout
+from s3fs_local.rules.extents import Extent, blocks_of, data_bytes, decode_layout
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.namespace import OPEN_NS, Entry
 from tests.engine.memory_store import MemoryStore
@@ -26,7 +26,7 @@ def _check_blocks(store: MemoryStore, inodes: list[Inode]) -> None:
     """Counts are exact, nothing dangles, and what a layout names can be read."""
     metadata, blocks = store.fs.volume.metadata, store.fs.volume.blocks
     uses: Counter[int] = Counter()
-    extents = []
+    extents: list[Extent] = []
     for inode in inodes:
         for *_, layout in metadata.cell_rows(inode.ino):
             uses.update(blocks_of(decode_layout(layout)))

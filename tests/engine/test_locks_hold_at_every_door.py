@@ -375,13 +375,14 @@ def test_an_append_only_file_grows_and_does_nothing_else(store_with_locks: Memor
     with pytest.raises(Protected):
         store.fs.setattr(store.stat("/log").ino, AttributeChange(size=3), handle, ROOT)
     store.close(handle)
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: store.truncate("/log", 100),
         lambda: store.open("/log", os.O_WRONLY | os.O_TRUNC),
         lambda: store.remove("/log", ROOT),
         lambda: store.write("/log", b"new"),
         lambda: store.link("/log", "/l"),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(Protected):
             attempt()
 
@@ -411,12 +412,13 @@ def test_a_rotated_log_takes_the_rest_of_its_writer_and_is_frozen(
     assert frozen.append_only == 0
     assert frozen.lock is not None
     assert store.read("/logs/log.2") == b"one\ntwo\n"
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: store.append("/logs/log.2", b"x"),
         lambda: store.rename("/logs/log.2", "/logs/log.3"),
         lambda: store.remove("/logs/log.2"),
         lambda: store.rename("/logs", "/l"),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(Protected):
             attempt()
     store.write("/logs/log", b"next\n")

@@ -1,6 +1,7 @@
 """Names: whatever they are made to mean, counts, times and parents are right, and the past is kept."""
 
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -236,15 +237,16 @@ def test_names_change_the_times_of_the_directories_they_are_in(store: MemoryStor
     store.mkdir("/one")
     store.mkdir("/two")
     store.write("/one/f", b"x")
-    for change, touched in (
-        (lambda: store.write("/one/f", b"y"), set[str]()),
+    changes: list[tuple[Callable[[], object], set[str]]] = [
+        (lambda: store.write("/one/f", b"y"), set()),
         (lambda: store.rename("/one/f", "/one/g"), {"/one"}),
         (lambda: store.rename("/one/g", "/two/g"), {"/one", "/two"}),
         (lambda: store.link("/two/g", "/one/l"), {"/one"}),
         (lambda: store.remove("/two/g"), {"/two"}),
         (lambda: store.mkdir("/two/d"), {"/two"}),
         (lambda: store.rename("/two/d", "/one/l", flags=EXCHANGE), {"/one", "/two"}),
-    ):
+    ]
+    for change, touched in changes:
         before = {path: store.stat(path).mtime_ns for path in ("/", "/one", "/two")}
         change()
         changed = {path for path, mtime in before.items() if store.stat(path).mtime_ns != mtime}

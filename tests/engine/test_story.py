@@ -2,7 +2,7 @@
 
 import pytest
 
-from s3fs_local.errors import InvalidArgument
+from s3fs_local.errors import InvalidArgument, Protected
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import DirectoryPolicy
 from tests.engine.memory_store import ALICE, MemoryStore
@@ -84,3 +84,42 @@ def test_a_policy_below_is_never_weaker_than_the_one_above(store_with_locks: Mem
         store.fs.locks.set_policy(
             store.stat("/logs/app").ino, DirectoryPolicy("GOVERNANCE", SECOND_NS), caller=ALICE
         )
+
+
+def test_a_default_lock_falls_when_the_last_writer_is_gone(store_with_locks: MemoryStore) -> None:
+    """`echo x > f`: the shell closes a duplicate before echo writes (see gluster#1020)."""
+    store = store_with_locks
+    store.mkdir("/vault")
+    day = DirectoryPolicy("COMPLIANCE", 86_400 * SECOND_NS)
+    store.fs.locks.set_policy(store.stat("/vault").ino, day, caller=ALICE)
+    handle = store.open("/vault/f", 0o100 | 1)
+    store.fs.flush(handle)
+    store.fs.write(handle, 0, b"first")
+    store.fs.flush(handle)
+    store.fs.write(handle, 5, b", second")
+
+    assert store.stat("/vault/f").lock is None
+
+    store.close(handle)
+
+    assert store.stat("/vault/f").lock is not None
+    assert store.history("/vault/f") == [b"first, second"]
+    with pytest.raises(Protected):
+        store.append("/vault/f", b"third")
+
+
+def test_a_default_lock_that_waited_falls_after_a_crash(store_with_locks: MemoryStore) -> None:
+    """A killed daemon must not leave a closed record unprotected."""
+    store = store_with_locks
+    store.mkdir("/vault")
+    day = DirectoryPolicy("COMPLIANCE", 86_400 * SECOND_NS)
+    store.fs.locks.set_policy(store.stat("/vault").ino, day, caller=ALICE)
+    handle = store.open("/vault/f", 0o100 | 1)
+    store.fs.write(handle, 0, b"first")
+    store.fs.flush(handle)
+    store.flush()
+
+    store.crash()
+
+    with pytest.raises(Protected):
+        store.remove("/vault/f")

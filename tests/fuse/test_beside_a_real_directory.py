@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
+from time import clock_gettime_ns
 from typing import Final, NamedTuple, cast
 
 import pytest
@@ -50,6 +51,7 @@ NOT_FOR_PROGRAMS: Final = {
 }  # fmt: skip
 KINDS: Final = [*(kind for kind in Kind if kind not in NOT_FOR_PROGRAMS), *More]
 PAGE: Final = mmap.PAGESIZE
+CLOCK_REALTIME_COARSE: Final = 5
 
 
 class Step(NamedTuple):
@@ -307,6 +309,9 @@ class Three:
         if step.kind is not More.ALLOCATE:
             assert changed(self.times[0], times[0]) == changed(self.times[1], times[1])
         self.times = times
+        now_ns = clock_gettime_ns(CLOCK_REALTIME_COARSE)
+        while clock_gettime_ns(CLOCK_REALTIME_COARSE) == now_ns:
+            pass  # the disk takes its times from this clock, so a step must not share a tick
 
     def _kernel_would_refuse(self, step: Step) -> bool:
         """What the model leaves to the kernel: ftruncate(2) of a descriptor that is only read."""

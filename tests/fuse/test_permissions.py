@@ -192,6 +192,15 @@ def test_a_default_acl_is_handed_down(folder: Path) -> None:
     assert acl_of(folder / "plain") == ["user::rw-", "group::r--", "other::r--"]
 
 
+def test_the_umask_also_limits_what_a_default_acl_grants(folder: Path) -> None:
+    """Unlike on a disk, since pyfuse3 cannot ask the kernel to leave it off: less, never more."""
+    run("setfacl", "--default", "--modify", f"user:{BOB}:rwx", folder)
+    run("sh", "-c", "umask 022; touch file; umask 002; touch shared", cwd=folder)
+
+    assert "mask::r--" in acl_of(folder / "file")
+    assert "mask::rw-" in acl_of(folder / "shared")
+
+
 def test_a_malformed_acl_is_refused(folder: Path) -> None:
     """By the kernel or by us, with the errno of the manual."""
     for value in (b"\x02\x00\x00\x00" + b"x" * 7, b"\x09\x00\x00\x00" + b"x" * 8):

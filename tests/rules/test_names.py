@@ -13,6 +13,7 @@ from s3fs_local.rules.names import (
     escape,
     is_transient,
     parse_below_versions,
+    printed,
     version_file_name,
 )
 
@@ -158,3 +159,9 @@ def test_temporary_names_of_programs_are_known(name: bytes) -> None:
 def test_names_that_a_person_may_have_chosen_are_not_temporary(name: bytes) -> None:
     """When in doubt a deleted file stays listed."""
     assert not is_transient(name)
+
+
+def test_a_name_is_printed_as_people_wrote_it() -> None:
+    """A message says 'report.txt', not b'report.txt'; odd bytes do not break the terminal."""
+    assert printed("größe".encode()) == "'größe'"
+    assert printed(b"a\xff\n") == "'a\\\\xff\\n'"

@@ -306,8 +306,8 @@ def test_a_policy_is_never_weakened(store: MemoryStore) -> None:
 
 
 @promise(
-    "A file made in a protected directory is locked at its first close, so its maker can still "
-    "set mode and owner."
+    "A file made in a protected directory is locked when its last writer has closed it, so its "
+    "maker can still set mode and owner."
 )
 def test_a_new_file_can_be_finished(store: MemoryStore) -> None:
     """In logrotate, `create 0640 root adm` makes a file, then sets its mode, then closes it."""
@@ -320,6 +320,18 @@ def test_a_new_file_can_be_finished(store: MemoryStore) -> None:
 
     assert store.stat("/d/log").mode & 0o777 == 0o640
     assert is_refused(lambda: store.chmod("/d/log", 0o600))
+
+
+@promise("An empty file is not locked by its directory.")
+def test_an_empty_file_waits_for_its_content(store: MemoryStore) -> None:
+    """GlusterFS locked a file of zero bytes before its writer had come (gluster#1020)."""
+    store.mkdir("/d")
+    protect(store, "/d")
+    store.write("/d/file", b"")
+    store.write("/d/file", b"content")
+
+    assert store.read("/d/file") == b"content"
+    assert is_refused(lambda: store.write("/d/file", b"other"))
 
 
 @promise("An append-only file that is still empty can be given mode, owner and times.")
