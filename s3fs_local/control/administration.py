@@ -64,8 +64,7 @@ async def describe_statistics(_: DescribeStatistics, context: Context) -> Statis
 async def collect_garbage(request: CollectGarbage, context: Context) -> Collection:
     """Space that nothing uses is free, or (dry run) could be."""
     context.check_may_administer()
-    await context.filesystem.volume.durability.flush(durable=True)
-    garbage = purging.collect_garbage(context.filesystem, dry_run=request.dry_run)
+    garbage = await purging.collect_garbage(context.filesystem, dry_run=request.dry_run)
     return Collection(packs=garbage.packs, freed_bytes=garbage.bytes, dry_run=request.dry_run)
 
 

@@ -229,8 +229,11 @@ class Durability:
         generation = self._appended
         self._collect()
         self._append()
+        blocks_until, syncs_packs = self._position, self._packs.needs_sync
         with self._noting_failures():
             self._sync_blocking(durable=True)
+        if syncs_packs:  # after a power cut the metadata engine may not know of this commit
+            self._unwritten.append(encode(PacksDurable(blocks_until)))
         self._metadata.commit(self._position)
         self._written = generation
         self._uncommitted = 0

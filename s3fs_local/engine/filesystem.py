@@ -32,7 +32,7 @@ from s3fs_local.errors import (
     ReadOnlyView,
     StaleInode,
 )
-from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, SEALING, Caller, Inode
+from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
 from s3fs_local.rules.limits import NAME_BYTES_MAX
 from s3fs_local.rules.names import printed
 from s3fs_local.rules.retention import Operation
@@ -79,6 +79,7 @@ class FileSystem:
         self.volume: Final = volume
         self.reading: Final = Reading(volume.metadata, volume.blocks)
         self.open_files: Final = OpenFiles()
+        volume.is_open = self.open_files.is_open
         self.locks: Final = Locks(volume, self.open_files)
         self.writing: Final = Writing(volume, self.reading, self.locks)
         self.attributes: Final = Attributes(volume, locks=self.locks, writing=self.writing)
@@ -258,9 +259,10 @@ class FileSystem:
         self.attributes.set_xattr(ino, name, value)
 
     async def set_lock_attribute(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
-        """`s3.*` is set; waits up to a second for writers."""
+        """`s3.*` is set, durably; waits up to a second for writers."""
         _check_real(ino)
         await self.lock_attributes.set(ino, name, value, caller)
+        await self.volume.durability.flush(durable=True, only_facts=True)
 
     def removexattr(self, ino: int, name: bytes, caller: Caller) -> None:
         """The stored attribute is gone."""
@@ -429,18 +431,14 @@ class FileSystem:
         inode = self.volume.metadata.inode(closed.ino)
         if inode is None:
             return
-        if not inode.nlink:
-            if not self.open_files.is_open(inode.ino):
-                self.writing.discard(inode.ino)
-                self.namespace.forget_never_saved(inode)
-            return
-        if not closed.writable or self.open_files.writers(inode.ino):
-            return
-        if inode.ino in self.volume.drafts:
+        is_unwritten = closed.writable and not self.open_files.writers(inode.ino)
+        if is_unwritten and inode.nlink and inode.ino in self.volume.drafts:
             self.writing.commit(inode.ino, origin=Origin.CLOSE)
-        self.locks.lock_closed(inode.ino)
-        if inode.append_only == SEALING:
-            self.locks.finish_rotation(self.volume.inode(inode.ino))
+        if is_unwritten:
+            self.locks.lock_closed(inode.ino)
+        if not inode.nlink and not self.open_files.is_open(inode.ino):
+            self.writing.discard(inode.ino)
+            self.namespace.forget_never_saved(inode)
 
     def restore_content(
         self, ino: int, source: int, stamp_ns: int, *, caller: Caller, like: Inode | None = None
@@ -452,9 +450,8 @@ class FileSystem:
         Raises:
             Protected: the file is locked.
         """
-        inode = self.volume.inode(ino)
-        self.locks.check(Operation.RESTORE_OVER, inode)
         self.lock_attributes.settle_draft(ino)
+        self.locks.check(Operation.RESTORE_OVER, self.volume.inode(ino))
         version = self.writing.restore_version(
             ino, source=source, stamp_ns=stamp_ns, uid=caller.uid, like=like
         )

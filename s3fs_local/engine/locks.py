@@ -49,10 +49,17 @@ POLICIES_SETTING: Final = "fact.directory-policies"
 UNLOCKED_SETTING: Final = "fact.unlocked-while-written"
 """Inodes whose default retention waits for their last writer, also across a crash."""
 _WHILE_BEING_MADE: Final = frozenset(
-    {Operation.SET_MODE, Operation.SET_OWNER, Operation.SET_TIMES, Operation.SET_XATTR}
+    {
+        Operation.SET_MODE,
+        Operation.SET_OWNER,
+        Operation.SET_TIMES,
+        Operation.SET_XATTR,
+        Operation.RESTORE_OVER,
+    }
 )
 """What the maker of a file may do until its first close, and of an append-only file until its first
-byte: logrotate and auditd make the new log, then give it mode, owner and ACL."""
+byte: logrotate and auditd make the new log, then give it mode, owner and ACL; a restore makes it,
+then gives it its content."""
 LISTING_LIMIT: Final = 1024
 
 
@@ -141,7 +148,11 @@ class Locks:
         self._unlocked.discard(ino)
         self._volume.apply([self._note_unlocked()])
         inode = self._volume.metadata.inode(ino)
-        if inode is not None and inode.nlink and inode.size:
+        if inode is None or not inode.nlink:
+            return
+        if inode.append_only == SEALING:
+            self._finish_rotation(inode)
+        elif inode.size:
             self._put_lock(inode, self._with_default(inode.lock, inode, inode.version_ns))
 
     def lock_all_closed(self) -> None:
@@ -153,25 +164,22 @@ class Locks:
         return PutSetting(UNLOCKED_SETTING, msgspec.json.encode(sorted(self._unlocked)).decode())
 
     def policy_of(self, inode: Inode) -> DirectoryPolicy | None:
-        """The policy of the nearest directory above that has one."""
+        """What the policies of all directories above demand together, through every name."""
         if not self._policies_exist:
             return None
+        demanded = None
         for parent in self._parents(inode):
-            policy = self.policy_at(parent)
-            if policy is not None:
-                return policy
-        return None
+            demanded = _stricter(demanded, self.policy_at(parent))
+        return demanded
 
     def policy_at(self, directory: int) -> DirectoryPolicy | None:
-        """The policy that holds for new files in the directory."""
-        if not self._policies_exist:
-            return None
-        while directory:
+        """What holds for new files in the directory: a weaker policy below lifts none above."""
+        demanded = None
+        while directory and self._policies_exist:
             inode = self._volume.inode(directory)
-            if inode.policy is not None:
-                return inode.policy
+            demanded = _stricter(demanded, inode.policy)
             directory = inode.parent
-        return None
+        return demanded
 
     def _parents(self, inode: Inode) -> Iterable[int]:
         if inode.is_directory:
@@ -270,17 +278,24 @@ class Locks:
         changed = msgspec.structs.replace(inode, append_only=APPENDABLE)
         self._volume.apply([PutInode(changed), *self.note_protection(changed)])
 
-    def finish_rotation(self, inode: Inode) -> None:
-        """Nobody writes to the rotated file any more: its directory's retention freezes it."""
-        assert inode.append_only == SEALING
+    def note_rotation(self, inode: Inode) -> None:
+        """The file is sealed now, or when its last writer has closed it."""
+        if inode.ino not in self._unlocked:
+            self._unlocked.add(inode.ino)
+            self._volume.apply([self._note_unlocked()])
+        if not self._open_files.writers(inode.ino):
+            self.lock_closed(inode.ino)
+
+    def _finish_rotation(self, inode: Inode) -> None:
+        """The retention of its directory takes the place of append-only; without one that stays."""
         stamp_ns = self._volume.now_ns()
         inherited = retention_from_policy(self.policy_of(inode), stamp_ns=stamp_ns)
+        if inherited is None or inherited.retention is None:
+            return
+        present = inode.lock or Lock()
+        retention = _later(present.retention, inherited.retention)
         sealed = msgspec.structs.replace(inode, append_only=0)
-        if inherited is not None and inherited.retention is not None:
-            present = inode.lock or Lock()
-            retention = _later(present.retention, inherited.retention)
-            sealed = msgspec.structs.replace(sealed, lock=Lock(retention, present.holds))
-        self._put_lock(sealed, sealed.lock)
+        self._put_lock(sealed, Lock(retention, present.holds))
 
     def set_policy(self, ino: int, policy: DirectoryPolicy, *, caller: Caller) -> None:
         """New files below the directory inherit the policy.
@@ -335,6 +350,19 @@ class Locks:
         if version is not None:
             changes.append(PutVersion(msgspec.structs.replace(version, lock=lock)))
         self._volume.apply([*changes, *self.note_protection(changed)])
+
+
+def _stricter(
+    one: DirectoryPolicy | None, other: DirectoryPolicy | None
+) -> DirectoryPolicy | None:
+    """What both demand together."""
+    if one is None or other is None:
+        return one or other
+    return DirectoryPolicy(
+        mode="COMPLIANCE" if "COMPLIANCE" in (one.mode, other.mode) else one.mode or other.mode,
+        period_ns=max(one.period_ns, other.period_ns),
+        append_only=one.append_only or other.append_only,
+    )
 
 
 def _later(one: Retention | None, other: Retention) -> Retention:

@@ -125,6 +125,7 @@ class Namespace:
         changes.append(OpenEntry(Entry(parent, name, stamp_ns, inode.ino, uid=caller.uid)))
         changes += self._touch(directory, stamp_ns, links=int(is_directory))
         self._volume.apply(changes)
+        self._note_protection(inode)
         return inode
 
     def _new_inode(
@@ -184,17 +185,17 @@ class Namespace:
             raise IsADirectory(printed(name))
         if not inode.nlink:
             raise NoSuchName("the file was removed")
+        self._locks.check(Operation.LINK, inode)
         return self._link(inode, directory, name, present, caller)
 
     def relink(self, inode: Inode, parent: int, name: bytes, caller: Caller) -> Inode:
-        """An inode without a name has this one (undelete). Raises as `make`."""
+        """An inode without a name has this one (undelete), also a locked one. Raises as `make`."""
         directory = self._writable_directory(parent)
         return self._link(inode, directory, name, self._free_name(directory, name), caller)
 
     def _link(
         self, inode: Inode, directory: Inode, name: bytes, present: Entry | None, caller: Caller
     ) -> Inode:
-        self._locks.check(Operation.LINK, inode)
         if inode.nlink >= LINKS_MAX:
             raise TooManyLinks(printed(name))
         stamp_ns = self._volume.stamp()
@@ -210,6 +211,7 @@ class Namespace:
         changes += [PutInode(linked), OpenEntry(entry)]
         changes += self._touch(directory, stamp_ns, links=links)
         self._volume.apply(changes)
+        self._note_protection(linked)
         return linked
 
     def unlink(self, parent: int, name: bytes, caller: Caller) -> None:
@@ -431,16 +433,14 @@ class Namespace:
         if replaced is not None:
             self._after_release(replaced)
         self._remove_older_nulls(directory.ino, move.new_name)
-        if moved.lock is not None or moved.append_only:
-            self._note_moved_lock(moved)
+        self._note_protection(moved)
+        if moved.append_only:
+            self._locks.note_rotation(moved)
 
-    def _note_moved_lock(self, moved: Inode) -> None:
-        """The directories above know of the protection; a rotation nobody writes to is finished."""
-        marks = self._locks.note_protection(moved)
-        if marks:
-            self._volume.apply(marks)
-        if moved.append_only and not self._open_files.writers(moved.ino):
-            self._locks.finish_rotation(moved)
+    def _note_protection(self, named: Inode) -> None:
+        """The directories above a file's new name know of its protection."""
+        if named.lock is not None or named.append_only:
+            self._volume.apply(self._locks.note_protection(named))
 
     def _exchange(
         self,
@@ -482,6 +482,8 @@ class Namespace:
             changes += self._touch(directory, stamp_ns, links=links)
             changes += self._touch(self._volume.inode(present.parent), stamp_ns, links=-links)
         self._volume.apply(changes)
+        self._note_protection(inode)
+        self._note_protection(other)
 
     def _live(self, parent: int, name: bytes) -> tuple[Entry, Inode]:
         entry = self._metadata.entry(parent, name)

@@ -115,21 +115,22 @@ def _is_there(packs: PackStore, block: Block) -> bool:
 def _unended_drafts(records: list[JournalRecord]) -> dict[int, list[DraftRecord]]:
     """The records of every draft that was neither committed nor dropped."""
     drafts: dict[int, list[DraftRecord]] = {}
-    before: dict[int, list[DraftRecord]] = {}  # drafts begun again, as they were
+    before: dict[int, list[DraftRecord]] = {}  # drafts begun again, as they were last whole
     for record in records:
         if isinstance(record, ChangeBatch):
             for draft_id in record.ended_drafts:
                 drafts.pop(draft_id, None)
         elif isinstance(record, DraftBegun):
-            if record.draft_id in drafts:
-                before[record.draft_id] = drafts[record.draft_id]
+            earlier = drafts.get(record.draft_id)
+            if earlier is not None and (record.draft_id not in before or _is_whole(earlier)):
+                before[record.draft_id] = earlier
             drafts[record.draft_id] = [record]
         elif not isinstance(record, PacksDurable) and record.draft_id in drafts:
             drafts[record.draft_id].append(record)
-    for draft_id, earlier in before.items():
+    for draft_id, whole in before.items():
         repeated = drafts.get(draft_id)
         if repeated is not None and not _is_whole(repeated):
-            drafts[draft_id] = earlier
+            drafts[draft_id] = whole
     return drafts
 
 

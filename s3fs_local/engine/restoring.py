@@ -219,8 +219,6 @@ class Restoring:
         present = self._volume.inode(was.ino)
         is_named = present.nlink + self._names[was.ino] > 0
         comes_back = not is_named and not self._filesystem.open_files.is_open(was.ino)
-        if comes_back:
-            self._filesystem.locks.check(Operation.LINK, present)
         if self._dry_run:
             self._names[was.ino] += comes_back
             return present if comes_back else None

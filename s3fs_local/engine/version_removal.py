@@ -107,7 +107,8 @@ def _destroy_keys(volume: Volume, keys: set[int]) -> None:
 def remove_older_nulls(volume: Volume, locks: Locks, parent: int, name: bytes) -> None:
     """The name has one null item, the newest (S3, Suspended: it takes the place of every other).
 
-    A version that went on under another name belongs to that one.
+    A version that went on under another name belongs to that one; that of a removed file goes with
+    its last close.
     """
     if volume.settings.versioning is not VersioningState.SUSPENDED:
         return
@@ -121,7 +122,7 @@ def remove_older_nulls(volume: Volume, locks: Locks, parent: int, name: bytes) -
 
 
 def _ended_at(volume: Volume, entry: Entry) -> bool:
-    """Whether the inode has no name any more, and its last one was that of the entry."""
+    """Whether nothing means the inode any more, and its last name was that of the entry."""
     last = volume.metadata.entries_of(entry.ino)[-1]
-    is_named = volume.inode(entry.ino).nlink > 0
-    return not is_named and (last.parent, last.name) == (entry.parent, entry.name)
+    is_in_use = volume.inode(entry.ino).nlink > 0 or volume.is_open(entry.ino)
+    return not is_in_use and (last.parent, last.name) == (entry.parent, entry.name)

@@ -70,10 +70,12 @@ class Volume:
         self.settings = settings
         self.invalidation: Invalidation = NothingCached()
         self.on_commit: Callable[[int], None] = lambda _: None
+        self.is_open: Callable[[int], bool] = lambda _: False  # by any handle
         self.read_only_reason = ""
         self._last_ino = counters.ino
         self._last_stamp_ns = counters.stamp_ns
-        self._last_draft_id = counters.stamp_ns  # never repeats one of an earlier mount
+        # Never repeats one of an earlier mount, be its draft still here or only in the journal.
+        self._last_draft_id = max([counters.stamp_ns, *[d.draft_id for d in drafts.values()]])
 
     def apply(self, changes: Sequence[Change], *, ended_draft: int = 0) -> None:
         """All changes are visible, or (on an error) none is.

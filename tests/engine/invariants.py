@@ -1,6 +1,7 @@
 """What holds in every store at every moment, whatever was done to it."""
 
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.rules.extents import Extent, blocks_of, data_bytes, decode_layout
@@ -70,7 +71,7 @@ def _check_names(store: MemoryStore, inodes: list[Inode]) -> None:
         entries = store.fs.volume.metadata.directory_history(directory.ino)
         starts = [entry.from_ns for entry in entries]
         assert len(set(starts)) == len(starts), "two entries of a directory share an offset"
-        for before, after in zip(entries, entries[1:], strict=False):
+        for before, after in pairwise(entries):
             assert before.name != after.name or before.to_ns <= after.from_ns, (before, after)
         for entry in entries:
             assert entry.from_ns < entry.to_ns, entry
@@ -101,7 +102,7 @@ def _check_versions(store: MemoryStore, inode: Inode) -> None:
 def _check_cells(store: MemoryStore, inode: Inode) -> None:
     """Layouts of a cell follow each other, and `st_blocks` is what they hold."""
     rows = store.fs.volume.metadata.cell_rows(inode.ino)
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in pairwise(rows):
         assert before[0] != after[0] or before[2] <= after[1], (before, after)
     held = sum(
         data_bytes(decode_layout(layout)) for _, _, to_ns, layout in rows if to_ns == OPEN_NS

@@ -1,4 +1,4 @@
-"""Names: whatever they are made to mean, counts, times and parents are right, and the past is kept."""
+"""Names: whatever they come to mean, counts, times and parents are right, the past is kept."""
 
 import os
 from collections.abc import Callable
@@ -281,7 +281,7 @@ def test_listing_goes_on_where_it_was_while_names_come_and_go(store: MemoryStore
 def test_directories_and_symlinks_come_back_by_undelete_with_what_they_are(
     store: MemoryStore,
 ) -> None:
-    """relink gives a nameless inode a name, once."""
+    """Undelete gives a nameless inode a name, once."""
     store.mkdir("/d")
     inode = store.stat("/d")
     store.remove("/d")

@@ -1,9 +1,10 @@
 """What is purged is gone, and nothing else is."""
 
 import pytest
+import trio
 
 from s3fs_local.crypto.sealing import KEY_BYTES
-from s3fs_local.engine.purging import collect_garbage, purge
+from s3fs_local.engine.purging import Garbage, collect_garbage, purge
 from s3fs_local.errors import BadHandle, InvalidArgument, KeyMissing, WriterActive
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, MemoryStore
@@ -14,6 +15,10 @@ def _purge(store: MemoryStore, path: str, position: int = 0) -> None:
     store.tick()
     item = store.fs.histories.of_name(*store.place(path)).items[position]
     purge(store.fs, item, caller=ALICE, bypass=None)
+
+
+def _collect(store: MemoryStore, *, dry_run: bool) -> Garbage:
+    return trio.run(lambda: collect_garbage(store.fs, dry_run=dry_run))
 
 
 def test_blocks_that_other_versions_use_stay(store: MemoryStore) -> None:
@@ -188,13 +193,13 @@ def test_a_live_file_keeps_its_only_content(store: MemoryStore) -> None:
 def test_a_pack_that_nothing_uses_is_collected(store: MemoryStore) -> None:
     """And only such a one; a dry run tells the same and changes nothing."""
     store.write("/f", b"a" * 100_000)
-    assert collect_garbage(store.fs, dry_run=False).packs == 0
+    assert _collect(store, dry_run=False).packs == 0
     store.remove("/f")
     _purge(store, "/f", 1)
     store.flush(durable=True)
 
-    told = collect_garbage(store.fs, dry_run=True)
-    done = collect_garbage(store.fs, dry_run=False)
+    told = _collect(store, dry_run=True)
+    done = _collect(store, dry_run=False)
     assert told == done
     assert done.packs == 1
     assert done.bytes > 100_000
@@ -214,7 +219,7 @@ def test_blocks_of_an_open_draft_are_no_garbage(store: MemoryStore) -> None:
         store.fs.write(handle, megabyte << 20, b"x" * (1 << 20))
     assert store.fs.volume.drafts[store.stat("/f").ino].blocks
     store.flush(durable=True)
-    collect_garbage(store.fs, dry_run=False)
+    _collect(store, dry_run=False)
     store.close(handle)
 
     assert store.read("/f") == b"x" * (3 << 20)

@@ -81,7 +81,7 @@ def test_a_second_crash_before_any_flush_loses_nothing(store: MemoryStore) -> No
 
 
 def test_times_set_by_hand_survive_with_the_content(store: MemoryStore) -> None:
-    """cp -p and tar set them before they close the file."""
+    """Programs that copy set them before they close the file."""
     early = _open_and_write(store, "/f", b"copied")
     late = _open_and_write(store, "/g", b"copied")
     store.flush()

@@ -128,7 +128,7 @@ DAMAGES: Final[list[Damage]] = [
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_tree_comes_back_whatever_was_done_to_it(full: MemoryStore, damage: Damage) -> None:
-    """Contents, links, kinds, modes, attributes, times of directories; and the restore is undone."""
+    """Contents, links, kinds, attributes, times of directories; and the restore is undone."""
     good, good_ns = tree(full), full.tick()
     full.tick()
     damage(full)

@@ -4,6 +4,7 @@ A put is a write, however it comes (in place, or a new file renamed over the nam
 unlink; DELETE with a version id is a purge.
 """
 
+import os
 from typing import Final
 
 import pytest
@@ -79,7 +80,7 @@ class Bucket:
 
     @property
     def stack(self) -> list[str]:
-        """The items as `D` or their content, with `=null` for those of that id, `*` for the latest."""
+        """The items as `D` or their content; `=null`: of that id, `*`: the latest."""
         return [self._shown(item) for item in self.items]
 
     def _shown(self, item: HistoryItem) -> str:
@@ -173,6 +174,24 @@ def test_v9_with_the_null_marker_gone_the_key_has_its_older_version(v7: Bucket) 
     check_invariants(v7.store)
 
 
+def test_an_undeleted_file_outlives_those_who_had_it_open(v1: Bucket) -> None:
+    """Its null version was to go with the last close, but it has a name again."""
+    v1.change(SUSPENDED)
+    v1.put("d")
+    handle = v1.store.open(KEY, os.O_RDONLY)
+    v1.delete()
+    assert v1.store.fs.read_nowait(handle, 0, 9) == b"d"
+    v1.delete_version(0)
+    v1.store.close(handle)
+    assert v1.get() == "d"
+    check_invariants(v1.store)
+
+    handle = v1.store.open(KEY, os.O_RDONLY)
+    v1.delete()
+    v1.store.close(handle)
+    assert v1.stack == ["D=null*", "c", "b"]
+
+
 def test_v10_a_null_marker_stays_below_what_is_put_after_enabling(v7: Bucket) -> None:
     """It is an item of the stack as any other."""
     v7.change(ENABLED)
@@ -262,15 +281,15 @@ def test_any_sequence_gives_the_stack_of_the_rules(steps: list[Step]) -> None:
             bucket.delete()
             stack = apply_plan(stack, plan_delete(bucket.state, stack, "D"))
         elif step == "delete version" and stack:
-            position %= len(stack)
-            public_id = stack[position].public_id
+            place = position % len(stack)
+            public_id = stack[place].public_id
             if bucket.state is UNVERSIONED and public_id != "null":
                 continue
-            if _is_only_content(bucket, position):
+            if _is_only_content(bucket, place):
                 continue
-            bucket.delete_version(position)
-            if stack[position].is_marker and not stack[position].is_null:
-                stack = stack[:position] + stack[position + 1 :]  # markers are all called D here
+            bucket.delete_version(place)
+            if stack[place].is_marker and not stack[place].is_null:
+                stack = stack[:place] + stack[place + 1 :]  # markers are all called D here
             else:
                 plan = plan_delete_version(bucket.state, stack, public_id)
                 stack = apply_plan(stack, plan)

@@ -128,7 +128,7 @@ def test_nothing_below_versions_can_be_changed(store: MemoryStore) -> None:
     )
     for attempt in attempts:
         with pytest.raises(ReadOnlyView):
-            attempt()  # type: ignore[no-untyped-call]
+            attempt()
 
 
 def _look_at_everything(store: MemoryStore, inode: Inode, told: list[int], depth: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Bytes written are bytes read, now and in every version; what did not change is not stored again."""
+"""Bytes written are bytes read, in every version; what did not change is not stored again."""
 
 import os
 from typing import Final

@@ -101,6 +101,15 @@ def test_they_follow_the_file_and_change_its_ctime(folder: Path, file: Path) -> 
     assert after.st_ctime_ns > before.st_ctime_ns
 
 
+def test_setting_what_is_there_already_changes_nothing(file: Path) -> None:
+    """As on ext4, so a tool that sets everything anew leaves the file as it found it."""
+    for value in (b"1", b""):
+        os.setxattr(file, "user.a", value)
+        before = file.stat().st_ctime_ns
+        os.setxattr(file, "user.a", value)
+        assert file.stat().st_ctime_ns == before
+
+
 @as_root
 def test_trusted_attributes_are_for_root_alone(folder: Path, file: Path) -> None:
     """Others neither read nor hear of them."""

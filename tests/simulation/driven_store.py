@@ -177,7 +177,7 @@ class DrivenStore:
         purge(self.store.fs, item, caller=ALICE, bypass=None)
 
     def restore(self, path: str, time: int) -> None:
-        """See `Reference.restore`; before, a dry run must tell the same steps and change nothing."""
+        """See `Reference.restore`; a dry run before it must tell the same steps."""
         at_ns = end_of(time)
         told = self._restoring(path, at_ns, dry_run=True)
         done = self._restoring(path, at_ns, dry_run=False)

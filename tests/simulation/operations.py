@@ -3,6 +3,9 @@
 So any sequence can be cut or reordered and still means something, and shrinks well.
 """
 
+# The contract of `System` is that of `Reference`.
+# ruff: noqa: D102
+
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -175,41 +178,39 @@ def _with_handle(operation: Operation, reference: Reference) -> Call | None:
     handle = _pick(sorted(reference.handles), operation.first)
     if handle is None:
         return None
-    size = _pick(SIZES, operation.third) or 1
-    offset = _pick(OFFSETS, operation.second) or 0
     match operation.kind:
-        case Kind.TRUNCATE_HANDLE:
-            length = _pick(LENGTHS, operation.second) or 0
-            return lambda system: system.truncate_handle(handle, length)
         case Kind.CLOSE_DUPLICATE:
             return lambda system: system.close_duplicate(handle)
         case Kind.CLOSE:
             return lambda system: system.close(handle)
         case Kind.FSYNC:
             return lambda system: system.fsync(handle)
-        case Kind.READ:
-            return lambda system: system.read(handle, offset, size)
         case _:
-            pass
+            length = _pick(LENGTHS, operation.second) or 0
+            return lambda system: system.truncate_handle(handle, length)
+
+
+def _reading_or_writing(operation: Operation, reference: Reference) -> Call | None:
+    handle = _pick(sorted(reference.handles), operation.first)
+    if handle is None:
+        return None
+    size = _pick(SIZES, operation.third) or 1
+    offset = _pick(OFFSETS, operation.second) or 0
+    if operation.kind is Kind.READ:
+        return lambda system: system.read(handle, offset, size)
     content, _ = reference.shown(reference.facts.nodes[reference.handles[handle].node])
+    data = bytes([reference.now % 255 + 1]) * size
     if operation.kind is Kind.APPEND:
         offset = len(content)
-    data = bytes([reference.now % 255 + 1]) * size
     if operation.kind is Kind.REWRITE:
         data = content[offset : offset + size]
-        if not data:
-            return None
-    return lambda system: system.write(handle, offset, data)
+    return (lambda system: system.write(handle, offset, data)) if data else None
 
 
 def _with_path(operation: Operation, reference: Reference) -> Call | None:
-    paths = reference.nodes(FILE, DIRECTORY)
-    if operation.kind is Kind.CHECKPOINT:
-        paths = reference.nodes(FILE)
-    path = _pick(paths, operation.first)
+    path = _pick(reference.nodes(FILE, DIRECTORY), operation.first)
     if path is None:
         return None
-    name = XATTRS[operation.second % len(XATTRS)]
     match operation.kind:
         case Kind.TRUNCATE:
             length = _pick(LENGTHS, operation.second) or 0
@@ -217,15 +218,24 @@ def _with_path(operation: Operation, reference: Reference) -> Call | None:
         case Kind.CHMOD:
             mode = (0o600, 0o755, 0o400)[operation.second % 3]
             return lambda system: system.chmod(path, mode)
-        case Kind.UTIMES:
-            return lambda system: system.utimes(path, operation.second)
-        case Kind.SETXATTR:
-            value = bytes([operation.third % 256])
-            return lambda system: system.setxattr(path, name, value)
-        case Kind.REMOVEXATTR:
-            return lambda system: system.removexattr(path, name)
         case _:
-            return lambda system: system.checkpoint(path)
+            return lambda system: system.utimes(path, operation.second)
+
+
+def _with_xattr(operation: Operation, reference: Reference) -> Call | None:
+    path = _pick(reference.nodes(FILE, DIRECTORY), operation.first)
+    if path is None:
+        return None
+    name = XATTRS[operation.second % len(XATTRS)]
+    value = bytes([operation.third % 256])
+    if operation.kind is Kind.SETXATTR:
+        return lambda system: system.setxattr(path, name, value)
+    return lambda system: system.removexattr(path, name)
+
+
+def _checkpointing(operation: Operation, reference: Reference) -> Call | None:
+    path = _pick(reference.nodes(FILE), operation.first)
+    return None if path is None else (lambda system: system.checkpoint(path))
 
 
 def _keeping(operation: Operation, _: Reference) -> Call | None:
@@ -274,23 +284,23 @@ _CHOOSERS: Final[dict[Kind, Callable[[Operation, Reference], Call | None]]] = {
     Kind.OPEN: _opening,
     Kind.OPEN_READ_ONLY: _opening,
     Kind.OPEN_TRUNCATE: _opening,
-    Kind.WRITE: _with_handle,
-    Kind.APPEND: _with_handle,
-    Kind.REWRITE: _with_handle,
-    Kind.READ: _with_handle,
+    Kind.WRITE: _reading_or_writing,
+    Kind.APPEND: _reading_or_writing,
+    Kind.REWRITE: _reading_or_writing,
+    Kind.READ: _reading_or_writing,
     Kind.TRUNCATE_HANDLE: _with_handle,
     Kind.TRUNCATE: _with_path,
     Kind.CLOSE_DUPLICATE: _with_handle,
     Kind.CLOSE: _with_handle,
     Kind.CHMOD: _with_path,
     Kind.UTIMES: _with_path,
-    Kind.SETXATTR: _with_path,
-    Kind.REMOVEXATTR: _with_path,
+    Kind.SETXATTR: _with_xattr,
+    Kind.REMOVEXATTR: _with_xattr,
     Kind.FSYNC: _with_handle,
     Kind.FLUSH: _keeping,
     Kind.SETTLE: _keeping,
     Kind.LEAVE_SEGMENT: _keeping,
-    Kind.CHECKPOINT: _with_path,
+    Kind.CHECKPOINT: _checkpointing,
     Kind.PURGE: _purging,
     Kind.RESTORE: _looking_back,
     Kind.RESTORE_ROOT: _looking_back,

@@ -1,7 +1,7 @@
 """What the filesystem means, as plainly as it can be said: dictionaries, lists and whole contents.
 
-It knows nothing of blocks, journals, intervals or locks, and imports nothing of the filesystem. Time is
-a number of seconds and stands still during a call; errors are named, not classes.
+It knows nothing of blocks, journals, intervals or locks, and imports nothing of the filesystem.
+Time is a number of seconds and stands still during a call; errors are named, not classes.
 """
 
 import copy
@@ -13,7 +13,7 @@ RESERVED = (".versions", ".s3fs")
 FILE, DIRECTORY, SYMLINK = "file", "directory", "symlink"
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is a result, not an error
+class Refused(Exception):
     """The call fails; the argument is the name of the error's class."""
 
 
@@ -203,7 +203,7 @@ class Reference:
         return self.facts.moments[bisect_right(self.facts.times, time) - 1]
 
     def version_at(self, number: int, time: int) -> Version | None:
-        """The newest version of the file by the end of that second, of those that were not purged."""
+        """The newest version of the file by the end of that second that was not purged."""
         node = self.facts.nodes.get(number)
         versions = [] if node is None else node.versions
         return next((v for v in reversed(versions) if v.time <= time), None)
@@ -413,7 +413,7 @@ class Reference:
         opened.has_written = True
 
     def truncate(self, path: str, size: int) -> None:
-        """truncate(2): a version, unless somebody else will commit."""
+        """A version is made, unless somebody else will commit."""
         node = self.at(path)
         if node.kind == DIRECTORY:
             raise Refused("IsADirectory")
@@ -441,7 +441,7 @@ class Reference:
         return version
 
     def close_duplicate(self, handle: int) -> None:
-        """close(2) of one of several descriptors."""
+        """One of several descriptors is closed."""
         opened = self.handles[handle]
         node = self.facts.nodes[opened.node]
         if not opened.has_written or not self.is_named(node.number):
@@ -456,7 +456,7 @@ class Reference:
         opened.has_written = False
 
     def close(self, handle: int) -> None:
-        """close(2) of the last descriptor."""
+        """The last descriptor is closed."""
         self.close_duplicate(handle)
         opened = self.handles.pop(handle)
         node = self.facts.nodes[opened.node]
@@ -570,7 +570,7 @@ class Reference:
         restorer.entry(directory, name, self._child_then(moment, number, last, time))
 
     def look_back(self, time: int) -> list[tuple[object, ...]]:
-        """Path, mtime (None: any), kind, mode, target, attributes, content of all there was then."""
+        """(path, mtime, kind, mode, target, attributes, content) of all; mtime None: any."""
         found: list[tuple[object, ...]] = []
         self._look_back(self.moment(time), ROOT, "", time, found)
         return sorted(found, key=lambda row: str(row[0]))
@@ -596,7 +596,7 @@ class Reference:
 
 
 class _Restorer:
-    """One restore: what came later is removed, what was is made again under its old number if free."""
+    """One restore: what came later is removed, what was comes back under its number if free."""
 
     def __init__(self, reference: Reference, moment: Moment, time: int) -> None:
         self.reference = reference

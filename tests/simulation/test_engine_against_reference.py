@@ -18,7 +18,7 @@ from tests.simulation.driven_store import START_S, DrivenStore
 from tests.simulation.operations import Call, Kind, Operation, System, call_of
 from tests.simulation.reference import DIRECTORY, FILE, ROOT, Reference, Refused
 
-EXAMPLES: Final = int(os.environ.get("S3FS_LOCAL_EXAMPLES", "150"))
+EXAMPLES: Final = int(os.environ.get("S3FS_LOCAL_EXAMPLES", "300"))
 NUMBERS: Final = st.integers(0, 11)
 OPERATIONS: Final = st.builds(Operation, st.sampled_from(Kind), NUMBERS, NUMBERS, NUMBERS)
 

@@ -1,7 +1,7 @@
 """Whatever breaks, and wherever: what was acknowledged is there, and the store opens whole.
 
-A history of named steps runs over a zone that loses power or fails at one call, once or for ever. Then
-the store is opened again.
+A history runs over a zone that loses power or fails at one call, once or for ever. Then the store
+is opened again.
 """
 
 from collections import defaultdict
@@ -22,8 +22,8 @@ from tests.simulation.driven_store import DrivenStore
 class Run:
     """A store that goes through the history below, and what it was told is durable.
 
-    After an acknowledgement a file has one content (None: it is not there). What is done to it until
-    the next may have happened or not, so each of that is `possible` as well.
+    After an acknowledgement a file has one content (None: it is not there). What is done to it
+    until the next may have happened or not, so each of that is `possible` as well.
     """
 
     def __init__(self) -> None:
