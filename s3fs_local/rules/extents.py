@@ -45,7 +45,7 @@ class Extent(Struct, frozen=True):
         return self.start + self.length
 
 
-class Block(Struct, frozen=True):
+class Block(Struct, frozen=True, array_like=True):
     """One sealed run of at most CELL_BYTES plaintext bytes of one file."""
 
     block_id: int

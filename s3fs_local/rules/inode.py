@@ -28,7 +28,7 @@ FIRST_VIRTUAL_INO: Final = 1 << 62
 """Numbers from here on belong to views (`.versions`, `.s3fs`); real inodes stay below."""
 
 
-class Inode(Struct, frozen=True):
+class Inode(Struct, frozen=True, array_like=True):
     """One file, directory, symlink or special file, with the attributes of its current version."""
 
     ino: int
@@ -69,7 +69,7 @@ class Inode(Struct, frozen=True):
         return stat.S_ISLNK(self.mode)
 
 
-class KeptAttributes(Struct, frozen=True):
+class KeptAttributes(Struct, frozen=True, array_like=True):
     """The attributes an inode had before they changed at `to_ns` (open end)."""
 
     ino: int

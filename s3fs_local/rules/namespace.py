@@ -19,7 +19,7 @@ class Ending(IntEnum):
     SUPERSEDED = 4  # a delete marker that ended because the name was used again
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, array_like=True):
     """`name` in `parent` meant `ino` during [from_ns, to_ns); ino 0 is a delete marker."""
 
     parent: int

@@ -59,14 +59,14 @@ _INSTANT: Final = re.compile(
 )
 
 
-class Retention(Struct, frozen=True):
+class Retention(Struct, frozen=True, array_like=True):
     """Until when a version may not be changed or removed."""
 
     mode: str  # GOVERNANCE or COMPLIANCE
     until_ns: int
 
 
-class LegalHold(Struct, frozen=True):
+class LegalHold(Struct, frozen=True, array_like=True):
     """A hold without a date, for a case."""
 
     case: str
@@ -75,14 +75,14 @@ class LegalHold(Struct, frozen=True):
     placed_ns: int
 
 
-class Lock(Struct, frozen=True):
+class Lock(Struct, frozen=True, array_like=True):
     """The protection of one version: retention and legal holds are independent (S3)."""
 
     retention: Retention | None = None
     holds: tuple[LegalHold, ...] = ()
 
 
-class DirectoryPolicy(Struct, frozen=True):
+class DirectoryPolicy(Struct, frozen=True, array_like=True):
     """What files made below a directory inherit."""
 
     mode: str = ""

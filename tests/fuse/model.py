@@ -1,8 +1,8 @@
 """Operations as data, and the system calls that they are in a directory, wherever it is.
 
-A step is a kind and four numbers. The numbers pick targets among what exists when the step comes, so
-a sequence can be cut anywhere and still means something. `Folder` makes the system calls; the mount
-and a directory on a real disk are one each.
+A step is a kind and four numbers. The numbers pick targets among what exists when the step comes,
+so a sequence can be cut anywhere and still means something. `Folder` makes the system calls; the
+mount and a directory on a real disk are one each.
 """
 
 import errno
@@ -122,10 +122,7 @@ SEQUENCES: Final = st.lists(st.lists(STEPS, max_size=12), max_size=8).map(
 )
 """Lists of lists are longer than lists, and shrink as well."""
 
-NAMES: Final = (
-    *("a", "b", "c", "d", "a", "b", "@e", "\udcff\n", "a", "b", "n" * 255, "n" * 256),
-    ".s3fs",
-)
+NAMES: Final = (*("a", "b", "c", "d", "a", "b", "@e", "\udcff\n", "a", "b", "n" * 255, "n" * 256),)
 OFFSETS: Final = (0, 1, 100, 4095, 4096, 5000, 70_000, (1 << 20) - 3, 1 << 20, 7)
 SIZES: Final = (1, 10, 700, 4096, 5000, 0)
 LENGTHS: Final = (0, 1, 99, 4096, 5001, 70_000, (1 << 20) - 1, (1 << 20) + 4, -1)
@@ -156,7 +153,11 @@ DEVICES: Final = (
 
 def _acl(*entries: tuple[int, int, int]) -> bytes:
     """As the kernel takes one: version 2, then tag, permissions and id of each entry."""
-    words = [(number, length) for entry in entries for number, length in zip(entry, (2, 2, 4))]
+    words = [
+        (number, length)
+        for entry in entries
+        for number, length in zip(entry, (2, 2, 4), strict=True)
+    ]
     return b"\2\0\0\0" + b"".join([n.to_bytes(length, "little") for n, length in words])
 
 
@@ -225,7 +226,7 @@ class Failure(NamedTuple):
 
 
 class Folder:
-    """Makes system calls in a directory, by paths that begin there, like a program that runs in it."""
+    """Makes system calls in a directory, like a program that runs in it."""
 
     def __init__(self, top: Path, *, is_store: bool) -> None:
         self.top = top
@@ -419,28 +420,27 @@ class Folder:
             with _open(call.place, flags) as target:
                 return os.write(target, _read_all(source))
 
-    def replace(self, call: Call) -> None:
+    def replace(self, call: Call) -> int:
         """As editors save."""
         new = below(os.path.dirname(call.path) or ".", "new~")
         with _open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
-            os.write(descriptor, self._data(call))
+            size = os.write(descriptor, self._data(call))
             os.fsync(descriptor)
         try:
             os.rename(new, call.path)
         finally:
             if os.path.lexists(new):
                 os.unlink(new)
+        return size
 
     def truncate(self, call: Call) -> None:
         """By path."""
         os.truncate(call.path, pick(LENGTHS, call.second))
 
-    def tmpfile(self, call: Call) -> Failure | None:
-        """Not there, and said so. A disk is not asked."""
-        if self.is_store:
-            os.close(os.open(call.path, os.O_RDWR | os.O_TMPFILE))
-            return None
-        return Failure("EOPNOTSUPP")
+    def tmpfile(self, call: Call) -> Failure:
+        """A store has no files without a name and says so, where a disk makes one."""
+        os.close(os.open(call.path, os.O_RDWR | os.O_TMPFILE))
+        return Failure("made" if self.is_store else "EOPNOTSUPP")
 
     # Names
 
@@ -485,7 +485,7 @@ class Folder:
         os.mkfifo(call.place, pick(MODES, call.fourth))
 
     def mknod(self, call: Call) -> None:
-        """A file, a socket, a device; and what mknod(2) does not make."""
+        """A file, a socket, a device; and a directory, which cannot be made so."""
         kind, device = pick(DEVICES, call.fourth)
         os.mknod(call.place, kind | pick(MODES, call.first), device)
 

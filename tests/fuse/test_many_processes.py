@@ -13,7 +13,7 @@ from tests.mounting import MountedStore, instant_now
 
 pytestmark = [pytest.mark.mount, pytest.mark.slow]
 
-SECONDS = float(os.environ.get("S3FS_LOCAL_TEST_SECONDS", "4"))
+SECONDS = float(os.environ.get("S3FS_LOCAL_TEST_SECONDS", "3"))
 
 MIXED = """
 import hashlib, json, os, random, shutil, sys, time

@@ -5,11 +5,10 @@ S3FS_LOCAL_MODEL_EXAMPLES=1000 makes a longer run; `scripts/model-test` makes th
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.fuse.model import SEQUENCES, Step
 from tests.fuse.model_comparison import Grounds
@@ -42,6 +41,8 @@ def test_no_sequence_tells_the_mount_from_a_disk(grounds: Grounds) -> None:
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
+        report_multiple_bugs=False,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(SEQUENCES)
