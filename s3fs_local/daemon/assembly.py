@@ -1,5 +1,6 @@
 """Puts a store together from its parts. The only module that names concrete ones."""
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -28,6 +29,8 @@ from s3fs_local.system import durable_files
 from s3fs_local.system.clock import Anchor, Clock, SettableClock, TrustedClock, wall_ns
 from s3fs_local.system.durable_files import OwnerLock
 from s3fs_local.system.randomness import SystemRandomness
+
+log = logging.getLogger(__name__)
 
 TEST_CLOCK_VARIABLE: Final = "S3FS_LOCAL_TEST_CLOCK"
 CLOSE_SECONDS_MAX: Final = 120.0
@@ -73,8 +76,13 @@ async def open_store(
         try:
             yield store
         finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS_MAX):
+            with trio.CancelScope(shield=True) as scope:
+                scope.deadline = trio.current_time() + CLOSE_SECONDS_MAX
                 await _make_durable(store)
+            if scope.cancelled_caught:
+                raise errors.ZoneUnavailable(
+                    f"not everything was durable after {CLOSE_SECONDS_MAX:g} seconds"
+                )
             _write_anchor(path, filesystem.volume.clock)
 
 
@@ -107,16 +115,22 @@ def _open_filesystem(
 
 
 async def _make_durable(store: OpenStore) -> None:
-    """Also what programs wrote and never closed, as a version of its own."""
+    """Also what programs wrote and never closed, as a version of its own.
+
+    Where that cannot be made now it waits in the journal for the next mount, as after a crash.
+    """
     filesystem = store.filesystem
     durability = filesystem.volume.durability
     if durability.failure is not None:
         raise durability.failure
     for ino in list(filesystem.volume.drafts):
-        if filesystem.volume.inode(ino).nlink:
-            filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
-        else:
+        if not filesystem.volume.inode(ino).nlink:
             filesystem.writing.discard(ino)
+            continue
+        try:
+            filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
+        except (errors.StoreFull, errors.DataDamaged, errors.StoreReadOnly) as error:
+            log.warning("inode %d stays in the journal: %s", ino, error)
     await durability.close(store.metadata)
 
 

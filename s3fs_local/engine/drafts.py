@@ -125,7 +125,13 @@ class Draft:
                 if not self.dirty[cell].size_bytes:
                     del self.dirty[cell]
         for cell in [cell for cell in self.sealed if cell >= edge]:
-            self.sealed[cell] = clip(self.sealed[cell], within) if cell == edge else ()
+            self._lay_out(cell, clip(self.sealed[cell], within) if cell == edge else ())
+
+    def _lay_out(self, cell: int, layout: Layout) -> None:
+        """The sealed cell has this layout; blocks of the draft that it uses no more are garbage."""
+        for number in blocks_of(self.sealed.get(cell, ())) - blocks_of(layout):
+            self.blocks.pop(number, None)
+        self.sealed[cell] = layout
 
     def base_layout(self, cell: int, layout: Layout) -> Layout:
         """What still shows of the current version's `layout` of the cell."""
@@ -133,7 +139,7 @@ class Draft:
 
     def seal(self, cell: int, layout: Layout, blocks: list[Block]) -> None:
         """The cell's dirty bytes now lie in `blocks`, as `layout` says."""
-        self.sealed[cell] = layout
+        self._lay_out(cell, layout)
         self.dirty.pop(cell, None)
         for block in blocks:
             self.blocks[block.block_id] = block

@@ -86,13 +86,17 @@ class Durability:
 
     def apply(self, changes: Sequence[Change], *, ended_draft: int = 0) -> None:
         """All changes are visible, or (on an error) none is; durable after the next flush."""
-        if self.failure is not None:
-            raise StoreReadOnly(f"the store is read-only since: {self.failure}")
+        self.check_writable()
         self._metadata.apply(changes)
         self._changes.extend(changes)
         if ended_draft:
             self._ended.append(ended_draft)
         self._appended += 1
+
+    def check_writable(self) -> None:
+        """Every sync so far succeeded. Raises StoreReadOnly otherwise."""
+        if self.failure is not None:
+            raise StoreReadOnly(f"the store is read-only since: {self.failure}")
 
     def drop_draft(self, draft_id: int) -> None:
         """A crash will not bring the draft back (after the next flush)."""

@@ -95,6 +95,7 @@ class Volume:
         """
         if self.read_only_reason:
             raise StoreReadOnly(self.read_only_reason)
+        self.durability.check_writable()
 
     def stamp(self) -> int:
         """The instant of a new transaction: later than every one before."""

@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.locks import Locks
-from s3fs_local.engine.reading import CURRENT_NS, Reading
+from s3fs_local.engine.reading import CURRENT_NS, LayoutOf, Reading
 from s3fs_local.engine.version_removal import remove_older_nulls, remove_version
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import FileTooLarge, NoSuchVersion, StoreFull
+from s3fs_local.errors import DataDamaged, FileTooLarge, NoSuchVersion, StoreFull
 from s3fs_local.metadata.changes import (
     AddBlock,
     Change,
@@ -387,11 +387,14 @@ class Writing:
         return not draft.dirty
 
     def _run_is_unchanged(
-        self, draft: Draft, layout_of: object, base: int, start: int, end: int
+        self, draft: Draft, layout_of: LayoutOf, base: int, start: int, end: int
     ) -> bool:
         dirty = draft.dirty[base // CELL_BYTES]
         for first, stop in ((start, min(start + PROBE_BYTES, end)), (start, end)):
-            old = self._reading.read_blocking(layout_of, base + first, stop - first)  # type: ignore[arg-type]
+            try:
+                old = self._reading.read_blocking(layout_of, base + first, stop - first)
+            except DataDamaged:
+                return False  # what replaces damage is a change
             if any(
                 old[position - first : position - first + len(piece)] != piece
                 for position, piece in dirty.pieces(first, stop)

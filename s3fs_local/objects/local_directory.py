@@ -53,12 +53,12 @@ def _errors_of(what: object) -> Iterator[None]:
 class DirectoryAppender:
     """Grows one file."""
 
-    def __init__(self, path: Path, descriptor: int, *, new: bool) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
         """Goes on at the end of the file behind `descriptor`, which it takes over."""
         self._path = path
         self._descriptor = descriptor
         self._length = os.fstat(descriptor).st_size
-        self._name_is_durable = not new
+        self._name_is_durable = False  # a killed process may have made the file a moment ago
         self._failure: str | None = None
 
     @property
@@ -140,14 +140,14 @@ class LocalDirectory:
         path = self._new_path(name)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         with _errors_of(path):
-            return DirectoryAppender(path, os.open(path, flags, _FILE_MODE), new=True)
+            return DirectoryAppender(path, os.open(path, flags, _FILE_MODE))
 
     def append_to(self, name: str) -> DirectoryAppender:
         """See `ObjectStore`."""
         check_name(name)
         path = self._root / name
         with _errors_of(path), self._missing_is_key_error(name):
-            return DirectoryAppender(path, os.open(path, os.O_WRONLY | os.O_APPEND), new=False)
+            return DirectoryAppender(path, os.open(path, os.O_WRONLY | os.O_APPEND))
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """See `ObjectStore`."""

@@ -104,9 +104,13 @@ class TrustedClock:
         return self._suspect
 
     def anchor(self) -> Anchor:
-        """What to hand to the next clock of this store."""
-        now_ns = self.now_ns()
-        return Anchor(boot_id=self._boot_id, boottime_ns=self._boottime(), now_ns=now_ns)
+        """What to hand to the next clock of this store.
+
+        By elapsed time, not as wall time has it: mounting again must not move the start either.
+        """
+        boottime_ns = self._boottime()
+        now_ns = self._booted_ns + boottime_ns
+        return Anchor(boot_id=self._boot_id, boottime_ns=boottime_ns, now_ns=now_ns)
 
 
 class SettableClock:

@@ -7,7 +7,7 @@ import trio
 
 from s3fs_local.engine.durability import SEGMENT_BYTES_MAX, Checkpointing, Durability, run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly
+from s3fs_local.errors import DataDamaged, StorageError, StoreFull, StoreReadOnly
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.versioning import Origin
 
@@ -51,8 +51,8 @@ class Upkeep:
         self._complained = True
 
     async def _step(self) -> None:
-        self._checkpoint_drafts()
         await self._durability.flush(durable=False)
+        self._checkpoint_drafts()
         now_ns = round(trio.current_time() * SECOND_NS)
         if self._durability.commit_is_due or now_ns - self._settled_ns >= SETTLE_INTERVAL_NS:
             await self._durability.settle()
@@ -63,15 +63,21 @@ class Upkeep:
             await run_in_thread(self._checkpointing.checkpoint)
 
     def _checkpoint_drafts(self) -> None:
-        """A file that stays open and dirty has a version every few minutes."""
+        """A file that stays open and dirty has a version every few minutes.
+
+        One that cannot have it now stays in the journal, and keeps no other from being safe.
+        """
         interval_ns = self._volume.settings.checkpoint_interval_ns
-        if not interval_ns:
+        if not interval_ns or self._volume.read_only_reason:
             return
         now_ns = self._volume.now_ns()
         for ino, draft in list(self._volume.drafts.items()):
             if now_ns - draft.since_ns < interval_ns:
                 continue
             inode = self._volume.metadata.inode(ino)
-            if inode is not None and inode.nlink:
-                self._filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
             draft.since_ns = now_ns
+            try:
+                if inode is not None and inode.nlink:
+                    self._filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
+            except (StoreFull, DataDamaged) as error:
+                logger.warning("inode %d gets no checkpoint now: %s", ino, error)

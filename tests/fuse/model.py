@@ -109,6 +109,15 @@ class Call(NamedTuple):
     user: int
     serial: int  # of the step in its sequence
 
+    def __str__(self) -> str:
+        """All of it, on one line."""
+        numbers = (self.first, self.second, self.third, self.fourth)
+        words = [f"{self.serial:3} {self.kind}{' by another user' * bool(self.user)} {numbers}"]
+        words.append(f"path={self.path[:40]!r} other={self.other[:40]!r} place={self.place[:40]!r}")
+        if self.handle >= 0:
+            words.append(f"handle={self.handle} other_handle={self.other_handle}")
+        return " ".join(words)
+
 
 NUMBERS: Final = st.integers(0, 15)
 STEPS: Final = st.builds(
@@ -117,10 +126,7 @@ STEPS: Final = st.builds(
     *[NUMBERS] * 4,
     st.booleans() if IS_ROOT else st.just(value=False),
 )
-SEQUENCES: Final = st.lists(st.lists(STEPS, max_size=12), max_size=8).map(
-    lambda parts: [step for part in parts for step in part]
-)
-"""Lists of lists are longer than lists, and shrink as well."""
+SEQUENCES: Final = st.lists(STEPS, min_size=0, max_size=100)
 
 NAMES: Final = (*("a", "b", "c", "d", "a", "b", "@e", "\udcff\n", "a", "b", "n" * 255, "n" * 256),)
 OFFSETS: Final = (0, 1, 100, 4095, 4096, 5000, 70_000, (1 << 20) - 3, 1 << 20, 7)
