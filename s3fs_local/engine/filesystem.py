@@ -87,7 +87,7 @@ class FileSystem:
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )
         self.histories: Final = Histories(volume)
-        self.views: Final = Views(volume, self.histories)
+        self.views: Final = Views(volume, Histories(volume, for_everyone=True))
         self.lock_attributes: Final = LockAttributes(
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )

@@ -15,6 +15,7 @@ from s3fs_local.rules.history import HistoryItem, history_of, is_listed
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.names import printed
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.posix_acl import ACCESS_XATTR
 from s3fs_local.rules.versioning import Version
 
 
@@ -37,8 +38,15 @@ class Tenure(Struct, frozen=True):
 class Histories:
     """Answers questions about the past of one volume."""
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: Volume, *, for_everyone: bool = False) -> None:
+        """For those who may see the whole store, or for everyone who uses a mount of it.
+
+        To everyone an earlier directory at a path is shown through the present one only if whoever
+        may look into that could look into the earlier one: else making a directory again would
+        open what somebody else kept closed.
+        """
         self._volume = volume
+        self._for_everyone = for_everyone
         self._metadata = volume.metadata
 
     def of_name(self, directory: int, name: bytes) -> NameHistory:
@@ -98,7 +106,9 @@ class Histories:
                 if entry.ending not in (Ending.DELETED, Ending.REPLACED):
                     continue
                 earlier = self._metadata.inode(entry.ino)
-                if earlier is not None and earlier.is_directory:
+                if earlier is None or not earlier.is_directory:
+                    continue
+                if not self._for_everyone or _is_as_open(earlier, inode):
                     tenures.append(Tenure(earlier.ino, min(entry.to_ns, above.to_ns)))
         return tenures
 
@@ -122,6 +132,10 @@ class Histories:
         if place is None:
             raise NoSuchName("the store did not exist then")
         parent = self.directory_at(place.parent, at_ns)
+        if self._for_everyone and parent != place.parent:
+            above = self.inode_at(parent, at_ns)
+            if above is None or not _is_as_open(above, self._volume.inode(place.parent)):
+                raise NoSuchName("look from the directory above")
         entry = self._metadata.entry_at(parent, place.name, at_ns)
         earlier = None if entry is None else self._metadata.inode(entry.ino)
         if earlier is None or not earlier.is_directory:
@@ -201,6 +215,15 @@ class Histories:
             ctime_ns=version.stamp_ns,
             lock=version.lock,
         )
+
+
+def _is_as_open(earlier: Inode, present: Inode) -> bool:
+    """Whether all who may list and search the present directory could do so with the earlier."""
+    if ACCESS_XATTR not in earlier.xattrs and earlier.mode & 0o055 == 0o055:
+        return True
+    owners = (earlier.uid, earlier.gid) == (present.uid, present.gid)
+    has_acl = ACCESS_XATTR in earlier.xattrs or ACCESS_XATTR in present.xattrs
+    return owners and not has_acl and not present.mode & ~earlier.mode & 0o055
 
 
 def _within(entry: Entry, to_ns: int) -> Entry:

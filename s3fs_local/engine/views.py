@@ -310,6 +310,7 @@ class Views:
         handle = Handle(ino, caller=caller, writable=False)
         match node:
             case VersionFile():
+                self._version(node)  # the kernel may still have pages of one that was purged
                 handle.ino, handle.at_ns = node.ino, node.stamp_ns
             case Moment():
                 handle.ino, handle.at_ns = node.ino, self.get(ino).version_ns

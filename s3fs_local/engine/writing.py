@@ -32,6 +32,7 @@ from s3fs_local.rules.extents import (
     Block,
     Extent,
     Layout,
+    Runs,
     blocks_of,
     clip,
     data_bytes,
@@ -199,10 +200,19 @@ class Writing:
     def _seal(self, draft: Draft, cell: int, key_id: int) -> _SealedCell:
         """The dirty bytes of the cell are in blocks; the draft is as it was."""
         layout = self._reading.draft_layout(draft, cell)
+        runs = draft.dirty[cell].runs()
+        try:
+            return self._seal_pieces(draft, cell, key_id, layout, plan_pieces(layout, runs))
+        except DataDamaged:  # in old bytes that would be sealed anew with the runs beside them
+            return self._seal_pieces(draft, cell, key_id, layout, runs)
+
+    def _seal_pieces(
+        self, draft: Draft, cell: int, key_id: int, layout: Layout, pieces: Runs
+    ) -> _SealedCell:
         base = cell * CELL_BYTES
         blocks = []
         new = layout
-        for start, end in plan_pieces(layout, draft.dirty[cell].runs()):
+        for start, end in pieces:
             plain = self._reading.read_blocking(lambda _: layout, base + start, end - start, draft)
             block = self._volume.blocks.store(
                 plain, key_id=key_id, offset=base + start, placement=DEFAULT_CLASS

@@ -2,6 +2,7 @@
 
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.limits import TIME_NS_MAX
 from tests.engine.memory_store import ALICE, MemoryStore
 from tests.semantics.promises import promise
 
@@ -19,6 +20,15 @@ def test_the_past_keeps_its_attributes(store: MemoryStore) -> None:
     then = store.stat(f"{at}/f")
     assert (then.mode & 0o777, then.uid) == (0o440, ALICE.uid)
     assert store.stat("/f").uid == 7
+
+
+@promise("Times are kept from the year 1677 to 2262; others become the nearest of these.")
+def test_times_beyond_the_calendar_are_clamped(store: MemoryStore) -> None:
+    """One `touch -d 2300-01-01` must not be more than a database can hold."""
+    store.write("/f", b"one")
+    far = AttributeChange(mtime_ns=1 << 70)
+
+    assert store.fs.setattr(store.stat("/f").ino, far, None, ALICE).mtime_ns == TIME_NS_MAX
 
 
 @promise("Reading does not change the access time.")

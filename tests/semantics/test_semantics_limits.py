@@ -51,6 +51,18 @@ def test_the_largest_attributes(store: MemoryStore) -> None:
         store.fs.setxattr(ino, b"user.last", bytes(65536), ALICE)
 
 
+@promise("The names of all extended attributes of a file have at most 64 KiB together.")
+def test_the_most_attribute_names(store: MemoryStore) -> None:
+    """More could be set, but never listed again."""
+    store.write("/f", b"one")
+    ino = store.stat("/f").ino
+    names = [b"user." + str(number).zfill(250).encode() for number in range(257)]
+    for name in names[:-1]:
+        store.fs.setxattr(ino, name, b"", ALICE)
+    with pytest.raises(AttributeTooLarge):
+        store.fs.setxattr(ino, names[-1], b"", ALICE)
+
+
 @promise("A file has at most ten tags.")
 def test_the_most_tags() -> None:
     """S3's limit."""

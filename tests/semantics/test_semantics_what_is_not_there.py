@@ -96,3 +96,12 @@ def test_the_time_of_making_is_not_told(folder: Path) -> None:
     (folder / "f").write_text("one")
 
     assert run("stat", "--format=%w", folder / "f").stdout.strip() == "-"
+
+
+@promise("A umask also limits what a default ACL gives to a new file.")
+def test_a_umask_limits_a_default_acl(folder: Path) -> None:
+    """The kernel applies it before it asks us, and pyfuse3 cannot tell it not to."""
+    run("setfacl", "-d", "-m", "g::rwx,m::rwx", folder)
+    run("bash", "-c", f"umask 022; touch {folder}/f")
+
+    assert "mask::r--" in run("getfacl", "-c", folder / "f").stdout

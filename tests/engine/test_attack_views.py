@@ -1,0 +1,82 @@
+"""Nobody learns from the past what was kept from them then."""
+
+import os
+from typing import Final
+
+import pytest
+
+from s3fs_local.engine.purging import purge
+from s3fs_local.errors import NoSuchName, StaleInode
+from s3fs_local.rules.inode import Caller
+from tests.engine.memory_store import ALICE, MemoryStore
+
+BOB: Final = Caller(uid=1001, gid=1001)
+
+
+def _private_tree(store: MemoryStore) -> int:
+    """Alice had `/tmp/d`, closed to all others, with a directory in it; returns a second of then."""
+    store.mkdir("/tmp")
+    store.chmod("/tmp", 0o1777)
+    store.mkdir("/tmp/d")
+    store.chmod("/tmp/d", 0o700)
+    store.mkdir("/tmp/d/sub")
+    store.write("/tmp/d/secret", b"not for bob")
+    store.write("/tmp/d/sub/secret", b"not for bob")
+    then_s = store.tick() // 10**9
+    for path in ("/tmp/d/sub/secret", "/tmp/d/sub", "/tmp/d/secret", "/tmp/d"):
+        store.remove(path)
+    store.tick()
+    return then_s
+
+
+def test_making_a_removed_directory_again_does_not_open_what_it_held(store: MemoryStore) -> None:
+    """Bob makes one of the name that Alice's private directory had."""
+    _private_tree(store)
+    store.fs.mkdir(*store.place("/tmp/d"), 0o040755, BOB)
+
+    assert store.listing("/tmp/d/.versions") == []
+    with pytest.raises(NoSuchName):
+        store.stat("/tmp/d/.versions/secret")
+
+
+def test_nor_does_making_one_again_below_it(store: MemoryStore) -> None:
+    """The directory inside was open to all who could reach it: nobody but Alice."""
+    then_s = _private_tree(store)
+    store.fs.mkdir(*store.place("/tmp/d"), 0o040755, BOB)
+    store.fs.mkdir(*store.place("/tmp/d/sub"), 0o040755, BOB)
+
+    assert store.listing("/tmp/d/sub/.versions") == []
+    with pytest.raises(NoSuchName):
+        store.stat(f"/tmp/d/sub/.versions/@{then_s}")
+
+
+def test_the_past_itself_is_as_closed_as_it_was(store: MemoryStore) -> None:
+    """The kernel asks the directory as it was then."""
+    then_s = _private_tree(store)
+    store.fs.mkdir(*store.place("/tmp/d"), 0o040755, BOB)
+    shown = store.stat(f"/tmp/d/.versions/@{then_s}")
+
+    assert (shown.uid, shown.mode & 0o777) == (ALICE.uid, 0o500)
+
+
+def test_who_makes_their_own_directory_again_goes_on_with_its_history(store: MemoryStore) -> None:
+    """As programs do that write a whole tree anew."""
+    _private_tree(store)
+    store.mkdir("/tmp/d")
+    store.chmod("/tmp/d", 0o700)
+
+    assert store.listing("/tmp/d/.versions") == [b"secret", b"sub"]
+
+
+def test_a_purged_version_is_not_opened_again(store: MemoryStore) -> None:
+    """The kernel keeps pages of what it showed, and would go on showing them."""
+    store.write("/f", b"to be purged")
+    store.write("/f", b"stays")
+    old = store.fs.histories.of_name(*store.place("/f")).items[1]
+    name = store.listing("/.versions/f")[1].decode()
+    ino = store.stat(f"/.versions/f/{name}").ino
+    assert store.read_ino(ino) == b"to be purged"
+    purge(store.fs, old, caller=ALICE, bypass=None)
+
+    with pytest.raises(StaleInode):
+        store.fs.open(ino, os.O_RDONLY, ALICE)
