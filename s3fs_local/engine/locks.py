@@ -352,9 +352,7 @@ class Locks:
         self._volume.apply([*changes, *self.note_protection(changed)])
 
 
-def _stricter(
-    one: DirectoryPolicy | None, other: DirectoryPolicy | None
-) -> DirectoryPolicy | None:
+def _stricter(one: DirectoryPolicy | None, other: DirectoryPolicy | None) -> DirectoryPolicy | None:
     """What both demand together."""
     if one is None or other is None:
         return one or other

@@ -55,7 +55,7 @@ def replay_journal(journal: Journal, packs: PackStore, metadata: Metadata) -> Re
         if isinstance(record, ChangeBatch) and position > committed and record.changes:
             metadata.apply(record.changes)
             found.changes += len(record.changes)
-    found.drafts = _unended_drafts([record for _, record in records])
+    found.drafts = unended_drafts([record for _, record in records])
     if found.position > committed:
         journal.sync()  # the facts never reach further than the journal, also after a power cut
         metadata.commit(found.position)
@@ -112,7 +112,7 @@ def _is_there(packs: PackStore, block: Block) -> bool:
     return True
 
 
-def _unended_drafts(records: list[JournalRecord]) -> dict[int, list[DraftRecord]]:
+def unended_drafts(records: list[JournalRecord]) -> dict[int, list[DraftRecord]]:
     """The records of every draft that was neither committed nor dropped."""
     drafts: dict[int, list[DraftRecord]] = {}
     before: dict[int, list[DraftRecord]] = {}  # drafts begun again, as they were last whole

@@ -33,10 +33,15 @@ async def at_once(function: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes 
 class MemoryStore:
     """An open store; `crash` loses what a killed daemon loses and opens it again."""
 
-    def __init__(self, zone: ObjectStore | None = None, **settings: str) -> None:
+    def __init__(
+        self,
+        zone: ObjectStore | None = None,
+        metadata: MemoryMetadata | None = None,
+        **settings: str,
+    ) -> None:
         self.clock = SettableClock(START_NS)
         self.randomness = SeededRandomness(1)
-        self.metadata = MemoryMetadata()
+        self.metadata = MemoryMetadata() if metadata is None else metadata
         self.zone: ObjectStore = MemoryObjects() if zone is None else zone
         self.ring = KeyRing.create(KeyFile(bytes(32)), randomness=self.randomness)
         chosen = {name.replace("_", "-"): value for name, value in settings.items()}

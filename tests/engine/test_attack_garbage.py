@@ -64,20 +64,22 @@ def test_a_power_cut_right_after_a_collection_loses_nothing_that_was_fsynced(
 
 
 def test_a_purge_that_comes_while_the_collection_syncs_is_for_the_next_one(
-    store: MemoryStore,
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The collection waits for a device, and other requests are served meanwhile."""
     store.write("/f", b"a" * 100_000)
     store.remove("/f")
     durability = store.fs.volume.durability
-    flush, purged = durability.flush, []
+    flush = durability.flush
+    purged: list[str] = []
 
     async def purging_flush(*, durable: bool) -> None:
         await flush(durable=durable)
         if not purged:
-            purged.append(_purge_newest(store, "/f"))
+            _purge_newest(store, "/f")
+            purged.append("/f")
 
-    durability.flush = purging_flush  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(durability, "flush", purging_flush)
     assert _collect(store) == 0
     store.crash()
 

@@ -1,22 +1,14 @@
 """Recoveries that are themselves cut short, again and again, lose nothing that was fsynced."""
 
-import os
-from typing import Final
-
 import pytest
-import trio
 
-from s3fs_local.engine.draft_records import DraftBegun, DraftWritten
-from s3fs_local.engine.recovery import _unended_drafts
+from s3fs_local.engine.draft_records import DraftBegun, DraftRecord, DraftWritten
+from s3fs_local.engine.recovery import unended_drafts
 from s3fs_local.errors import StoreFull
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
-from s3fs_local.workers.upkeep import Upkeep
 from tests.engine.invariants import check_invariants
-from tests.engine.memory_store import ALICE, MemoryStore
-from tests.simulation.driven_store import NothingToCheckpoint
-
-CREATE: Final = os.O_CREAT | os.O_RDWR
+from tests.engine.memory_store import MemoryStore
 
 
 @pytest.fixture
@@ -33,12 +25,15 @@ def store(zone: FailingObjects) -> MemoryStore:
 
 def test_a_draft_whose_repetition_was_torn_twice_is_as_it_was_first() -> None:
     """Each new segment repeats it; a crash may tear the repetition, and the next one, too."""
-    whole = [DraftBegun(2, 7, 1000, 0, 1), DraftWritten(2, 7, 0, b"fsynced", 1)]
+    whole: list[DraftRecord] = [
+        DraftBegun(2, 7, 1000, 0, 1),
+        DraftWritten(2, 7, 0, b"fsynced", 1),
+    ]
     torn = DraftBegun(2, 7, 1000, 0, 2)
 
-    assert _unended_drafts([*whole, torn]) == {7: whole}
-    assert _unended_drafts([*whole, torn, torn]) == {7: whole}
-    assert _unended_drafts([*whole, torn, *whole, torn]) == {7: whole}
+    assert unended_drafts([*whole, torn]) == {7: whole}
+    assert unended_drafts([*whole, torn, torn]) == {7: whole}
+    assert unended_drafts([*whole, torn, *whole, torn]) == {7: whole}
 
 
 def test_a_draft_that_waits_for_room_is_not_mixed_with_a_new_one(

@@ -14,16 +14,16 @@ BOB: Final = Caller(uid=1001, gid=1001)
 
 
 def _private_tree(store: MemoryStore) -> int:
-    """Alice had `/tmp/d`, closed to all others, with a directory in it; returns a second of then."""
-    store.mkdir("/tmp")
-    store.chmod("/tmp", 0o1777)
-    store.mkdir("/tmp/d")
-    store.chmod("/tmp/d", 0o700)
-    store.mkdir("/tmp/d/sub")
-    store.write("/tmp/d/secret", b"not for bob")
-    store.write("/tmp/d/sub/secret", b"not for bob")
+    """Alice had `/shared/d`, closed to others, and one in it; returns a second of then."""
+    store.mkdir("/shared")
+    store.chmod("/shared", 0o1777)
+    store.mkdir("/shared/d")
+    store.chmod("/shared/d", 0o700)
+    store.mkdir("/shared/d/sub")
+    store.write("/shared/d/secret", b"not for bob")
+    store.write("/shared/d/sub/secret", b"not for bob")
     then_s = store.tick() // 10**9
-    for path in ("/tmp/d/sub/secret", "/tmp/d/sub", "/tmp/d/secret", "/tmp/d"):
+    for path in ("/shared/d/sub/secret", "/shared/d/sub", "/shared/d/secret", "/shared/d"):
         store.remove(path)
     store.tick()
     return then_s
@@ -32,29 +32,29 @@ def _private_tree(store: MemoryStore) -> int:
 def test_making_a_removed_directory_again_does_not_open_what_it_held(store: MemoryStore) -> None:
     """Bob makes one of the name that Alice's private directory had."""
     _private_tree(store)
-    store.fs.mkdir(*store.place("/tmp/d"), 0o040755, BOB)
+    store.fs.mkdir(*store.place("/shared/d"), 0o040755, BOB)
 
-    assert store.listing("/tmp/d/.versions") == []
+    assert store.listing("/shared/d/.versions") == []
     with pytest.raises(NoSuchName):
-        store.stat("/tmp/d/.versions/secret")
+        store.stat("/shared/d/.versions/secret")
 
 
 def test_nor_does_making_one_again_below_it(store: MemoryStore) -> None:
     """The directory inside was open to all who could reach it: nobody but Alice."""
     then_s = _private_tree(store)
-    store.fs.mkdir(*store.place("/tmp/d"), 0o040755, BOB)
-    store.fs.mkdir(*store.place("/tmp/d/sub"), 0o040755, BOB)
+    store.fs.mkdir(*store.place("/shared/d"), 0o040755, BOB)
+    store.fs.mkdir(*store.place("/shared/d/sub"), 0o040755, BOB)
 
-    assert store.listing("/tmp/d/sub/.versions") == []
+    assert store.listing("/shared/d/sub/.versions") == []
     with pytest.raises(NoSuchName):
-        store.stat(f"/tmp/d/sub/.versions/@{then_s}")
+        store.stat(f"/shared/d/sub/.versions/@{then_s}")
 
 
 def test_the_past_itself_is_as_closed_as_it_was(store: MemoryStore) -> None:
     """The kernel asks the directory as it was then."""
     then_s = _private_tree(store)
-    store.fs.mkdir(*store.place("/tmp/d"), 0o040755, BOB)
-    shown = store.stat(f"/tmp/d/.versions/@{then_s}")
+    store.fs.mkdir(*store.place("/shared/d"), 0o040755, BOB)
+    shown = store.stat(f"/shared/d/.versions/@{then_s}")
 
     assert (shown.uid, shown.mode & 0o777) == (ALICE.uid, 0o500)
 
@@ -62,10 +62,10 @@ def test_the_past_itself_is_as_closed_as_it_was(store: MemoryStore) -> None:
 def test_who_makes_their_own_directory_again_goes_on_with_its_history(store: MemoryStore) -> None:
     """As programs do that write a whole tree anew."""
     _private_tree(store)
-    store.mkdir("/tmp/d")
-    store.chmod("/tmp/d", 0o700)
+    store.mkdir("/shared/d")
+    store.chmod("/shared/d", 0o700)
 
-    assert store.listing("/tmp/d/.versions") == [b"secret", b"sub"]
+    assert store.listing("/shared/d/.versions") == [b"secret", b"sub"]
 
 
 def test_a_purged_version_is_not_opened_again(store: MemoryStore) -> None:

@@ -24,7 +24,7 @@ def _checked(result: int) -> int:
     return result
 
 
-def renameat2(old: Path, new: Path, flags: int) -> None:
+def renameat2(old: Path | str, new: Path | str, flags: int) -> None:
     """The file has the new name, as the `flags` of the system call ask."""
     _checked(_LIBC.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags))
 

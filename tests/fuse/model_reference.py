@@ -31,6 +31,10 @@ CHANGES_NOTHING: Final = {
 """As far as names and bytes go."""
 
 
+class ReferenceRefuses(AssertionError):
+    """The directory did what the reference does not."""
+
+
 class Places(NamedTuple):
     """Where the paths of a call led before it was made, as the reference writes paths."""
 
@@ -62,7 +66,7 @@ class Follower:
             try:
                 self.is_lost = not self._repeat(call, places, outcome)
             except Refused as refused:
-                raise AssertionError(f"the reference refuses it: {refused}") from None
+                raise ReferenceRefuses(f"{refused}: {call}") from None
             self._note_holders()
         return outcome
 
