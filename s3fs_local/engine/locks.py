@@ -261,8 +261,14 @@ class Locks:
         self._put_lock(inode, add_hold(inode.lock, hold))
 
     def clear_legal_hold(self, ino: int, case: str, *, caller: Caller) -> None:
-        """The case's hold is off. Raises as `set_retention`; InvalidArgument: there is none."""
+        """The case's hold is off. Raises as `set_retention`; InvalidArgument: there is none.
+
+        Only who placed a hold, and root, may lift it: an owner does not lift what root placed.
+        """
         inode = self._lockable(ino, caller)
+        holds = () if inode.lock is None else inode.lock.holds
+        if any(hold.case == case and caller.uid not in (0, hold.holder) for hold in holds):
+            raise NotPermitted(f"the hold for case {case!r} was placed by somebody else")
         self.check(Operation.CLEAR_LEGAL_HOLD, inode)
         self._put_lock(inode, remove_hold(inode.lock, case))
 

@@ -81,6 +81,7 @@ class Moment(Struct, frozen=True, tag=True):
 
     ino: int
     at_ns: int
+    version_ns: int = 0  # files: the version found then, so that a purge makes another node
 
 
 class StatusFolder(Struct, frozen=True, tag=True):
@@ -168,8 +169,10 @@ class Views:
                 return _read_only(shown, ino)
             case Moment():
                 shown_then = self._histories.inode_at(node.ino, node.at_ns)
-                if shown_then is None:
-                    raise StaleInode("the file had no content then")
+                if shown_then is None or (
+                    node.version_ns and node.version_ns != shown_then.version_ns
+                ):
+                    raise StaleInode("what the file held then was purged")
                 return _read_only(shown_then, ino)
             case VersionLink():
                 directory = self._volume.inode(node.directory)
@@ -204,7 +207,7 @@ class Views:
                 if not self._volume.inode(node.ino).is_directory:
                     raise NotADirectory(printed(name))
                 child_inode = self._histories.child_at(node.ino, name, node.at_ns)
-                return self._shown(Moment(child_inode.ino, node.at_ns))
+                return self._shown(_moment(child_inode, node.at_ns))
             case StatusFolder():
                 if name in self.status_texts:
                     return self._shown(StatusFile(name))
@@ -233,7 +236,7 @@ class Views:
                 return self._versions_in(node)
             case Moment() if self._volume.inode(node.ino).is_directory:
                 children = self._histories.children_at(node.ino, node.at_ns)
-                return [(name, Moment(inode.ino, node.at_ns)) for name, inode in children]
+                return [(name, _moment(inode, node.at_ns)) for name, inode in children]
             case StatusFolder():
                 return [(name, StatusFile(name)) for name in sorted(self.status_texts)]
             case _:
@@ -341,6 +344,10 @@ class Views:
         if isinstance(node, Moment):
             return metadata.version_at(node.ino, node.at_ns)
         return None
+
+
+def _moment(inode: Inode, at_ns: int) -> Moment:
+    return Moment(inode.ino, at_ns, inode.version_ns if inode.is_file else 0)
 
 
 def _read_only(shown: Inode, ino: int) -> Inode:

@@ -11,7 +11,7 @@ from msgspec import structs
 from s3fs_local.engine.namespace import RENAME_EXCHANGE
 from s3fs_local.engine.purging import purge
 from s3fs_local.engine.restoring import Action, Restoring, deleted_state
-from s3fs_local.errors import Protected
+from s3fs_local.errors import NotPermitted, Protected
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.rules.inode import ROOT_INO
@@ -20,6 +20,7 @@ from s3fs_local.rules.retention import (
     COMPLIANCE,
     GOVERNANCE,
     DirectoryPolicy,
+    LegalHold,
     Retention,
     Semantics,
 )
@@ -236,3 +237,16 @@ def test_files_removed_while_they_are_written_are_not_remembered(
         store.fs.release(handle)
 
     assert store.metadata.setting("fact.unlocked-while-written") == "[]"
+
+
+def test_an_owner_does_not_lift_the_hold_that_root_placed(store_with_locks: MemoryStore) -> None:
+    """A hold for a case is often a hold against the owner."""
+    store = store_with_locks
+    store.write("/f", b"evidence")
+    ino = store.stat("/f").ino
+    hold = LegalHold(case="7", reason="asked by the court", holder=ROOT.uid, placed_ns=1)
+    store.fs.locks.set_legal_hold(ino, hold, caller=ROOT)
+
+    with pytest.raises(NotPermitted):
+        store.fs.locks.clear_legal_hold(ino, "7", caller=ALICE)
+    store.fs.locks.clear_legal_hold(ino, "7", caller=ROOT)

@@ -80,3 +80,20 @@ def test_a_purged_version_is_not_opened_again(store: MemoryStore) -> None:
 
     with pytest.raises(StaleInode):
         store.fs.open(ino, os.O_RDONLY, ALICE)
+
+
+def test_a_view_never_shows_two_contents_under_one_number(store: MemoryStore) -> None:
+    """The kernel keeps pages by number; after a purge `@T` shows an older version."""
+    store.write("/f", b"older")
+    store.write("/f", b"newer")
+    at = f"/.versions/@{store.tick() // 10**9}"
+    before = store.stat(f"{at}/f")
+    newest = store.fs.histories.of_name(*store.place("/f")).items[0]
+    store.tick()
+    store.write("/f", b"now")
+    purge(store.fs, newest, caller=ALICE, bypass=None)
+
+    assert store.read(f"{at}/f") == b"older"
+    assert store.stat(f"{at}/f").ino != before.ino
+    with pytest.raises(StaleInode):
+        store.fs.getattr(before.ino)

@@ -423,11 +423,11 @@ class Folder:
             return _read_all(descriptor)
 
     def copy(self, call: Call) -> int:
-        """As `cp` copies without extents; a file onto itself is emptied."""
+        """Through memory; onto itself, too."""
         with _open(call.path, os.O_RDONLY) as source:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-            with _open(call.place, flags) as target:
-                return os.write(target, _read_all(source))
+            data = _read_all(source)
+        with _open(call.place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as target:
+            return os.write(target, data)
 
     def replace(self, call: Call) -> int:
         """As editors save."""

@@ -429,3 +429,41 @@ def test_s3_semantics_lock_versions_not_files(store: MemoryStore) -> None:
 
     assert store.history("/f") == [b"two", b"one"]
     assert is_refused(lambda: purge(store.fs, item, caller=ROOT, bypass=ENTITLED))
+
+
+@promise("What directories above each other ask for adds up:")
+def test_defaults_add_up(store: MemoryStore) -> None:
+    """A weaker default further down is no way around the one above."""
+    store.mkdir("/d")
+    store.mkdir("/d/e")
+    protect(store, "/d/e", days=1)
+    protect(store, "/d", days=30, append_only=True)
+    store.write("/d/e/f", b"one")
+
+    found = store.stat("/d/e/f")
+    assert found.append_only
+    assert found.lock is not None
+    assert found.lock.retention is not None
+    assert found.lock.retention.until_ns > store.clock.now_ns() + 29 * DAY_S * SECOND_NS
+
+
+@promise("A rotated log stays frozen if no directory says for how long.")
+def test_a_rotated_log_without_a_date_stays(store: MemoryStore) -> None:
+    """Else `mv log log.1; rm log.1` would undo append-only."""
+    store.write("/log", b"one")
+    store.fs.locks.set_append_only(store.stat("/log").ino, caller=ALICE)
+    store.rename("/log", "/log.1")
+
+    assert is_refused(lambda: store.remove("/log.1"))
+
+
+@promise("Only who placed a legal hold, and root, may lift it.")
+def test_a_hold_is_lifted_by_who_placed_it(store: MemoryStore) -> None:
+    """A hold is often a hold against the owner."""
+    store.write("/f", b"one")
+    ino = store.stat("/f").ino
+    hold = LegalHold(case="7", reason="court", holder=0, placed_ns=1)
+    store.fs.locks.set_legal_hold(ino, hold, caller=ROOT)
+
+    with pytest.raises(NotPermitted):
+        store.fs.locks.clear_legal_hold(ino, "7", caller=ALICE)

@@ -120,3 +120,19 @@ def test_rm_r_is_undone_by_one_command(shared_mount: MountedStore, folder: Path)
 
     assert (tree / "a").read_text() == "a"
     assert (tree / "deep/b").read_text() == "b"
+
+
+@promise(
+    "In `.versions` an earlier directory of that path is shown only if it was as open as the "
+    "present one."
+)
+def test_the_history_of_a_path_opens_nothing(store: MemoryStore) -> None:
+    """Whoever makes a removed private directory again does not get to see into the old one."""
+    store.mkdir("/d")
+    store.chmod("/d", 0o700)
+    store.write("/d/secret", b"one")
+    store.remove("/d/secret")
+    store.remove("/d")
+    store.mkdir("/d")
+
+    assert store.listing("/d/.versions") == []
