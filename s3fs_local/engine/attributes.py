@@ -38,6 +38,8 @@ from s3fs_local.rules.retention import Operation
 XATTR_NAMESPACES: Final = (b"user.", b"trusted.", b"security.")
 """As on any disk: who mistypes one learns so."""
 
+ACL_XATTRS: Final = (posix_acl.ACCESS_XATTR, posix_acl.DEFAULT_XATTR)
+
 
 class AttributeChange(Struct, frozen=True):
     """What setattr asks for; None leaves an attribute as it is. Times in ns, size in bytes."""
@@ -179,7 +181,8 @@ class Attributes:
         self._writing.resize(inode, size, uid=caller.uid)
 
     def get_xattr(self, ino: int, name: bytes) -> bytes:
-        """The value. Raises NoSuchAttribute."""
+        """The value. Raises NoSuchAttribute, Unsupported, InvalidArgument."""
+        _check_namespace(name)
         value = self._volume.inode(ino).xattrs.get(name)
         if value is None:
             raise NoSuchAttribute(printed(name))
@@ -197,9 +200,8 @@ class Attributes:
             AttributeTooLarge, InvalidArgument.
             Unsupported: the name is in no namespace that disks have.
         """
-        is_acl = name in (posix_acl.ACCESS_XATTR, posix_acl.DEFAULT_XATTR)
-        if not is_acl and not name.startswith(XATTR_NAMESPACES):
-            raise Unsupported(f"{printed(name[:64])}: use user.*, trusted.* or security.*")
+        _check_namespace(name)
+        is_acl = name in ACL_XATTRS
         inode = self._volume.inode(ino)
         self._locks.check(Operation.SET_XATTR, inode)
         if len(name) > XATTR_NAME_BYTES_MAX or len(value) > XATTR_VALUE_BYTES_MAX:
@@ -222,7 +224,13 @@ class Attributes:
         self._put_xattrs(inode, xattrs, mode)
 
     def remove_xattr(self, ino: int, name: bytes) -> None:
-        """The inode has no such attribute. Raises NoSuchAttribute, Protected."""
+        """The inode has no such attribute.
+
+        Raises:
+            Protected: the inode is locked.
+            NoSuchAttribute, Unsupported, InvalidArgument.
+        """
+        _check_namespace(name)
         inode = self._volume.inode(ino)
         if name not in inode.xattrs:
             raise NoSuchAttribute(printed(name))
@@ -234,6 +242,13 @@ class Attributes:
         stamp_ns = self._volume.stamp()
         changed = msgspec.structs.replace(inode, xattrs=xattrs, mode=mode, ctime_ns=stamp_ns)
         self._volume.apply([*self._keep(inode, stamp_ns), PutInode(changed)])
+
+
+def _check_namespace(name: bytes) -> None:
+    if name not in ACL_XATTRS and not name.startswith(XATTR_NAMESPACES):
+        raise Unsupported(f"{printed(name[:64])}: use user.*, trusted.* or security.*")
+    if name in XATTR_NAMESPACES:
+        raise InvalidArgument(f"{printed(name)} is a namespace and no name")
 
 
 def _possible(time_ns: int | None) -> int | None:

@@ -449,7 +449,7 @@ class Folder:
     def tmpfile(self, call: Call) -> Failure:
         """A store has no files without a name and says so, where a disk makes one."""
         os.close(os.open(call.path, os.O_RDWR | os.O_TMPFILE))
-        return Failure("made" if self.is_store else "EOPNOTSUPP")
+        return Failure("made" if self.is_store else errno.errorcode[errno.EOPNOTSUPP])
 
     # Names
 
