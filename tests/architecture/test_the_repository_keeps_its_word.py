@@ -122,8 +122,7 @@ def test_errors_know_neither_errno_nor_exit_codes() -> None:
     inner = [
         path
         for path in MODULES
-        if path.relative_to(PACKAGE).parts[0]
-        in {"errors.py", "rules", "engine"}
+        if path.relative_to(PACKAGE).parts[0] in {"errors.py", "rules", "engine"}
     ]
 
     assert [str(path) for path in inner if numbers.search(path.read_text())] == []
