@@ -166,10 +166,11 @@ class Restoring:
         linked = self._links.get(was.ino)
         if now is not None and now.ino == linked:
             return  # brought back under another name
-        if linked is not None and now is not None:
+        if now is not None and (linked is not None or now.ino in self._links.values()):
+            # The name means another file, or one that got another content under its other name.
             yield from self._remove(parent, name, now, path)
             now = None
-        if linked is not None and now is None:
+        if linked is not None:
             if linked:
                 self._filesystem.locks.check(Operation.LINK, self._volume.inode(linked))
             if not self._dry_run:

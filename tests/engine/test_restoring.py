@@ -236,3 +236,18 @@ def test_a_file_moved_while_versioning_was_suspended_is_not_lost() -> None:
 
     assert store.read("/f") == b"only copy"
     assert not store.exists("/g")
+
+
+def test_two_files_that_became_one_come_back_as_two(store: MemoryStore) -> None:
+    """Hard-linked since: what is brought back under one name must not show under the other."""
+    store.write("/a", b"content of a")
+    store.write("/b", b"content of b")
+    at_ns = store.tick()
+    store.tick()
+    store.remove("/a")
+    store.link("/b", "/a")
+    was = store.fs.histories.inode_at(ROOT_INO, at_ns)
+    assert was is not None
+    list(Restoring(store.fs, ALICE, at_ns=at_ns).restore_root(ROOT_INO, was, b""))
+
+    assert (store.read("/a"), store.read("/b")) == (b"content of a", b"content of b")

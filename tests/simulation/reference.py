@@ -639,6 +639,9 @@ class _Restorer:
     def file(self, directory: Node, name: str, was: Past, now: Node | None) -> None:
         reference = self.reference
         linked = self.links.get(was.number)
+        if now is not None and now.number != linked and now.number in self.links.values():
+            self.remove(directory, name, now)
+            now = None
         if linked is not None and now is not None and now.number != linked:
             self.remove(directory, name, now)
             now = None
