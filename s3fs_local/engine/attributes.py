@@ -224,7 +224,7 @@ class Attributes:
         self._put_xattrs(inode, xattrs, mode)
 
     def remove_xattr(self, ino: int, name: bytes) -> None:
-        """The inode has no such attribute.
+        """The inode has no such attribute; no ACL if it had none.
 
         Raises:
             Protected: the inode is locked.
@@ -233,6 +233,8 @@ class Attributes:
         _check_namespace(name)
         inode = self._volume.inode(ino)
         if name not in inode.xattrs:
+            if name in ACL_XATTRS:
+                return  # as on any disk: setfacl -b asks whatever there is
             raise NoSuchAttribute(printed(name))
         self._locks.check(Operation.REMOVE_XATTR, inode)
         xattrs = {key: kept for key, kept in inode.xattrs.items() if key != name}

@@ -156,7 +156,8 @@ class Histories:
         kept = self._metadata.attributes_at(ino, at_ns)
         source = inode if kept is None else kept
         mtime_ns = source.mtime_ns
-        if inode.is_directory and mtime_ns > at_ns:
+        # No entry has changed at a time that still lies ahead: such an mtime was set by hand.
+        if inode.is_directory and at_ns < mtime_ns <= self._volume.now_ns():
             mtime_ns = self._natural_mtime(inode, at_ns)
         shown = structs.replace(
             inode,

@@ -10,7 +10,7 @@ import fcntl
 import mmap
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -119,17 +119,35 @@ class Call(NamedTuple):
         return " ".join(words)
 
 
-NUMBERS: Final = st.integers(0, 15)
-STEPS: Final = st.builds(
-    Step,
-    st.sampled_from([*Kind, Kind.CREATE, Kind.CREATE, Kind.MKDIR, Kind.WRITE, Kind.CLOSE]),
-    *[NUMBERS] * 4,
-    st.booleans() if IS_ROOT else st.just(value=False),
-)
-SEQUENCES: Final = st.integers(0, 60).flatmap(
-    lambda length: st.lists(STEPS, min_size=length, max_size=length)
-)
-"""The length first: so most are long, and still shrink to a few steps."""
+WEIGHTS: Final = {
+    Kind.CREATE: 8, Kind.MKDIR: 4, Kind.WRITE: 5, Kind.PWRITE: 3, Kind.CLOSE: 4, Kind.SYMLINK: 2,
+    Kind.LINK: 3, Kind.RENAME: 3, Kind.RENAME_OVER: 3, Kind.EXCHANGE: 2, Kind.OPEN: 3,
+    Kind.APPEND: 2, Kind.COPY: 2, Kind.REPLACE: 2, Kind.SETXATTR: 6, Kind.RMDIR: 3,
+    Kind.GETXATTR: 2, Kind.REMOVEXATTR: 2, Kind.SET_ACL: 2,
+}  # fmt: skip
+"""Of the others one each."""
+
+SPECIAL: Final = (Kind.MKFIFO, Kind.MKNOD)
+"""Half of the sequences leave them out: the reference knows no special files."""
+
+
+def _sequences(kinds: Iterable[Kind]) -> st.SearchStrategy[list[Step]]:
+    numbers = st.integers(0, 31)
+    steps = st.builds(
+        Step,
+        st.sampled_from([kind for kind in kinds for _ in range(WEIGHTS.get(kind, 1))]),
+        *[numbers] * 4,
+        st.sampled_from([*[False] * 9, IS_ROOT]),
+    )
+    # The length comes first: so most are long, and still shrink to a few steps.
+    lengths = st.integers(0, 100)
+    return lengths.flatmap(lambda length: st.lists(steps, min_size=length, max_size=length))
+
+
+SEQUENCES: Final = _sequences(kind for kind in Kind if kind not in SPECIAL) | _sequences(Kind)
+
+ODD: Final = 29
+"""Numbers from here on ask for paths that nobody would."""
 
 NAMES: Final = (*("a", "b", "c", "d", "a", "b", "@e", "\udcff\n", "a", "b", "n" * 255, "n" * 256),)
 OFFSETS: Final = (0, 1, 100, 4095, 4096, 5000, 70_000, (1 << 20) - 3, 1 << 20, 7)
@@ -141,7 +159,8 @@ OWNERS: Final = ((0, 0), (OTHER_USER, OTHER_USER), (-1, OTHER_USER), (OTHER_USER
 TIMES_NS: Final = (0, 1_000_000_001, 10**18, -1_000_000_000, 4_200_000_000 * 10**9, None)
 TARGETS: Final = ("a", "b", "./c", "d/a", "missing", "@e", "/proc/nothing", "x" * 300, ".", "a/a")
 XATTRS: Final = (
-    *("user.one", "user.two", "user.one", "user." + "n" * 240, "user." + "n" * 260),
+    *("user.one", "user.two", "user.one", "user.two", "trusted.two", "security.two"),
+    *("user." + "n" * 240, "user." + "n" * 260),
     *("trusted.one", "security.one", "one", "system.one", "user."),
 )
 VALUES: Final = (b"1", b"", b"two", bytes(range(256)), b"z" * 1500)
@@ -155,8 +174,8 @@ OPENINGS: Final = (
     *(os.O_RDONLY | os.O_NOFOLLOW, os.O_RDWR | os.O_SYNC, os.O_WRONLY | os.O_DSYNC | os.O_APPEND),
 )
 DEVICES: Final = (
-    *((stat.S_IFREG, 0), (stat.S_IFSOCK, 0), (stat.S_IFCHR, os.makedev(1, 3))),
-    *((stat.S_IFBLK, os.makedev(259, 300)), (stat.S_IFREG, 0), (stat.S_IFDIR, 0)),
+    *((stat.S_IFREG, 0), (stat.S_IFREG, 0), (stat.S_IFSOCK, 0), (stat.S_IFREG, 0)),
+    *((stat.S_IFCHR, os.makedev(1, 3)), (stat.S_IFBLK, os.makedev(259, 300)), (stat.S_IFDIR, 0)),
 )
 
 
@@ -203,14 +222,18 @@ def call_of(step: Step, serial: int, there: dict[str, int], handles: Sequence[in
     if step.kind in ON_HANDLES and not handles:
         return None
     paths = [path for path in there if path != "."]
-    first = paths[0] if paths else "missing"
-    odd = [".", "missing", f"{first}/below", f"{first}/", f"{first}/.", "n" * 256, "d/" * 2200]
+    if step.fourth % 4 and step.kind in MEANT_FOR:
+        meant = MEANT_FOR[step.kind]
+        paths = [path for path in paths if stat.S_IFMT(there[path]) == meant] or paths
+    odd = _odd_paths(paths[0] if paths else "missing")
+    # A mount does not hear that another user's ACL takes the S_ISGID: see docs/posix-suite.md.
+    may_be_other = IS_ROOT and step.kind is not Kind.SET_ACL
     directories = [path for path, mode in there.items() if stat.S_ISDIR(mode)]
     directories += [path for path, mode in there.items() if stat.S_ISLNK(mode)]
     return Call(
         step.kind,
-        path=pick([*paths, *odd], step.first),
-        other=pick([*paths, *odd], step.second),
+        path=pick(odd if step.first >= ODD else paths or ["."], step.first),
+        other=pick(odd if step.second >= ODD else paths or ["."], step.second),
         place=below(pick(directories or ["."], step.second), pick(NAMES, step.third)),
         handle=pick(handles, step.first) if handles else -1,
         other_handle=pick(handles, step.second) if handles else -1,
@@ -218,9 +241,14 @@ def call_of(step: Step, serial: int, there: dict[str, int], handles: Sequence[in
         second=step.second,
         third=step.third,
         fourth=step.fourth,
-        user=OTHER_USER if step.is_other_user and IS_ROOT else 0,
+        user=OTHER_USER if step.is_other_user and may_be_other else 0,
         serial=serial,
     )
+
+
+def _odd_paths(path: str) -> list[str]:
+    parts = (".", "missing", f"{path}/below", f"{path}/", f"{path}/.", "n" * 256, "d/" * 2200)
+    return list(parts)
 
 
 def below(directory: str, name: str) -> str:
@@ -242,6 +270,7 @@ class Folder:
         self.is_store = is_store
         self.handles: dict[int, int] = {}
         self._last_handle = 0
+        self._has_default_acls = False
         self._descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
 
     @contextmanager
@@ -268,7 +297,8 @@ class Folder:
     def do(self, call: Call) -> object:
         """Makes the call; what it returns, or how it fails."""
         with self.inside(call.user):
-            os.umask(pick(UMASKS, call.fourth))
+            # On a mount an umask also limits default ACLs: see docs/posix-suite.md.
+            os.umask(0 if self._has_default_acls else pick(UMASKS, call.fourth))
             try:
                 result: object = getattr(self, call.kind)(call)
             except OSError as error:
@@ -367,12 +397,12 @@ class Folder:
         os.ftruncate(self.handles[call.handle], pick(LENGTHS, call.second))
 
     def allocate(self, call: Call) -> None:
-        """Only where the C library can do without the kernel: it must read, and not append."""
+        """Behind the end, by a descriptor that reads and does not append: the C library can."""
         descriptor = self.handles[call.handle]
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         if flags & os.O_ACCMODE == os.O_RDWR and not flags & os.O_APPEND:
-            size = pick(SIZES, call.third)
-            os.posix_fallocate(descriptor, pick(OFFSETS, call.second), size)
+            offset = os.fstat(descriptor).st_size + pick(OFFSETS, call.second)
+            os.posix_fallocate(descriptor, offset, pick(SIZES, call.third))
 
     def copy_range(self, call: Call) -> int:
         """Within the kernel."""
@@ -463,7 +493,8 @@ class Folder:
 
     def link(self, call: Call) -> None:
         """One more name; of a symlink itself, or of what it means."""
-        os.link(call.path, call.place, follow_symlinks=bool(call.fourth % 2))
+        here = self._descriptor  # without it Python calls link(2), which never follows
+        os.link(call.path, call.place, src_dir_fd=here, follow_symlinks=bool(call.fourth % 2))
 
     def unlink(self, call: Call) -> None:
         """The name goes."""
@@ -542,7 +573,7 @@ class Folder:
         """By path; what the times are then, where they were not set to now."""
         follows = bool(call.fourth % 2)
         _set_times(call.path, call, follows=follows)
-        if pick(TIMES_NS, call.second) is None:
+        if None in (pick(TIMES_NS, call.second), pick(TIMES_NS, call.third)):
             return ()
         status = os.stat(call.path, follow_symlinks=follows)
         return (status.st_mtime_ns, status.st_atime_ns)
@@ -556,7 +587,7 @@ class Folder:
 
     def getxattr(self, call: Call) -> bytes:
         """The value."""
-        return os.getxattr(call.path, pick(XATTRS, call.second))
+        return os.getxattr(call.path, _attribute_there(call, follows=True))
 
     def listxattr(self, call: Call) -> list[str]:
         """The names."""
@@ -565,12 +596,14 @@ class Folder:
     def removexattr(self, call: Call) -> None:
         """It goes."""
         follows = bool(call.fourth % 2)
-        os.removexattr(call.path, pick(XATTRS, call.second), follow_symlinks=follows)
+        name = _attribute_there(call, follows=follows)
+        os.removexattr(call.path, name, follow_symlinks=follows)
 
     def set_acl(self, call: Call) -> None:
         """Of the file, or the default one of a directory."""
         sort = "default" if call.third % 2 else "access"
         os.setxattr(call.path, f"system.posix_acl_{sort}", pick(ACLS, call.second))
+        self._has_default_acls |= sort == "default"
 
 
 ON_HANDLES: Final = {
@@ -580,6 +613,13 @@ ON_HANDLES: Final = {
     Kind.UTIMES_HANDLE,
 }  # fmt: skip
 """What is done to an open file; everything else goes by paths."""
+
+MEANT_FOR: Final = {
+    Kind.RMDIR: stat.S_IFDIR, Kind.LISTDIR: stat.S_IFDIR, Kind.TMPFILE: stat.S_IFDIR,
+    Kind.READLINK: stat.S_IFLNK, Kind.APPEND: stat.S_IFREG, Kind.DIRECT_WRITE: stat.S_IFREG,
+    Kind.READ_WHOLE: stat.S_IFREG, Kind.COPY: stat.S_IFREG, Kind.TRUNCATE: stat.S_IFREG,
+}  # fmt: skip
+"""What the path mostly is; at times anything."""
 
 
 @contextmanager
@@ -610,6 +650,12 @@ def _set_times(target: str | int, call: Call, *, follows: bool) -> None:
         os.utime(target, follow_symlinks=follows)
     else:
         os.utime(target, ns=(atime, mtime), follow_symlinks=follows)
+
+
+def _attribute_there(call: Call, *, follows: bool) -> str:
+    """One that the file has, or any."""
+    names = sorted(os.listxattr(call.path, follow_symlinks=follows))
+    return pick([*names, *names, *XATTRS], call.second)
 
 
 def _is_file(entry: "os.DirEntry[str]") -> bool:

@@ -30,6 +30,9 @@ CHANGES_NOTHING: Final = {
 }  # fmt: skip
 """As far as names and bytes go."""
 
+MAPPINGS: Final = {Kind.MAP_WRITE, Kind.MAP_READ, Kind.MAP_PRIVATE}
+"""Python maps a duplicate of the descriptor and closes it, even where it may not map."""
+
 
 class ReferenceRefuses(AssertionError):
     """The directory did what the reference does not."""
@@ -61,13 +64,15 @@ class Follower:
             return act()
         places = self._places(call)
         outcome = act()
-        if not isinstance(outcome, Failure):
-            self.reference.now += 1
-            try:
+        self.reference.now += 1
+        try:
+            if not isinstance(outcome, Failure):
                 self.is_lost = not self._repeat(call, places, outcome)
-            except Refused as refused:
-                raise ReferenceRefuses(f"{refused}: {call}") from None
-            self._note_holders()
+            if call.kind in MAPPINGS and outcome and call.handle in self._handles:
+                self.reference.close_duplicate(self._handles[call.handle])
+        except Refused as refused:
+            raise ReferenceRefuses(f"{refused}: {call}") from None
+        self._note_holders()
         return outcome
 
     def histories(self) -> dict[str, tuple[list[bytes], bool]]:
@@ -158,7 +163,7 @@ class Follower:
                 return self._repeat_on_handle(call, outcome)
         return True
 
-    def _repeat_on_handle(self, call: Call, outcome: object) -> bool:  # noqa: C901 - likewise
+    def _repeat_on_handle(self, call: Call, outcome: object) -> bool:
         handle = self._handles.get(call.handle)
         reference = self.reference
         match call.kind:
@@ -167,21 +172,16 @@ class Follower:
                 self._take_content(handle, call.other_handle, is_changed=bool(outcome))
             case Kind.MKFIFO | Kind.MKNOD:
                 return False
-            case _ if handle is None:  # a directory
-                pass
+            case _ if handle is None or call.kind in (Kind.MAP_READ, Kind.MAP_PRIVATE):
+                pass  # a directory, or only looked at
             case Kind.CLOSE:
                 reference.close(self._handles.pop(call.handle))
             case Kind.CLOSE_DUPLICATE:
                 reference.close_duplicate(handle)
             case Kind.TRUNCATE_HANDLE:
                 reference.truncate_handle(handle, pick(LENGTHS, call.second))
-            case Kind.MAP_READ | Kind.MAP_PRIVATE:
-                if outcome:
-                    reference.close_duplicate(handle)  # Python maps a duplicate
             case Kind.MAP_WRITE:
                 self._take_content(handle, call.handle, is_changed=bool(outcome))
-                if outcome:
-                    reference.close_duplicate(handle)
                 return self._is_only_writer(handle)  # or the pages may go through another
             case Kind.ALLOCATE:
                 self._take_content(handle, call.handle, is_changed=True)
