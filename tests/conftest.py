@@ -1,11 +1,13 @@
 """Fixtures for tests on real mounts, and the guard that no test leaves one behind."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.mounting import (
     MountedStore,
@@ -15,6 +17,16 @@ from tests.mounting import (
     s3fs_local,
     unmount_by_force,
 )
+
+# A gate gives the same answer twice; whoever sets how many examples to try is searching.
+settings.register_profile("gate", derandomize=True)
+settings.register_profile("search")
+_SEARCHES = (
+    "S3FS_LOCAL_EXAMPLES",
+    "S3FS_LOCAL_MOUNT_EXAMPLES",
+    "S3FS_LOCAL_MODEL_EXAMPLES",
+)
+settings.load_profile("search" if any(name in os.environ for name in _SEARCHES) else "gate")
 
 # Ends a hung daemon shortly before pytest-timeout would fire: a process that waits for a hung
 # filesystem hears no signal, but it wakes up when the daemon is gone.
