@@ -35,6 +35,7 @@ from s3fs_local.control.results import (
     Versioning,
     ZoneRow,
 )
+from s3fs_local.rules.findings import Health
 from s3fs_local.rules.inode import Caller
 
 DOCUMENT_BYTES_MAX: Final = 1 << 20
@@ -105,20 +106,30 @@ def status(context: click.Context, store: str, *, as_json: bool) -> None:
         print_json(found)
     else:
         _print_status(found)
-    if found.problems:
+    if found.health != Health.HEALTHY:
         context.exit(ExitCode.DEGRADED)
 
 
+_VERDICTS: Final[dict[str, str]] = {
+    Health.HEALTHY: "is healthy",
+    Health.DEGRADED: "works, but needs attention",
+    Health.FAILING: "is failing",
+}
+
+
 def _print_status(found: Status) -> None:
+    print_line(f"{found.store} {_VERDICTS[found.health]}")
+    for finding in found.findings:
+        print_line(f"  {finding.severity:8}  {finding.subject}: {finding.sentence}")
+        if finding.advice:
+            print_line(f"{'':12}{finding.advice}")
     mounted = f"{found.mount_point} (process {found.daemon_pid})" if found.mount_point else "no"
     rows = [
-        ["store", found.store],
         ["id", found.store_id],
         ["mounted", mounted],
         ["versioning", found.versioning or "never enabled"],
         ["object lock", "on" if found.object_lock else "off"],
         *(["zone", f"{zone.url}: {zone.state}{_room(zone)}"] for zone in found.zones),
-        *(["problem", problem] for problem in found.problems),
     ]
     print_table(["", ""], rows)
 

@@ -166,19 +166,28 @@ class ZoneRow(Struct, frozen=True, rename="pascal", omit_defaults=True):
     total_bytes: int | None = None
 
 
+class FindingRow(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One thing that was found out about the store; see rules.findings."""
+
+    severity: str
+    subject: str
+    sentence: str
+    advice: str
+
+
 class Status(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
-    """How the store is; `Problems` is empty where all is well."""
+    """How the store is: `Health` in a word, `Findings` say why, the worst first."""
 
     store: str
     store_id: str
+    health: str  # of rules.findings.Health
+    findings: list[FindingRow]
     mount_point: str | None = None
     daemon_pid: int | None = None
     versioning: str
     object_lock: bool
     read_only: bool
-    clock_suspect: bool
     zones: list[ZoneRow]
-    problems: list[str]
 
 
 class Statistics(Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from s3fs_local.control.results import Status, ZoneRow
+from s3fs_local.control.results import FindingRow, Status, ZoneRow
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.errors import StorageError
 from s3fs_local.objects.interface import ObjectStore
-from s3fs_local.system.clock import TrustedClock
+from s3fs_local.rules.findings import health_of
 
 
 def describe(
@@ -14,29 +14,29 @@ def describe(
 ) -> Status:
     """How the store is now."""
     volume = store.filesystem.volume
-    zones = [
-        _zone_row(record.url, zone)
-        for record, zone in zip(store.record.zones, store.zones, strict=True)
-    ]
-    suspect = isinstance(volume.clock, TrustedClock) and volume.clock.suspect
-    problems = [f"zone {zone.url}: {zone.state}" for zone in zones if zone.state != _WELL]
-    if volume.durability.failure is not None:
-        problems.append(f"read-only since a fault: {volume.durability.failure}")
-    elif volume.read_only_reason:
-        problems.append(f"read-only: {volume.read_only_reason}")
-    if suspect:
-        problems.append("the date was changed: time goes on by the machine's uptime instead")
+    findings = volume.inspections.findings()
     return Status(
         store=str(store.path),
         store_id=store.record.store_id,
+        health=health_of(findings),
+        findings=[
+            FindingRow(
+                severity=finding.severity,
+                subject=finding.subject,
+                sentence=finding.sentence,
+                advice=finding.advice,
+            )
+            for finding in findings
+        ],
         mount_point=None if mount_point is None else str(mount_point),
         daemon_pid=daemon_pid,
         versioning=volume.settings.versioning.value,
         object_lock=volume.settings.object_lock,
         read_only=bool(volume.read_only_reason) or volume.durability.failure is not None,
-        clock_suspect=suspect,
-        zones=zones,
-        problems=problems,
+        zones=[
+            _zone_row(record.url, zone)
+            for record, zone in zip(store.record.zones, store.zones, strict=True)
+        ],
     )
 
 

@@ -19,6 +19,7 @@ from s3fs_local.control.server import Outlet, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.config import MountOptions, parse_mount_options
 from s3fs_local.daemon.description import describe
+from s3fs_local.daemon.inspectors import READ_ONLY_MOUNT, register_inspectors
 from s3fs_local.daemon.launch import MountPlan
 from s3fs_local.daemon.log_setup import LOG_NAME, log_to_file, log_to_stderr
 from s3fs_local.daemon.readiness import Readiness
@@ -113,10 +114,11 @@ async def _mounted(
     store: OpenStore, plan: MountPlan, options: MountOptions, readiness: Readiness
 ) -> None:
     """Serves the mount until it is gone."""
+    register_inspectors(store, mount_point=plan.mount_point)
     filesystem = store.filesystem
     volume = filesystem.volume
     if options.read_only:
-        volume.read_only_reason = "it is mounted read-only"
+        volume.read_only_reason = READ_ONLY_MOUNT
     if options.snapdirname is not None:
         volume.settings = msgspec.structs.replace(volume.settings, snapdirname=options.snapdirname)
     if store.recovered_files:

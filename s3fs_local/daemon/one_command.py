@@ -14,6 +14,7 @@ from s3fs_local.control.protocol import Progress
 from s3fs_local.control.requests import Request
 from s3fs_local.daemon.assembly import open_store
 from s3fs_local.daemon.description import describe
+from s3fs_local.daemon.inspectors import register_inspectors
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.rules.inode import Caller
 
@@ -52,6 +53,7 @@ def run_one_command(
 async def _run(path: Path, request: Request, unlocking: Unlocking, callbacks: _Callbacks) -> object:
     caller = Caller(uid=os.getuid(), gid=os.getgid(), pid=os.getpid())
     async with open_store(path, unlocking) as store:
+        register_inspectors(store, mount_point=None)
         context = Context(
             filesystem=store.filesystem,
             caller=caller,

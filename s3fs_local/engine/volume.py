@@ -7,6 +7,7 @@ from s3fs_local.engine.blocks import BlockStorage
 from s3fs_local.engine.data_keys import DataKeys
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.durability import Durability
+from s3fs_local.engine.inspections import Inspections
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
 from s3fs_local.metadata.changes import Change
@@ -72,6 +73,7 @@ class Volume:
         self.on_commit: Callable[[int], None] = lambda _: None
         self.is_open: Callable[[int], bool] = lambda _: False  # by any handle
         self.read_only_reason = ""
+        self.inspections: Final = Inspections()
         self._last_ino = counters.ino
         self._last_stamp_ns = counters.stamp_ns
         # Never repeats one of an earlier mount, be its draft still here or only in the journal.

@@ -256,8 +256,30 @@ def test_status_is_a_file_too(mount: MountedStore) -> None:
     """For a monitoring agent that only reads files."""
     status = json.loads((mount.path / ".s3fs" / "status.json").read_text())
 
-    assert status["Problems"] == []
+    assert status["Health"] == "healthy"
     assert status["StoreId"] == answer_of("status", mount.path)["StoreId"]
+
+
+def test_status_of_a_killed_daemons_store_says_what_to_do(mount: MountedStore) -> None:
+    """The commonest trouble of all: what to type is in the answer, and typing it helps."""
+    mount.kill()
+    found = s3fs_local("status", mount.store, check=False)
+    assert found.returncode == ExitCode.DEGRADED
+    [advice] = [line for line in found.stdout.splitlines() if "mounts it again" in line]
+    assert f"`s3fs-local mount {mount.store} {mount.path}`" in advice
+    mount.mount()
+
+    assert s3fs_local("status", mount.store).stdout.startswith(f"{mount.store} is healthy\n")
+
+
+def test_a_read_only_mount_is_no_illness(make_mount: MakeMount, store: Path) -> None:
+    """Whoever asked for it needs no alarm, but is told."""
+    status = answer_of("status", make_mount(store, "ro").path)
+
+    assert status["Health"] == "healthy"
+    assert [(row["Severity"], row["Sentence"]) for row in status["Findings"]] == [
+        ("notice", "it is mounted read-only")
+    ]
 
 
 def test_the_daemon_survives_the_terminal_it_was_started_from(mount: MountedStore) -> None:

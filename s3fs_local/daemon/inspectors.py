@@ -1,0 +1,96 @@
+"""Inspectors of the parts that the daemon puts together: writability, room, zones, clock, mount."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from s3fs_local.control.mount_table import read_mounts
+from s3fs_local.daemon.assembly import OpenStore
+from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import StorageError
+from s3fs_local.rules.findings import Finding, Severity
+from s3fs_local.system.clock import TrustedClock
+
+ROOM_WARNING_RESERVES: Final = 10
+"""Room for less than so many times the reserve is nearly none: at most 640 MiB."""
+READ_ONLY_MOUNT: Final = "it is mounted read-only"
+_MEND: Final = "Mend the cause, then unmount and mount again."
+_MAKE_ROOM: Final = "Make room where the store lives, or purge old versions and run `gc`."
+
+
+def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
+    """The store's status tells of all that can be seen from here."""
+    volume = store.filesystem.volume
+    inspections = volume.inspections
+    inspections.add("writing", lambda: _inspect_writing(volume))
+    inspections.add("room", lambda: _inspect_room(volume))
+    inspections.add("clock", lambda: _inspect_clock(volume))
+    inspections.add("recovery", lambda: _inspect_recovery(store))
+    for record, zone in zip(store.record.zones, store.zones, strict=True):
+        subject = f"zone {record.url}"
+        inspections.add(subject, _zone_inspector(subject, zone.free_bytes))
+    if mount_point is None:
+        inspections.add("mount", lambda: _inspect_dead_mounts(store.path))
+
+
+def _inspect_writing(volume: Volume) -> Iterator[Finding]:
+    if volume.durability.failure is not None:
+        sentence = f"read-only since a fault: {volume.durability.failure}"
+        yield Finding(Severity.CRITICAL, "writing", sentence, _MEND)
+    elif volume.read_only_reason == READ_ONLY_MOUNT:
+        yield Finding(Severity.NOTICE, "writing", READ_ONLY_MOUNT, "")
+    elif volume.read_only_reason:
+        sentence = f"read-only: {volume.read_only_reason}"
+        yield Finding(Severity.CRITICAL, "writing", sentence, _MEND)
+
+
+def _inspect_room(volume: Volume) -> Iterator[Finding]:
+    try:
+        free, total = volume.space.look()
+    except StorageError:
+        return  # the zone's own inspector says so
+    reserve = volume.space.reserve(total)
+    if free <= reserve:
+        sentence = "the disk is full: writes are refused"
+        yield Finding(Severity.CRITICAL, "room", sentence, _MAKE_ROOM)
+    elif free < ROOM_WARNING_RESERVES * reserve:
+        sentence = f"the disk is nearly full: {free >> 20} MiB are free"
+        yield Finding(Severity.WARNING, "room", sentence, _MAKE_ROOM)
+
+
+def _inspect_clock(volume: Volume) -> Iterator[Finding]:
+    clock = volume.clock
+    if isinstance(clock, TrustedClock) and clock.suspect:
+        sentence = "the machine's date was changed: time goes on by its uptime instead"
+        advice = "Set the date right; until then no lock ends early."
+        yield Finding(Severity.WARNING, "clock", sentence, advice)
+
+
+def _inspect_recovery(store: OpenStore) -> Iterator[Finding]:
+    if store.recovered_files:
+        sentence = f"unclosed content of {store.recovered_files} files was recovered after a crash"
+        advice = "`s3fs-local log FILE` calls these versions `recovered`."
+        yield Finding(Severity.NOTICE, "recovery", sentence, advice)
+
+
+def _zone_inspector(
+    subject: str, free_bytes: Callable[[], tuple[int, int]]
+) -> Callable[[], Iterator[Finding]]:
+    def inspect() -> Iterator[Finding]:
+        try:
+            free_bytes()
+        except StorageError as error:
+            advice = "Bring its disk back; until then every write fails."
+            yield Finding(Severity.CRITICAL, subject, str(error), advice)
+
+    return inspect
+
+
+def _inspect_dead_mounts(store: Path) -> Iterator[Finding]:
+    """We have the store open and do not serve a mount: whoever did is gone."""
+    for mount in read_mounts():
+        if mount.is_ours and mount.store == store:
+            point = mount.mount_point.decode(errors="backslashreplace")
+            sentence = f"its daemon is gone, and programs at {point} get errors"
+            advice = f"`s3fs-local mount {store} {point}` mounts it again, and loses nothing."
+            yield Finding(Severity.CRITICAL, "mount", sentence, advice)
