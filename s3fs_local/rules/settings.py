@@ -17,6 +17,14 @@ from s3fs_local.errors import ArgumentError, InvalidArgument, InvalidSetting, Na
 from s3fs_local.rules.instants import SECOND_NS, format_duration, parse_duration
 from s3fs_local.rules.names import check_name
 from s3fs_local.rules.retention import Semantics
+from s3fs_local.rules.storage_classes import (
+    DEFAULT_PLACEMENTS,
+    Placement,
+    StorageClass,
+    format_placements,
+    parse_class,
+    parse_placements,
+)
 from s3fs_local.rules.versioning import VersioningState
 
 _MIB: Final = 1 << 20
@@ -24,6 +32,9 @@ _SIZE_UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "Ti
 _SIZE: Final = re.compile(
     r"(?P<whole>[0-9]{1,15})(?:\.(?P<fraction>[0-9]{1,6}))?(?P<unit>|KiB|MiB|GiB|TiB)"
 )
+_DAY_NS: Final = 86400 * SECOND_NS
+_TieringInterval = Annotated[int, Meta(ge=SECOND_NS, le=36500 * _DAY_NS)]
+_RetrievalDelay = Annotated[int, Meta(ge=0, le=30 * _DAY_NS)]
 _RESERVED_NAMES: Final = (".s3fs",)
 _SWITCH: Final = {"on": True, "true": True, "off": False, "false": False}
 _GID: Final = re.compile(r"[0-9]{1,10}")
@@ -46,11 +57,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     )
     snapdirname: str = ".versions"
     bypass_group: Annotated[int, Meta(ge=0, lt=0xFFFFFFFF)] | None = None
+    default_class: StorageClass = StorageClass.STANDARD
+    storage_classes: dict[str, Placement] = {}
+    infrequent_after_ns: _TieringInterval = field(default=30 * _DAY_NS, name="infrequent-after")
+    archive_instant_after_ns: _TieringInterval = field(
+        default=90 * _DAY_NS, name="archive-instant-after"
+    )
+    expedited_delay_ns: _RetrievalDelay = field(default=0, name="retrieval-delay-expedited")
+    standard_delay_ns: _RetrievalDelay = field(default=0, name="retrieval-delay-standard")
+    bulk_delay_ns: _RetrievalDelay = field(default=0, name="retrieval-delay-bulk")
 
     def __post_init__(self) -> None:
         """Check what a type cannot say; msgspec turns the ValueError into its own."""
         if 0 < self.checkpoint_interval_ns < SECOND_NS:
             raise ValueError("checkpoint-interval below one second")
+        if self.storage_classes.keys() - DEFAULT_PLACEMENTS.keys():
+            raise ValueError("storage-classes names an unknown class")
         if self.snapdirname in _RESERVED_NAMES or self.snapdirname.startswith("@"):
             raise ValueError("snapdirname is taken")
         try:
@@ -189,6 +211,14 @@ def _show_interval(interval_ns: int) -> str:
     return format_duration(interval_ns) if interval_ns else "off"
 
 
+def _parse_placements(text: str) -> object:
+    return msgspec.to_builtins(parse_placements(text))
+
+
+def _show_placements(value: dict[str, object]) -> str:
+    return format_placements(msgspec.convert(value, dict[str, Placement]))
+
+
 def _parse_gid(text: str) -> int | None:
     if text == "none":
         return None
@@ -199,6 +229,24 @@ def _parse_gid(text: str) -> int | None:
 
 def _show_gid(gid: int | None) -> str:
     return "none" if gid is None else str(gid)
+
+
+def _interval(tier: str) -> _Setting:
+    return _Setting(
+        parse=parse_duration,
+        show=format_duration,
+        accepts="a duration from 1s to 36500d",
+        meaning=f"how long unread until INTELLIGENT_TIERING moves a version to {tier}",
+    )
+
+
+def _delay(tier: str) -> _Setting:
+    return _Setting(
+        parse=_parse_interval,
+        show=_show_interval,
+        accepts="a duration up to 30d, or off",
+        meaning=f"how long an archived version takes to come back, tier {tier}",
+    )
 
 
 _SETTINGS: Final = {
@@ -250,4 +298,21 @@ _SETTINGS: Final = {
         accepts="a group number, or none",
         meaning="whose members may bypass GOVERNANCE locks, beside root",
     ),
+    "default-class": _Setting(
+        parse=parse_class,
+        show=str,
+        accepts=", ".join(StorageClass),
+        meaning="storage class of new versions, where no directory above has its own",
+    ),
+    "storage-classes": _Setting(
+        parse=_parse_placements,
+        show=_show_placements,
+        accepts="e.g. GLACIER:copies=2,zones=archive+cold,zstd=12; more classes behind a `;`",
+        meaning="where the bytes of a class lie, if not where they do by default",
+    ),
+    "infrequent-after": _interval("INFREQUENT"),
+    "archive-instant-after": _interval("ARCHIVE_INSTANT"),
+    "retrieval-delay-expedited": _delay("Expedited"),
+    "retrieval-delay-standard": _delay("Standard"),
+    "retrieval-delay-bulk": _delay("Bulk"),
 }

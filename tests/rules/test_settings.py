@@ -16,6 +16,7 @@ from s3fs_local.rules.settings import (
     parse_setting,
     parse_size,
 )
+from s3fs_local.rules.storage_classes import Placement, StorageClass, ZoneKind
 from s3fs_local.rules.versioning import VersioningState
 
 MIB = 1 << 20
@@ -32,6 +33,9 @@ def test_what_is_typed_is_stored_as_json_and_read_back_as_values() -> None:
         "draft-memory": "128MiB",
         "snapdirname": ".history",
         "bypass-group": "27",
+        "default-class": "STANDARD_IA",
+        "storage-classes": "GLACIER:copies=2,zones=archive,zstd=9",
+        "retrieval-delay-standard": "3h",
     }
 
     stored = {name: parse_setting(name, text) for name, text in typed.items()}
@@ -47,6 +51,9 @@ def test_what_is_typed_is_stored_as_json_and_read_back_as_values() -> None:
         draft_memory_bytes=128 * MIB,
         snapdirname=".history",
         bypass_group=27,
+        default_class=StorageClass.STANDARD_IA,
+        storage_classes={"GLACIER": Placement(2, (ZoneKind.ARCHIVE,), 9)},
+        standard_delay_ns=3 * 3600 * SECOND_NS,
     )
 
 
@@ -139,6 +146,8 @@ def test_a_bad_value_is_refused_with_what_is_accepted(name: str, text: str) -> N
         ("versioning", ""),
         ("versioning", "Enabled"),
         ("snapdirname", '"a/b"'),
+        ("default-class", '"COLD"'),
+        ("storage-classes", '{"SNOW": {"copies": 1, "kinds": ["hot"], "zstd_level": 0}}'),
     ],
 )
 def test_stored_values_are_read_strictly(name: str, json: str) -> None:
@@ -171,6 +180,13 @@ def test_every_setting_is_described() -> None:
         "draft-memory": ("64MiB", "64MiB"),
         "snapdirname": (".versions", ".versions"),
         "bypass-group": ("27", "none"),
+        "default-class": ("STANDARD", "STANDARD"),
+        "storage-classes": ("", ""),
+        "infrequent-after": ("30d", "30d"),
+        "archive-instant-after": ("90d", "90d"),
+        "retrieval-delay-expedited": ("off", "off"),
+        "retrieval-delay-standard": ("off", "off"),
+        "retrieval-delay-bulk": ("off", "off"),
     }
 
 
