@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.aws_server import CREDENTIALS, AwsServer
 from tests.mounting import (
     MountedStore,
     end_processes,
@@ -102,3 +103,14 @@ def make_mount(
 def mount(make_mount: MakeMount) -> MountedStore:
     """A new store, mounted."""
     return make_mount()
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[AwsServer]:
+    """A local server of AWS's S3 and KMS; the environment has credentials for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        server = AwsServer()
+        yield server
+        server.stop()
