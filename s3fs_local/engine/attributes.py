@@ -23,7 +23,14 @@ from s3fs_local.errors import (
 )
 from s3fs_local.metadata.changes import Change, KeepAttributes, PutInode
 from s3fs_local.rules import posix_acl
-from s3fs_local.rules.inode import Caller, Inode, kept_attributes, restored
+from s3fs_local.rules.inode import (
+    SET_ID_BITS,
+    Caller,
+    Inode,
+    kept_attributes,
+    restored,
+    set_id_bits_lost,
+)
 from s3fs_local.rules.limits import (
     TIME_NS_MAX,
     TIME_NS_MIN,
@@ -34,6 +41,7 @@ from s3fs_local.rules.limits import (
 )
 from s3fs_local.rules.names import printed
 from s3fs_local.rules.retention import Operation
+from s3fs_local.system.processes import supplementary_groups
 
 XATTR_NAMESPACES: Final = (b"user.", b"trusted.", b"security.")
 """As on any disk: who mistypes one learns so."""
@@ -106,14 +114,19 @@ class Attributes:
         self._volume.apply([*self._keep(inode, stamp_ns), PutInode(changed)])
         return self.get(ino)
 
-    def drop_set_id_bits(self, inode: Inode, caller: Caller) -> None:
+    def drop_set_id_bits(self, inode: Inode, caller: Caller, *, by_truncating_open: bool) -> None:
         """An ordinary user changed the file, so it gives nobody its owner's rights any more.
 
-        The kernel sees to that itself, save where O_TRUNC comes with the open.
+        The kernel sees to that itself, save where O_TRUNC comes with the open, and save S_ISGID of
+        a file that its group may not execute (`fuse_setattr()` in fs/fuse/dir.c).
+        What is locked or append-only keeps its mode.
         """
-        dropped = stat.S_ISUID | (stat.S_ISGID if inode.mode & stat.S_IXGRP else 0)
-        if caller.uid and inode.mode & dropped:
-            self.set(inode.ino, AttributeChange(mode=inode.mode & ~dropped), caller)
+        left = SET_ID_BITS if by_truncating_open else _left_by_kernel(inode.mode)
+        if not caller.uid or not inode.mode & left:
+            return
+        lost = left & set_id_bits_lost(inode.mode, is_in_group=_is_in_group(caller, inode.gid))
+        if lost and not inode.lock and not inode.append_only:
+            self.set(inode.ino, AttributeChange(mode=inode.mode & ~lost), caller)
             self._volume.invalidation.inode(inode.ino)
 
     def restore(self, ino: int, was: Inode) -> None:
@@ -251,6 +264,14 @@ def _check_namespace(name: bytes) -> None:
         raise Unsupported(f"{printed(name[:64])}: use user.*, trusted.* or security.*")
     if name in XATTR_NAMESPACES:
         raise InvalidArgument(f"{printed(name)} is a namespace and no name")
+
+
+def _left_by_kernel(mode: int) -> int:
+    return 0 if mode & stat.S_IXGRP else stat.S_ISGID
+
+
+def _is_in_group(caller: Caller, gid: int) -> bool:
+    return gid == caller.gid or gid in supplementary_groups(caller.pid)
 
 
 def _possible(time_ns: int | None) -> int | None:

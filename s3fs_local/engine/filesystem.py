@@ -218,6 +218,10 @@ class FileSystem:
                 self.open_files.get(handle).wrote = True
             elif not self.open_files.writers(ino):
                 self.writing.commit(ino, origin=Origin.TRUNCATED)
+        is_handed_over = wanted.uid is not None or wanted.gid is not None
+        if wanted.mode is None and (wanted.size is not None or is_handed_over):
+            inode = self.volume.inode(ino)
+            self.attributes.drop_set_id_bits(inode, caller, by_truncating_open=False)
         only_size = wanted == AttributeChange(size=wanted.size)
         if wanted.size is None or not only_size:
             return self.attributes.set(ino, wanted, caller)
@@ -302,7 +306,7 @@ class FileSystem:
         if truncates:
             self.locks.check(Operation.OPEN_TRUNCATE, inode)
             self.writing.resize(inode, 0, uid=caller.uid)
-            self.attributes.drop_set_id_bits(inode, caller)
+            self.attributes.drop_set_id_bits(inode, caller, by_truncating_open=True)
         handle = Handle(ino, caller=caller, writable=writable)
         handle.wrote = truncates
         number = self.open_files.add(handle)
@@ -372,6 +376,8 @@ class FileSystem:
         if known < len(data):
             self.writing.write(inode, offset + known, data[known:], uid=opened.caller.uid)
             opened.wrote = True
+            # pyfuse3 does not tell who writes, so it counts as who opened.
+            self.attributes.drop_set_id_bits(inode, opened.caller, by_truncating_open=False)
         return len(data)
 
     def _check_write(self, inode: Inode, offset: int, data: bytes) -> int:

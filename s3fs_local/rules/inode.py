@@ -28,6 +28,9 @@ FIRST_VIRTUAL_INO: Final = 1 << 62
 """Numbers from here on belong to views (`.versions`, `.s3fs`); real inodes stay below."""
 
 
+SET_ID_BITS: Final = stat.S_ISUID | stat.S_ISGID
+
+
 class Inode(Struct, frozen=True, array_like=True):
     """One file, directory, symlink or special file, with the attributes of its current version."""
 
@@ -105,6 +108,18 @@ def restored(inode: Inode, was: Inode, stamp_ns: int) -> Inode:
         xattrs=was.xattrs,
         ctime_ns=stamp_ns,
     )
+
+
+def set_id_bits_lost(mode: int, *, is_in_group: bool) -> int:
+    """Which bits of the mode go when an ordinary user changes a file, so that nobody is fooled.
+
+    As `setattr_should_drop_suidgid()` in fs/attr.c of the kernel has it: S_ISGID of a file that its
+    group may not execute stays for those in the group.
+    """
+    lost = mode & stat.S_ISUID
+    if mode & stat.S_IXGRP or not is_in_group:
+        lost |= mode & stat.S_ISGID
+    return lost
 
 
 class Caller(Struct, frozen=True):

@@ -135,6 +135,32 @@ def test_changing_the_owner_takes_away_set_id_bits(folder: Path) -> None:
     assert mode_of(program) == "755"
 
 
+@pytest.mark.parametrize(
+    ("change", "may_be_in_group"),
+    [
+        ("echo y >> program", True),
+        (": > program", True),
+        ("truncate -s 5 program", True),
+        (f"chgrp {BOB} program", False),
+    ],
+)
+def test_a_group_bit_that_runs_nothing_stays_for_the_group_only(
+    folder: Path, as_user: As, change: str, *, may_be_in_group: bool
+) -> None:
+    """As on a disk. The kernel does not ask for it, so the filesystem must see to it."""
+    modes = []
+    for groups in ("", str(STAFF)) if may_be_in_group else ("",):
+        program = folder / "program"
+        program.write_bytes(b"x")
+        os.chown(program, BOB, STAFF)
+        program.chmod(0o2600)
+        folder.chmod(0o777)
+        assert as_user(BOB, folder, change, groups=groups) == ""
+        modes.append(mode_of(program))
+
+    assert modes == ["600", "2600"][: len(modes)]
+
+
 def test_an_acl_grants_what_the_mode_does_not(folder: Path, as_user: As) -> None:
     """One more reader."""
     file = folder / "file"
