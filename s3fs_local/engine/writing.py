@@ -70,7 +70,7 @@ class CellChanges:
         self.data_bytes = 0  # more (or fewer) than before
         self.stored_bytes = 0  # sealed bytes of new blocks
 
-    def replace(self, cell: int, old: Layout, new: Layout) -> None:
+    def lay_out(self, cell: int, old: Layout, new: Layout) -> None:
         """From the stamp on the cell is laid out as `new`."""
         if old == new:
             return
@@ -303,13 +303,13 @@ class Writing:
         layouts = {**draft.sealed, **{cell: new.layout for cell, new in sealed.items()}}
         for cell, layout in layouts.items():
             found = metadata.cell(draft.ino, cell, CURRENT_NS)
-            cells.replace(cell, decode_layout(found) if found else HOLE, layout)
+            cells.lay_out(cell, decode_layout(found) if found else HOLE, layout)
         if draft.base_limit < draft.base_size:
             edge, within = divmod(draft.base_limit, CELL_BYTES)
             for cell, _, found in metadata.cells(draft.ino, edge, CURRENT_NS):
                 if cell not in layouts:
                     old = decode_layout(found)
-                    cells.replace(cell, old, clip(old, within) if cell == edge else HOLE)
+                    cells.lay_out(cell, old, clip(old, within) if cell == edge else HOLE)
 
     def new_version(
         self, inode: Inode, stamp_ns: int, *, size: int, stored: int, origin: Origin, uid: int
@@ -343,7 +343,7 @@ class Writing:
         wanted = {cell: found for cell, _, found in volume.metadata.cells(source, 0, stamp_ns)}
         present = {cell: found for cell, _, found in volume.metadata.cells(ino, 0, CURRENT_NS)}
         for cell in sorted(wanted.keys() | present.keys()):
-            cells.replace(
+            cells.lay_out(
                 cell,
                 decode_layout(present.get(cell, b"")),
                 decode_layout(wanted.get(cell, b"")),

@@ -1,0 +1,282 @@
+"""Every door to bytes and facts that a lock may protect, and what is asked at each. Data only.
+
+A door is a function that makes a change which could alter, hide or free what is protected (a
+`Change` of `GUARDED_CHANGES`), or that calls one of `GUARDED_CALLS`. Each has one row here:
+
+    asks               the operations that it, or a function of its module that it calls, asks of
+                       the policy gate (`engine/locks.py`) before it acts
+    asked_by_callers   every function that calls it is a door itself, so somebody has asked
+    neither            nothing that a lock protects can get lost by it; `how` says why
+
+`tests/architecture/test_every_door_asks.py` finds the doors in the source, and fails for one that
+has no row, for a row whose question is not in the source, and for callers that are no doors. Who
+adds a door adds its row, under the heading of its part.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from s3fs_local.rules.retention import Operation
+
+GUARDED_CHANGES: Final = frozenset(
+    {
+        *("PutInode", "RemoveInode", "PutVersion", "RemoveVersion"),
+        *("CloseEntry", "RemoveEntry"),
+        *("OpenCell", "CloseCell", "RemoveCell", "ReopenCell"),
+        *("CountBlock", "RemoveBlock", "MoveBlock", "RemovePack"),
+        *("PutKey", "RemoveKey", "PutSetting", "RemoveSetting"),
+    }
+)
+"""Not `KeepAttributes`, `OpenEntry`, `AddBlock`, `PutPack`: they only add to what is there."""
+
+GUARDED_CALLS: Final = frozenset(
+    {
+        *("writing.write", "writing.resize", "writing.discard"),
+        *("zone.delete", "objects.delete", "blocks.remove_pack", "packs.remove"),
+    }
+)
+"""Receiver and method, leading underscores aside: drafts, and objects in zones."""
+
+
+class Door(Struct, frozen=True):
+    """One row."""
+
+    function: str  # module and qualified name, below the package
+    how: str  # for people: why nothing protected passes
+    asks: tuple[Operation, ...] = ()
+    asked_by_callers: bool = False
+
+
+_ATTRIBUTES: Final = (
+    Door(
+        "engine.attributes.Attributes.set",
+        "chmod, chown, utimes; setting what is so already passes",
+        asks=(Operation.SET_MODE, Operation.SET_OWNER, Operation.SET_TIMES),
+    ),
+    Door(
+        "engine.attributes.Attributes.restore",
+        "a restore brings attributes back",
+        asks=(Operation.SET_MODE, Operation.SET_OWNER, Operation.SET_XATTR),
+    ),
+    Door(
+        "engine.attributes.Attributes.set_xattr",
+        "setxattr(2), ACLs included",
+        asks=(Operation.SET_XATTR,),
+    ),
+    Door(
+        "engine.attributes.Attributes.remove_xattr",
+        "removexattr(2)",
+        asks=(Operation.REMOVE_XATTR,),
+    ),
+    Door(
+        "engine.attributes.Attributes._put_xattrs",
+        "the end of the two above",
+        asked_by_callers=True,
+    ),
+    Door(
+        "engine.attributes.Attributes.resize",
+        "truncate(2) and ftruncate(2) put it into the draft",
+        asks=(Operation.TRUNCATE,),
+    ),
+    Door(
+        "engine.lock_attributes.LockAttributes.set_tags",
+        "tags of the current version",
+        asks=(Operation.SET_TAGS,),
+    ),
+)
+
+_CONTENT: Final = (
+    Door(
+        "engine.filesystem.FileSystem.write",
+        "write(2) and every page of a mapping, through handles from before the lock, too",
+        asks=(Operation.WRITE, Operation.APPEND),
+    ),
+    Door(
+        "engine.filesystem.FileSystem.open",
+        "opening for writing, and O_TRUNC, which empties the draft at once",
+        asks=(Operation.OPEN_FOR_WRITE, Operation.OPEN_TRUNCATE),
+    ),
+    Door(
+        "engine.filesystem.FileSystem._after_close",
+        "drops the draft of a file without a name that nobody has open",
+    ),
+    Door(
+        "engine.filesystem.FileSystem.restore_content",
+        "an old content becomes the current one",
+        asks=(Operation.RESTORE_OVER,),
+    ),
+    Door(
+        "engine.writing.Writing.restore_version",
+        "the end of `restore_content`",
+        asked_by_callers=True,
+    ),
+    Door(
+        "engine.writing.Writing._apply_commit",
+        "the gate let every byte into the draft; a lock settles the draft before it falls",
+    ),
+    Door(
+        "engine.writing.Writing._keep_times",
+        "the times of a write that the gate let in and that changed nothing",
+    ),
+    Door("engine.writing.Writing._seal_early", "names the key of new blocks, nothing else"),
+    Door(
+        "engine.writing.CellChanges.lay_out",
+        "opens and closes layouts; past ones stay",
+        asked_by_callers=True,
+    ),
+    Door(
+        "engine.writing.Writing._change_cells",
+        "a part of the commit",
+        asked_by_callers=True,
+    ),
+    Door(
+        "engine.writing.Writing._remove_superseded",
+        "the null version, or a provisional one, makes room for the next",
+        asks=(Operation.REPLACE_VERSION,),
+    ),
+    Door("engine.data_keys.DataKeys.make", "under a number that no key ever had"),
+)
+
+_NAMES: Final = (
+    Door("engine.namespace.Namespace.make", "what is made is new"),
+    Door("engine.namespace.Namespace.link", "link(2)", asks=(Operation.LINK,)),
+    Door(
+        "engine.namespace.Namespace.relink",
+        "gives a name to what has none; takes nothing from it",
+    ),
+    Door(
+        "engine.namespace.Namespace._link",
+        "the end of the two above",
+        asked_by_callers=True,
+    ),
+    Door("engine.namespace.Namespace.unlink", "unlink(2)", asks=(Operation.UNLINK,)),
+    Door("engine.namespace.Namespace.rmdir", "the directory is empty"),
+    Door(
+        "engine.namespace.Namespace._remove",
+        "the end of the two above",
+        asked_by_callers=True,
+    ),
+    Door(
+        "engine.namespace.Namespace.rename",
+        "asked of what moves, of what loses the name, and of a directory for all below it",
+        asks=(
+            Operation.RENAME_FROM,
+            Operation.RENAME_OVER,
+            Operation.ROTATE,
+            Operation.MOVE_ANCESTOR,
+        ),
+    ),
+    Door("engine.namespace.Namespace._move", "the end of `rename`", asked_by_callers=True),
+    Door(
+        "engine.namespace.Namespace._exchange",
+        "asked of both",
+        asks=(Operation.RENAME_EXCHANGE,),
+    ),
+    Door(
+        "engine.namespace.Namespace._release_name",
+        "a part of the removal and of the move",
+        asked_by_callers=True,
+    ),
+    Door(
+        "engine.namespace.Namespace.destroy_unkept",
+        "the null versions of a file that has no name any more",
+        asks=(Operation.REPLACE_VERSION,),
+    ),
+    Door(
+        "engine.namespace.Namespace.forget_never_saved",
+        "without a version there is nothing that a lock lies on",
+    ),
+    Door("engine.namespace.Namespace._supersede", "delete markers, which are never locked"),
+    Door("engine.namespace.reopen_marker", "delete markers, which are never locked"),
+    Door("engine.namespace.Namespace._touch", "the times of a directory"),
+)
+
+_REMOVAL: Final = (
+    Door(
+        "engine.purging.purge",
+        "asked of the version; delete markers are never locked",
+        asks=(Operation.PURGE_VERSION,),
+    ),
+    Door("engine.purging._purge_version", "the end of `purge`", asked_by_callers=True),
+    Door(
+        "engine.purging.collect_garbage",
+        "packs without a block that a version or a draft uses",
+    ),
+    Door(
+        "engine.version_removal.remove_version",
+        "the one way in which a version goes",
+        asked_by_callers=True,
+    ),
+    Door("engine.version_removal._plan", "a part of it", asked_by_callers=True),
+    Door(
+        "engine.version_removal._destroy_keys",
+        "keys that no block needs, of the version that goes",
+        asked_by_callers=True,
+    ),
+    Door(
+        "engine.version_removal.remove_older_nulls",
+        "while versioning is Suspended, so without Object Lock",
+        asks=(Operation.REPLACE_VERSION,),
+    ),
+    Door("engine.blocks.BlockStorage.remove_pack", "of a pack", asked_by_callers=True),
+    Door(
+        "packs.pack_store.PackStore.remove", "the end of `remove_pack`, which `gc` calls with care"
+    ),
+    Door("packs.pack_store.PackStore._create", "a pack that could not be made"),
+    Door("packs.journal.Journal.trim", "records that the facts and later records have"),
+    Door("packs.journal.Journal._create", "a segment that could not be made"),
+)
+
+_LOCKS: Final = (
+    Door(
+        "engine.locks.Locks.set_retention",
+        "retention only grows; clearing it asks",
+        asks=(Operation.SET_RETENTION, Operation.CLEAR_RETENTION),
+    ),
+    Door(
+        "engine.locks.Locks.set_legal_hold",
+        "one more hold",
+        asks=(Operation.SET_LEGAL_HOLD,),
+    ),
+    Door(
+        "engine.locks.Locks.clear_legal_hold",
+        "by who placed it, or root",
+        asks=(Operation.CLEAR_LEGAL_HOLD,),
+    ),
+    Door(
+        "engine.locks.Locks.set_append_only",
+        "never taken back",
+        asks=(Operation.SET_APPEND_ONLY,),
+    ),
+    Door("engine.locks.Locks.lock_closed", "a default is added, the later date counts"),
+    Door("engine.locks.Locks._finish_rotation", "a retention takes the place of append-only"),
+    Door(
+        "engine.locks.Locks._put_lock",
+        "the end of all of them",
+        asked_by_callers=True,
+    ),
+    Door("engine.locks.Locks.set_policy", "only ever stricter"),
+    Door("engine.locks.Locks.note_protection", "marks above only grow"),
+    Door("engine.locks.Locks._refresh_mark", "to what is found below"),
+    Door("engine.locks.Locks._note_unlocked", "which files wait for their lock"),
+)
+
+_STORE: Final = (
+    Door(
+        "control.administration._change",
+        "Object Lock and versioning stay on; weaker semantics are asked of all that is locked",
+        asks=(Operation.MOVE_ANCESTOR,),
+    ),
+    Door("engine.opening.make_root", "a store that is being made"),
+    Door(
+        "engine.recovery.commit_recovered", "drops the draft of a file without a name after a crash"
+    ),
+    Door(
+        "daemon.assembly._make_durable",
+        "drops the draft of a file without a name when the store is closed",
+    ),
+    Door("engine.durability.Durability.leave_segment_behind", "where the journal begins"),
+)
+
+DOORS: Final = (*_ATTRIBUTES, *_CONTENT, *_NAMES, *_REMOVAL, *_LOCKS, *_STORE)
