@@ -3,11 +3,12 @@
 import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 from msgspec import Struct
 
+from s3fs_local.daemon.log_setup import LogFormat
 from s3fs_local.errors import InvalidSetting
 
 NAME_BYTES_MAX: Final = 255
@@ -26,6 +27,7 @@ class MountOptions(Struct, frozen=True):
     nonempty: bool = False
     passphrase_file: Path | None = None
     key_file: Path | None = None
+    log: LogFormat = "text"
     kernel_flags: tuple[str, ...] = ()  # such as nosuid: the kernel enforces them
 
 
@@ -42,7 +44,14 @@ _FLAGS: Final[dict[str, dict[str, bool]]] = {
 _KERNEL_FLAGS: Final = frozenset(
     {"nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "atime", "dirsync", "sync"}
 )
-_FOR_OTHERS: Final = frozenset({"defaults", "nofail", "_netdev", "noauto", "auto", "nouser"})
+_FOR_OTHERS: Final = frozenset(
+    {
+        *("defaults", "nofail", "_netdev", "noauto", "auto", "async", "silent", "loud"),
+        *("user", "nouser", "users", "nousers", "owner", "noowner", "group", "nogroup", "comment"),
+        # Access times follow nobody's reading, so these ask for what is so.
+        *("relatime", "norelatime", "strictatime", "nodiratime", "diratime", "lazytime"),
+    }
+)
 """Words of /etc/fstab that mount(8) and systemd act on, and hand down."""
 _KEY_OPTIONS: Final = frozenset({"passphrase_file", "key_file"})
 
@@ -59,8 +68,10 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
     for option in (part.strip() for text in texts for part in text.split(",")):
         raw_name, separator, value = option.partition("=")
         name = _canonical(raw_name)
-        if not name or name in _FOR_OTHERS or name.startswith("x_"):
+        if not name or name in _FOR_OTHERS or name.lower().startswith("x_"):
             continue
+        if name == "remount":
+            raise InvalidSetting("a store cannot be remounted: unmount it, then mount it anew")
         if name in _VALUES:
             fields[name] = _VALUES[name](value)
         elif name not in _FLAGS and name not in _KERNEL_FLAGS:
@@ -106,6 +117,12 @@ def _snapdirname(value: str) -> str:
     return value
 
 
+def _log(value: str) -> str:
+    if value not in get_args(LogFormat):
+        raise InvalidSetting(f"log is one of {', '.join(get_args(LogFormat))}, not {value!r}")
+    return value
+
+
 def _existing_file(value: str) -> Path:
     path = Path(value)
     if "\0" in value or not path.is_file():
@@ -118,4 +135,5 @@ _VALUES: Final[dict[str, Callable[[str], object]]] = {
     "snapdirname": _snapdirname,
     "passphrase_file": _existing_file,
     "key_file": _existing_file,
+    "log": _log,
 }

@@ -21,7 +21,7 @@ from s3fs_local.daemon.config import MountOptions, parse_mount_options
 from s3fs_local.daemon.description import describe
 from s3fs_local.daemon.inspectors import READ_ONLY_MOUNT, register_inspectors
 from s3fs_local.daemon.launch import MountPlan
-from s3fs_local.daemon.log_setup import LOG_NAME, log_to_file, log_to_stderr
+from s3fs_local.daemon.log_setup import LOG_NAME, check_log_format, log_to_file, log_to_stderr
 from s3fs_local.daemon.readiness import Readiness
 from s3fs_local.daemon.unmounting import detach
 from s3fs_local.engine.filesystem import Presentation
@@ -49,10 +49,11 @@ def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
     readiness = Readiness(ready_fd)
     try:
         options = parse_mount_options(plan.options)
+        check_log_format(options.log)
         if ready_fd is None:
-            log_to_stderr()
+            log_to_stderr(options.log)
         else:
-            log_to_file(plan.store / LOG_NAME)
+            log_to_file(plan.store / LOG_NAME, options.log)
         trio.run(_live, plan, options, readiness)
     except* errors.S3fsLocalError as group:
         _end_badly(_first(group), readiness)
@@ -85,6 +86,7 @@ async def _live(plan: MountPlan, options: MountOptions, readiness: Readiness) ->
                 await _serve(
                     nursery, store, desk, partial(_mounted, store, plan, options, readiness)
                 )
+                readiness.stopping()
         except errors.S3fsLocalError as error:
             desk.failure = error
         desk.store_closed.set()
@@ -171,7 +173,7 @@ def _mounting(plan: MountPlan, options: MountOptions) -> session.Mounting:
 
 def _announce(plan: MountPlan, readiness: Readiness) -> None:
     log.info("mounted %s on %s", plan.store, plan.mount_point)
-    readiness.ready()
+    readiness.ready(f"{plan.store} is mounted on {plan.mount_point}")
 
 
 def _status(store: OpenStore, plan: MountPlan) -> Status:

@@ -1,24 +1,40 @@
-"""The daemon's log: one line an event, of bounded size."""
+"""The daemon's log: one line an event, of bounded size; or entries of the system's journal."""
 
+import json
 import logging
 import logging.handlers
 import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
+
+from s3fs_local.errors import InvalidSetting
 
 LOG_NAME: Final = "daemon.log"
 LOG_BYTES_MAX: Final = 4 << 20
 OLD_LOGS: Final = 2
+JOURNAL_SOCKET: Final = Path("/run/systemd/journal/socket")
+IDENTIFIER: Final = "s3fs-local"
+
+_PRIORITIES: Final = {
+    logging.CRITICAL: 2,
+    logging.ERROR: 3,
+    logging.WARNING: 4,
+    logging.INFO: 6,
+    logging.DEBUG: 7,
+}
+"""syslog(3)'s numbers."""
+
+LogFormat = Literal["text", "json", "journal"]
 
 
-def log_to_stderr() -> None:
-    """Everything logged goes to stderr, as lines."""
-    _install(logging.StreamHandler(sys.stderr))
+def log_to_stderr(log_format: LogFormat = "text") -> None:
+    """Everything logged goes to stderr as lines, or to the journal."""
+    _install(logging.StreamHandler(sys.stderr), log_format)
 
 
-def log_to_file(path: Path) -> None:
+def log_to_file(path: Path, log_format: LogFormat = "text") -> None:
     """Everything logged goes to the file; at `LOG_BYTES_MAX` it moves to `.1`, and `.1` to `.2`.
 
     The file may be this process's stderr too (opened for appending): rotation empties it in place,
@@ -28,7 +44,17 @@ def log_to_file(path: Path) -> None:
         path, maxBytes=LOG_BYTES_MAX, backupCount=OLD_LOGS, encoding="utf-8"
     )
     handler.rotator = _copy_and_empty
-    _install(handler)
+    _install(handler, log_format)
+
+
+def check_log_format(log_format: LogFormat) -> None:
+    """Logs can be written so.
+
+    Raises:
+        InvalidSetting: this system has no journal.
+    """
+    if log_format == "journal" and not JOURNAL_SOCKET.exists():
+        raise InvalidSetting(f"log=journal: no journald listens at {JOURNAL_SOCKET}")
 
 
 def last_words(path: Path, *, since_bytes: int = 0, lines: int = 5) -> str:
@@ -42,8 +68,15 @@ def last_words(path: Path, *, since_bytes: int = 0, lines: int = 5) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _install(handler: logging.Handler) -> None:
-    handler.setFormatter(_OneLine())
+def _install(handler: logging.Handler, log_format: LogFormat) -> None:
+    match log_format:
+        case "text":
+            handler.setFormatter(_OneLine())
+        case "json":
+            handler.setFormatter(_JsonLine())
+        case "journal":
+            handler.close()
+            handler = _Journal()
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -67,3 +100,46 @@ class _OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line, whatever its message and traceback hold."""
         return super().format(record).replace("\\", "\\\\").replace("\n", "\\n")
+
+
+class _JsonLine(logging.Formatter):
+    """One JSON object a line: Time, Level, Logger, Message, and Traceback where there is one."""
+
+    def __init__(self) -> None:
+        super().__init__(datefmt="%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        fields = {
+            "Time": f"{self.formatTime(record, self.datefmt)}.{record.msecs:03.0f}Z",
+            "Level": record.levelname,
+            "Logger": record.name,
+            "Message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["Traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields)
+
+
+class _Journal(logging.Handler):
+    """Entries of journald, with the fields it knows (systemd.journal-fields(7))."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """The journal has the record; what keeps it from that is told on stderr."""
+        # Brings libsystemd along, which only daemons of a unit need.
+        from cysystemd.journal import send  # noqa: PLC0415
+
+        fields = {
+            "message": self.format(record),
+            "priority": _PRIORITIES.get(record.levelno, _PRIORITIES[logging.INFO]),
+            "syslog_identifier": IDENTIFIER,
+            "logger": record.name,
+            "code_file": record.pathname,
+            "code_line": record.lineno,
+            "code_func": record.funcName,
+        }
+        try:
+            send(**fields)
+        except OSError:
+            self.handleError(record)

@@ -1,7 +1,6 @@
 """Telling whoever started the daemon that the mount is ready, or why it is not."""
 
 import os
-import socket
 from contextlib import suppress
 
 from s3fs_local import errors
@@ -9,21 +8,28 @@ from s3fs_local.control.protocol import Reply, Result, failure_of, frame
 
 
 class Readiness:
-    """Speaks once: to the command that started us, by a pipe, and to systemd (sd_notify(3))."""
+    """Speaks to the command that started us, once, by a pipe, and to systemd (sd_notify(3))."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
         self.is_ready = False
 
-    def ready(self) -> None:
-        """System calls in the mount are answered."""
+    def ready(self, status: str) -> None:
+        """System calls in the mount are answered; `systemctl status` shows the text."""
         self.is_ready = True
         self._say(Result(value=None))
-        _notify_systemd("READY=1")
+        _tell_systemd("READY")
+        _tell_systemd("STATUS", status)
 
     def failed(self, error: errors.S3fsLocalError) -> None:
         """The mount will not come."""
         self._say(failure_of(error))
+        _tell_systemd("STATUS", f"{type(error).__name__}: {error}")
+
+    def stopping(self) -> None:
+        """The mount is gone, and the rest becomes durable."""
+        _tell_systemd("STOPPING")
+        _tell_systemd("STATUS", "making everything durable")
 
     def _say(self, reply: Reply) -> None:
         if self._descriptor is None:
@@ -34,11 +40,10 @@ class Readiness:
         self._descriptor = None
 
 
-def _notify_systemd(state: str) -> None:
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
+def _tell_systemd(name: str, value: str = "") -> None:
+    if not os.environ.get("NOTIFY_SOCKET"):
         return
-    if address.startswith("@"):
-        address = "\0" + address[1:]  # Linux's sockets without a file
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier, suppress(OSError):
-        notifier.sendto(state.encode(), address)
+    # Brings libsystemd along, which only daemons of a unit need.
+    from cysystemd.daemon import Notification, notify  # noqa: PLC0415
+
+    notify(Notification[name], value)

@@ -1,12 +1,21 @@
 """The daemon's log stays small and has one line an event."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from s3fs_local.daemon.log_setup import LOG_BYTES_MAX, OLD_LOGS, last_words, log_to_file
+from s3fs_local.daemon.log_setup import (
+    JOURNAL_SOCKET,
+    LOG_BYTES_MAX,
+    OLD_LOGS,
+    check_log_format,
+    last_words,
+    log_to_file,
+)
+from s3fs_local.errors import InvalidSetting
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +46,29 @@ def test_an_event_is_one_line_even_with_a_traceback_and_names_with_newlines(
     assert len(lines) == 2
     assert "INFO s3fs_local.test: removed a\\n2026" in lines[0]
     assert "KeyError: 'inside'" in lines[1]
+
+
+def test_a_log_for_machines_is_a_json_object_a_line(tmp_path: Path) -> None:
+    """Whoever collects logs parses no sentences."""
+    log_to_file(tmp_path / "daemon.log", "json")
+    log = logging.getLogger("s3fs_local.test")
+    log.warning("removed %s", 'a\n"}')
+    try:
+        dict[str, str]()["inside"]
+    except KeyError:
+        log.exception("failed")
+
+    first, second = map(json.loads, (tmp_path / "daemon.log").read_text().splitlines())
+    assert first.pop("Time").endswith("Z")
+    assert first == {"Level": "WARNING", "Logger": "s3fs_local.test", "Message": 'removed a\n"}'}
+    assert "KeyError: 'inside'" in second["Traceback"]
+
+
+@pytest.mark.skipif(JOURNAL_SOCKET.exists(), reason="this system has a journal of its own")
+def test_a_log_that_nobody_would_get_is_refused() -> None:
+    """Where no journald listens, every line would be lost without a word."""
+    with pytest.raises(InvalidSetting, match="no journald listens"):
+        check_log_format("journal")
 
 
 def test_the_log_is_bounded_and_stderr_stays_with_it(tmp_path: Path) -> None:

@@ -25,6 +25,13 @@ def test_nothing_said_means_the_defaults() -> None:
     assert parse_mount_options([]) == parse_mount_options(["defaults"]) == MountOptions()
 
 
+def test_words_of_mount_that_ask_for_what_is_so_anyway_are_accepted() -> None:
+    """Installers put them into every line of fstab; mount(8) adds `user=` for ordinary users."""
+    texts = ["auto,user=alice,users,async,relatime,X-mount.mkdir,comment=mine,_netdev,lazytime"]
+
+    assert parse_mount_options(texts) == MountOptions()
+
+
 def test_underscore_and_hyphen_are_the_same() -> None:
     """FUSE says allow_other, systemd users write allow-other."""
     assert parse_mount_options(["allow-other,xattr-list"]) == parse_mount_options(
@@ -57,6 +64,8 @@ def test_values_are_taken_whole() -> None:
         ("snapdirname=..", "cannot be the name"),
         ("snapdirname=" + "x" * 256, "over 255 bytes"),
         ("ro=1", "takes no value"),
+        ("remount,ro", "cannot be remounted"),
+        ("log=loud", "text, json, journal, not 'loud'"),
         ("passphrase_file=/missing/file", "'/missing/file' is not a file"),
     ],
 )

@@ -1,0 +1,149 @@
+"""mount(8), umount(8) and /etc/fstab, the real ones, find a store as they find any filesystem.
+
+They look for helpers in /sbin only. So that nothing of the machine is changed, each test has a
+mount namespace of its own, in which an overlay lays the helpers into /sbin.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.mounting import COMMAND, MARK, Completed, end_processes, processes_marked, run
+
+FAILURE = 32  # mount(8)
+HELPERS = {
+    "mount.s3fs_local": "mount.s3fs_local",
+    "mount.fuse.s3fs_local": "mount.s3fs_local",
+    "umount.s3fs_local": "umount.s3fs_local",
+    "umount.fuse.s3fs_local": "umount.s3fs_local",
+}
+"""The names of an installed package, and the programs they lead to."""
+
+pytestmark = [pytest.mark.mount, pytest.mark.slow]
+
+
+class SystemMounts:
+    """Runs shell lines where the helpers are installed; `$STORE`, `$POINT`, `$FSTAB` are set."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.point, self.fstab, self.store = folder / "point", folder / "fstab", store
+        self.helpers = folder / "sbin"
+        self.point.mkdir()
+        self.helpers.mkdir()
+        for name, program in HELPERS.items():
+            (self.helpers / name).symlink_to(Path(sys.executable).parent / program)
+        self.fstab.write_text(f"{store} {self.point} s3fs_local _netdev,nofail,allow_other 0 0\n")
+
+    def sh(self, script: str, *, check: bool = True) -> Completed:
+        """The lines run one after the other, until one fails."""
+        overlay = f"mount -t overlay -o lowerdir={self.helpers}:/usr/sbin overlay /usr/sbin\n"
+        return run(
+            *("unshare", "--mount", "sh", "-euc", overlay + script),
+            check=check,
+            environment={
+                MARK: str(self.point),
+                "STORE": str(self.store),
+                "POINT": str(self.point),
+                "FSTAB": str(self.fstab),
+                "S3FS_LOCAL": " ".join(COMMAND),
+            },
+        )
+
+
+@pytest.fixture
+def system(tmp_path: Path, store: Path) -> Iterator[SystemMounts]:
+    """A machine on which the package is installed, as far as mount(8) can see."""
+    mounts = SystemMounts(tmp_path, store)
+    if mounts.sh("true", check=False).returncode != 0:
+        pytest.skip("needs the right to make a mount namespace with an overlay")
+    yield mounts
+    end_processes(processes_marked(tmp_path))
+
+
+def test_mount_by_type_is_ready_when_it_returns_and_umount_when_all_is_durable(
+    system: SystemMounts,
+) -> None:
+    """The two lines that scripts of every administrator rely on."""
+    system.sh("""
+        mount -t fuse.s3fs_local "$STORE" "$POINT" -o noexec
+        echo kept >"$POINT/f"
+        grep -q " $POINT fuse.s3fs_local .*noexec" /proc/mounts
+        umount "$POINT"
+        $S3FS_LOCAL cat "$STORE:/f"   # opens the store here: nobody else has it any more
+    """)
+
+    assert not list(processes_marked(system.point))
+
+
+def test_a_line_of_fstab_is_mounted_once(system: SystemMounts) -> None:
+    """`mount -a` runs at boot, and again whenever somebody feels like it."""
+    seen = system.sh("""
+        mount -a -T "$FSTAB"
+        mount -a -T "$FSTAB"
+        echo kept >"$POINT/f"
+        grep -c " $POINT fuse.s3fs_local .*allow_other" /proc/mounts
+        mount -T "$FSTAB" -o ro "$POINT" && exit 1
+        umount "$POINT"
+        mount -T "$FSTAB" -o ro "$POINT"
+        cat "$POINT/f"
+        umount "$POINT"
+    """)
+
+    assert seen.stdout.split() == ["1", "kept"]
+    assert "is in use by process" in seen.stderr
+
+
+def test_after_a_crash_the_mount_point_is_an_error_and_the_next_mount_recovers(
+    system: SystemMounts,
+) -> None:
+    """An empty directory would be copied by a mirror job as if all had been deleted."""
+    seen = system.sh("""
+        mount -a -T "$FSTAB"
+        echo kept >"$POINT/f"
+        sync "$POINT/f"
+        kill -9 $(sed -n 's/.*"pid": *\\([0-9]*\\).*/\\1/p' "$STORE/owner.lock")
+        flock "$STORE/owner.lock" true   # waits until it is gone
+        ls "$POINT" && exit 1
+        mount -T "$FSTAB" "$POINT"
+        cat "$POINT/f"
+        grep -c " $POINT fuse.s3fs_local" /proc/mounts
+        umount "$POINT"
+    """)
+
+    assert seen.stdout.split() == ["kept", "1"]
+    assert "Transport endpoint is not connected" in seen.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('mount -t fuse.s3fs_local "$STORE" "$POINT" -o alow_other', "did you mean 'allow_other'"),
+        ('mount -t fuse.s3fs_local "$POINT" "$POINT"', "holds no store"),
+        ('mount -t fuse.s3fs_local "$STORE" "$STORE"', "is not empty"),
+        ('mount -t fuse.s3fs_local "$STORE" "$POINT" -o log=loud', "log is one of"),
+    ],
+)
+def test_what_cannot_be_mounted_fails_with_mounts_own_code(
+    system: SystemMounts, line: str, complaint: str
+) -> None:
+    """Units and scripts look at the code, people at the words."""
+    refused = system.sh(line, check=False)
+
+    assert refused.returncode == FAILURE
+    assert complaint in refused.stderr
+
+
+def test_a_mount_in_use_stays_and_can_be_taken_away_lazily(system: SystemMounts) -> None:
+    """As with any filesystem: `umount` refuses, `umount -l` does not."""
+    seen = system.sh("""
+        mount -a -T "$FSTAB"
+        exec 3>"$POINT/f"
+        umount "$POINT" || echo refused $?
+        umount -l "$POINT"
+        ! grep " $POINT " /proc/mounts
+    """)
+
+    assert f"refused {FAILURE}" in seen.stdout
+    assert "is in use by sh (process" in seen.stderr
