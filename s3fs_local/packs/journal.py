@@ -23,8 +23,7 @@ from s3fs_local.system.randomness import Randomness, SystemRandomness
 
 SEGMENT_BYTES_MAX: Final = 256 << 20  # replay holds one segment in memory
 
-_FOLDER: Final = "journal/"
-_SUFFIX: Final = ".journal"
+JOURNAL: Final = "journal"
 _SEGMENT_SHIFT: Final = 32
 
 
@@ -86,17 +85,20 @@ class Journal:
         *,
         randomness: Randomness | None = None,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
+        stream: str = JOURNAL,
     ) -> None:
         """Over `zones`, one at least. `replay` must run to its end before anything is appended.
 
         Args:
             zones: every one holds every segment.
-            key: the store's journal key, 32 bytes.
+            key: the store's key for this stream, 32 bytes.
             store_id: 16 bytes, written into each segment.
             randomness: where salts come from.
             segment_bytes_max: a record that would make a segment longer begins a new one.
+            stream: what its objects are called: the journal, or another stream kept the same way.
         """
         assert zones
+        self._stream = stream
         self._zones = tuple(zones)
         self._key = key
         self._store_id = store_id
@@ -187,7 +189,7 @@ class Journal:
         after_segment, after_offset = divmod(after, 1 << _SEGMENT_SHIFT)
         numbers = self._numbers()
         if after and (not numbers or numbers[-1] < after_segment):
-            raise JournalDamaged(f"journal segment {after_segment} is missing")
+            raise JournalDamaged(f"{self._stream} segment {after_segment} is missing")
         heads: dict[int, _Head] = {}
         for number in numbers:
             if number >= after_segment:
@@ -236,7 +238,7 @@ class Journal:
         for number in self._numbers():
             if number < min(before_segment, newest):
                 for zone in self._zones:
-                    zone.delete(segment_name(number))
+                    zone.delete(segment_name(number, self._stream))
 
     def close(self) -> None:
         """No segment is open any more; not a sync."""
@@ -269,14 +271,14 @@ class Journal:
         appenders: list[Appender] = []
         try:
             for zone in self._zones:
-                appenders.append(zone.create(segment_name(number)))
+                appenders.append(zone.create(segment_name(number, self._stream)))
                 appenders[-1].append(head)
                 appenders[-1].sync()
         except (FileExistsError, StorageError) as error:
             for zone, appender in zip(self._zones, appenders, strict=False):
                 appender.close()
                 with suppress(StorageError):  # a segment without records harms nobody
-                    zone.delete(segment_name(number))
+                    zone.delete(segment_name(number, self._stream))
             if isinstance(error, FileExistsError):
                 return None
             raise
@@ -300,7 +302,7 @@ class Journal:
             return
         for zone in self._zones:
             with suppress(KeyError):
-                appender = zone.append_to(segment_name(self._before[0]))
+                appender = zone.append_to(segment_name(self._before[0], self._stream))
                 appender.sync()
                 appender.close()
         self._before_is_durable = True
@@ -315,7 +317,7 @@ class Journal:
         failures: list[StorageError] = []
         for zone in self._zones:
             try:
-                numbers.update(_numbers_in(zone))
+                numbers.update(segment_numbers(zone, self._stream))
             except StorageError as error:
                 failures.append(error)
         if len(failures) == len(self._zones):
@@ -325,7 +327,7 @@ class Journal:
     def _copies(self, number: int, size: int | None = None) -> list[bytes]:
         """The segment, or its first bytes, as each zone that answers has it."""
         copies = []
-        name = segment_name(number)
+        name = segment_name(number, self._stream)
         for zone in self._zones:
             with suppress(KeyError, StorageError):
                 copies.append(zone.read(name, 0, zone.length(name) if size is None else size))
@@ -346,7 +348,7 @@ class Journal:
             if segment is not None and origin is not None:
                 return _Head(segment=segment, before=origin[0], before_end=origin[1])
         if any(len(copy) > known for copy in copies):
-            raise JournalDamaged(f"the head of journal segment {number} is damaged")
+            raise JournalDamaged(f"the head of {self._stream} segment {number} is damaged")
         return None
 
     def _run(self, segment: Segment, start: int, end: int | None) -> tuple[list[Record], int]:
@@ -368,22 +370,23 @@ class Journal:
             promised = end
         if promised > max(start, reached):
             raise JournalDamaged(
-                f"journal segment {segment.number} is damaged at {reached}, before its end"
+                f"{self._stream} segment {segment.number} is damaged at {reached}, before its end"
             )
         limit = reached if end is None else end
         return [record for record in best if start < record.end <= limit], limit
 
 
-def segment_name(number: int) -> str:
+def segment_name(number: int, stream: str = JOURNAL) -> str:
     """The object that holds the segment."""
-    return f"{_FOLDER}{number:016x}{_SUFFIX}"
+    return f"{stream}/{number:016x}.{stream}"
 
 
-def _numbers_in(zone: ObjectStore) -> Iterator[int]:
-    for name in zone.list(_FOLDER):
+def segment_numbers(zone: ObjectStore, stream: str = JOURNAL) -> Iterator[int]:
+    """The numbers of the segments in the zone, ascending."""
+    for name in zone.list(f"{stream}/"):
         with suppress(ValueError):
-            number = int(name.removeprefix(_FOLDER).removesuffix(_SUFFIX), 16)
-            if segment_name(number) == name:
+            number = int(name.removeprefix(f"{stream}/").removesuffix(f".{stream}"), 16)
+            if segment_name(number, stream) == name:
                 yield number
 
 
