@@ -11,6 +11,10 @@ from msgspec import Struct
 
 from s3fs_local.metadata.changes import Change
 from s3fs_local.rules.extents import Block
+from s3fs_local.rules.ledger_notes import Note
+
+FLOOR_SETTING: Final = "fact.journal-floor"
+"""The journal position before which no record is needed: facts have it, drafts repeat it later."""
 
 
 class ChangeBatch(Struct, frozen=True, tag=1, array_like=True):
@@ -21,6 +25,7 @@ class ChangeBatch(Struct, frozen=True, tag=1, array_like=True):
 
     changes: list[Change]
     ended_drafts: list[int]
+    notes: list[Note] = []  # for the ledger
 
 
 class DraftBegun(Struct, frozen=True, tag=2, array_like=True):

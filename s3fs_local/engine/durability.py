@@ -8,7 +8,7 @@ commits seldom, and a mount replays what it lacks.
 
 `record` hands the facts to the journal at once, so that they survive a killed process. `flush`
 serves everyone who waits with one write and, if asked, one fsync. `settle` lets the metadata engine
-catch up.
+catch up, after the ledger has it all.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -17,21 +17,20 @@ from typing import Any, Final, Protocol
 
 import trio
 
-from s3fs_local.engine.draft_records import ChangeBatch, PacksDurable, encode
+from s3fs_local.engine.draft_records import FLOOR_SETTING, ChangeBatch, PacksDurable, encode
 from s3fs_local.engine.drafts import Draft
+from s3fs_local.engine.ledger import LedgerKeeper, belongs_to_ledger
 from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly
 from s3fs_local.metadata.changes import Change, PutSetting
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import PackStore
+from s3fs_local.rules.ledger_notes import Note
 
 SEGMENT_BYTES_MAX: Final = 64 << 20
 """A journal segment beyond this is left behind as soon as the facts have caught up."""
 UNCOMMITTED_MAX: Final = 50_000
 """Changes after which the metadata engine commits: bounds the replay after a crash to about 1 s."""
-
-FLOOR_SETTING: Final = "fact.journal-floor"
-"""The journal position before which no record is needed: facts have it, drafts repeat it later."""
 
 RunBlocking = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -64,15 +63,18 @@ class Durability:
         packs: PackStore,
         journal: Journal,
         drafts: dict[int, Draft],
+        ledger: LedgerKeeper,
         run_blocking: RunBlocking = run_in_thread,
     ) -> None:
         self._metadata = metadata
         self._packs = packs
         self._journal = journal
         self._drafts = drafts
+        self.ledger: Final = ledger
         self._run_blocking = run_blocking
         self._changes: list[Change] = []
         self._ended: list[int] = []
+        self._notes: list[Note] = []
         self._unwritten: list[bytes] = []  # encoded, but the journal could not take them yet
         self._urgent: dict[int, Draft] = {}  # drafts that someone waits for
         self._mutex = trio.Lock()
@@ -103,6 +105,11 @@ class Durability:
         self._ended.append(draft_id)
         self._appended += 1
 
+    def note(self, note: Note) -> None:
+        """The ledger will say so, beside the changes that were applied since the last flush."""
+        self._notes.append(note)
+        self._appended += 1
+
     @property
     def is_settled(self) -> bool:
         """Whether the journal holds everything, drafts included, and the metadata engine too."""
@@ -110,6 +117,7 @@ class Durability:
             self._written == self._appended
             and not self._unwritten
             and not self._uncommitted
+            and not self.ledger.is_due
             and not any(draft.needs_journal for draft in self._drafts.values())
         )
 
@@ -166,10 +174,15 @@ class Durability:
         self._urgent.clear()
 
     def _collect_facts(self) -> None:
-        if self._changes or self._ended:
-            self._unwritten.append(encode(ChangeBatch(self._changes, self._ended)))
-            self._uncommitted += len(self._changes)
-            self._changes, self._ended = [], []
+        if not (self._changes or self._ended or self._notes):
+            return
+        batch = ChangeBatch(self._changes, self._ended, self._notes)
+        encoded = encode(batch)
+        self._unwritten.append(encoded)
+        if belongs_to_ledger(batch):
+            self.ledger.add(encoded)
+        self._uncommitted += len(self._changes)
+        self._changes, self._ended, self._notes = [], [], []
 
     def _append(self) -> None:
         """The journal has everything that was encoded, unsynced."""
@@ -228,7 +241,8 @@ class Durability:
         """Changes must not come between the journal and the commit, so this blocks the loop.
 
         The journal is synced first: after a power cut it must reach at least as far as the facts.
-        It follows a flush, so next to nothing is left to sync here.
+        It follows a flush, so next to nothing is left to sync here. The ledger comes before the
+        facts, too: what they hold is never missing there.
         """
         generation = self._appended
         self._collect()
@@ -238,6 +252,11 @@ class Durability:
             self._sync_blocking(durable=True)
         if syncs_packs:  # after a power cut the metadata engine may not know of this commit
             self._unwritten.append(encode(PacksDurable(blocks_until)))
+        with self._noting_failures():
+            remembered = self.ledger.write(self._position)
+        if remembered:
+            self.fsyncs += 1
+            self._metadata.apply(remembered)
         self._metadata.commit(self._position)
         self._written = generation
         self._uncommitted = 0

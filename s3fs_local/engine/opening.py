@@ -6,11 +6,14 @@ from typing import Final
 from msgspec import Struct
 
 from s3fs_local.crypto.key_ring import KeyRing
+from s3fs_local.crypto.signing import Signer
 from s3fs_local.engine.blocks import BlockStorage
 from s3fs_local.engine.data_keys import DataKeys
+from s3fs_local.engine.draft_records import ChangeBatch, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.durability import Durability, RunBlocking, run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.ledger import LedgerKeeper, open_ledger
 from s3fs_local.engine.recovery import commit_recovered, rebuild_drafts, replay_journal
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.volume import Volume
@@ -18,6 +21,7 @@ from s3fs_local.metadata.changes import PutInode, PutPack, PutSetting
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.packs.journal import Journal
+from s3fs_local.packs.ledger import Ledger
 from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 from s3fs_local.rules.settings import Settings, decode
@@ -94,7 +98,17 @@ def open_filesystem(parts: Parts) -> Opened:
         return last_pack_id
 
     packs = PackStore(parts.zones, store_id=parts.store_id, allocate_pack=allocate_pack)
-    found = replay_journal(journal, packs, metadata)
+    ledger = Ledger(
+        parts.zones,
+        key=parts.ring.subkey("ledger"),
+        signer=Signer(parts.ring.subkey("ledger signing")),
+        store_id=parts.store_id,
+        randomness=parts.randomness,
+    )
+    keeper = _open_keeper(ledger, metadata)
+    found = replay_journal(journal, packs, metadata, ledger_position=keeper.covered)
+    for _, batch in found.batches:
+        keeper.add(batch)
     settings = settings_of(metadata)
     counters = metadata.counters()
     last_pack_id = counters.pack_id
@@ -103,6 +117,7 @@ def open_filesystem(parts: Parts) -> Opened:
         packs=packs,
         journal=journal,
         drafts=drafts,
+        ledger=keeper,
         run_blocking=parts.run_blocking,
     )
     highest_block = rebuild_drafts(found, metadata, drafts)
@@ -135,7 +150,19 @@ def open_filesystem(parts: Parts) -> Opened:
         counters=counters,
     )
     blocks.uncommitted = volume.uncommitted_block
+    keeper.now_ns = volume.now_ns
+    for note in keeper.note_findings():
+        durability.note(note)
     filesystem = FileSystem(volume)
     recovered = commit_recovered(filesystem.writing, metadata, drafts)
     filesystem.locks.lock_all_closed()
     return Opened(filesystem, recovered, found.changes)
+
+
+def _open_keeper(ledger: Ledger, metadata: Metadata) -> LedgerKeeper:
+    """The ledger goes on; one without any record begins with all the facts there are."""
+    opening = open_ledger(ledger, metadata)
+    keeper = LedgerKeeper(ledger, opening)
+    if opening.last is None and not ledger.head.number:
+        keeper.add(encode(ChangeBatch(list(metadata.facts()), [])))
+    return keeper

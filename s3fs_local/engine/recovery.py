@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from s3fs_local.crypto.sealing import digest
 from s3fs_local.engine.draft_records import (
+    FLOOR_SETTING,
     ChangeBatch,
     DraftBegun,
     DraftRecord,
@@ -15,7 +16,7 @@ from s3fs_local.engine.draft_records import (
     decode,
 )
 from s3fs_local.engine.drafts import Draft
-from s3fs_local.engine.durability import FLOOR_SETTING
+from s3fs_local.engine.ledger import belongs_to_ledger
 from s3fs_local.engine.writing import Writing
 from s3fs_local.errors import DataDamaged, StoreFull
 from s3fs_local.metadata.changes import AddBlock
@@ -33,23 +34,35 @@ class Replay(Struct):
 
     position: int
     changes: int = 0
+    batches: list[tuple[int, bytes]] = []  # with their positions, for the ledger
     drafts: dict[int, list[DraftRecord]] = {}
 
 
-def replay_journal(journal: Journal, packs: PackStore, metadata: Metadata) -> Replay:
+def replay_journal(
+    journal: Journal, packs: PackStore, metadata: Metadata, *, ledger_position: int = 0
+) -> Replay:
     """The facts are as the journal has them; drafts that never ended are returned, not applied.
 
     Records whose blocks a power cut kept from the disk are cut off, with all that follow: nobody
-    was told that they are durable.
+    was told that they are durable. What the ledger has (up to `ledger_position`) was synced.
 
     Raises:
         JournalDamaged: records are missing before the end.
     """
     committed = metadata.position()
     floor = int(metadata.setting(FLOOR_SETTING) or 0)
-    records = [(position, decode(payload)) for position, payload in journal.replay(floor)]
-    records = _with_all_blocks(journal, packs, records, start=max(floor, committed))
+    payloads = dict(journal.replay(floor))
+    records = [(position, decode(payload)) for position, payload in payloads.items()]
+    known = max(floor, committed, ledger_position)
+    records = _with_all_blocks(journal, packs, records, start=known)
     found = Replay(position=committed)
+    found.batches = [
+        (position, payloads[position])
+        for position, record in records
+        if position > ledger_position
+        and isinstance(record, ChangeBatch)
+        and belongs_to_ledger(record)
+    ]
     for position, record in records:
         found.position = max(found.position, position)
         if isinstance(record, ChangeBatch) and position > committed and record.changes:

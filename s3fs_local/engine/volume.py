@@ -14,6 +14,7 @@ from s3fs_local.metadata.changes import Change
 from s3fs_local.metadata.interface import Counters, Metadata
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.ledger_notes import Note
 from s3fs_local.rules.settings import Settings
 from s3fs_local.system.clock import Clock
 from s3fs_local.system.randomness import Randomness
@@ -88,6 +89,10 @@ class Volume:
         """
         self.check_writable()
         self.durability.apply(changes, ended_draft=ended_draft)
+
+    def note(self, note: Note) -> None:
+        """The ledger will say so; survives a killed process after the next flush."""
+        self.durability.note(note)
 
     def check_writable(self) -> None:
         """The store may be changed.

@@ -6,6 +6,9 @@ all run the one interpreter. A change names absolute values, never deltas that d
 reader's luck (`CountBlock` excepted, which replay applies exactly once).
 """
 
+from collections.abc import Callable
+from typing import Any, Final
+
 from msgspec import Struct
 
 from s3fs_local.rules.extents import Block
@@ -169,6 +172,16 @@ class RemoveSetting(Struct, frozen=True, tag=22, array_like=True):
     name: str
 
 
+class PutCell(Struct, frozen=True, tag=23, array_like=True):
+    """The layout's row is exactly this; only facts that are copied whole are told so."""
+
+    ino: int
+    cell: int
+    from_ns: int
+    to_ns: int
+    extents: bytes
+
+
 Change = (
     PutInode
     | RemoveInode
@@ -192,4 +205,37 @@ Change = (
     | RemovePack
     | PutSetting
     | RemoveSetting
+    | PutCell
 )
+
+Fact = (
+    PutInode
+    | KeepAttributes
+    | OpenEntry
+    | PutVersion
+    | PutCell
+    | AddBlock
+    | PutKey
+    | PutPack
+    | PutSetting
+)
+"""The changes that put one row: what `Metadata.facts` is made of."""
+
+_KEYS: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
+    PutInode: lambda fact: (fact.inode.ino,),
+    KeepAttributes: lambda fact: (fact.kept.ino, fact.kept.to_ns),
+    OpenEntry: lambda fact: (fact.entry.parent, fact.entry.name, fact.entry.from_ns),
+    PutVersion: lambda fact: (fact.version.ino, fact.version.stamp_ns),
+    PutCell: lambda fact: (fact.ino, fact.cell, fact.from_ns),
+    AddBlock: lambda fact: (fact.block.block_id,),
+    PutKey: lambda fact: (fact.key_id,),
+    PutPack: lambda fact: (fact.pack_id,),
+    PutSetting: lambda fact: (fact.name,),
+}
+_RANKS: Final = {kind: rank for rank, kind in enumerate(_KEYS)}
+
+
+def fact_key(fact: Fact) -> tuple[Any, ...]:
+    """Which row the fact is; sorts as `Metadata.facts` does."""
+    kind = type(fact)
+    return (_RANKS[kind], *_KEYS[kind](fact))

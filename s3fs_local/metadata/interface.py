@@ -5,12 +5,12 @@ Every method is a plain function: nothing can interleave inside one. The caller 
 intervals are half open, [from_ns, to_ns), and open ones end at `OPEN_NS`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from s3fs_local.metadata.changes import Change
+from s3fs_local.metadata.changes import Change, Fact
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import Entry
@@ -174,4 +174,12 @@ class Metadata(Protocol):
 
     def settings(self) -> dict[str, str]:
         """All settings that are not at their default."""
+        ...
+
+    def facts(self) -> Iterator[Fact]:
+        """Changes that make all facts anew in an empty engine, one a row, by kind, then by key.
+
+        The facts as they were when this was called, which must be right after a commit; what is
+        applied and committed afterwards does not show. The order is `changes.fact_key`'s.
+        """
         ...

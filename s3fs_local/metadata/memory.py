@@ -8,7 +8,7 @@ before, so a failed batch and whatever was not committed can be undone.
 # ruff: noqa: D102
 
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -20,10 +20,12 @@ from s3fs_local.metadata.changes import (
     CloseCell,
     CloseEntry,
     CountBlock,
+    Fact,
     KeepAttributes,
     MoveBlock,
     OpenCell,
     OpenEntry,
+    PutCell,
     PutInode,
     PutKey,
     PutPack,
@@ -38,6 +40,7 @@ from s3fs_local.metadata.changes import (
     RemoveSetting,
     RemoveVersion,
     ReopenCell,
+    fact_key,
 )
 from s3fs_local.metadata.interface import Counters, Usage
 from s3fs_local.rules.extents import Block
@@ -93,6 +96,7 @@ class MemoryMetadata:
             RemovePack: self._remove_pack,
             PutSetting: self._put_setting,
             RemoveSetting: self._remove_setting,
+            PutCell: self._put_cell,
         }
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -243,6 +247,22 @@ class MemoryMetadata:
     def settings(self) -> dict[str, str]:
         return dict(self._settings)
 
+    def facts(self) -> Iterator[Fact]:
+        facts: list[Fact] = [PutInode(inode) for inode in self._inodes.values()]
+        facts += [KeepAttributes(kept) for of in self._kept.values() for kept in of.values()]
+        facts += [OpenEntry(entry) for parent in self._entries for entry in self._directory(parent)]
+        facts += [PutVersion(v) for of in self._versions.values() for v in of.values()]
+        facts += [
+            PutCell(ino, cell, from_ns, to_ns, extents)
+            for ino in self._cells
+            for cell, from_ns, to_ns, extents in self.cell_rows(ino)
+        ]
+        facts += map(AddBlock, self._blocks.values())
+        facts += [PutKey(*pair) for pair in self._keys.items()]
+        facts += [PutPack(*pair) for pair in self._packs.items()]
+        facts += [PutSetting(*pair) for pair in self._settings.items()]
+        return iter(sorted(facts, key=fact_key))
+
     def _directory(self, parent: int) -> list[Entry]:
         names = self._entries.get(parent, {})
         return [entry for intervals in names.values() for entry in intervals.values()]
@@ -338,6 +358,12 @@ class MemoryMetadata:
                 self._set(layouts, from_ns, (change.to_ns, extents))
                 break
         self._raise_to("stamp_ns", change.to_ns)
+
+    def _put_cell(self, change: PutCell) -> None:
+        layouts = self._cells.setdefault(change.ino, {}).setdefault(change.cell, {})
+        self._set(layouts, change.from_ns, (change.to_ns, change.extents))
+        ended_ns = change.from_ns if change.to_ns == OPEN_NS else change.to_ns
+        self._raise_to("stamp_ns", ended_ns)
 
     def _remove_cell(self, change: RemoveCell) -> None:
         self._remove(self._layouts(change.ino, change.cell), change.from_ns)

@@ -217,6 +217,16 @@ class Journal:
         self._before = divmod(position, 1 << _SEGMENT_SHIFT)
         self._position = position
 
+    def skip(self) -> None:
+        """Appends are possible without a replay, in a segment behind all others.
+
+        For a stream that goes on after damage; the new segment names none before it.
+        """
+        numbers = self._numbers()
+        self._before = (0, 0)
+        self._next = max(numbers, default=0) + 1
+        self._position = _position(self._next - 1, 0)
+
     def rotate(self) -> None:
         """The next record goes to a new segment, which is there durably. Blocks.
 
@@ -418,7 +428,7 @@ def _chain(heads: dict[int, _Head], after: int) -> list[tuple[_Head, int | None]
     chain: list[tuple[_Head, int | None]] = [(head, None)]
     while _position(head.before, head.before_end) > after:
         if head.before not in heads:
-            raise JournalDamaged(f"journal segment {head.before} is missing")
+            raise JournalDamaged(f"{JOURNAL} segment {head.before} is missing")
         chain.append((heads[head.before], head.before_end))
         head = heads[head.before]
     return chain[::-1]

@@ -34,6 +34,7 @@ from s3fs_local.metadata.changes import (
     RemoveSetting,
     RemoveVersion,
     ReopenCell,
+    fact_key,
 )
 from s3fs_local.metadata.interface import Counters, Metadata, Usage
 from s3fs_local.metadata.memory import MemoryMetadata
@@ -932,7 +933,27 @@ def test_every_engine_tells_the_same_story(steps: list[tuple[int, int, str]]) ->
         instants = [*range(0, author.now_ns + 20, 5), FOREVER]
         first, *others = [answers(store.metadata, range(8), instants) for store in stores]
         for store in stores:
+            store.metadata.commit(len(steps))
+        facts, *others_facts = [list(store.metadata.facts()) for store in stores]
+        for store in stores:
             store.metadata.close()
 
     for other in others:
         assert other == first
+    for other_facts in others_facts:
+        assert other_facts == facts
+    assert [fact_key(fact) for fact in facts] == sorted(map(fact_key, facts))
+    anew = MemoryMetadata()
+    anew.apply(facts)
+    assert list(anew.facts()) == facts
+
+
+def test_facts_are_those_of_the_moment_they_were_asked_for(metadata: Metadata) -> None:
+    """A comparison takes minutes, and the store goes on meanwhile."""
+    metadata.apply([PutInode(file(2)), PutSetting("a", "1")])
+    metadata.commit(1)
+    facts = metadata.facts()
+    metadata.apply([PutInode(file(2, size=5)), PutInode(file(3)), PutSetting("a", "2")])
+    metadata.commit(2)
+
+    assert list(facts) == [PutInode(file(2)), PutSetting("a", "1")]

@@ -13,7 +13,7 @@ visible and the commit can be tried again. No page is written before the commit
 # The contract of the methods is in interface.py; docstrings here add what is special to SQLite.
 # ruff: noqa: D102
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
@@ -22,9 +22,10 @@ import apsw
 from msgspec.structs import astuple
 
 from s3fs_local.errors import MetadataDamaged
-from s3fs_local.metadata.changes import Change
+from s3fs_local.metadata.changes import Change, Fact
 from s3fs_local.metadata.interface import Counters, Usage
 from s3fs_local.metadata.sqlite import queries
+from s3fs_local.metadata.sqlite.all_facts import read_facts
 from s3fs_local.metadata.sqlite.connection import (
     connect,
     create_database,
@@ -265,6 +266,17 @@ class SqliteMetadata:
 
     def settings(self) -> dict[str, str]:
         return dict(self._rows(queries.SETTINGS, ()))
+
+    def facts(self) -> Iterator[Fact]:
+        """See `Metadata`; a connection of its own keeps the facts of this moment."""
+        connection = connect(self._path)
+        try:
+            connection.execute("BEGIN")
+            connection.execute(queries.STATE).fetchall()  # a snapshot begins with the first read
+        except apsw.Error as error:
+            connection.close()
+            raise_translated(error, self._connection.system_errno)
+        return read_facts(connection)
 
     def _row(self, sql: str, parameters: Row) -> Row | None:
         try:

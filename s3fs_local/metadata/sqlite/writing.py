@@ -20,6 +20,7 @@ from s3fs_local.metadata.changes import (
     MoveBlock,
     OpenCell,
     OpenEntry,
+    PutCell,
     PutInode,
     PutKey,
     PutPack,
@@ -56,6 +57,7 @@ _REMOVE_ENTRY: Final = "DELETE FROM entry WHERE parent = ? AND name = ? AND from
 _PUT_VERSION: Final = f"REPLACE INTO version VALUES ({places(Version)})"
 _REMOVE_VERSION: Final = "DELETE FROM version WHERE ino = ? AND stamp_ns = ?"
 _OPEN_CELL: Final = f"INSERT INTO cell VALUES (?, ?, ?, {OPEN_NS}, ?)"
+_PUT_CELL: Final = "REPLACE INTO cell VALUES (?, ?, ?, ?, ?)"
 # The open layout is the newest: one seek, however many past ones there are.
 _CLOSE_CELL: Final = f"""
     UPDATE cell SET to_ns = ?3
@@ -126,6 +128,7 @@ class Writer:
             RemovePack: self._remove_pack,
             PutSetting: self._put_setting,
             RemoveSetting: self._remove_setting,
+            PutCell: self._put_cell,
         }
 
     def counters(self) -> Counters:
@@ -198,6 +201,11 @@ class Writer:
     def _close_cell(self, change: CloseCell) -> None:
         self._execute(_CLOSE_CELL, (change.ino, change.cell, change.to_ns))
         self._stamp_ns = max(self._stamp_ns, change.to_ns)
+
+    def _put_cell(self, change: PutCell) -> None:
+        self._execute(_PUT_CELL, astuple(change))
+        ended_ns = change.from_ns if change.to_ns == OPEN_NS else change.to_ns
+        self._stamp_ns = max(self._stamp_ns, ended_ns)
 
     def _remove_cell(self, change: RemoveCell) -> None:
         self._execute_on_one(_REMOVE_CELL, (change.ino, change.cell, change.from_ns))

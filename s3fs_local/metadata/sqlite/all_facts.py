@@ -1,0 +1,74 @@
+"""Every row of the database as the change that puts it, in the order of `changes.fact_key`."""
+
+# The texts are put together from field names and constants only.
+# ruff: noqa: S608
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import apsw
+
+from s3fs_local.metadata.changes import (
+    AddBlock,
+    Fact,
+    KeepAttributes,
+    OpenEntry,
+    PutCell,
+    PutInode,
+    PutKey,
+    PutPack,
+    PutSetting,
+    PutVersion,
+)
+from s3fs_local.metadata.sqlite.connection import raise_translated
+from s3fs_local.metadata.sqlite.rows import (
+    Row,
+    columns,
+    to_entry,
+    to_inode,
+    to_kept,
+    to_version,
+)
+from s3fs_local.rules.extents import Block
+from s3fs_local.rules.inode import Inode, KeptAttributes
+from s3fs_local.rules.namespace import Entry
+from s3fs_local.rules.versioning import Version
+
+_TABLES: Final[list[tuple[str, Callable[[Row], Fact]]]] = [
+    (f"SELECT {columns(Inode)} FROM inode ORDER BY ino", lambda row: PutInode(to_inode(row))),
+    (
+        f"SELECT {columns(KeptAttributes)} FROM kept_attributes ORDER BY ino, to_ns",
+        lambda row: KeepAttributes(to_kept(row)),
+    ),
+    (
+        f"SELECT {columns(Entry)} FROM entry NOT INDEXED ORDER BY parent, name, from_ns",
+        lambda row: OpenEntry(to_entry(row)),
+    ),
+    (
+        f"SELECT {columns(Version)} FROM version ORDER BY ino, stamp_ns",
+        lambda row: PutVersion(to_version(row)),
+    ),
+    (
+        "SELECT ino, cell, from_ns, to_ns, extents FROM cell ORDER BY ino, cell, from_ns",
+        lambda row: PutCell(*row),
+    ),
+    (
+        f"SELECT {columns(Block)} FROM block ORDER BY block_id",
+        lambda row: AddBlock(Block(*row)),
+    ),
+    ("SELECT key_id, wrapped FROM data_key ORDER BY key_id", lambda row: PutKey(*row)),
+    ("SELECT pack_id, placement FROM pack ORDER BY pack_id", lambda row: PutPack(*row)),
+    ("SELECT name, value FROM setting ORDER BY name", lambda row: PutSetting(*row)),
+]
+
+
+def read_facts(connection: apsw.Connection) -> Iterator[Fact]:
+    """Every row, from a connection in a transaction, which is closed at the end."""
+    try:
+        for sql, to_change in _TABLES:
+            for row in connection.execute(sql):
+                yield to_change(row)
+    except apsw.Error as error:
+        raise_translated(error, connection.system_errno)
+    finally:
+        connection.close()

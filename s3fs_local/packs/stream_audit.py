@@ -1,0 +1,101 @@
+"""A stream of one zone, read past its damage: what is there, and where something is not.
+
+`Journal.replay` stops at damage, for what it gives is acted upon. Here every authentic record is
+wanted, and every place that holds none although it should.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.packs.journal import segment_name, segment_numbers
+from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Segment
+
+_NO_ORIGIN: Final = (0, 0)
+
+
+class Found(Struct, frozen=True):
+    """An authentic record."""
+
+    segment: int
+    offset: int
+    payload: bytes
+
+
+class Hole(Struct, frozen=True):
+    """No authentic record begins here, although others follow or the segment went on."""
+
+    segment: int
+    offset: int  # 0: the segment is missing, or its head is damaged
+    is_tail: bool = False  # nothing authentic follows in the stream: a power cut may explain it
+
+
+def audit(zone: ObjectStore, *, key: bytes, store_id: bytes, stream: str) -> Iterator[Found | Hole]:
+    """Every record and every hole of the stream in this zone, in order.
+
+    Raises:
+        ZoneUnavailable: the zone does not answer.
+        FormatTooNew: a newer release wrote a segment.
+    """
+    numbers = list(segment_numbers(zone, stream))
+    heads: dict[int, Segment | None] = {}
+    origins: dict[int, tuple[int, int]] = {}
+    for number in numbers:
+        head = zone.read(segment_name(number, stream), 0, HEAD_BYTES)
+        heads[number] = Segment.of(head, key, store_id=store_id, number=number)
+        segment = heads[number]
+        origins[number] = (segment and segment.origin(head)) or _NO_ORIGIN
+    for number, end in _in_order(numbers, origins):
+        segment = heads.get(number)
+        if segment is None:
+            length = zone.length(segment_name(number, stream)) if number in heads else 0
+            was_begun = end is None and number == numbers[-1] and length <= HEAD_BYTES
+            yield Hole(number, 0, is_tail=was_begun)
+            continue
+        name = segment_name(number, stream)
+        yield from _records(segment, zone.read(name, 0, zone.length(name)), end)
+
+
+def _in_order(
+    numbers: list[int], origins: dict[int, tuple[int, int]]
+) -> list[tuple[int, int | None]]:
+    """The segments that count, oldest first, each with where its successor says it ended."""
+    chain: list[tuple[int, int | None]] = []
+    number, end = (numbers[-1], None) if numbers else (0, None)
+    known_end: int | None = end
+    while number:
+        chain.append((number, known_end))
+        before, before_end = origins.get(number, _NO_ORIGIN)
+        if before:
+            number, known_end = before, before_end
+        else:  # the first one, or one that tells no more what came before it
+            number = max((other for other in numbers if other < number), default=0)
+            known_end = None
+    return chain[::-1]
+
+
+def _records(segment: Segment, data: bytes, end: int | None) -> Iterator[Found | Hole]:
+    offset = HEAD_BYTES
+    limit = len(data) if end is None else end
+    while offset < limit:
+        record = segment.read(data, offset)
+        if record is not None:
+            yield Found(segment.number, offset, record.payload)
+            offset = record.end
+            continue
+        resumed = _next_record(segment, data, offset + 1)
+        yield Hole(segment.number, offset, is_tail=end is None and resumed is None)
+        if resumed is None:
+            return
+        offset = resumed
+
+
+def _next_record(segment: Segment, data: bytes, offset: int) -> int | None:
+    """Where the next authentic record begins; looks at every byte."""
+    while offset + OVERHEAD_BYTES <= len(data):
+        if segment.read(data, offset) is not None:
+            return offset
+        offset += 1
+    return None
