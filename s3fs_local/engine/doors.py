@@ -23,7 +23,7 @@ GUARDED_CHANGES: Final = frozenset(
     {
         *("PutInode", "RemoveInode", "PutVersion", "RemoveVersion"),
         *("CloseEntry", "RemoveEntry"),
-        *("OpenCell", "CloseCell", "RemoveCell", "ReopenCell"),
+        *("OpenCell", "CloseCell", "RemoveCell", "ReopenCell", "PutCell"),
         *("CountBlock", "RemoveBlock", "MoveBlock", "RemovePack"),
         *("PutKey", "RemoveKey", "PutSetting", "RemoveSetting"),
     }
@@ -275,6 +275,10 @@ _STORE: Final = (
     Door(
         "daemon.assembly._make_durable",
         "drops the draft of a file without a name when the store is closed",
+    ),
+    Door(
+        "engine.ledger.LedgerKeeper.write",
+        "the database's note of the last record of the ledger; says nothing of the data",
     ),
     Door("engine.durability.Durability.leave_segment_behind", "where the journal begins"),
 )
