@@ -26,7 +26,7 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   └── ConditionFailed
     ├── StorageError
     │   ├── StoreFull             ├── DataDamaged         ├── ZoneUnavailable
-    │   └── JournalDamaged        └── MetadataDamaged
+    │   ├── JournalDamaged        ├── MetadataDamaged     └── TooFewZones
     ├── EncryptionError
     │   ├── KeyMissing            └── WrongKey
     ├── StoreError
@@ -205,6 +205,10 @@ class DataDamaged(StorageError):
 
 class ZoneUnavailable(StorageError):
     """A zone does not answer, or is not the zone it should be."""
+
+
+class TooFewZones(StorageError):
+    """Fewer zones answer than the write quorum needs; nothing was called durable."""
 
 
 class JournalDamaged(StorageError):

@@ -39,6 +39,7 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.StoreFull: "Free space where the store lives, or purge versions nobody needs.",
     errors.DataDamaged: "Restore the zone that held the bytes, or an earlier version of the file.",
     errors.ZoneUnavailable: "Bring the zone's disk or server back; `s3fs-local status` names it.",
+    errors.TooFewZones: "Bring zones back (`s3fs-local zone list` names them), or repair one.",
     errors.JournalDamaged: "Do not write to the store; restore its journal from a copy.",
     errors.MetadataDamaged: "Do not write to the store; restore its database from a copy.",
     errors.KeyMissing: "Without its key the content is lost, unless a copy of the keys exists.",

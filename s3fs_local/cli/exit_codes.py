@@ -73,6 +73,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.StoreFull: ExitCode.STORE_FULL,
     errors.DataDamaged: ExitCode.STORAGE_FAILED,
     errors.ZoneUnavailable: ExitCode.STORAGE_FAILED,
+    errors.TooFewZones: ExitCode.STORAGE_FAILED,
     errors.JournalDamaged: ExitCode.STORE_DAMAGED,
     errors.MetadataDamaged: ExitCode.STORE_DAMAGED,
     errors.KeyMissing: ExitCode.WRONG_KEY,

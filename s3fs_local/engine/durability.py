@@ -20,7 +20,7 @@ import trio
 from s3fs_local.engine.draft_records import FLOOR_SETTING, ChangeBatch, PacksDurable, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import LedgerKeeper, belongs_to_ledger
-from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly
+from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly, TooFewZones
 from s3fs_local.metadata.changes import Change, PutSetting
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
@@ -96,9 +96,15 @@ class Durability:
         self._appended += 1
 
     def check_writable(self) -> None:
-        """Every sync so far succeeded. Raises StoreReadOnly otherwise."""
+        """Every sync so far succeeded, and enough zones are well.
+
+        Raises:
+            StoreReadOnly: a sync failed, in the only zone that was left.
+            TooFewZones: until some come back.
+        """
         if self.failure is not None:
             raise StoreReadOnly(f"the store is read-only since: {self.failure}")
+        self._packs.zones.check_writable()
 
     def drop_draft(self, draft_id: int) -> None:
         """A crash will not bring the draft back (after the next flush)."""
@@ -130,6 +136,7 @@ class Durability:
 
         Raises:
             StoreFull: the journal could not grow; everything is kept and tried again.
+            TooFewZones: the same.
             StorageError: a sync failed. It is never reported durable afterwards: the store stays
                 read-only until it is opened again.
         """
@@ -156,10 +163,11 @@ class Durability:
         """What was applied so far survives a killed process: the journal has it, unsynced.
 
         For the moments at which programs take a change for done without an fsync, such as SQLite's
-        removal of its rollback journal. A full disk is left to the next flush to tell.
+        removal of its rollback journal. A full disk is left to the next flush to tell, and so are
+        too few zones.
         """
         self._collect_facts()
-        with suppress(StoreFull):
+        with suppress(StoreFull, TooFewZones):
             self._append()
 
     def _collect(self) -> None:
@@ -210,10 +218,14 @@ class Durability:
 
     @contextmanager
     def _noting_failures(self) -> Iterator[None]:
-        """After a failed sync nothing is called durable again; a full disk is no such failure."""
+        """After a failed sync nothing is called durable again.
+
+        A full disk is no such failure, nor are too few zones: those that failed are told anew what
+        they may have lost before they count again.
+        """
         try:
             yield
-        except StoreFull:
+        except (StoreFull, TooFewZones):
             raise
         except StorageError as error:
             self.failure = error

@@ -20,10 +20,12 @@ from s3fs_local.engine.volume import Volume
 from s3fs_local.metadata.changes import PutInode, PutPack, PutSetting
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.ledger import Ledger
 from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
+from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.settings import Settings, decode
 from s3fs_local.system.clock import Clock
 from s3fs_local.system.randomness import Randomness
@@ -39,7 +41,7 @@ class Parts(Struct, frozen=True):
 
     store_id: bytes
     metadata: Metadata
-    zones: list[ObjectStore]
+    zones: ZoneSet | list[ObjectStore]
     ring: KeyRing
     randomness: Randomness
     make_clock: Callable[[int], Clock]
@@ -84,8 +86,9 @@ def open_filesystem(parts: Parts) -> Opened:
         JournalDamaged, MetadataDamaged, InvalidSetting: the store must be repaired first.
     """
     metadata = parts.metadata
+    zones = ZoneSet.of(parts.zones)
     journal = Journal(
-        parts.zones, parts.ring.subkey("journal"), parts.store_id, randomness=parts.randomness
+        zones, parts.ring.subkey("journal"), parts.store_id, randomness=parts.randomness
     )
     drafts: dict[int, Draft] = {}
     durability: Durability
@@ -97,9 +100,9 @@ def open_filesystem(parts: Parts) -> Opened:
         durability.apply([PutPack(last_pack_id, placement)])
         return last_pack_id
 
-    packs = PackStore(parts.zones, store_id=parts.store_id, allocate_pack=allocate_pack)
+    packs = PackStore(zones, store_id=parts.store_id, allocate_pack=allocate_pack)
     ledger = Ledger(
-        parts.zones,
+        zones,
         key=parts.ring.subkey("ledger"),
         signer=Signer(parts.ring.subkey("ledger signing")),
         store_id=parts.store_id,
@@ -110,6 +113,8 @@ def open_filesystem(parts: Parts) -> Opened:
     for _, batch in found.batches:
         keeper.add(batch)
     settings = settings_of(metadata)
+    zones.wanted_quorum = settings.write_quorum
+    zones.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
     counters = metadata.counters()
     last_pack_id = counters.pack_id
     durability = Durability(
@@ -139,11 +144,12 @@ def open_filesystem(parts: Parts) -> Opened:
     )
     volume = Volume(
         metadata=metadata,
+        zones=zones,
         blocks=blocks,
         keys=keys,
         durability=durability,
         drafts=drafts,
-        space=SpaceGuard(lambda: min(zone.free_bytes() for zone in parts.zones)),
+        space=SpaceGuard(zones.free_bytes),
         clock=parts.make_clock(counters.stamp_ns),
         randomness=parts.randomness,
         settings=settings,

@@ -12,6 +12,7 @@ from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
 from s3fs_local.metadata.changes import Change
 from s3fs_local.metadata.interface import Counters, Metadata
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.ledger_notes import Note
@@ -51,6 +52,7 @@ class Volume:
         self,
         *,
         metadata: Metadata,
+        zones: ZoneSet,
         blocks: BlockStorage,
         keys: DataKeys,
         durability: Durability,
@@ -62,6 +64,7 @@ class Volume:
         counters: Counters,
     ) -> None:
         self.metadata: Final = metadata
+        self.zones: Final = zones
         self.blocks: Final = blocks
         self.keys: Final = keys
         self.durability: Final = durability
@@ -99,6 +102,7 @@ class Volume:
 
         Raises:
             StoreReadOnly: it is mounted read-only, or went read-only after a fault.
+            TooFewZones: until some come back.
         """
         if self.read_only_reason:
             raise StoreReadOnly(self.read_only_reason)

@@ -52,6 +52,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.DataDamaged: errno.EIO,
     # Never EAGAIN: programs would retry in a tight loop what will not come back in seconds.
     errors.ZoneUnavailable: errno.EIO,
+    errors.TooFewZones: errno.EIO,
     errors.JournalDamaged: errno.EIO,
     errors.MetadataDamaged: errno.EIO,
     errors.KeyMissing: errno.ENOKEY,

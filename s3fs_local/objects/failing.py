@@ -41,6 +41,11 @@ class FailingAppender:
         """See `Appender`."""
         return self._inner.length
 
+    @property
+    def can_grow(self) -> bool:
+        """See `Appender`."""
+        return self._inner.can_grow
+
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """See `Appender`."""
         self._check_power()

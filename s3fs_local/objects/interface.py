@@ -16,6 +16,11 @@ class Appender(Protocol):
         """Bytes appended so far; the next piece starts here."""
         ...
 
+    @property
+    def can_grow(self) -> bool:
+        """False after a failure that left unknown bytes at the end: begin another object."""
+        ...
+
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """The bytes follow those before them; returns the offset of the first.
 

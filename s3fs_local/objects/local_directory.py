@@ -9,6 +9,7 @@ from pathlib import Path
 from stat import S_ISDIR
 from threading import Lock
 from typing import Final
+from weakref import WeakValueDictionary
 
 from s3fs_local.errors import StoreFull, ZoneUnavailable
 from s3fs_local.objects.names import check_name, is_name
@@ -60,11 +61,17 @@ class DirectoryAppender:
         self._length = os.fstat(descriptor).st_size
         self._name_is_durable = False  # a killed process may have made the file a moment ago
         self._failure: str | None = None
+        self.is_deleted = False  # by us, so that it may well be gone
 
     @property
     def length(self) -> int:
         """See `Appender`."""
         return self._length
+
+    @property
+    def can_grow(self) -> bool:
+        """See `Appender`."""
+        return self._failure is None
 
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """See `Appender`."""
@@ -87,6 +94,8 @@ class DirectoryAppender:
             if not self._name_is_durable:
                 durable_files.fsync_directory(self._path.parent)
                 self._name_is_durable = True
+            if not self.is_deleted and not os.fstat(self._descriptor).st_nlink:
+                raise FileNotFoundError(errno.ENOENT, "the file was removed from the zone")
         except OSError as error:
             self._failure = f"{self._path}: an earlier sync failed: {error.strerror}"
             raise ZoneUnavailable(f"{self._path}: sync failed: {error.strerror}") from error
@@ -126,6 +135,7 @@ class LocalDirectory:
         self._can_refuse_to_wait = True
         self._readers: OrderedDict[str, _Descriptor] = OrderedDict()
         self._mutex = Lock()  # around self._readers
+        self._growing: WeakValueDictionary[str, DirectoryAppender] = WeakValueDictionary()
         self._identity = self._identify_root()
 
     def put(self, name: str, data: bytes) -> None:
@@ -140,14 +150,18 @@ class LocalDirectory:
         path = self._new_path(name)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         with _errors_of(path):
-            return DirectoryAppender(path, os.open(path, flags, _FILE_MODE))
+            appender = DirectoryAppender(path, os.open(path, flags, _FILE_MODE))
+        self._growing[name] = appender
+        return appender
 
     def append_to(self, name: str) -> DirectoryAppender:
         """See `ObjectStore`."""
         check_name(name)
         path = self._root / name
         with _errors_of(path), self._missing_is_key_error(name):
-            return DirectoryAppender(path, os.open(path, os.O_WRONLY | os.O_APPEND))
+            appender = DirectoryAppender(path, os.open(path, os.O_WRONLY | os.O_APPEND))
+        self._growing[name] = appender
+        return appender
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """See `ObjectStore`."""
@@ -199,6 +213,9 @@ class LocalDirectory:
         path = self._root / name
         with _errors_of(path):
             self._check_root()
+            growing = self._growing.get(name)
+            if growing is not None:
+                growing.is_deleted = True
             with suppress(FileNotFoundError, NotADirectoryError):
                 path.unlink()
                 durable_files.fsync_directory(path.parent)

@@ -20,6 +20,11 @@ class MemoryAppender:
         """See `Appender`."""
         return len(self._content)
 
+    @property
+    def can_grow(self) -> bool:
+        """See `Appender`."""
+        return True
+
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """See `Appender`."""
         offset = len(self._content)

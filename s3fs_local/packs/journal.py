@@ -8,7 +8,7 @@ A segment's head is made durable before its first record, and a segment is made 
 next is begun. So what is missing before the newest segment's tail is damage, never a power cut.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Final
@@ -16,8 +16,9 @@ from typing import Final
 from msgspec import Struct
 
 from s3fs_local.crypto.frames import SALT_BYTES
-from s3fs_local.errors import JournalDamaged, StorageError, ZoneUnavailable
+from s3fs_local.errors import JournalDamaged, StorageError, TooFewZones, ZoneUnavailable
 from s3fs_local.objects.interface import Appender, ObjectStore
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Record, Segment
 from s3fs_local.system.randomness import Randomness, SystemRandomness
 
@@ -36,19 +37,18 @@ class _Head(Struct, frozen=True):
 
 
 class _OpenSegment:
-    """The segment that grows. `end` covers only what has reached every zone."""
+    """The segment that grows. `end` covers only what has reached enough zones."""
 
-    def __init__(self, segment: Segment, appenders: list[Appender]) -> None:
+    def __init__(self, segment: Segment, appender: Appender) -> None:
         self.segment = segment
-        self.appenders = appenders
+        self.appender = appender
         self.end = HEAD_BYTES
         self.durable = HEAD_BYTES
         self.is_broken = False  # an append failed; zones may differ after `end`
 
     def append(self, data: bytes) -> None:
         try:
-            for appender in self.appenders:
-                appender.append(data)
+            self.appender.append(data)
         except StorageError:
             self.is_broken = True
             raise
@@ -56,13 +56,11 @@ class _OpenSegment:
 
     def sync(self) -> None:
         end = self.end
-        for appender in self.appenders:
-            appender.sync()
+        self.appender.sync()
         self.durable = end
 
     def close(self) -> None:
-        for appender in self.appenders:
-            appender.close()
+        self.appender.close()
 
 
 class Journal:
@@ -79,7 +77,7 @@ class Journal:
 
     def __init__(
         self,
-        zones: Sequence[ObjectStore],
+        zones: ZoneSet | Sequence[ObjectStore],
         key: bytes,
         store_id: bytes,
         *,
@@ -97,9 +95,8 @@ class Journal:
             segment_bytes_max: a record that would make a segment longer begins a new one.
             stream: what its objects are called: the journal, or another stream kept the same way.
         """
-        assert zones
         self._stream = stream
-        self._zones = tuple(zones)
+        self._zones = ZoneSet.of(zones)
         self._key = key
         self._store_id = store_id
         self._randomness = randomness or SystemRandomness()
@@ -138,7 +135,7 @@ class Journal:
         return _position(current.segment.number, current.durable)
 
     def append(self, payloads: Sequence[bytes]) -> int:
-        """The records follow those before them, in every zone; durable after `sync`.
+        """The records follow those before them, in enough zones; durable after `sync`.
 
         Each record is replayed whole or not at all; a crash may cut the sequence between two.
 
@@ -146,9 +143,10 @@ class Journal:
             The position after the last record.
 
         Raises:
-            StoreFull: no space in a zone. None of the records will be replayed once a later append
-                succeeded; until then a crash may bring the first few back.
-            ZoneUnavailable: a zone failed, now or at an earlier sync; replay as above.
+            StoreFull: no space. None of the records will be replayed once a later append succeeded;
+                until then a crash may bring the first few back.
+            TooFewZones: not enough zones took them; as above, and it may be tried again.
+            ZoneUnavailable: the only zone failed, now or at an earlier sync; replay as above.
         """
         assert self._next > 0, "a journal is replayed before it is appended to"
         self._check_no_failure()
@@ -166,10 +164,11 @@ class Journal:
     def sync(self) -> None:
         """Everything appended or replayed before the call survives a power cut. Blocks.
 
-        After a failure it fails for ever, and so do appends.
+        After a failure of the only zone it fails for ever, and so do appends.
 
         Raises:
-            ZoneUnavailable: a zone could not promise it, now or earlier.
+            TooFewZones: not enough zones could promise it; with more of them it may be tried again.
+            ZoneUnavailable: the only zone could not promise it, now or earlier.
         """
         with self._sync_mutex:
             self._sync_current()
@@ -247,8 +246,7 @@ class Journal:
         newest = self._before[0] if current is None else current.segment.number
         for number in self._numbers():
             if number < min(before_segment, newest):
-                for zone in self._zones:
-                    zone.delete(segment_name(number, self._stream))
+                self._zones.delete(segment_name(number, self._stream))
 
     def close(self) -> None:
         """No segment is open any more; not a sync."""
@@ -278,21 +276,20 @@ class Journal:
         salt = self._randomness.bytes(SALT_BYTES)
         segment = Segment.new(self._key, store_id=self._store_id, number=number, salt=salt)
         head = segment.head(before=before[0], before_end=before[1])
-        appenders: list[Appender] = []
+        name = segment_name(number, self._stream)
         try:
-            for zone in self._zones:
-                appenders.append(zone.create(segment_name(number, self._stream)))
-                appenders[-1].append(head)
-                appenders[-1].sync()
-        except (FileExistsError, StorageError) as error:
-            for zone, appender in zip(self._zones, appenders, strict=False):
-                appender.close()
-                with suppress(StorageError):  # a segment without records harms nobody
-                    zone.delete(segment_name(number, self._stream))
-            if isinstance(error, FileExistsError):
-                return None
+            appender = self._zones.create(name)
+        except FileExistsError:
+            return None
+        try:
+            appender.append(head)
+            appender.sync()
+        except StorageError:
+            appender.close()
+            with suppress(StorageError):  # a segment without records harms nobody
+                self._zones.delete(name)
             raise
-        return _OpenSegment(segment, appenders)
+        return _OpenSegment(segment, appender)
 
     def _sync_current(self) -> None:
         self._check_no_failure()
@@ -302,6 +299,8 @@ class Journal:
                 self._sync_replayed()
             elif current.durable != current.end:
                 current.sync()
+        except TooFewZones:
+            raise
         except StorageError as error:
             self._failure = f"an earlier sync of the journal failed: {error}"
             raise
@@ -310,11 +309,11 @@ class Journal:
         """What replay read is durable; a killed process may have left it in the page cache."""
         if self._before_is_durable:
             return
-        for zone in self._zones:
-            with suppress(KeyError):
-                appender = zone.append_to(segment_name(self._before[0], self._stream))
-                appender.sync()
-                appender.close()
+        self._zones.check_writable()
+        with suppress(KeyError):
+            appender = self._zones.append_to(segment_name(self._before[0], self._stream))
+            appender.sync()
+            appender.close()
         self._before_is_durable = True
 
     def _check_no_failure(self) -> None:
@@ -323,25 +322,12 @@ class Journal:
 
     def _numbers(self) -> list[int]:
         """The numbers of all segments in any zone, ascending."""
-        numbers: set[int] = set()
-        failures: list[StorageError] = []
-        for zone in self._zones:
-            try:
-                numbers.update(segment_numbers(zone, self._stream))
-            except StorageError as error:
-                failures.append(error)
-        if len(failures) == len(self._zones):
-            raise failures[0]
-        return sorted(numbers)
+        names = self._zones.list_anywhere(f"{self._stream}/")
+        return sorted(numbers_of(names, self._stream))
 
     def _copies(self, number: int, size: int | None = None) -> list[bytes]:
         """The segment, or its first bytes, as each zone that answers has it."""
-        copies = []
-        name = segment_name(number, self._stream)
-        for zone in self._zones:
-            with suppress(KeyError, StorageError):
-                copies.append(zone.read(name, 0, zone.length(name) if size is None else size))
-        return copies
+        return list(self._zones.copies(segment_name(number, self._stream), 0, size).values())
 
     def _head(self, number: int, *, known: int) -> _Head | None:
         """The head; None for a damaged one of a segment with nothing after its first `known` bytes.
@@ -393,7 +379,12 @@ def segment_name(number: int, stream: str = JOURNAL) -> str:
 
 def segment_numbers(zone: ObjectStore, stream: str = JOURNAL) -> Iterator[int]:
     """The numbers of the segments in the zone, ascending."""
-    for name in zone.list(f"{stream}/"):
+    return numbers_of(zone.list(f"{stream}/"), stream)
+
+
+def numbers_of(names: Iterable[str], stream: str) -> Iterator[int]:
+    """The numbers of those objects that are segments of the stream."""
+    for name in names:
         with suppress(ValueError):
             number = int(name.removeprefix(f"{stream}/").removesuffix(f".{stream}"), 16)
             if segment_name(number, stream) == name:

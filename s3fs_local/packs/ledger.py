@@ -16,7 +16,8 @@ from msgspec import Struct
 from s3fs_local.crypto.signing import SIGNATURE_BYTES, Signer, is_signed
 from s3fs_local.errors import JournalDamaged
 from s3fs_local.objects.interface import ObjectStore
-from s3fs_local.packs.journal import Journal, segment_numbers
+from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.packs.journal import Journal, numbers_of
 from s3fs_local.system.randomness import Randomness
 
 STREAM: Final = "ledger"
@@ -83,7 +84,7 @@ class Ledger:
 
     def __init__(
         self,
-        zones: Sequence[ObjectStore],
+        zones: ZoneSet | Sequence[ObjectStore],
         *,
         key: bytes,
         signer: Signer,
@@ -91,7 +92,7 @@ class Ledger:
         randomness: Randomness,
     ) -> None:
         """Over `zones`, one at least; every one holds every record."""
-        self._zones = tuple(zones)
+        self._zones = ZoneSet.of(zones)
         self._key = key
         self._signer = signer
         self._store_id = store_id
@@ -111,8 +112,8 @@ class Ledger:
 
     @property
     def zones(self) -> tuple[ObjectStore, ...]:
-        """Where the records lie."""
-        return self._zones
+        """Where the records lie: each zone that can be asked."""
+        return tuple(zone.store for zone in self._zones.zones if zone.store is not None)
 
     @property
     def key(self) -> bytes:
@@ -126,7 +127,7 @@ class Ledger:
             JournalDamaged: the newest records cannot be read; `continue_from` goes on regardless.
             ZoneUnavailable: no zone answers.
         """
-        numbers = sorted({n for zone in self._zones for n in segment_numbers(zone, STREAM)})
+        numbers = sorted(numbers_of(self._zones.list_anywhere(f"{STREAM}/"), STREAM))
         for number in [*numbers[::-1], 0]:
             payloads = [payload for _, payload in self._stream.replay(number << _SEGMENT_SHIFT)]
             if payloads:
@@ -191,7 +192,7 @@ class Ledger:
         """No segment is open any more; not a sync."""
         self._stream.close()
 
-    def _new_stream(self, zones: Sequence[ObjectStore]) -> Journal:
+    def _new_stream(self, zones: ZoneSet) -> Journal:
         return Journal(
             zones,
             self._key,

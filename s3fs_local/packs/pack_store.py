@@ -1,7 +1,8 @@
-"""Sealed blocks in append-only packs, the same bytes in every zone.
+"""Sealed blocks in append-only packs, the same bytes in every zone that holds them.
 
-Offsets are the same in all zones. A pack is appended to as long as its zones agree on its length;
-where an append reached only some of them, the pack is left and the next block begins a new one.
+Offsets are the same in all zones. A pack is appended to as long as enough of its zones agree on its
+length; after an append that did not reach enough of them the pack is left, and the next block
+begins a new one.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,8 +12,16 @@ from struct import Struct as Layout
 from threading import Lock
 from typing import Final
 
-from s3fs_local.errors import DataDamaged, FormatTooNew, StorageError, ZoneUnavailable
+from s3fs_local.errors import (
+    DataDamaged,
+    FormatTooNew,
+    StorageError,
+    TooFewZones,
+    ZoneUnavailable,
+)
 from s3fs_local.objects.interface import Appender, ObjectStore
+from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.rules.placement import EVERYWHERE, Homes
 
 PACK_BYTES_MAX: Final = 64 << 20
 FORMAT: Final = 1
@@ -43,30 +52,16 @@ def pack_id_of(name: str) -> int | None:
 
 
 class _OpenPack:
-    """A pack that grows, in all zones."""
+    """A pack that grows."""
 
-    def __init__(self, pack_id: int, appenders: list[Appender]) -> None:
+    def __init__(self, pack_id: int, appender: Appender) -> None:
         self.pack_id = pack_id
-        self.appenders = appenders
+        self.appender = appender
         self.synced_bytes = 0
 
     @property
     def length(self) -> int:
-        # The zone written last: a sync beside an append counts only what has reached every zone.
-        return self.appenders[-1].length
-
-    def agrees(self) -> bool:
-        return len({appender.length for appender in self.appenders}) == 1
-
-    def append(self, data: Bytes) -> int:
-        offset = self.length
-        for appender in self.appenders:
-            appender.append(data)
-        return offset
-
-    def close(self) -> None:
-        for appender in self.appenders:
-            appender.close()
+        return self.appender.length
 
 
 class PackStore:
@@ -79,22 +74,24 @@ class PackStore:
 
     def __init__(
         self,
-        zones: Sequence[ObjectStore],
+        zones: ZoneSet | Sequence[ObjectStore],
         *,
         store_id: bytes,
         allocate_pack: Callable[[str], int],
         pack_bytes_max: int = PACK_BYTES_MAX,
+        homes_of: Callable[[str], Homes] = lambda _: EVERYWHERE,
     ) -> None:
         """Over `zones`, one at least, in order of preference for reads.
 
         Args:
-            zones: every one holds every pack.
+            zones: where packs live.
             store_id: STORE_ID_BYTES, written into each pack.
             allocate_pack: returns an unused pack id for a placement; called when a pack is begun.
             pack_bytes_max: no block is appended that would make a pack longer, save its first one.
+            homes_of: which zones hold the packs of a placement.
         """
-        assert zones
-        self._zones = tuple(zones)
+        self.zones: Final = ZoneSet.of(zones)
+        self._homes_of = homes_of
         self._store_id = store_id
         self._allocate_pack = allocate_pack
         self._pack_bytes_max = pack_bytes_max
@@ -105,14 +102,15 @@ class PackStore:
         self._sync_mutex = Lock()  # one sync at a time
 
     def append(self, sealed: Bytes, placement: str) -> tuple[int, int]:
-        """The bytes lie in the pack at the offset returned, in every zone; durable after `sync`.
+        """The bytes lie in the pack at the offset returned, in enough zones; durable after `sync`.
 
         Returns:
             (pack id, offset in the pack).
 
         Raises:
-            StoreFull: no space in a zone; nothing was appended anywhere that a reader could find.
-            ZoneUnavailable: a zone failed, now or at an earlier sync.
+            StoreFull: no space; nothing was appended anywhere that a reader could find.
+            TooFewZones: the same, for want of zones that answer.
+            ZoneUnavailable: the only zone failed, now or at an earlier sync.
         """
         self._check_no_failure()
         pack = self._open.get(placement)
@@ -122,33 +120,36 @@ class PackStore:
         if pack is None:
             pack = self._begin(placement)
         try:
-            return pack.pack_id, pack.append(sealed)
+            return pack.pack_id, pack.appender.append(sealed)
         except StorageError:
-            if not pack.agrees():
+            if not pack.appender.can_grow:
                 self._retire(placement)
             raise
 
     def resume(self, pack_id: int, placement: str) -> bool:
         """Whether the next blocks of the placement go to this existing pack; call after a restart.
 
-        False, and nothing is changed, where the pack is missing or full, or its zones differ in
-        length (which unsynced bytes do after a power cut).
+        False, and nothing is changed, where the pack is missing, full or damaged, or its zones
+        differ in length (which unsynced bytes do after a power cut) or are not all well.
 
         Raises:
             FormatTooNew: a newer release wrote the pack.
         """
         name = pack_name(pack_id)
+        homes = self.zones.homes_of(self._homes_of(placement), spread=pack_id)
         try:
-            lengths = {zone.length(name) for zone in self._zones}
-            headers = {zone.read(name, 0, HEADER_BYTES) for zone in self._zones}
-        except KeyError:
+            lengths = self.zones.lengths_of(name)
+            headers = set(self.zones.copies(name, 0, HEADER_BYTES).values())
+        except StorageError:
             return False
-        if len(lengths) > 1 or max(lengths) >= self._pack_bytes_max:
+        if len(set(lengths.values())) != 1 or max(lengths.values()) >= self._pack_bytes_max:
             return False
         if headers != {self._header(pack_id)}:
             _check_format(headers)
             return False
-        pack = _OpenPack(pack_id, [zone.append_to(name) for zone in self._zones])
+        if set(lengths) != set(homes):
+            return False
+        pack = _OpenPack(pack_id, self.zones.append_to(name))
         self._retire(placement)
         with self._mutex:
             self._open[placement] = pack
@@ -163,10 +164,11 @@ class PackStore:
     def sync(self) -> None:
         """Everything appended before the call survives a power cut. Blocks.
 
-        After a failure it fails for ever, and so do appends.
+        After a failure of the only zone it fails for ever, and so do appends.
 
         Raises:
-            ZoneUnavailable: a zone could not promise it, now or earlier.
+            TooFewZones: not enough zones could promise it; with more of them it may be tried again.
+            ZoneUnavailable: the only zone could not promise it, now or earlier.
         """
         with self._sync_mutex:
             self._check_no_failure()
@@ -176,13 +178,15 @@ class PackStore:
             try:
                 for pack, length in due:
                     self._sync_pack(pack, length)
+            except TooFewZones:
+                raise
             except StorageError as error:
                 self._failure = f"an earlier sync of packs failed: {error}"
                 raise
             with self._mutex:
                 self._retired = [pack for pack in self._retired if pack not in finished]
             for pack in finished:
-                pack.close()
+                pack.appender.close()
 
     def sync_existing(self, pack_ids: Iterable[int]) -> None:
         """Packs that an earlier process wrote are durable as they are. Blocks.
@@ -190,29 +194,24 @@ class PackStore:
         A killed process leaves bytes in the page cache that nobody synced yet.
 
         Raises:
-            ZoneUnavailable: a zone could not promise it.
+            ZoneUnavailable, TooFewZones: it could not be promised.
         """
         for pack_id in pack_ids:
-            for zone in self._zones:
-                with suppress(KeyError):
-                    appender = zone.append_to(pack_name(pack_id))
-                    appender.sync()
-                    appender.close()
+            with suppress(KeyError):
+                appender = self.zones.append_to(pack_name(pack_id))
+                appender.sync()
+                appender.close()
 
     def read_nowait(self, pack_id: int, offset: int, length: int) -> bytes | None:
         """The bytes, or None where the first zone that could have them would make us wait.
 
         None also where no zone has them: `read` then says why.
         """
-        name = pack_name(pack_id)
-        for zone in self._zones:
-            try:
-                data = zone.read_nowait(name, offset, length)
-            except (KeyError, StorageError):
-                continue
-            if data is None or len(data) == length:
-                return data
-        return None
+        try:
+            data = self.zones.read_nowait(pack_name(pack_id), offset, length)
+        except (KeyError, StorageError):
+            return None
+        return data if data is None or len(data) == length else None
 
     def read(
         self,
@@ -227,50 +226,44 @@ class PackStore:
             DataDamaged: the zones that answer do not have the bytes, or have bad ones.
             ZoneUnavailable: no zone answers.
         """
-        name = pack_name(pack_id)
-        answers = 0
-        for zone in self._zones:
-            try:
-                data = zone.read(name, offset, length)
-            except KeyError:
-                answers += 1
-                continue
-            except StorageError:
-                continue
-            answers += 1
-            if len(data) == length and (verify is None or verify(data)):
-                return data
-        where = f"{length} bytes at {offset} of pack {pack_id:016x}"
-        if answers:
-            raise DataDamaged(
-                f"{where}: missing or damaged in {answers} of {len(self._zones)} zones"
-            )
-        raise ZoneUnavailable(f"{where}: none of {len(self._zones)} zones answers")
+        try:
+            return self.zones.read_good(pack_name(pack_id), offset, length, verify)
+        except (DataDamaged, ZoneUnavailable) as error:
+            where = f"{length} bytes at {offset} of pack {pack_id:016x}"
+            raise type(error)(f"{where}: {error}") from error
 
     def remove(self, pack_id: int) -> None:
         """The pack is gone from every zone, durably; appends that follow begin a new one."""
         for placement, pack in list(self._open.items()):
             if pack.pack_id == pack_id:
                 self._retire(placement)
-        for zone in self._zones:
-            zone.delete(pack_name(pack_id))
+        self.zones.delete(pack_name(pack_id))
+
+    def leave_open_packs(self) -> None:
+        """The next blocks begin new packs, in the zones that are well then."""
+        for placement in list(self._open):
+            self._retire(placement)
+
+    def is_growing(self, pack_id: int) -> bool:
+        """Whether bytes may still be added to the pack, or wait for their sync."""
+        with self._mutex:
+            return any(pack.pack_id == pack_id for pack in self._packs())
 
     def lengths(self) -> dict[int, int]:
         """Every pack in any zone, with its greatest length in bytes; orphans included."""
         lengths: dict[int, int] = {}
-        for zone in self._zones:
-            for name in zone.list(_FOLDER):
-                pack_id = pack_id_of(name)
-                if pack_id is not None:
-                    with suppress(KeyError):  # removed while we look
-                        lengths[pack_id] = max(lengths.get(pack_id, 0), zone.length(name))
+        for name in self.zones.list(_FOLDER):
+            pack_id = pack_id_of(name)
+            if pack_id is not None:
+                with suppress(KeyError):  # removed while we look
+                    lengths[pack_id] = self.zones.length(name)
         return lengths
 
     def close(self) -> None:
         """No pack is open any more; not a sync."""
         with self._sync_mutex, self._mutex:
             for pack in self._packs():
-                pack.close()
+                pack.appender.close()
             self._open.clear()
             self._retired.clear()
 
@@ -278,26 +271,25 @@ class PackStore:
         while True:
             pack_id = self._allocate_pack(placement)
             try:
-                appenders = self._create(pack_id)
+                appender = self._create(pack_id, placement)
             except FileExistsError:
                 continue  # left by a crash before its id was recorded; fsck finds it
-            pack = _OpenPack(pack_id, appenders)
+            pack = _OpenPack(pack_id, appender)
             with self._mutex:
                 self._open[placement] = pack
             return pack
 
-    def _create(self, pack_id: int) -> list[Appender]:
-        appenders: list[Appender] = []
+    def _create(self, pack_id: int, placement: str) -> Appender:
+        name = pack_name(pack_id)
+        appender = self.zones.create(name, self._homes_of(placement), spread=pack_id)
         try:
-            for zone in self._zones:
-                appenders.append(zone.create(pack_name(pack_id)))
-                appenders[-1].append(self._header(pack_id))
-        except (FileExistsError, StorageError):
-            for zone, appender in zip(self._zones, appenders, strict=False):
-                appender.close()
-                zone.delete(pack_name(pack_id))
+            appender.append(self._header(pack_id))
+        except StorageError:
+            appender.close()
+            with suppress(StorageError):  # fsck finds what cannot be removed
+                self.zones.delete(name)
             raise
-        return appenders
+        return appender
 
     def _retire(self, placement: str) -> None:
         with self._mutex:
@@ -308,8 +300,7 @@ class PackStore:
     def _sync_pack(self, pack: _OpenPack, length: int) -> None:
         if length == pack.synced_bytes:
             return
-        for appender in pack.appenders:
-            appender.sync()
+        pack.appender.sync()
         with self._mutex:
             pack.synced_bytes = length
 

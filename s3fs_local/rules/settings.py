@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, field
 from s3fs_local.errors import ArgumentError, InvalidArgument, InvalidSetting, NameTooLong
 from s3fs_local.rules.instants import SECOND_NS, format_duration, parse_duration
 from s3fs_local.rules.names import check_name
+from s3fs_local.rules.quorum import MAJORITY, ZONES_MAX
 from s3fs_local.rules.retention import Semantics
 from s3fs_local.rules.storage_classes import (
     DEFAULT_PLACEMENTS,
@@ -54,6 +55,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     )
     draft_memory_bytes: Annotated[int, Meta(ge=4 * _MIB, le=4096 * _MIB)] = field(
         default=64 * _MIB, name="draft-memory"
+    )
+    write_quorum: Annotated[int, Meta(ge=0, le=ZONES_MAX)] = MAJORITY
+    zone_timeout_ns: Annotated[int, Meta(ge=SECOND_NS // 10, le=60 * SECOND_NS)] = field(
+        default=10 * SECOND_NS, name="zone-timeout"
+    )
+    scrub_interval_ns: Annotated[int, Meta(ge=0, le=366 * 86400 * SECOND_NS)] = field(
+        default=30 * 86400 * SECOND_NS, name="scrub-interval"
+    )
+    scrub_rate_bytes: Annotated[int, Meta(ge=_MIB // 16, le=1 << 40)] = field(
+        default=32 * _MIB, name="scrub-rate"
+    )
+    repair_rate_bytes: Annotated[int, Meta(ge=_MIB // 16, le=1 << 40)] = field(
+        default=64 * _MIB, name="repair-rate"
     )
     snapdirname: str = ".versions"
     bypass_group: Annotated[int, Meta(ge=0, lt=0xFFFFFFFF)] | None = None
@@ -219,6 +233,18 @@ def _show_placements(value: dict[str, object]) -> str:
     return format_placements(msgspec.convert(value, dict[str, Placement]))
 
 
+def _parse_quorum(text: str) -> int:
+    if text == "majority":
+        return MAJORITY
+    if not text.isdecimal() or not 0 < int(text[:4]) <= ZONES_MAX:
+        raise InvalidArgument(f"{text[:64]!r} is no number of zones")
+    return int(text)
+
+
+def _show_quorum(quorum: int) -> str:
+    return "majority" if quorum == MAJORITY else str(quorum)
+
+
 def _parse_gid(text: str) -> int | None:
     if text == "none":
         return None
@@ -285,6 +311,36 @@ _SETTINGS: Final = {
         show=format_size,
         accepts="a size from 4MiB to 4GiB",
         meaning="memory for what is written and not yet committed",
+    ),
+    "write-quorum": _Setting(
+        parse=_parse_quorum,
+        show=_show_quorum,
+        accepts=f"a number of zones from 1 to {ZONES_MAX}, or majority",
+        meaning="the least number of zones with which writes go on; majority = half, rounded up",
+    ),
+    "zone-timeout": _Setting(
+        parse=parse_duration,
+        show=format_duration,
+        accepts="a duration from 0.1s to 60s",
+        meaning="how long the others wait for a zone before they go on without it",
+    ),
+    "scrub-interval": _Setting(
+        parse=_parse_interval,
+        show=_show_interval,
+        accepts="a duration up to 366d, or off",
+        meaning="how often every copy in every zone is read and checked",
+    ),
+    "scrub-rate": _Setting(
+        parse=parse_size,
+        show=format_size,
+        accepts="a size from 64KiB to 1TiB",
+        meaning="bytes a second that a scrub reads at most",
+    ),
+    "repair-rate": _Setting(
+        parse=parse_size,
+        show=format_size,
+        accepts="a size from 64KiB to 1TiB",
+        meaning="bytes a second that a zone is given at most of what it missed",
     ),
     "snapdirname": _Setting(
         parse=str,

@@ -7,7 +7,13 @@ import trio
 
 from s3fs_local.engine.durability import SEGMENT_BYTES_MAX, Checkpointing, Durability, run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.errors import DataDamaged, StorageError, StoreFull, StoreReadOnly
+from s3fs_local.errors import (
+    DataDamaged,
+    StorageError,
+    StoreFull,
+    StoreReadOnly,
+    TooFewZones,
+)
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.versioning import Origin
 
@@ -39,7 +45,7 @@ class Upkeep:
             try:
                 await self._step()
                 self._complained = False
-            except (StoreFull, StoreReadOnly) as error:
+            except (StoreFull, StoreReadOnly, TooFewZones) as error:
                 self._complain(error)
             except StorageError as error:
                 self._volume.read_only_reason = str(error)
@@ -79,5 +85,5 @@ class Upkeep:
             try:
                 if inode is not None and inode.nlink:
                     self._filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
-            except (StoreFull, DataDamaged) as error:
+            except (StoreFull, DataDamaged, TooFewZones) as error:
                 logger.warning("inode %d gets no checkpoint now: %s", ino, error)

@@ -10,11 +10,25 @@ from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone_set import ZoneSet
+
+
+def _three_directories(place: Path) -> ZoneSet:
+    zones = []
+    for number in range(3):
+        folder = place / str(number)
+        folder.mkdir()
+        zones.append(Zone(LocalDirectory(folder), zone_id=str(number), has_threads=True))
+    return ZoneSet(zones)
+
 
 FACTORIES: dict[str, Callable[[Path], ObjectStore]] = {
     "memory": lambda _: MemoryObjects(),
     "local_directory": LocalDirectory,
     "failing_without_faults": lambda _: FailingObjects(MemoryObjects()),
+    "three_zones": lambda _: ZoneSet.of([MemoryObjects() for _ in range(3)]),
+    "three_zones_with_threads": _three_directories,
 }
 
 

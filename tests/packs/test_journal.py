@@ -12,11 +12,14 @@ from s3fs_local.errors import (
     JournalDamaged,
     S3fsLocalError,
     StoreFull,
+    TooFewZones,
     ZoneUnavailable,
 )
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal, segment_name
 from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES
 from s3fs_local.system.randomness import SeededRandomness
@@ -30,8 +33,14 @@ def _zones(number: int = 1) -> list[FailingObjects]:
     return [FailingObjects(MemoryObjects()) for _ in range(number)]
 
 
+def strict(zones: list[FailingObjects]) -> ZoneSet:
+    """A set that goes on with all of its zones only."""
+    numbered = [Zone(zone, zone_id=f"{number:032x}") for number, zone in enumerate(zones)]
+    return ZoneSet(numbered, wanted_quorum=len(zones))
+
+
 def _open(
-    zones: list[FailingObjects], after: int = 0, limit: int = 1 << 20
+    zones: list[FailingObjects] | ZoneSet, after: int = 0, limit: int = 1 << 20
 ) -> tuple[Journal, list[bytes]]:
     journal = Journal(zones, KEY, STORE_ID, randomness=SeededRandomness(1), segment_bytes_max=limit)
     return journal, [payload for _, payload in journal.replay(after)]
@@ -304,7 +313,7 @@ def test_an_append_that_failed_is_never_replayed_once_another_succeeded() -> Non
     """It reached one zone of two; its caller was told that it failed."""
     for nth in (1, 2):
         zones = _zones(2)
-        journal, _ = _open(zones)
+        journal, _ = _open(strict(zones))
         journal.append([ONE])
         zones[nth - 1].fail("append", StoreFull("scripted"))
         with pytest.raises(StoreFull):
@@ -320,7 +329,7 @@ def test_an_append_that_failed_is_never_replayed_once_another_succeeded() -> Non
 def test_a_segment_that_could_not_be_begun_is_tried_again(method: str) -> None:
     """Making room must be enough."""
     zones = _zones(2)
-    journal, _ = _open(zones)
+    journal, _ = _open(strict(zones))
     zones[1].fail(method, StoreFull("scripted"))
     with pytest.raises(StoreFull):
         journal.append([b"failed"])
@@ -329,19 +338,34 @@ def test_a_segment_that_could_not_be_begun_is_tried_again(method: str) -> None:
     assert _replayed(zones) == [ONE]
 
 
-@pytest.mark.parametrize("failing", [0, 1])
-def test_a_failed_sync_is_never_followed_by_a_good_one(failing: int) -> None:
+def test_a_failed_sync_is_never_followed_by_a_good_one() -> None:
     """Nor by a rotation or an append, which would go on as if nothing had happened."""
-    zones = _zones(2)
+    zones = _zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
-    zones[failing].fail("sync", ZoneUnavailable("scripted"))
+    zones[0].fail("sync", ZoneUnavailable("scripted"))
     with pytest.raises(ZoneUnavailable):
         journal.sync()
 
     assert journal.durable_position < journal.position
     for attempt in (journal.sync, journal.rotate, lambda: journal.append([TWO])):
         with pytest.raises(ZoneUnavailable, match="earlier"):
+            attempt()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_sync_without_its_quorum_promises_nothing(failing: int) -> None:
+    """The zone that failed counts no more, until it was told again what it may have lost."""
+    zones = _zones(2)
+    journal, _ = _open(strict(zones))
+    journal.append([ONE])
+    zones[failing].fail("sync", ZoneUnavailable("scripted"))
+    with pytest.raises(TooFewZones):
+        journal.sync()
+
+    assert journal.durable_position < journal.position
+    for attempt in (journal.sync, journal.rotate, lambda: journal.append([TWO])):
+        with pytest.raises(TooFewZones):
             attempt()
 
 

@@ -7,11 +7,20 @@ from threading import Event, Thread
 
 import pytest
 
-from s3fs_local.errors import DataDamaged, FormatTooNew, StorageError, StoreFull, ZoneUnavailable
+from s3fs_local.errors import (
+    DataDamaged,
+    FormatTooNew,
+    StorageError,
+    StoreFull,
+    TooFewZones,
+    ZoneUnavailable,
+)
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.pack_store import HEADER_BYTES, PackStore, pack_id_of, pack_name
 
 STORE_ID = bytes(range(16))
@@ -21,7 +30,15 @@ def _zones(number: int = 2) -> list[FailingObjects]:
     return [FailingObjects(MemoryObjects()) for _ in range(number)]
 
 
-def _packs(zones: list[FailingObjects], first_id: int = 1, limit: int = 1000) -> PackStore:
+def _strict(zones: list[FailingObjects]) -> ZoneSet:
+    """A set that goes on with all of its zones only."""
+    numbered = [Zone(zone, zone_id=f"{number:032x}") for number, zone in enumerate(zones)]
+    return ZoneSet(numbered, wanted_quorum=len(zones))
+
+
+def _packs(
+    zones: list[FailingObjects] | ZoneSet, first_id: int = 1, limit: int = 1000
+) -> PackStore:
     ids = count(first_id)
     return PackStore(
         zones, store_id=STORE_ID, allocate_pack=lambda _: next(ids), pack_bytes_max=limit
@@ -75,13 +92,12 @@ def test_a_sync_covers_packs_that_are_full_already() -> None:
     assert [packs.read(*place, 8) for place in places] == [b"%08d" % n for n in range(5)]
 
 
-@pytest.mark.parametrize("failing", [0, 1])
-def test_a_failed_sync_is_never_followed_by_a_good_one(failing: int) -> None:
+def test_a_failed_sync_is_never_followed_by_a_good_one() -> None:
     """The kernel may have dropped the pages; see the Appender contract."""
-    zones = _zones()
+    zones = _zones(1)
     packs = _packs(zones)
     packs.append(b"1", "STANDARD")
-    zones[failing].fail("sync", ZoneUnavailable("scripted"))
+    zones[0].fail("sync", ZoneUnavailable("scripted"))
     with pytest.raises(ZoneUnavailable):
         packs.sync()
 
@@ -90,6 +106,24 @@ def test_a_failed_sync_is_never_followed_by_a_good_one(failing: int) -> None:
         packs.sync()
     with pytest.raises(ZoneUnavailable, match="earlier"):
         packs.append(b"2", "STANDARD")
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_sync_without_its_quorum_promises_nothing(failing: int) -> None:
+    """The zone that failed counts no more; with the quorum of one that remains, all goes on."""
+    for zones_of, refusals in ((_strict, 2), (ZoneSet.of, 0)):
+        zones = _zones()
+        packs = _packs(zones_of(zones))
+        packs.append(b"1", "STANDARD")
+        zones[failing].fail("sync", ZoneUnavailable("scripted"))
+        for _ in range(refusals):
+            with pytest.raises(TooFewZones):
+                packs.sync()
+
+        assert packs.needs_sync
+        if not refusals:
+            packs.sync()
+            assert not packs.needs_sync
 
 
 def test_a_sync_promises_nothing_about_what_is_appended_meanwhile() -> None:
@@ -152,7 +186,7 @@ def test_bytes_that_no_zone_has_are_damage_and_no_answer_is_not() -> None:
 def test_an_append_that_reached_one_zone_only_leaves_the_pack() -> None:
     """Offsets are the same in all zones, or blocks could not fail over."""
     zones = _zones()
-    packs = _packs(zones)
+    packs = _packs(_strict(zones))
     first = packs.append(b"first", "STANDARD")
     zones[1].fail("append", StoreFull("scripted"))
     with pytest.raises(StoreFull):
@@ -168,7 +202,7 @@ def test_an_append_that_reached_one_zone_only_leaves_the_pack() -> None:
 
 def test_an_append_that_reached_no_zone_leaves_no_trace() -> None:
     """A full disk costs no pack."""
-    zones = _zones()
+    zones = _zones(1)
     packs = _packs(zones)
     first = packs.append(b"first", "STANDARD")
     zones[0].fail("append", StoreFull("scripted"))
@@ -182,7 +216,7 @@ def test_an_append_that_reached_no_zone_leaves_no_trace() -> None:
 def test_a_pack_that_could_not_be_begun_everywhere_is_nowhere(method: str) -> None:
     """Tried again, it works."""
     zones = _zones()
-    packs = _packs(zones)
+    packs = _packs(_strict(zones))
     zones[1].fail(method, StoreFull("scripted"))
     with pytest.raises(StoreFull):
         packs.append(b"1", "STANDARD")

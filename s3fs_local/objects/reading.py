@@ -1,0 +1,99 @@
+"""Asking several zones: all of them, or one after the other until one has what is wanted."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Final, TypeVar
+
+from s3fs_local.errors import DataDamaged, StorageError, ZoneUnavailable
+from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.zone import Zone
+
+HEDGE_SECONDS: Final = 0.5
+"""A zone that takes longer to read is not waited for alone: the next one is asked too."""
+
+Verify = Callable[[bytes], bool]
+_Answer = TypeVar("_Answer")
+
+
+def answers(
+    zones: Sequence[Zone], question: Callable[[ObjectStore], _Answer], seconds: float
+) -> dict[Zone, _Answer | Exception]:
+    """What each zone says; an error where it fails, or says nothing in time. Waits for the last.
+
+    Exceptions that are neither a StorageError nor a KeyError are bugs and leave.
+    """
+    results: SimpleQueue[tuple[Zone, _Answer | Exception]] = SimpleQueue()
+    silent = ZoneUnavailable(f"no answer for {seconds:g} s")
+    found: dict[Zone, _Answer | Exception] = dict.fromkeys(zones, silent)
+    for zone in zones:
+        zone.readers.submit(partial(_ask, results, zone, question))
+    deadline = monotonic() + seconds
+    for _ in zones:
+        try:
+            zone, answer = results.get(timeout=max(0.0, deadline - monotonic()))
+        except Empty:
+            break
+        _raise_bugs(answer)
+        found[zone] = answer
+    return found
+
+
+def first_good(
+    zones: Sequence[Zone],
+    question: Callable[[ObjectStore], bytes],
+    check: Verify,
+    seconds: float,
+) -> bytes:
+    """The bytes of the first zone whose bytes pass; `zones` in order of preference.
+
+    Raises:
+        DataDamaged: the zones that answer do not have them, or have bad ones.
+        ZoneUnavailable: no zone answers in time.
+    """
+    results: SimpleQueue[tuple[Zone, bytes | Exception]] = SimpleQueue()
+    asked = answered = running = 0
+    deadline = monotonic() + seconds
+    while True:
+        if asked < len(zones):
+            zones[asked].readers.submit(partial(_ask, results, zones[asked], question))
+            asked += 1
+            running += 1
+        elif not running:
+            break
+        left = deadline - monotonic()
+        patience = min(left, HEDGE_SECONDS) if asked < len(zones) else left
+        try:
+            _, answer = results.get(timeout=max(0.0, patience))
+        except Empty:
+            if left <= 0 and asked == len(zones):
+                break
+            continue
+        running -= 1
+        _raise_bugs(answer)
+        if not isinstance(answer, StorageError):
+            answered += 1
+        if isinstance(answer, bytes) and check(answer):
+            return answer
+    if answered:
+        raise DataDamaged(f"missing or damaged in {answered} of {len(zones)} zones")
+    raise ZoneUnavailable(f"none of {len(zones)} zones answers")
+
+
+def _ask(
+    results: "SimpleQueue[tuple[Zone, _Answer | Exception]]",
+    zone: Zone,
+    question: Callable[[ObjectStore], _Answer],
+) -> None:
+    try:
+        if zone.store is None:
+            raise ZoneUnavailable(zone.reason)  # noqa: TRY301 - as if the store had said it
+        results.put((zone, question(zone.store)))
+    except Exception as error:  # noqa: BLE001 - whoever asks decides what it means
+        results.put((zone, error))
+
+
+def _raise_bugs(answer: object) -> None:
+    if isinstance(answer, Exception) and not isinstance(answer, StorageError | KeyError):
+        raise answer

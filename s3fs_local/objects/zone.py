@@ -1,0 +1,74 @@
+"""One failure domain as its neighbours see it: where its objects are, and how it is doing."""
+
+from enum import Enum
+from typing import Final
+
+from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.lanes import READERS, DirectLane, Lane, ThreadLane
+
+
+class ZoneState(Enum):
+    """What may be asked of a zone."""
+
+    WELL = "well"  # has everything that was acknowledged, and counts
+    BEHIND = "behind"  # lacks something; nothing is written to it
+    RETURNING = "returning"  # gets whatever is new, while it is told what it missed
+
+
+class Zone:
+    """One zone of a set. The set changes its state, under the set's mutex."""
+
+    def __init__(
+        self,
+        store: ObjectStore | None,
+        *,
+        zone_id: str = "",
+        url: str = "",
+        kind: str = "hot",
+        reason: str = "",
+        has_threads: bool = False,
+    ) -> None:
+        """Well if there is a `store` and no `reason`; otherwise behind, for that reason.
+
+        `has_threads`: whether its calls may take long, so that nobody else's thread runs them.
+        """
+        self.zone_id: Final = zone_id
+        self.url: Final = url
+        self.kind: Final = kind
+        self.store = store
+        self.state = ZoneState.WELL if store is not None and not reason else ZoneState.BEHIND
+        self.reason = reason
+        self.doubtful: tuple[str, ...] = ()
+        self.space: tuple[int, int] = (0, 0)  # free and total bytes when last asked
+        self._has_threads = has_threads
+        self.lane: Lane
+        self.readers: Lane
+        self.renew_lanes()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it counts."""
+        return self.state is ZoneState.WELL
+
+    @property
+    def takes_new(self) -> bool:
+        """Whether objects that are begun now are begun in it too."""
+        return self.state is not ZoneState.BEHIND
+
+    def renew_lanes(self) -> None:
+        """Calls go to new threads: the old ones may hang."""
+        if self._has_threads:
+            self.lane = ThreadLane(f"zone-{self.zone_id[:8]}")
+            self.readers = ThreadLane(f"zone-{self.zone_id[:8]}-read", threads=READERS)
+        else:
+            self.lane = self.readers = DirectLane()
+
+    def leave_lanes(self) -> None:
+        """Nothing more is done in it."""
+        self.lane.leave()
+        self.readers.leave()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a call of ours may still be at work in it, which could write late."""
+        return isinstance(self.lane, ThreadLane) and not self.lane.has_ended

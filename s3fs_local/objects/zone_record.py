@@ -1,0 +1,59 @@
+"""`zones.json`: which zones lack something, as every zone that does not knows it.
+
+Written before anything is acknowledged without a zone, to those zones that go on and to the store's
+directory. So a zone that comes back alone cannot pass for the newest: whoever has a later record
+knows better. The record with the highest epoch counts.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from s3fs_local.errors import FormatTooNew
+from s3fs_local.rules.quorum import MAJORITY
+
+RECORD_NAME: Final = "zones.json"
+FORMAT: Final = 1
+
+
+class BehindZone(Struct, frozen=True, omit_defaults=True):
+    """A zone that missed something."""
+
+    zone_id: str
+    reason: str
+    doubtful: tuple[str, ...] = ()  # objects that grew when it failed: its copies may be torn
+
+
+class ZonesRecord(Struct, frozen=True):
+    """All zones but those behind have everything that was acknowledged up to this epoch."""
+
+    epoch: int = 0
+    behind: tuple[BehindZone, ...] = ()
+    wanted_quorum: int = MAJORITY  # by which it was acknowledged
+    format: int = FORMAT
+
+
+def encode_record(record: ZonesRecord) -> bytes:
+    """As it is stored."""
+    return msgspec.json.encode(record) + b"\n"
+
+
+def newest_record(copies: Iterable[bytes]) -> ZonesRecord:
+    """The record that counts; damaged copies are passed over, for each has its seconds.
+
+    Raises:
+        FormatTooNew: a newer release wrote one.
+    """
+    newest = ZonesRecord()
+    for copy in copies:
+        try:
+            record = msgspec.json.decode(copy, type=ZonesRecord)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        if record.format > FORMAT:
+            raise FormatTooNew(f"{RECORD_NAME} has format {record.format}; this release: {FORMAT}")
+        if record.epoch > newest.epoch:
+            newest = record
+    return newest

@@ -1,0 +1,56 @@
+"""Which zones hold an object: as many as its class wants copies, of the kinds that it wants."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+EVERY: int = 0
+"""As a number of copies: one in every zone of the first wanted kind that there is."""
+
+
+class Home(Struct, frozen=True):
+    """One zone, as far as placement cares."""
+
+    kind: str
+    is_well: bool = True
+
+
+class Homes(Struct, frozen=True):
+    """Where the copies of an object belong."""
+
+    copies: int = EVERY
+    kinds: tuple[str, ...] = ()  # the best first; none: all kinds alike
+
+
+EVERYWHERE = Homes()
+
+
+def choose(zones: Sequence[Home], homes: Homes, *, spread: int = 0) -> list[int]:
+    """The indices of the zones that an object begun now belongs to, the best first.
+
+    Zones of kinds that were not asked for only fill up. With fewer copies than zones those that are
+    well come first, and `spread` (the number of the object) decides between equals.
+    """
+    if not homes.kinds and homes.copies == EVERY:
+        return list(range(len(zones)))
+    ranks = {kind: rank for rank, kind in enumerate(homes.kinds)}
+    last = len(ranks)
+    best = min(ranks.get(zone.kind, last) for zone in zones)
+    if homes.copies == EVERY:
+        return [index for index, zone in enumerate(zones) if ranks.get(zone.kind, last) == best]
+
+    def order(index: int) -> tuple[bool, int, int]:
+        zone = zones[index]
+        return not zone.is_well, ranks.get(zone.kind, last), (index - spread) % len(zones)
+
+    return sorted(range(len(zones)), key=order)[: homes.copies]
+
+
+def lacking(zones: Sequence[Home], holders: set[int], homes: Homes, *, spread: int) -> list[int]:
+    """The zones that should get a copy, where only `holders` have one.
+
+    A copy in any zone counts, wherever it would be put today: nothing moves for its own sake.
+    """
+    wanted = choose(zones, homes, spread=spread)
+    missing = len(wanted) - len([index for index in holders if zones[index].is_well])
+    return [index for index in wanted if index not in holders][: max(missing, 0)]
