@@ -1,4 +1,4 @@
-"""Puts a store together from its parts. The only module that names concrete ones."""
+"""Puts a store together from its parts. Beside `zones` the only module that names concrete ones."""
 
 import logging
 import os
@@ -15,13 +15,13 @@ from s3fs_local import errors
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
 from s3fs_local.daemon.layout import CLOCK_NAME, KEY_RING_NAME, METADATA_NAME, OWNER_LOCK_NAME
-from s3fs_local.daemon.store_file import StoreRecord, ZoneRecord, read_store_file
+from s3fs_local.daemon.store_file import StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.daemon.zones import open_zones
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
 from s3fs_local.metadata.sqlite.engine import SqliteMetadata
-from s3fs_local.objects.local_directory import LocalDirectory
-from s3fs_local.objects.zone_mark import ZoneMark, check_zone, mark_zone
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import parse_instant
 from s3fs_local.rules.versioning import Origin
@@ -44,7 +44,7 @@ class OpenStore(Struct, frozen=True):
     path: Path
     record: StoreRecord
     filesystem: FileSystem
-    zones: tuple[LocalDirectory, ...]
+    zones: ZoneSet
     metadata: SqliteMetadata
     recovered_files: int  # whose unclosed content a crash had left behind
 
@@ -65,9 +65,8 @@ async def open_store(
     with ExitStack() as closing:
         closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME, mountpoint=mount_point))
         ring = _open_key_ring(path, secret_of(path, record, unlocking))
-        zones = tuple(_open_zone(path, record.store_id, zone) for zone in record.zones)
-        for zone in zones:
-            closing.callback(zone.close)
+        zones = open_zones(path, record)
+        closing.callback(zones.close)
         metadata = SqliteMetadata(path / METADATA_NAME)
         closing.callback(metadata.close)
         opened = _open_filesystem(path, record, ring=ring, zones=zones, metadata=metadata)
@@ -91,7 +90,7 @@ def _open_filesystem(
     record: StoreRecord,
     *,
     ring: KeyRing,
-    zones: tuple[LocalDirectory, ...],
+    zones: ZoneSet,
     metadata: SqliteMetadata,
 ) -> Opened:
     def make_clock(floor_ns: int) -> Clock:
@@ -106,7 +105,7 @@ def _open_filesystem(
         Parts(
             store_id=bytes.fromhex(record.store_id),
             metadata=metadata,
-            zones=list(zones),
+            zones=zones,
             ring=ring,
             randomness=SystemRandomness(),
             make_clock=make_clock,
@@ -169,30 +168,6 @@ def _open_key_ring(path: Path, secret: Secret) -> KeyRing:
     except errors.WrongKey:
         given = "the passphrase" if isinstance(secret, Passphrase) else "the key file"
         raise errors.WrongKey(f"{given} does not open the keys of {path}") from None
-
-
-def zone_directory(path: Path, zone: ZoneRecord) -> Path:
-    """Where the zone lies."""
-    return path / zone.url
-
-
-def _open_zone(path: Path, store_id: str, zone: ZoneRecord) -> LocalDirectory:
-    objects = LocalDirectory(zone_directory(path, zone))
-    mark = check_zone(objects, store_id=store_id)
-    if mark.zone_id != zone.zone_id:
-        raise errors.ZoneUnavailable(f"{zone.url} is another zone of this store than expected")
-    return objects
-
-
-def make_zone(path: Path, store_id: str, zone: ZoneRecord, *, key_ring: bytes) -> None:
-    """The zone belongs to the store, durably, and holds a copy of its sealed keys."""
-    directory = zone_directory(path, zone)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    objects = LocalDirectory(directory)
-    objects.put(KEY_RING_NAME, key_ring)
-    mark_zone(objects, ZoneMark(store_id=store_id, zone_id=zone.zone_id))
-    objects.close()
-    durable_files.fsync_directory(directory.parent)
 
 
 def make_metadata(path: Path, *, owner: Caller, settings: dict[str, str]) -> None:

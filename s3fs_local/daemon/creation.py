@@ -3,22 +3,20 @@
 import shutil
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
 from s3fs_local import errors
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
-from s3fs_local.daemon.assembly import (
-    make_metadata,
-    make_zone,
-    zone_directory,
-)
+from s3fs_local.daemon.assembly import make_metadata
 from s3fs_local.daemon.layout import DEFAULT_ZONE, KEY_FILE_NAME, KEY_RING_NAME
 from s3fs_local.daemon.store_file import StoreRecord, ZoneRecord, new_record, write_store_file
+from s3fs_local.daemon.zones import directory_of, make_zone, parse_zone
 from s3fs_local.rules.inode import Caller
+from s3fs_local.rules.quorum import ZONES_MAX
 from s3fs_local.rules.settings import parse_setting
+from s3fs_local.rules.storage_classes import ZoneKind
 from s3fs_local.system import durable_files
 from s3fs_local.system.randomness import SystemRandomness
 
@@ -47,7 +45,8 @@ def create_store(path: Path, plan: StorePlan) -> StoreRecord:
     """
     path = path.resolve()
     record = _new_record(plan)
-    directories = [path, *(zone_directory(path, zone) for zone in record.zones)]
+    zone_directories = [directory_of(path, zone) for zone in record.zones]
+    directories = [path, *(directory for directory in zone_directories if directory is not None)]
     for directory in directories:
         _check_empty(directory)
     if not path.parent.is_dir():
@@ -76,10 +75,15 @@ def _check_empty(directory: Path) -> None:
 
 def _new_record(plan: StorePlan) -> StoreRecord:
     randomness = SystemRandomness()
-    urls = [_zone_url(text) for text in plan.zones] or [DEFAULT_ZONE]
-    if len(set(urls)) < len(urls):
-        raise errors.InvalidArgument("one directory is given for several zones")
-    zones = [ZoneRecord(zone_id=randomness.bytes(_ID_BYTES).hex(), url=url) for url in urls]
+    wanted = [parse_zone(text) for text in plan.zones] or [(DEFAULT_ZONE, ZoneKind.HOT)]
+    if len({url for url, _ in wanted}) < len(wanted):
+        raise errors.InvalidArgument("one place is given for several zones")
+    if len(wanted) > ZONES_MAX:
+        raise errors.InvalidArgument(f"a store has at most {ZONES_MAX} zones")
+    zones = [
+        ZoneRecord(zone_id=randomness.bytes(_ID_BYTES).hex(), url=url, kind=kind)
+        for url, kind in wanted
+    ]
     return new_record(
         store_id=randomness.bytes(_ID_BYTES).hex(),
         zones=tuple(zones),
@@ -88,24 +92,10 @@ def _new_record(plan: StorePlan) -> StoreRecord:
     )
 
 
-def _zone_url(text: str) -> str:
-    """The absolute path of a zone given as a path or as file:// URL.
-
-    Raises:
-        InvalidArgument: any other URL.
-    """
-    parts = urlsplit(text)
-    if "://" not in text:
-        return str(Path(text).resolve())
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path:
-        raise errors.InvalidArgument(f"zone {text!r} is neither a directory nor a file:// URL")
-    return str(Path(unquote(parts.path)).resolve())
-
-
 def _fill(path: Path, record: StoreRecord, plan: StorePlan) -> None:
     key_ring = _make_keys(path, plan)
     for zone in record.zones:
-        make_zone(path, record.store_id, zone, key_ring=key_ring)
+        make_zone(path, record, zone, key_ring=key_ring)
     settings = {"versioning": parse_setting("versioning", plan.versioning)}
     if plan.object_lock:
         settings["object-lock"] = parse_setting("object-lock", "on")

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from s3fs_local.control.results import FindingRow, Status, ZoneRow
 from s3fs_local.daemon.assembly import OpenStore
-from s3fs_local.errors import StorageError
-from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.zone import Zone
 from s3fs_local.rules.findings import health_of
 
 
@@ -15,6 +14,7 @@ def describe(
     """How the store is now."""
     volume = store.filesystem.volume
     findings = volume.inspections.findings()
+    store.zones.look_at_space()
     return Status(
         store=str(store.path),
         store_id=store.record.store_id,
@@ -33,19 +33,12 @@ def describe(
         versioning=volume.settings.versioning.value,
         object_lock=volume.settings.object_lock,
         read_only=bool(volume.read_only_reason) or volume.durability.failure is not None,
-        zones=[
-            _zone_row(record.url, zone)
-            for record, zone in zip(store.record.zones, store.zones, strict=True)
-        ],
+        zones=[_zone_row(zone) for zone in store.zones.zones],
     )
 
 
-_WELL = "well"
-
-
-def _zone_row(url: str, zone: ObjectStore) -> ZoneRow:
-    try:
-        free_bytes, total_bytes = zone.free_bytes()
-    except StorageError as error:
-        return ZoneRow(url, str(error))
-    return ZoneRow(url, _WELL, free_bytes, total_bytes)
+def _zone_row(zone: Zone) -> ZoneRow:
+    if not zone.is_well or zone.store is None:
+        return ZoneRow(zone.url, f"{zone.state.value}: {zone.reason}")
+    free_bytes, total_bytes = zone.space
+    return ZoneRow(zone.url, zone.state.value, free_bytes, total_bytes)

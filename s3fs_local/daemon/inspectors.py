@@ -1,6 +1,6 @@
 """Inspectors of the parts that the daemon puts together: writability, room, zones, clock, mount."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +8,8 @@ from s3fs_local.control.mount_table import read_mounts
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import StorageError
+from s3fs_local.objects.zone import ZoneState
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.findings import Finding, Severity
 from s3fs_local.system.clock import TrustedClock
 
@@ -15,6 +17,7 @@ ROOM_WARNING_RESERVES: Final = 10
 """Room for less than so many times the reserve is nearly none: at most 640 MiB."""
 READ_ONLY_MOUNT: Final = "it is mounted read-only"
 _MEND: Final = "Mend the cause, then unmount and mount again."
+_BRING_BACK: Final = "Bring its disk or server back; `zone repair` gives a new one all it needs."
 _MAKE_ROOM: Final = "Make room where the store lives, or purge old versions and run `gc`."
 
 
@@ -26,9 +29,7 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     inspections.add("room", lambda: _inspect_room(volume))
     inspections.add("clock", lambda: _inspect_clock(volume))
     inspections.add("recovery", lambda: _inspect_recovery(store))
-    for record, zone in zip(store.record.zones, store.zones, strict=True):
-        subject = f"zone {record.url}"
-        inspections.add(subject, _zone_inspector(subject, zone.free_bytes))
+    inspections.add("zones", lambda: _inspect_zones(store.zones))
     if mount_point is None:
         inspections.add("mount", lambda: _inspect_dead_mounts(store.path))
 
@@ -73,17 +74,19 @@ def _inspect_recovery(store: OpenStore) -> Iterator[Finding]:
         yield Finding(Severity.NOTICE, "recovery", sentence, advice)
 
 
-def _zone_inspector(
-    subject: str, free_bytes: Callable[[], tuple[int, int]]
-) -> Callable[[], Iterator[Finding]]:
-    def inspect() -> Iterator[Finding]:
-        try:
-            free_bytes()
-        except StorageError as error:
-            advice = "Bring its disk back; until then every write fails."
-            yield Finding(Severity.CRITICAL, subject, str(error), advice)
-
-    return inspect
+def _inspect_zones(zones: ZoneSet) -> Iterator[Finding]:
+    zones.look_at_space()
+    enough = len(zones.well) >= zones.quorum
+    for zone in zones.zones:
+        subject = f"zone {zone.url}"
+        if zone.state is ZoneState.RETURNING:
+            yield Finding(Severity.WARNING, subject, f"it catches up: {zone.reason}", "")
+        elif not zone.is_well or zone.failing:
+            severity = Severity.WARNING if enough and not zone.failing else Severity.CRITICAL
+            yield Finding(severity, subject, zone.reason or zone.failing, _BRING_BACK)
+    if not enough:
+        sentence = f"{len(zones.well)} of {len(zones.zones)} zones are well: every write fails"
+        yield Finding(Severity.CRITICAL, "zones", sentence, _BRING_BACK)
 
 
 def _inspect_dead_mounts(store: Path) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from s3fs_local import errors
+from s3fs_local.rules.storage_classes import ZoneKind
 from s3fs_local.system import durable_files
 
 STORE_FILE_NAME: Final = "store.json"
@@ -25,6 +26,7 @@ class ZoneRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
     zone_id: Identifier
     url: Annotated[str, Meta(min_length=1)]  # a directory; relative ones are below the store
+    kind: ZoneKind = ZoneKind.HOT
 
 
 class StoreRecord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,8 +68,12 @@ def write_store_file(store: Path, record: StoreRecord) -> None:
         StoreFull: no space.
         OSError: the file cannot be written.
     """
-    text = msgspec.json.format(msgspec.json.encode(record), indent=2)
-    durable_files.replace(store / STORE_FILE_NAME, text + b"\n")
+    durable_files.replace(store / STORE_FILE_NAME, encode_store_file(record))
+
+
+def encode_store_file(record: StoreRecord) -> bytes:
+    """The text of the file, as the store's directory and every zone have it."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
 def read_store_file(store: Path) -> StoreRecord:
@@ -88,13 +94,23 @@ def read_store_file(store: Path) -> StoreRecord:
         raise errors.NotPermitted(f"{path} may not be read by you") from error
     except OSError as error:
         raise errors.StoreDamaged(f"{path} cannot be read: {error.strerror}") from error
+    return decode_store_file(text, path=str(path))
+
+
+def decode_store_file(text: bytes, *, path: str) -> StoreRecord:
+    """The record in a text that came from `path`.
+
+    Raises:
+        StoreDamaged: it is not what any release wrote.
+        FormatTooNew: a newer release wrote it.
+    """
     try:
         heading = msgspec.json.decode(text, type=_Heading)
         if heading.what != _MARK:
             raise errors.StoreDamaged(f"{path} does not describe a store")
         if heading.format > FORMAT:
             raise errors.FormatTooNew(
-                f"{store} has format {heading.format}; this release reads up to {FORMAT}"
+                f"{path} has format {heading.format}; this release reads up to {FORMAT}"
             )
         return msgspec.json.decode(text, type=StoreRecord)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

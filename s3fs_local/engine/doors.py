@@ -33,7 +33,14 @@ GUARDED_CHANGES: Final = frozenset(
 GUARDED_CALLS: Final = frozenset(
     {
         *("writing.write", "writing.resize", "writing.discard"),
-        *("zone.delete", "objects.delete", "blocks.remove_pack", "packs.remove"),
+        *(
+            "zone.delete",
+            "zones.delete",
+            "objects.delete",
+            "store.delete",
+            "blocks.remove_pack",
+            "packs.remove",
+        ),
     }
 )
 """Receiver and method, leading underscores aside: drafts, and objects in zones."""

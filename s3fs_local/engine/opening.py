@@ -26,7 +26,9 @@ from s3fs_local.packs.ledger import Ledger
 from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.placement import EVERYWHERE, Homes
 from s3fs_local.rules.settings import Settings, decode
+from s3fs_local.rules.storage_classes import with_defaults
 from s3fs_local.system.clock import Clock
 from s3fs_local.system.randomness import Randomness
 
@@ -100,7 +102,15 @@ def open_filesystem(parts: Parts) -> Opened:
         durability.apply([PutPack(last_pack_id, placement)])
         return last_pack_id
 
-    packs = PackStore(zones, store_id=parts.store_id, allocate_pack=allocate_pack)
+    settings = settings_of(metadata)
+
+    def homes_of(placement: str) -> Homes:
+        wanted = with_defaults(settings.storage_classes).get(placement)
+        return EVERYWHERE if wanted is None else Homes(wanted.copies, wanted.kinds)
+
+    packs = PackStore(
+        zones, store_id=parts.store_id, allocate_pack=allocate_pack, homes_of=homes_of
+    )
     ledger = Ledger(
         zones,
         key=parts.ring.subkey("ledger"),
@@ -112,7 +122,7 @@ def open_filesystem(parts: Parts) -> Opened:
     found = replay_journal(journal, packs, metadata, ledger_position=keeper.covered)
     for _, batch in found.batches:
         keeper.add(batch)
-    settings = settings_of(metadata)
+    settings = settings_of(metadata)  # the journal may have changed them
     zones.wanted_quorum = settings.write_quorum
     zones.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
     counters = metadata.counters()

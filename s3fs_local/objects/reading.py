@@ -1,6 +1,6 @@
 """Asking several zones: all of them, or one after the other until one has what is wanted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -17,20 +17,19 @@ Verify = Callable[[bytes], bool]
 _Answer = TypeVar("_Answer")
 
 
-def answers(
-    zones: Sequence[Zone], question: Callable[[ObjectStore], _Answer], seconds: float
+def gather(
+    asked: Mapping[Zone, Callable[[], _Answer]], seconds: float
 ) -> dict[Zone, _Answer | Exception]:
-    """What each zone says; an error where it fails, or says nothing in time. Waits for the last.
+    """What each call comes to, of those that are done in time. Waits for the last.
 
-    Exceptions that are neither a StorageError nor a KeyError are bugs and leave.
+    Exceptions that are neither a StorageError nor a KeyError leave.
     """
     results: SimpleQueue[tuple[Zone, _Answer | Exception]] = SimpleQueue()
-    silent = ZoneUnavailable(f"no answer for {seconds:g} s")
-    found: dict[Zone, _Answer | Exception] = dict.fromkeys(zones, silent)
-    for zone in zones:
-        zone.readers.submit(partial(_ask, results, zone, question))
+    found: dict[Zone, _Answer | Exception] = {}
+    for zone, call in asked.items():
+        zone.readers.submit(partial(_tell, results, zone, call))
     deadline = monotonic() + seconds
-    for _ in zones:
+    for _ in asked:
         try:
             zone, answer = results.get(timeout=max(0.0, deadline - monotonic()))
         except Empty:
@@ -38,6 +37,13 @@ def answers(
         _raise_bugs(answer)
         found[zone] = answer
     return found
+
+
+def answers(
+    zones: Sequence[Zone], question: Callable[[ObjectStore], _Answer], seconds: float
+) -> dict[Zone, _Answer | Exception]:
+    """What each zone says; see `gather`."""
+    return gather({zone: partial(_ask, zone, question) for zone in zones}, seconds)
 
 
 def first_good(
@@ -57,7 +63,9 @@ def first_good(
     deadline = monotonic() + seconds
     while True:
         if asked < len(zones):
-            zones[asked].readers.submit(partial(_ask, results, zones[asked], question))
+            zones[asked].readers.submit(
+                partial(_tell, results, zones[asked], partial(_ask, zones[asked], question))
+            )
             asked += 1
             running += 1
         elif not running:
@@ -81,15 +89,19 @@ def first_good(
     raise ZoneUnavailable(f"none of {len(zones)} zones answers")
 
 
-def _ask(
+def _ask(zone: Zone, question: Callable[[ObjectStore], _Answer]) -> _Answer:
+    if zone.store is None:
+        raise ZoneUnavailable(zone.reason)
+    return question(zone.store)
+
+
+def _tell(
     results: "SimpleQueue[tuple[Zone, _Answer | Exception]]",
     zone: Zone,
-    question: Callable[[ObjectStore], _Answer],
+    call: Callable[[], _Answer],
 ) -> None:
     try:
-        if zone.store is None:
-            raise ZoneUnavailable(zone.reason)  # noqa: TRY301 - as if the store had said it
-        results.put((zone, question(zone.store)))
+        results.put((zone, call()))
     except Exception as error:  # noqa: BLE001 - whoever asks decides what it means
         results.put((zone, error))
 

@@ -40,6 +40,7 @@ class Zone:
         self.reason = reason
         self.doubtful: tuple[str, ...] = ()
         self.space: tuple[int, int] = (0, 0)  # free and total bytes when last asked
+        self.failing = ""  # what it said instead
         self._has_threads = has_threads
         self.lane: Lane
         self.readers: Lane

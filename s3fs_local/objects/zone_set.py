@@ -259,14 +259,18 @@ class ZoneSet:
         """See `ObjectStore`; of the zone that decides whether a quorum has room."""
         if self.only is not None:
             return self.only.free_bytes()
-        well = self.well
-        for zone, answer in self._ask(
-            well, lambda store: store.free_bytes(), seconds=_SPACE_SECONDS_MAX
-        ).items():
-            if not isinstance(answer, Exception):
-                zone.space = answer
-        ordered = sorted((zone.space for zone in well), reverse=True)
+        self.look_at_space()
+        ordered = sorted((zone.space for zone in self.well), reverse=True)
         return ordered[min(self.quorum, len(ordered)) - 1] if ordered else (0, 0)
+
+    def look_at_space(self) -> None:
+        """What is known of the room in each zone is of now, unless it takes long to say."""
+        found = self._ask(self.well, lambda store: store.free_bytes(), seconds=_SPACE_SECONDS_MAX)
+        for zone, answer in found.items():
+            if isinstance(answer, Exception):
+                zone.failing = str(answer)
+            else:
+                zone.space, zone.failing = answer, ""
 
     # Who is well.
 
@@ -485,5 +489,5 @@ class ZoneSet:
         good = {zone: each for zone, each in found.items() if not isinstance(each, Exception)}
         failed = [each for each in found.values() if isinstance(each, StorageError)]
         if len(failed) == len(found):
-            raise failed[0] if failed else ZoneUnavailable("no zone answers")
+            raise failed[0] if failed else ZoneUnavailable("no zone answers in time")
         return good

@@ -1,0 +1,167 @@
+"""The zones of a store: what their URLs mean, and how they are made, opened and described.
+
+Beside `assembly` the only module that names concrete object stores.
+"""
+
+import re
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from s3fs_local import errors
+from s3fs_local.daemon.layout import KEY_RING_NAME
+from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, ZoneRecord, encode_store_file
+from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.local_directory import LocalDirectory
+from s3fs_local.objects.reading import answers, gather
+from s3fs_local.objects.zone import Zone, ZoneState
+from s3fs_local.objects.zone_mark import ZoneMark, check_zone, mark_zone
+from s3fs_local.objects.zone_record import RECORD_NAME, ZonesRecord, newest_record
+from s3fs_local.objects.zone_set import TIMEOUT_SECONDS, ZoneSet
+from s3fs_local.rules.quorum import enough_to_know, quorum_of
+from s3fs_local.rules.storage_classes import ZoneKind
+from s3fs_local.system import durable_files
+
+_KIND: Final = re.compile(r"(?P<place>.+)\?kind=(?P<kind>[a-z]+)")
+_RECORD_BYTES_MAX: Final = 1 << 20
+
+
+def parse_zone(text: str) -> tuple[str, ZoneKind]:
+    """The URL of a zone, as it is kept, and its kind: `/mnt/b`, `file:///mnt/b?kind=cold`.
+
+    Raises:
+        InvalidArgument: it names no zone.
+    """
+    match = _KIND.fullmatch(text)
+    place = text if match is None else match["place"]
+    try:
+        kind = ZoneKind.HOT if match is None else ZoneKind(match["kind"])
+    except ValueError:
+        raise errors.InvalidArgument(
+            f"{text!r}: there are zones of kind hot, cold and archive"
+        ) from None
+    parts = urlsplit(place)
+    if "://" not in place:
+        return str(Path(place).resolve()), kind
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path:
+        raise errors.InvalidArgument(f"zone {text!r} is neither a directory nor a file:// URL")
+    return str(Path(unquote(parts.path)).resolve()), kind
+
+
+def directory_of(path: Path, zone: ZoneRecord) -> Path | None:
+    """Where the zone lies on this machine; None where it does not."""
+    return path / zone.url
+
+
+def connect(path: Path, zone: ZoneRecord) -> ObjectStore:
+    """The objects of the zone, whoever they belong to.
+
+    Raises:
+        ZoneUnavailable: it does not answer.
+    """
+    return LocalDirectory(path / zone.url)
+
+
+def open_zone(path: Path, store_id: str, zone: ZoneRecord) -> ObjectStore:
+    """The objects of the zone, which is the one that it should be.
+
+    Raises:
+        ZoneUnavailable: it does not answer, or is another one.
+    """
+    objects = connect(path, zone)
+    mark = check_zone(objects, store_id=store_id)
+    if mark.zone_id != zone.zone_id:
+        raise errors.ZoneUnavailable(f"{zone.url} is another zone of this store than expected")
+    return objects
+
+
+def make_zone(path: Path, record: StoreRecord, zone: ZoneRecord, *, key_ring: bytes) -> ObjectStore:
+    """The zone belongs to the store, durably, and holds what opens a store from it alone.
+
+    Raises:
+        StoreExists: it belongs to a store already.
+        ZoneUnavailable, StoreFull: of the place.
+    """
+    directory = directory_of(path, zone)
+    if directory is not None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable_files.fsync_directory(directory.parent)
+    objects = connect(path, zone)
+    objects.put(KEY_RING_NAME, key_ring)
+    objects.put(STORE_FILE_NAME, encode_store_file(record))
+    mark_zone(objects, ZoneMark(store_id=record.store_id, zone_id=zone.zone_id))
+    return objects
+
+
+def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
+    """The zones of the store, those that cannot be opened now marked as behind.
+
+    Raises:
+        ZoneUnavailable: the only zone cannot be opened.
+        TooFewZones: those that can do not know all that was acknowledged.
+        FormatTooNew: of a zone.
+    """
+    if len(record.zones) == 1:
+        only = record.zones[0]
+        store = open_zone(path, record.store_id, only)
+        return ZoneSet([Zone(store, zone_id=only.zone_id, url=only.url, kind=only.kind)])
+    zones = [
+        Zone(None, zone_id=zone.zone_id, url=zone.url, kind=zone.kind, has_threads=True)
+        for zone in record.zones
+    ]
+    _open_each(path, record, zones)
+    newest = newest_record(_records(path, zones))
+    _check_they_know(zones, newest)
+    home = path / RECORD_NAME
+    return ZoneSet(
+        zones,
+        wanted_quorum=newest.wanted_quorum,
+        record=newest,
+        keep_record=lambda data: durable_files.replace(home, data),
+    )
+
+
+def _open_each(path: Path, record: StoreRecord, zones: list[Zone]) -> None:
+    """Each zone is opened by a thread of its own: one that hangs keeps us from nothing."""
+    opening = {
+        zone: partial(open_zone, path, record.store_id, each)
+        for zone, each in zip(zones, record.zones, strict=True)
+    }
+    for zone in zones:
+        zone.reason = f"no answer for {TIMEOUT_SECONDS:g} s"
+    for zone, found in gather(opening, TIMEOUT_SECONDS).items():
+        if isinstance(found, Exception):
+            zone.reason = str(found)
+        else:
+            zone.store, zone.state, zone.reason = found, ZoneState.WELL, ""
+
+
+def _records(path: Path, zones: list[Zone]) -> list[bytes]:
+    """Every copy of `zones.json` that can be read."""
+    there = [zone for zone in zones if zone.store is not None]
+    found = answers(
+        there, lambda store: store.read(RECORD_NAME, 0, _RECORD_BYTES_MAX), TIMEOUT_SECONDS
+    )
+    copies = [each for each in found.values() if isinstance(each, bytes)]
+    with suppress(OSError):
+        copies.append(durable_files.read_small(path / RECORD_NAME))
+    return copies
+
+
+def _check_they_know(zones: list[Zone], record: ZonesRecord) -> None:
+    """Whatever was acknowledged is in one zone at least of those that are there.
+
+    Raises:
+        TooFewZones: it may not be.
+    """
+    behind = {zone.zone_id for zone in record.behind}
+    in_sync = [zone for zone in zones if zone.zone_id not in behind]
+    there = [zone for zone in in_sync if zone.store is not None]
+    quorum = quorum_of(len(zones), wanted=record.wanted_quorum)
+    if len(there) < enough_to_know(len(in_sync), quorum):
+        missing = "; ".join(f"{zone.url}: {zone.reason}" for zone in in_sync if zone not in there)
+        raise errors.TooFewZones(
+            f"the zones that can be opened may lack what was acknowledged last ({missing})"
+        )
