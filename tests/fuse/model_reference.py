@@ -183,7 +183,7 @@ class Follower:
             case Kind.MAP_WRITE:
                 self._take_content(handle, call.handle, is_changed=bool(outcome))
                 return self._is_only_writer(handle)  # or the pages may go through another
-            case Kind.ALLOCATE:
+            case Kind.ALLOCATE if outcome:
                 self._take_content(handle, call.handle, is_changed=True)
                 return self._is_only_writer(handle)  # or it matters whether the C library wrote
             case _:
