@@ -140,6 +140,7 @@ class MountedStore:
         self.store = store
         self.path = path
         self.options = tuple(options)
+        self.environment: dict[str, str] = {}  # of the daemon
 
     def mount(self, *, check: bool = True) -> Completed:
         """Mounts the store and returns when files can be used."""
@@ -152,7 +153,7 @@ class MountedStore:
             self.path,
             *options,
             check=check,
-            environment={MARK: str(self.path)},
+            environment={**self.environment, MARK: str(self.path)},
         )
 
     def umount(self) -> None:

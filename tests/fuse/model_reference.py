@@ -56,7 +56,7 @@ class Follower:
         self.is_lost = False
         self._directory = directory
         self._handles: dict[int, int] = {}
-        self._holders: dict[str, set[tuple[int, int]]] = {}
+        self._holders: dict[str | tuple[int, str], set[tuple[int, int]]] = {}
 
     def follow(self, call: Call, act: Callable[[], object]) -> object:
         """What the call comes to in the directory; it is done in the reference, too."""
@@ -76,12 +76,20 @@ class Follower:
         return outcome
 
     def histories(self) -> dict[str, tuple[list[bytes], bool]]:
-        """What each file has held, oldest first, and whether its path meant nothing else."""
+        """What each file has held, oldest first, and whether its path meant nothing else.
+
+        Nor may its directory have had another file of that name, under another path.
+        """
         found = {}
         for path in self.reference.nodes(FILE):
             versions = [version.content for version in self.reference.at(path).versions]
-            found[path[1:]] = (versions, len(self._holders[path]) == 1)
+            is_alone = all(len(self._holders[key]) == 1 for key in (path, self._entry(path)))
+            found[path[1:]] = (versions, is_alone)
         return found
+
+    def _entry(self, path: str) -> tuple[int, str]:
+        above, _, name = path.rpartition("/")
+        return self.reference.at(above).number, name
 
     def shown(self) -> dict[str, tuple[str, int, object]]:
         """By path the kind, the links (of a directory 0) and the content or target."""
@@ -99,9 +107,10 @@ class Follower:
 
     def _note_holders(self) -> None:
         for path in self.reference.nodes(FILE, DIRECTORY, SYMLINK):
-            above = self.reference.at(path.rpartition("/")[0])
-            holder = (above.number, self.reference.at(path).number)
+            entry = self._entry(path)
+            holder = (entry[0], self.reference.at(path).number)
             self._holders.setdefault(path, set()).add(holder)
+            self._holders.setdefault(entry, set()).add(holder)
 
     def _places(self, call: Call) -> Places:
         with self._directory.inside():

@@ -131,6 +131,17 @@ def _outcome(call: Call, system: System) -> object:
         return f"refused: {type(error).__name__}"
 
 
+def go_through(operations: list[Operation]) -> None:
+    """Contents, attributes, listings, errors, versions, and the past at every step are the same."""
+    pair = Pair()
+    for operation in operations:
+        pair.step(operation)
+    facts = pair.reference.facts
+    for time in facts.times[:: max(len(facts.times) // 4, 1)]:
+        pair.compare_past(time)
+    check_invariants(pair.driven.store)
+
+
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -139,10 +150,4 @@ def _outcome(call: Call, system: System) -> object:
 @given(HISTORIES)
 def test_no_history_tells_the_store_from_its_reference(operations: list[Operation]) -> None:
     """Contents, attributes, listings, errors, versions, and the past at every step."""
-    pair = Pair()
-    for operation in operations:
-        pair.step(operation)
-    facts = pair.reference.facts
-    for time in facts.times[:: max(len(facts.times) // 4, 1)]:
-        pair.compare_past(time)
-    check_invariants(pair.driven.store)
+    go_through(operations)

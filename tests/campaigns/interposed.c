@@ -1,0 +1,152 @@
+/* Loaded into a daemon, it makes system calls on the files below a folder fail as it is told to.
+ *
+ * FAULTS_BELOW names the folder. FAULTS_FILE is shared with whoever tells: `struct orders`, see
+ * interposed.py. The nth call of the chosen kind from then on fails, once or for ever; or all syncs
+ * do nothing and succeed, as on a disk that lies.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum kind { OPEN, READ, WRITE, SYNC, TRUNCATE, RENAME, UNLINK, MKDIR, KINDS };
+
+struct orders {
+    int32_t kind; /* -1: none fails */
+    int32_t error;
+    int32_t for_ever;
+    int32_t lies; /* syncs do nothing */
+    int64_t nth;
+    int64_t calls[KINDS];
+    int64_t failed;
+};
+
+static struct orders *orders;
+static const char *below;
+static size_t below_length;
+
+__attribute__((constructor)) static void begin(void) {
+    const char *file = getenv("FAULTS_FILE");
+    below = getenv("FAULTS_BELOW");
+    if (!file || !below)
+        return;
+    below_length = strlen(below);
+    int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, "open");
+    int descriptor = real(file, O_RDWR | O_CLOEXEC);
+    if (descriptor < 0)
+        return;
+    void *shared = mmap(0, sizeof *orders, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    close(descriptor);
+    if (shared != MAP_FAILED)
+        orders = shared;
+}
+
+static int is_ours(const char *path) {
+    return orders && path && !strncmp(path, below, below_length);
+}
+
+static int is_ours_open(int descriptor) {
+    char link[40], path[4096];
+    if (!orders)
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0)
+        return 0;
+    path[length] = 0;
+    return is_ours(path);
+}
+
+static int fails(enum kind kind) {
+    int64_t call = __atomic_add_fetch(&orders->calls[kind], 1, __ATOMIC_SEQ_CST);
+    if (orders->kind != (int)kind || call < orders->nth || (call > orders->nth && !orders->for_ever))
+        return 0;
+    __atomic_add_fetch(&orders->failed, 1, __ATOMIC_SEQ_CST);
+    errno = orders->error;
+    return 1;
+}
+
+#define REAL(name) static __typeof__(name) *real; if (!real) real = dlsym(RTLD_NEXT, #name)
+
+#define BY_DESCRIPTOR(result, name, kind, parameters, arguments) \
+    result name parameters { \
+        REAL(name); \
+        if (is_ours_open(descriptor) && fails(kind)) return -1; \
+        return real arguments; \
+    }
+
+BY_DESCRIPTOR(ssize_t, read, READ, (int descriptor, void *data, size_t size), (descriptor, data, size))
+BY_DESCRIPTOR(ssize_t, pread, READ, (int descriptor, void *data, size_t size, off_t at), (descriptor, data, size, at))
+BY_DESCRIPTOR(ssize_t, pread64, READ, (int descriptor, void *data, size_t size, off64_t at), (descriptor, data, size, at))
+BY_DESCRIPTOR(ssize_t, preadv2, READ, (int descriptor, const struct iovec *data, int count, off_t at, int flags), (descriptor, data, count, at, flags))
+BY_DESCRIPTOR(ssize_t, preadv64v2, READ, (int descriptor, const struct iovec *data, int count, off64_t at, int flags), (descriptor, data, count, at, flags))
+BY_DESCRIPTOR(ssize_t, write, WRITE, (int descriptor, const void *data, size_t size), (descriptor, data, size))
+BY_DESCRIPTOR(ssize_t, writev, WRITE, (int descriptor, const struct iovec *data, int count), (descriptor, data, count))
+BY_DESCRIPTOR(ssize_t, pwrite, WRITE, (int descriptor, const void *data, size_t size, off_t at), (descriptor, data, size, at))
+BY_DESCRIPTOR(ssize_t, pwrite64, WRITE, (int descriptor, const void *data, size_t size, off64_t at), (descriptor, data, size, at))
+BY_DESCRIPTOR(ssize_t, pwritev, WRITE, (int descriptor, const struct iovec *data, int count, off_t at), (descriptor, data, count, at))
+BY_DESCRIPTOR(ssize_t, pwritev64, WRITE, (int descriptor, const struct iovec *data, int count, off64_t at), (descriptor, data, count, at))
+BY_DESCRIPTOR(int, ftruncate, TRUNCATE, (int descriptor, off_t size), (descriptor, size))
+BY_DESCRIPTOR(int, ftruncate64, TRUNCATE, (int descriptor, off64_t size), (descriptor, size))
+
+#define SYNCING(name) \
+    int name(int descriptor) { \
+        REAL(name); \
+        if (is_ours_open(descriptor)) { \
+            if (fails(SYNC)) return -1; \
+            if (orders->lies) return 0; \
+        } \
+        return real(descriptor); \
+    }
+
+SYNCING(fsync)
+SYNCING(fdatasync)
+SYNCING(syncfs)
+
+#define BY_PATH(name, kind, parameters, arguments) \
+    int name parameters { \
+        REAL(name); \
+        if (is_ours(path) && fails(kind)) return -1; \
+        return real arguments; \
+    }
+
+BY_PATH(rename, RENAME, (const char *path, const char *to), (path, to))
+BY_PATH(unlink, UNLINK, (const char *path), (path))
+BY_PATH(mkdir, MKDIR, (const char *path, mode_t mode), (path, mode))
+
+#define OPENING(name) \
+    int name(const char *path, int flags, ...) { \
+        REAL(name); \
+        va_list rest; \
+        va_start(rest, flags); \
+        mode_t mode = va_arg(rest, mode_t); \
+        va_end(rest); \
+        if (is_ours(path) && fails(OPEN)) return -1; \
+        return real(path, flags, mode); \
+    }
+
+OPENING(open)
+OPENING(open64)
+
+#define OPENING_AT(name) \
+    int name(int folder, const char *path, int flags, ...) { \
+        REAL(name); \
+        va_list rest; \
+        va_start(rest, flags); \
+        mode_t mode = va_arg(rest, mode_t); \
+        va_end(rest); \
+        if ((is_ours(path) || (path[0] != '/' && is_ours_open(folder))) && fails(OPEN)) return -1; \
+        return real(folder, path, flags, mode); \
+    }
+
+OPENING_AT(openat)
+OPENING_AT(openat64)

@@ -1,0 +1,71 @@
+"""The lines of the scorecard, in the order of docs/reliability.md."""
+
+from typing import Final
+
+from tests.campaigns import faults, hostile_sizes, kills, power_cuts, scripts, simulation
+from tests.campaigns.line import Line
+from tests.campaigns.loop_disks import lacks_loop_devices
+
+LINES: Final = {
+    line.name: line
+    for line in (
+        Line(
+            "posix",
+            "programs cannot tell the mount from a disk: pjdfstest",
+            "suites",
+            *(1, 1, 1),
+            scripts.posix,
+            scripts.lacks_pjdfstest,
+        ),
+        Line(
+            "random-io",
+            "every byte is where a copy in memory has it, through every way to read and write",
+            "operations",
+            *(5000, 1_000_000, 20_000),
+            scripts.random_io,
+        ),
+        Line(
+            "model",
+            "no sequence of system calls tells the mount from ext4, nor versions from a reference",
+            "sequences",
+            *(100, 10_000, 1000),
+            scripts.model,
+        ),
+        Line(
+            "simulation",
+            "the engine does what its reference says, crashes and power cuts included",
+            "histories",
+            *(600, 40_000, 600),
+            simulation.run,
+        ),
+        Line(
+            "kills",
+            "nothing acknowledged is lost when the daemon is killed; a mount is all it takes",
+            "kills",
+            *(5, 1000, 10),
+            kills.run,
+        ),
+        Line(
+            "power-cuts",
+            "nothing acknowledged is lost when the power goes; a mount is all it takes",
+            "states",
+            *(20, 2000, 10),
+            power_cuts.run_piece,
+            lacks_loop_devices,
+        ),
+        Line(
+            "faults",
+            "a system call that fails is told, loses nothing acknowledged and ends no daemon",
+            "faults",
+            *(12, 2000, 12),
+            faults.run,
+        ),
+        Line(
+            "hostile-sizes",
+            "a file of any size costs what was written to it",
+            "files",
+            *(50, 10_000, 200),
+            hostile_sizes.run,
+        ),
+    )
+}

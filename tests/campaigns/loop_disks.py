@@ -1,0 +1,57 @@
+"""Disks of our own: a filesystem in a file, behind a loop device."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.mounting import run, unmount_by_force
+
+SIZE_MIB: Final = {"ext4": 128, "xfs": 320}
+"""The least that mkfs.xfs takes, and what holds a history for ext4."""
+
+MAKE: Final = {
+    "ext4": ("mkfs.ext4", "-q", "-F", "-E", "nodiscard"),
+    "xfs": ("mkfs.xfs", "-q", "-f", "-K"),
+}
+MOUNT_OPTIONS: Final = {"ext4": "nodiscard", "xfs": "nodiscard,nouuid"}
+
+
+def lacks_loop_devices() -> str:
+    """What it takes to have one, and is not here."""
+    if os.geteuid() != 0:
+        return "root"
+    return "" if os.access("/dev/loop-control", os.R_OK | os.W_OK) else "loop devices"
+
+
+def make_image(path: Path, kind: str, size_mib: int = 0) -> Path:
+    """An empty filesystem in a new sparse file."""
+    with path.open("xb") as file:
+        file.truncate((size_mib or SIZE_MIB[kind]) << 20)
+    run(*MAKE[kind], path)
+    return path
+
+
+@contextmanager
+def attached(file: Path) -> Iterator[str]:
+    """The loop device of the file."""
+    device = run("losetup", "--find", "--show", file).stdout.strip()
+    try:
+        yield device
+    finally:
+        subprocess.run(["losetup", "--detach", device], capture_output=True, check=False)
+
+
+@contextmanager
+def mounted(file: Path, kind: str, point: Path) -> Iterator[Path]:
+    """The filesystem in the file, at the point, whatever state a power cut left it in."""
+    point.mkdir(exist_ok=True)
+    with attached(file) as device:
+        run("mount", "-o", MOUNT_OPTIONS[kind], device, point)
+        try:
+            yield point
+        finally:
+            if subprocess.run(["umount", point], capture_output=True, check=False).returncode:
+                unmount_by_force(point)
