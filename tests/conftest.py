@@ -5,9 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.aws_server import CREDENTIALS, AwsServer
 from tests.mounting import (
@@ -19,9 +20,11 @@ from tests.mounting import (
     unmount_by_force,
 )
 
-# A gate gives the same answer twice; whoever sets how many examples to try is searching.
-settings.register_profile("gate", derandomize=True)
-settings.register_profile("search")
+# A gate gives the same answer twice, also on a machine with much else to do; whoever sets how many
+# examples to try is searching.
+_UNTIMED: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("gate", _UNTIMED, derandomize=True)
+settings.register_profile("search", _UNTIMED)
 _SEARCHES = (
     "S3FS_LOCAL_EXAMPLES",
     "S3FS_LOCAL_MOUNT_EXAMPLES",
