@@ -235,6 +235,25 @@ _REMOVAL: Final = (
     Door("packs.journal.Journal._create", "a segment that could not be made"),
 )
 
+_LIFECYCLE: Final = (
+    Door("engine.lifecycle.LifecycleRules.put", "which rules there are; they ask when they act"),
+    Door("engine.lifecycle.LifecycleRules.delete", "likewise"),
+    Door("engine.lifecycle.LifecycleRules.look_at_all", "where a look at every key goes on"),
+    Door("engine.lifecycle.LifecycleRules.note_looked_at", "likewise"),
+    Door("engine.lifecycle_runs.LifecycleRuns.run", "what the last run did"),
+    Door("engine.lifecycle.LifecycleRules._act", "delete markers, which are never locked"),
+    Door("engine.lifecycle.LifecycleRules._move", "another class; no byte changes"),
+    Door(
+        "engine.lifecycle.LifecycleRules._remove",
+        "expiration of a version; the current one is taken its name by `unlink`, which asks",
+        asks=(Operation.PURGE_VERSION,),
+    ),
+    Door(
+        "engine.version_removal.forget_nameless",
+        "without a version there is nothing that a lock lies on",
+    ),
+)
+
 _LOCKS: Final = (
     Door(
         "engine.locks.Locks.set_retention",
@@ -290,4 +309,4 @@ _STORE: Final = (
     Door("engine.durability.Durability.leave_segment_behind", "where the journal begins"),
 )
 
-DOORS: Final = (*_ATTRIBUTES, *_CONTENT, *_NAMES, *_REMOVAL, *_LOCKS, *_STORE)
+DOORS: Final = (*_ATTRIBUTES, *_CONTENT, *_NAMES, *_REMOVAL, *_LIFECYCLE, *_LOCKS, *_STORE)

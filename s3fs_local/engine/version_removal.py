@@ -18,6 +18,7 @@ from s3fs_local.metadata.changes import (
     RemoveBlock,
     RemoveCell,
     RemoveEntry,
+    RemoveInode,
     RemoveKey,
     RemoveVersion,
     ReopenCell,
@@ -55,6 +56,19 @@ def remove_version(volume: Volume, version: Version) -> None:
     volume.apply(removal.changes)
     own = {inode.key_id} if inode.key_id else set()
     _destroy_keys(volume, removal.keys - own if remaining else removal.keys | own)
+
+
+def forget_nameless(volume: Volume, ino: int) -> None:
+    """A file without a name and without a version leaves nothing behind (no-op for any other).
+
+    Its inode and the past intervals of its names are gone. Nobody may have it open.
+    """
+    inode = volume.metadata.inode(ino)
+    if inode is None or inode.nlink or ino in volume.drafts or volume.metadata.versions(ino):
+        return
+    entries = volume.metadata.entries_of(ino)
+    changes: list[Change] = [RemoveEntry(e.parent, e.name, e.from_ns) for e in entries]
+    volume.apply([*changes, RemoveInode(ino)])
 
 
 def _plan(metadata: Metadata, version: Version, remaining: list[int]) -> _Removal:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from s3fs_local.engine.agenda import Agenda
 from s3fs_local.engine.blocks import BlockStorage
 from s3fs_local.engine.data_keys import DataKeys
 from s3fs_local.engine.drafts import Draft
@@ -78,6 +79,7 @@ class Volume:
         self.is_open: Callable[[int], bool] = lambda _: False  # by any handle
         self.read_only_reason = ""
         self.inspections: Final = Inspections()
+        self.agenda: Final = Agenda()
         self._last_ino = counters.ino
         self._last_stamp_ns = counters.stamp_ns
         # Never repeats one of an earlier mount, be its draft still here or only in the journal.
@@ -91,7 +93,8 @@ class Volume:
             StoreReadOnly: after a failed sync, or a bug.
         """
         self.check_writable()
-        self.durability.apply(changes, ended_draft=ended_draft)
+        rows = self.agenda.with_rows(changes, self.now_ns())
+        self.durability.apply(rows, ended_draft=ended_draft)
 
     def note(self, note: Note) -> None:
         """The ledger will say so; survives a killed process after the next flush."""

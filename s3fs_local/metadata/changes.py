@@ -182,6 +182,25 @@ class PutCell(Struct, frozen=True, tag=23, array_like=True):
     extents: bytes
 
 
+class ScheduleKey(Struct, frozen=True, tag=35, array_like=True):
+    """Lifecycle looks at the place from `at_ns` on; `acted_ns` is raised, never lowered.
+
+    A place is a name in a directory, or with an empty name an inode.
+    """
+
+    place: int
+    name: bytes
+    at_ns: int
+    acted_ns: int  # when lifecycle last changed something there; 0 = nothing new
+
+
+class UnscheduleKey(Struct, frozen=True, tag=36, array_like=True):
+    """Lifecycle has nothing to look at there (no-op where it had nothing)."""
+
+    place: int
+    name: bytes
+
+
 Change = (
     PutInode
     | RemoveInode
@@ -206,6 +225,8 @@ Change = (
     | PutSetting
     | RemoveSetting
     | PutCell
+    | ScheduleKey
+    | UnscheduleKey
 )
 
 Fact = (
@@ -218,6 +239,7 @@ Fact = (
     | PutKey
     | PutPack
     | PutSetting
+    | ScheduleKey
 )
 """The changes that put one row: what `Metadata.facts` is made of."""
 
@@ -231,6 +253,7 @@ _KEYS: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
     PutKey: lambda fact: (fact.key_id,),
     PutPack: lambda fact: (fact.pack_id,),
     PutSetting: lambda fact: (fact.name,),
+    ScheduleKey: lambda fact: (fact.place, fact.name),
 }
 _RANKS: Final = {kind: rank for rank, kind in enumerate(_KEYS)}
 

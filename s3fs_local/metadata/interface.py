@@ -38,6 +38,16 @@ class Usage(Struct, frozen=True):
     sealed_bytes: int
 
 
+class ClassUsage(Struct, frozen=True):
+    """What the versions of one storage class hold together."""
+
+    storage_class: str
+    versions: int
+    bytes: int
+    small_versions: int  # of less than 128 KiB, which S3 bills as that much in some classes
+    small_bytes: int
+
+
 class Metadata(Protocol):
     """The facts of one store.
 
@@ -174,6 +184,28 @@ class Metadata(Protocol):
 
     def settings(self) -> dict[str, str]:
         """All settings that are not at their default."""
+        ...
+
+    def agenda(self, until_ns: int, limit: int) -> list[tuple[int, bytes]]:
+        """(place, name) of what lifecycle looks at by `until_ns`, the longest due first.
+
+        Those due at the same instant come by place, then by name. At most `limit`.
+        """
+        ...
+
+    def agenda_row(self, place: int, name: bytes) -> tuple[int, int] | None:
+        """(at_ns, acted_ns) of what lifecycle has to look at there; None for nothing."""
+        ...
+
+    def names_after(self, parent: int, name: bytes, limit: int) -> list[tuple[int, bytes]]:
+        """(directory, name) of every name there ever was, behind this one, at most `limit`.
+
+        By directory, then by name; those whose history was purged whole are left out.
+        """
+        ...
+
+    def class_usage(self) -> list[ClassUsage]:
+        """How much the versions of each storage class hold; takes time for every version."""
         ...
 
     def facts(self) -> Iterator[Fact]:

@@ -40,11 +40,14 @@ from s3fs_local.metadata.changes import (
     RemoveSetting,
     RemoveVersion,
     ReopenCell,
+    ScheduleKey,
+    UnscheduleKey,
     fact_key,
 )
-from s3fs_local.metadata.interface import Counters, Usage
+from s3fs_local.metadata.interface import ClassUsage, Counters, Usage
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
+from s3fs_local.rules.lifecycle import SMALL_BYTES
 from s3fs_local.rules.namespace import OPEN_NS, Entry
 from s3fs_local.rules.versioning import Version
 
@@ -73,6 +76,7 @@ class MemoryMetadata:
         self._keys: Final[dict[int, bytes]] = {}
         self._packs: Final[dict[int, str]] = {}
         self._settings: Final[dict[str, str]] = {}
+        self._agenda: Final[dict[tuple[int, bytes], tuple[int, int]]] = {}  # at_ns, acted_ns
         self._functions: Final[dict[type, Callable[[Any], None]]] = {
             PutInode: self._put_inode,
             RemoveInode: self._remove_inode,
@@ -96,6 +100,8 @@ class MemoryMetadata:
             RemovePack: self._remove_pack,
             PutSetting: self._put_setting,
             RemoveSetting: self._remove_setting,
+            ScheduleKey: self._schedule_key,
+            UnscheduleKey: self._unschedule_key,
             PutCell: self._put_cell,
         }
 
@@ -247,6 +253,38 @@ class MemoryMetadata:
     def settings(self) -> dict[str, str]:
         return dict(self._settings)
 
+    def agenda(self, until_ns: int, limit: int) -> list[tuple[int, bytes]]:
+        due = sorted((at_ns, *place) for place, (at_ns, _) in self._agenda.items())
+        return [(place, name) for at_ns, place, name in due if at_ns <= until_ns][:limit]
+
+    def agenda_row(self, place: int, name: bytes) -> tuple[int, int] | None:
+        return self._agenda.get((place, name))
+
+    def names_after(self, parent: int, name: bytes, limit: int) -> list[tuple[int, bytes]]:
+        found = [
+            (directory, present)
+            for directory, names in self._entries.items()
+            for present, intervals in names.items()
+            if intervals and (directory, present) > (parent, name)
+        ]
+        return sorted(found)[:limit]
+
+    def class_usage(self) -> list[ClassUsage]:
+        sizes: dict[str, list[int]] = {}
+        for versions in self._versions.values():
+            for version in versions.values():
+                sizes.setdefault(version.storage_class, []).append(version.size)
+        return [
+            ClassUsage(
+                name,
+                len(found),
+                sum(found),
+                sum(size < SMALL_BYTES for size in found),
+                sum(size for size in found if size < SMALL_BYTES),
+            )
+            for name, found in sorted(sizes.items())
+        ]
+
     def facts(self) -> Iterator[Fact]:
         facts: list[Fact] = [PutInode(inode) for inode in self._inodes.values()]
         facts += [KeepAttributes(kept) for of in self._kept.values() for kept in of.values()]
@@ -261,6 +299,7 @@ class MemoryMetadata:
         facts += [PutKey(*pair) for pair in self._keys.items()]
         facts += [PutPack(*pair) for pair in self._packs.items()]
         facts += [PutSetting(*pair) for pair in self._settings.items()]
+        facts += [ScheduleKey(*place, *times) for place, times in self._agenda.items()]
         return iter(sorted(facts, key=fact_key))
 
     def _directory(self, parent: int) -> list[Entry]:
@@ -411,6 +450,15 @@ class MemoryMetadata:
     def _remove_setting(self, change: RemoveSetting) -> None:
         if change.name in self._settings:
             self._remove(self._settings, change.name)
+
+    def _schedule_key(self, change: ScheduleKey) -> None:
+        place = (change.place, change.name)
+        acted_ns = max(self._agenda.get(place, (0, 0))[1], change.acted_ns)
+        self._set(self._agenda, place, (change.at_ns, acted_ns))
+
+    def _unschedule_key(self, change: UnscheduleKey) -> None:
+        if (change.place, change.name) in self._agenda:
+            self._remove(self._agenda, (change.place, change.name))
 
 
 def _existing(table: dict[Any, Any], key: object) -> Any:  # noqa: ANN401 - tables hold any value

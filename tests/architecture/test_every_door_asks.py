@@ -15,7 +15,9 @@ from s3fs_local.rules.retention import Operation
 PACKAGE = Path(doors.__file__).parent.parent
 # What interprets changes, and what keeps objects, does what it is told; these are not doors.
 BELOW = ("metadata.", "objects.", "system.", "crypto.", "rules.")
-ONLY_ADD = {"KeepAttributes", "OpenEntry", "AddBlock", "PutPack"}
+ONLY_ADD = {"KeepAttributes", "OpenEntry", "AddBlock", "PutPack"} | {
+    *("ScheduleKey", "UnscheduleKey"),  # when lifecycle looks at something; then it asks
+}
 GATE = {"check", "check_version"}
 NOT_ASKED_YET = {
     Operation.DESTROY_KEY,

@@ -34,9 +34,11 @@ from s3fs_local.metadata.changes import (
     RemoveSetting,
     RemoveVersion,
     ReopenCell,
+    ScheduleKey,
+    UnscheduleKey,
     fact_key,
 )
-from s3fs_local.metadata.interface import Counters, Metadata, Usage
+from s3fs_local.metadata.interface import ClassUsage, Counters, Metadata, Usage
 from s3fs_local.metadata.memory import MemoryMetadata
 from s3fs_local.metadata.sqlite import SqliteMetadata
 from s3fs_local.rules.extents import Block
@@ -957,3 +959,74 @@ def test_facts_are_those_of_the_moment_they_were_asked_for(metadata: Metadata) -
     metadata.commit(2)
 
     assert list(facts) == [PutInode(file(2)), PutSetting("a", "1")]
+
+
+def test_the_agenda_gives_what_is_due_the_longest_first(store: Store) -> None:
+    """Lifecycle's runs cost what is due; a row says at once when, and what was done."""
+    metadata = store.metadata
+    rows = [(3, b"b", 50), (3, b"a", 50), (2, b"", 70), (1, b"z", 10), (9, b"\xff", 90)]
+    metadata.apply([ScheduleKey(place, name, at_ns, 0) for place, name, at_ns in rows])
+    metadata.commit(1)
+    store.restart()
+    metadata = store.metadata
+
+    assert metadata.agenda(9, 10) == []
+    assert metadata.agenda(70, 10) == [(1, b"z"), (3, b"a"), (3, b"b"), (2, b"")]
+    assert metadata.agenda(FOREVER, 2) == [(1, b"z"), (3, b"a")]
+    assert metadata.agenda_row(2, b"") == (70, 0)
+    assert metadata.agenda_row(2, b"z") is None
+
+
+def test_a_row_of_the_agenda_keeps_when_lifecycle_last_acted(metadata: Metadata) -> None:
+    """A change of the file asks for a look, and must not hide that today's action was done."""
+    metadata.apply([ScheduleKey(1, b"a", 50, 40)])
+    metadata.apply([ScheduleKey(1, b"a", 45, 0)])
+    assert metadata.agenda_row(1, b"a") == (45, 40)
+    metadata.apply([ScheduleKey(1, b"a", 99, 60), UnscheduleKey(1, b"b")])
+    assert metadata.agenda_row(1, b"a") == (99, 60)
+    metadata.apply([UnscheduleKey(1, b"a")])
+
+    assert metadata.agenda_row(1, b"a") is None
+    assert metadata.agenda(FOREVER, 10) == []
+
+
+def test_a_failed_batch_leaves_the_agenda_as_it_was(metadata: Metadata) -> None:
+    """An action and the row that says it was done are there both, or neither."""
+    metadata.apply([ScheduleKey(1, b"a", 50, 40), ScheduleKey(1, b"b", 50, 0)])
+    with pytest.raises(MetadataDamaged):
+        metadata.apply([ScheduleKey(1, b"a", 60, 60), UnscheduleKey(1, b"b"), RemoveVersion(7, 7)])
+
+    assert metadata.agenda_row(1, b"a") == (50, 40)
+    assert metadata.agenda_row(1, b"b") == (50, 0)
+
+
+def test_names_come_one_after_the_other_however_often_they_were_used(metadata: Metadata) -> None:
+    """New rules look at every key once; a name with a long history is one key."""
+    metadata.apply([PutInode(directory(1)), PutInode(directory(5)), PutInode(file(9))])
+    for parent, name, from_ns in [(5, b"a", 1), (1, b"b", 2), (1, b"\xffz", 4), (5, b"\x00", 6)]:
+        metadata.apply([OpenEntry(Entry(parent, name, from_ns, 9))])
+        metadata.apply([CloseEntry(parent, name, from_ns, from_ns + 10, Ending.MOVED, 0)])
+        metadata.apply([OpenEntry(Entry(parent, name, from_ns + 20, 0))])
+    everything = [(1, b"b"), (1, b"\xffz"), (5, b"\x00"), (5, b"a")]
+
+    assert metadata.names_after(0, b"", 10) == everything
+    assert metadata.names_after(1, b"b", 2) == everything[1:3]
+    assert metadata.names_after(5, b"", 10) == everything[2:]
+    assert metadata.names_after(5, b"a", 10) == []
+    metadata.apply([RemoveEntry(1, b"b", 2), RemoveEntry(1, b"b", 22)])
+    assert metadata.names_after(0, b"", 10) == everything[1:]
+
+
+def test_what_each_class_holds_is_counted(metadata: Metadata) -> None:
+    """What storage costs depends on it; small versions are billed as larger ones in some."""
+    sizes = {"STANDARD": [0, 1000, 131_072], "GLACIER": [131_071]}
+    stamp_ns = 0
+    for name, found in sizes.items():
+        for size in found:
+            stamp_ns += 1
+            metadata.apply([PutVersion(Version(1, stamp_ns, 0, size, storage_class=name))])
+
+    assert metadata.class_usage() == [
+        ClassUsage("GLACIER", 1, 131_071, 1, 131_071),
+        ClassUsage("STANDARD", 3, 132_072, 2, 1000),
+    ]

@@ -19,6 +19,7 @@ from s3fs_local.metadata.changes import (
     PutPack,
     PutSetting,
     PutVersion,
+    ScheduleKey,
 )
 from s3fs_local.metadata.sqlite.connection import raise_translated
 from s3fs_local.metadata.sqlite.rows import (
@@ -59,6 +60,10 @@ _TABLES: Final[list[tuple[str, Callable[[Row], Fact]]]] = [
     ("SELECT key_id, wrapped FROM data_key ORDER BY key_id", lambda row: PutKey(*row)),
     ("SELECT pack_id, placement FROM pack ORDER BY pack_id", lambda row: PutPack(*row)),
     ("SELECT name, value FROM setting ORDER BY name", lambda row: PutSetting(*row)),
+    (
+        "SELECT place, name, at_ns, acted_ns FROM agenda ORDER BY place, name",
+        lambda row: ScheduleKey(*row),
+    ),
 ]
 
 

@@ -23,7 +23,7 @@ from msgspec.structs import astuple
 
 from s3fs_local.errors import MetadataDamaged
 from s3fs_local.metadata.changes import Change, Fact
-from s3fs_local.metadata.interface import Counters, Usage
+from s3fs_local.metadata.interface import ClassUsage, Counters, Usage
 from s3fs_local.metadata.sqlite import queries
 from s3fs_local.metadata.sqlite.all_facts import read_facts
 from s3fs_local.metadata.sqlite.connection import (
@@ -266,6 +266,26 @@ class SqliteMetadata:
 
     def settings(self) -> dict[str, str]:
         return dict(self._rows(queries.SETTINGS, ()))
+
+    def agenda(self, until_ns: int, limit: int) -> list[tuple[int, bytes]]:
+        return self._rows(queries.AGENDA, (until_ns, limit))
+
+    def agenda_row(self, place: int, name: bytes) -> tuple[int, int] | None:
+        return self._row(queries.AGENDA_ROW, (place, name))
+
+    def names_after(self, parent: int, name: bytes, limit: int) -> list[tuple[int, bytes]]:
+        """See `Metadata`; one seek a name, however often it was used."""
+        found: list[tuple[int, bytes]] = []
+        while len(found) < limit:
+            row = self._row(queries.NAMES_AFTER, (parent, name))
+            if row is None:
+                break
+            parent, name = row
+            found.append((parent, name))
+        return found
+
+    def class_usage(self) -> list[ClassUsage]:
+        return [ClassUsage(*row) for row in self._rows(queries.CLASS_USAGE, ())]
 
     def facts(self) -> Iterator[Fact]:
         """See `Metadata`; a connection of its own keeps the facts of this moment."""

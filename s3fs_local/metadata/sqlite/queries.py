@@ -12,6 +12,7 @@ from typing import Final
 from s3fs_local.metadata.sqlite.rows import columns
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
+from s3fs_local.rules.lifecycle import SMALL_BYTES
 from s3fs_local.rules.namespace import OPEN_NS, Entry
 from s3fs_local.rules.versioning import Version
 
@@ -98,4 +99,18 @@ PACKS: Final = """
 KEY: Final = "SELECT wrapped FROM data_key WHERE key_id = ?"
 KEY_IN_USE: Final = "SELECT 1 FROM block WHERE key_id = ? LIMIT 1"
 SETTING: Final = "SELECT value FROM setting WHERE name = ?"
+AGENDA: Final = """
+    SELECT place, name FROM agenda INDEXED BY agenda_by_time WHERE at_ns <= ?
+    ORDER BY at_ns, place, name LIMIT ?"""
+AGENDA_ROW: Final = "SELECT at_ns, acted_ns FROM agenda WHERE place = ? AND name = ?"
+# By hops: a name may have a million intervals.
+NAMES_AFTER: Final = """
+    SELECT parent, name FROM entry WHERE parent = ?1 AND name > ?2
+    UNION ALL SELECT parent, name FROM entry WHERE parent > ?1
+    ORDER BY parent, name LIMIT 1"""
+CLASS_USAGE: Final = f"""
+    SELECT storage_class, count(*), sum(size),
+        count(*) FILTER (WHERE size < {SMALL_BYTES}),
+        coalesce(sum(size) FILTER (WHERE size < {SMALL_BYTES}), 0)
+    FROM version GROUP BY storage_class ORDER BY storage_class"""
 SETTINGS: Final = "SELECT name, value FROM setting"

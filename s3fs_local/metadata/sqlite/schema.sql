@@ -130,6 +130,18 @@ CREATE TABLE setting (
     value TEXT NOT NULL -- JSON
 ) STRICT, WITHOUT ROWID;
 
+-- What lifecycle has to look at, and from when on. Without rules it is not kept.
+CREATE TABLE agenda (
+    place    INTEGER NOT NULL, -- a directory; an inode where `name` is empty
+    name     BLOB NOT NULL,
+    at_ns    INTEGER NOT NULL,
+    acted_ns INTEGER NOT NULL, -- when lifecycle last changed something there; 0 = never
+    PRIMARY KEY (place, name)
+) STRICT, WITHOUT ROWID;
+
+-- What is due, the longest first.
+CREATE INDEX agenda_by_time ON agenda (at_ns, place, name);
+
 -- One row, written by every commit. The numbers are the highest ever used: rows may be removed, but
 -- their numbers are not given out again.
 CREATE TABLE state (

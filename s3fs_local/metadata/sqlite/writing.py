@@ -35,6 +35,8 @@ from s3fs_local.metadata.changes import (
     RemoveSetting,
     RemoveVersion,
     ReopenCell,
+    ScheduleKey,
+    UnscheduleKey,
 )
 from s3fs_local.metadata.interface import Counters
 from s3fs_local.metadata.sqlite.rows import Row, inode_row, kept_row, places, version_row
@@ -77,6 +79,10 @@ _PUT_PACK: Final = "REPLACE INTO pack VALUES (?, ?)"
 _REMOVE_PACK: Final = "DELETE FROM pack WHERE pack_id = ?"
 _PUT_SETTING: Final = "REPLACE INTO setting VALUES (?, ?)"
 _REMOVE_SETTING: Final = "DELETE FROM setting WHERE name = ?"
+_SCHEDULE_KEY: Final = """
+    INSERT INTO agenda VALUES (?, ?, ?, ?) ON CONFLICT (place, name) DO UPDATE
+    SET at_ns = excluded.at_ns, acted_ns = max(acted_ns, excluded.acted_ns)"""
+_UNSCHEDULE_KEY: Final = "DELETE FROM agenda WHERE place = ? AND name = ?"
 
 
 class InodeCache:
@@ -128,6 +134,8 @@ class Writer:
             RemovePack: self._remove_pack,
             PutSetting: self._put_setting,
             RemoveSetting: self._remove_setting,
+            ScheduleKey: self._schedule_key,
+            UnscheduleKey: self._unschedule_key,
             PutCell: self._put_cell,
         }
 
@@ -246,3 +254,9 @@ class Writer:
 
     def _remove_setting(self, change: RemoveSetting) -> None:
         self._execute(_REMOVE_SETTING, (change.name,))
+
+    def _schedule_key(self, change: ScheduleKey) -> None:
+        self._execute(_SCHEDULE_KEY, (change.place, change.name, change.at_ns, change.acted_ns))
+
+    def _unschedule_key(self, change: UnscheduleKey) -> None:
+        self._execute(_UNSCHEDULE_KEY, (change.place, change.name))

@@ -1,0 +1,306 @@
+"""Lifecycle rules at work: which keys are due, and what is done to them.
+
+Every key that may have something due has a row in the metadata's agenda: the instant from which a
+pass must look at it. Two things write rows. A pass, when it has looked at a key, writes when the
+rules may next want something of it. And while rules are in force, each change of a key or file
+writes "now" beside itself, in the same transaction (`Agenda`). So a pass costs what is due and what
+has changed, not what there is; only new rules make it look at every key once, from a cursor that is
+kept, so that this too goes on where it was cut off.
+
+Whatever a pass does to one key is one step without a wait: it looks at locks, tags, replication and
+at what is current, decides, acts and writes the next row, and the journal has all of that or none.
+Nothing is lost or done twice when the process is killed in between. A key that was acted on is left
+alone until the next day: one action a version a day (S3).
+"""
+
+import base64
+import logging
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Struct, structs
+
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.lifecycle_keys import Key, Keys, KeyStack
+from s3fs_local.engine.version_removal import forget_nameless, remove_version
+from s3fs_local.errors import LockError
+from s3fs_local.metadata.changes import (
+    Change,
+    PutSetting,
+    PutVersion,
+    RemoveEntry,
+    RemoveSetting,
+    ScheduleKey,
+    UnscheduleKey,
+)
+from s3fs_local.rules.history import HistoryItem
+from s3fs_local.rules.inode import SYSTEM
+from s3fs_local.rules.lifecycle import (
+    Action,
+    Calendar,
+    Circumstances,
+    Held,
+    Lifecycle,
+    Pass,
+    Verdict,
+    evaluate,
+)
+from s3fs_local.rules.lifecycle_documents import LifecycleDocument, rules_in_force
+from s3fs_local.rules.namespace import OPEN_NS
+from s3fs_local.rules.retention import Operation
+
+logger = logging.getLogger(__name__)
+
+DOCUMENT_SETTING: Final = "fact.lifecycle"
+"""The bucket's lifecycle document, as JSON."""
+CURSOR_SETTING: Final = "fact.lifecycle-cursor"
+"""The last key that a look at every key has done; gone when it is finished."""
+KEYS_A_STEP: Final = 64
+
+
+class InForce(Struct, frozen=True):
+    """The bucket's lifecycle document, as it is stored."""
+
+    put_ns: int  # when it was put
+    document: LifecycleDocument
+
+
+class Cursor(Struct, frozen=True):
+    """Where a look at every key goes on: behind this one."""
+
+    parent: int = 0
+    name: str = ""  # base64
+
+
+class Outcome(Struct, frozen=True):
+    """What one pass over one key did, or (dry run) would do."""
+
+    key: KeyStack
+    done: tuple[Verdict, ...] = ()
+    held: tuple[Held, ...] = ()
+    postponed: bool = False  # a process writes to it, or has it open: looked at again tomorrow
+
+
+class LifecycleRules:
+    """The rules of one store, and what they do to one key at a time."""
+
+    def __init__(self, filesystem: FileSystem, calendar: Calendar | None = None) -> None:
+        self._filesystem = filesystem
+        self._volume = filesystem.volume
+        self._metadata = filesystem.volume.metadata
+        self.keys: Final = Keys(filesystem)
+        self.calendar: Final = calendar or Calendar()
+        self.in_force: InForce | None = None
+        self.rules = Lifecycle()
+        stored = self._metadata.setting(DOCUMENT_SETTING)
+        if stored is not None:
+            self._enforce(msgspec.json.decode(stored, type=InForce))
+
+    def _enforce(self, in_force: InForce | None) -> None:
+        self.in_force = in_force
+        self.rules = Lifecycle() if in_force is None else rules_in_force(in_force.document)
+        self._volume.agenda.is_kept = in_force is not None
+
+    def put(self, document: LifecycleDocument) -> None:
+        """The document is in force; the next pass looks at every key."""
+        in_force = InForce(self._volume.now_ns(), document)
+        stored = msgspec.json.encode(in_force).decode()
+        cursor = msgspec.json.encode(Cursor()).decode()
+        self._volume.apply(
+            [PutSetting(DOCUMENT_SETTING, stored), PutSetting(CURSOR_SETTING, cursor)]
+        )
+        self._enforce(in_force)
+
+    def delete(self) -> None:
+        """No rule is in force. What the agenda held is worked out anew if there are rules again."""
+        self._volume.apply([RemoveSetting(DOCUMENT_SETTING), RemoveSetting(CURSOR_SETTING)])
+        self._enforce(None)
+
+    def look_at_all(self) -> None:
+        """The next pass looks at every key: something that decides about all of them changed."""
+        if self.in_force is not None:
+            cursor = msgspec.json.encode(Cursor()).decode()
+            self._volume.apply([PutSetting(CURSOR_SETTING, cursor)])
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What beside rules and stacks decides."""
+        return Circumstances(self._volume.settings.versioning, self.calendar)
+
+    def cursor(self) -> tuple[int, bytes] | None:
+        """The key behind which a look at every key goes on; None: it is finished."""
+        stored = self._metadata.setting(CURSOR_SETTING)
+        if stored is None:
+            return None
+        cursor = msgspec.json.decode(stored, type=Cursor)
+        return cursor.parent, base64.b64decode(cursor.name)
+
+    def next_of_all(self) -> list[Key]:
+        """The next keys of a look at every key; none: it is finished, or there is none."""
+        cursor = self.cursor()
+        if cursor is None or self.in_force is None:
+            return []
+        return [Key(*found) for found in self._metadata.names_after(*cursor, KEYS_A_STEP)]
+
+    def note_looked_at(self, last: Key | None) -> None:
+        """A look at every key came as far as this one; None: it is finished."""
+        if last is None:
+            self._volume.apply([RemoveSetting(CURSOR_SETTING)])
+            return
+        cursor = Cursor(last.parent, base64.b64encode(last.name).decode())
+        self._volume.apply([PutSetting(CURSOR_SETTING, msgspec.json.encode(cursor).decode())])
+
+    def due(self, until_ns: int, limit: int) -> list[tuple[int, bytes]]:
+        """The places that a pass must look at by then, the longest due first.
+
+        A place is a key, or (with an empty name) an inode: a file, for the key that it counts
+        under, or a directory, for all keys in it.
+        """
+        if self.in_force is None:
+            return []
+        return self._metadata.agenda(until_ns, limit)
+
+    def keys_at(self, place: int, name: bytes) -> Iterator[Key]:
+        """The keys that the place stands for."""
+        if name:
+            yield Key(place, name)
+            return
+        inode = self._metadata.inode(place)
+        if inode is None:
+            return
+        if not inode.is_directory:
+            home = self.keys.home_of(place)
+            if home is not None:
+                yield home
+            return
+        last = b""
+        while found := self._metadata.names_after(place, last, KEYS_A_STEP):
+            for parent, child in found:
+                if parent != place:
+                    return
+                yield Key(place, child)
+                entry = self._metadata.entry(place, child)
+                if entry is not None and not entry.is_marker:
+                    below = self._metadata.inode(entry.ino)
+                    if below is not None and below.is_directory:
+                        yield from self.keys_at(entry.ino, b"")
+                last = child
+
+    def looked_at(self, place: int, name: bytes, now_ns: int) -> None:
+        """The place of an inode was looked at: its keys have rows of their own.
+
+        It stays in the agenda if it was changed again in the meantime.
+        """
+        row = None if name else self._metadata.agenda_row(place, name)
+        if row is not None and row[0] <= now_ns:
+            self._volume.apply([UnscheduleKey(place, name)])
+
+    def look(self, key: Key, now_ns: int) -> tuple[KeyStack, Pass]:
+        """What is due for the key; nothing where it was acted on today."""
+        found = self.keys.stack_of(key)
+        if self.acted_today(key, now_ns):
+            return found, Pass(next_ns=self._tomorrow_ns(now_ns))
+        return found, evaluate(found.stack, self.rules, self.circumstances, now_ns)
+
+    def acted_today(self, key: Key, now_ns: int) -> bool:
+        """Whether a pass changed something of the key on the day that holds `now_ns`."""
+        row = self._metadata.agenda_row(key.parent, key.name)
+        return row is not None and row[1] >= self.calendar.midnight_ns(now_ns)
+
+    def _tomorrow_ns(self, now_ns: int) -> int:
+        return self.calendar.midnight_ns(now_ns) + self.calendar.day_ns
+
+    def carry_out(self, key: Key, now_ns: int) -> Outcome:
+        """What was due for the key is done, and the agenda knows when to look at it again.
+
+        One step without a wait; the journal gets all of it or nothing.
+
+        Raises:
+            StoreFull, StoreReadOnly: what was not done stays due.
+        """
+        found, decided = self.look(key, now_ns)
+        if self._is_in_use(found, decided):
+            self.put_off(key, now_ns)
+            return Outcome(found, postponed=True)
+        done: list[Verdict] = []
+        held = list(decided.held)
+        with self._volume.agenda.resting():
+            for verdict in decided.verdicts:
+                try:
+                    self._act(found.items[verdict.item.stamp_ns], verdict, now_ns)
+                except LockError as error:  # a lock that the rules do not know of
+                    logger.warning("lifecycle leaves %r alone: %s", found.stack.key, error)
+                    held.append(Held(verdict, OPEN_NS))
+                else:
+                    done.append(verdict)
+            self._volume.apply(self._next_row(key, decided, now_ns, acted=bool(decided.verdicts)))
+        return Outcome(found, tuple(done), tuple(held))
+
+    def put_off(self, key: Key, now_ns: int) -> None:
+        """The key is looked at again tomorrow."""
+        self._volume.apply([ScheduleKey(key.parent, key.name, self._tomorrow_ns(now_ns), 0)])
+
+    def _next_row(self, key: Key, decided: Pass, now_ns: int, *, acted: bool) -> list[Change]:
+        if acted:
+            next_ns = self._tomorrow_ns(now_ns)
+            return [ScheduleKey(key.parent, key.name, next_ns, now_ns)]
+        if decided.next_ns == OPEN_NS:
+            return [UnscheduleKey(key.parent, key.name)]
+        return [ScheduleKey(key.parent, key.name, decided.next_ns, 0)]
+
+    def _is_in_use(self, found: KeyStack, decided: Pass) -> bool:
+        """Whether a process is about to change, or still reads, what would go."""
+        for verdict in decided.verdicts:
+            version = found.items[verdict.item.stamp_ns].version
+            if version is None or verdict.action is Action.TRANSITION:
+                continue
+            inode = self._volume.inode(version.ino)
+            if inode.version_ns != version.stamp_ns:
+                continue
+            if inode.ino in self._volume.drafts:
+                return True
+            if not inode.nlink and self._volume.is_open(inode.ino):
+                return True
+        return False
+
+    def _act(self, item: HistoryItem, verdict: Verdict, now_ns: int) -> None:
+        if verdict.action is Action.TRANSITION:
+            self._move(item, verdict.storage_class)
+        elif item.version is None:
+            entry = item.entry
+            self._volume.apply([RemoveEntry(entry.parent, entry.name, entry.from_ns)])
+        elif item.is_latest:
+            self._take_name(item, now_ns)
+        else:
+            self._remove(item)
+
+    def _move(self, item: HistoryItem, storage_class: str) -> None:
+        version = item.version
+        assert version is not None
+        self._volume.apply([PutVersion(structs.replace(version, storage_class=storage_class))])
+        self._volume.invalidation.inode(version.ino)
+
+    def _take_name(self, item: HistoryItem, now_ns: int) -> None:
+        """As unlink(2): a marker where versioning keeps versions, else the version is gone."""
+        entry = item.entry
+        self._filesystem.namespace.unlink(entry.parent, entry.name, SYSTEM)
+        self._volume.invalidation.entry(entry.parent, entry.name)
+        inode = self._metadata.inode(entry.ino)
+        if inode is None:
+            return
+        self._volume.invalidation.inode(entry.ino)
+        home = self.keys.home_of(entry.ino) if inode.nlink else None
+        if home is not None:  # it counts under another of its names from now on
+            self.put_off(home, now_ns)
+        elif not self._volume.is_open(entry.ino):
+            forget_nameless(self._volume, entry.ino)
+
+    def _remove(self, item: HistoryItem) -> None:
+        version = item.version
+        assert version is not None
+        self._filesystem.locks.check_version(Operation.PURGE_VERSION, version)
+        remove_version(self._volume, version)
+        self._volume.invalidation.inode(version.ino)
+        if not self._volume.is_open(version.ino):
+            forget_nameless(self._volume, version.ino)

@@ -1,0 +1,193 @@
+"""Runs of lifecycle: everything that is due now, in small steps, one run at a time.
+
+A run is cut off anywhere without harm, by a cancel as by kill -9: what it did is done, the agenda
+has the rest, and the next run goes on. Only a whole run counts as the day's.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import msgspec
+import trio
+from msgspec import Struct, structs
+
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.lifecycle import KEYS_A_STEP, LifecycleRules, Outcome
+from s3fs_local.engine.lifecycle_keys import Key
+from s3fs_local.errors import DataDamaged, EncryptionError, StaleInode
+from s3fs_local.metadata.changes import PutSetting
+from s3fs_local.rules.lifecycle import Action, Verdict
+from s3fs_local.rules.names import printed
+
+logger = logging.getLogger(__name__)
+
+LAST_RUN_SETTING: Final = "fact.lifecycle-run"
+"""The last whole run, as JSON."""
+PLACES_A_STEP: Final = 64
+ERRORS_TOLD: Final = 8
+
+
+class Tally(Struct, frozen=True):
+    """So many items, of so many bytes."""
+
+    items: int = 0
+    bytes: int = 0
+
+    def plus(self, size: int) -> "Tally":
+        """With one more."""
+        return Tally(self.items + 1, self.bytes + size)
+
+
+class Run(Struct, frozen=True):
+    """What a run did so far, or in all."""
+
+    started_ns: int
+    ended_ns: int = 0  # 0 = it is running
+    keys: int = 0  # looked at
+    expired: Tally = Tally()
+    moved: Tally = Tally()
+    markers_added: int = 0
+    markers_removed: int = 0
+    held: Tally = Tally()
+    postponed: int = 0  # keys that a process has open
+    errors: tuple[str, ...] = ()  # the first few
+    error_count: int = 0
+
+    @property
+    def freed(self) -> bool:
+        """Whether there may be garbage."""
+        return self.expired.items > 0
+
+    def with_outcome(self, outcome: Outcome) -> "Run":
+        """With what one pass over one key did."""
+        run = structs.replace(
+            self, keys=self.keys + 1, postponed=self.postponed + outcome.postponed
+        )
+        for verdict in outcome.done:
+            run = run.with_verdict(verdict)
+        for held in outcome.held:
+            run = structs.replace(run, held=run.held.plus(held.verdict.item.size))
+        return run
+
+    def with_verdict(self, verdict: Verdict) -> "Run":
+        """With one action more."""
+        if verdict.action is Action.EXPIRE:
+            return structs.replace(self, expired=self.expired.plus(verdict.item.size))
+        if verdict.action is Action.TRANSITION:
+            return structs.replace(self, moved=self.moved.plus(verdict.item.size))
+        if verdict.action is Action.ADD_MARKER:
+            return structs.replace(self, markers_added=self.markers_added + 1)
+        return structs.replace(self, markers_removed=self.markers_removed + 1)
+
+    def with_error(self, error: str) -> "Run":
+        """With one error more."""
+        told = (*self.errors, error)[:ERRORS_TOLD]
+        return structs.replace(self, errors=told, error_count=self.error_count + 1)
+
+
+class Rest(Protocol):
+    """How a run lets others have their turn."""
+
+    async def after(self, keys: int) -> None:
+        """So many keys were looked at since the last call; returns when more may be."""
+        ...
+
+
+class Turns:
+    """As fast as it goes, with a turn for everybody else after each step."""
+
+    async def after(self, keys: int) -> None:
+        """See `Rest`."""
+        del keys
+        await trio.lowlevel.checkpoint()
+
+
+Told = Callable[[Outcome], Awaitable[None]]
+
+
+async def _tell_nobody(_: Outcome) -> None:
+    pass
+
+
+class LifecycleRuns:
+    """Runs lifecycle in one store."""
+
+    def __init__(self, filesystem: FileSystem, rules: LifecycleRules) -> None:
+        self._volume = filesystem.volume
+        self.rules: Final = rules
+        self.present: Run | None = None
+        self._mutex = trio.Lock()
+        stored = self._volume.metadata.setting(LAST_RUN_SETTING)
+        self.last = None if stored is None else msgspec.json.decode(stored, type=Run)
+
+    def is_due(self) -> bool:
+        """Whether a day began since the last whole run, or since the rules were put."""
+        in_force = self.rules.in_force
+        if in_force is None or self.present is not None:
+            return False
+        since_ns = max(in_force.put_ns, self.last.started_ns if self.last else 0)
+        calendar = self.rules.calendar
+        return calendar.midnight_ns(self._volume.now_ns()) > calendar.midnight_ns(since_ns)
+
+    async def run(self, rest: Rest, tell: Told = _tell_nobody) -> Run:
+        """Everything that is due now is done; `tell` hears of each key where something was.
+
+        Raises:
+            StorageError, StoreReadOnly: the store does not take changes; the rest stays due.
+        """
+        async with self._mutex:
+            self.present = Run(self._volume.now_ns())
+            try:
+                await self._look_at_all(self.present, rest, tell)
+                await self._work_off(self.present, rest, tell)
+                run = structs.replace(self.present, ended_ns=self._volume.now_ns())
+            finally:
+                self.present = None
+            stored = msgspec.json.encode(run).decode()
+            self._volume.apply([PutSetting(LAST_RUN_SETTING, stored)])
+            self.last = run
+            return run
+
+    async def _look_at_all(self, run: Run, rest: Rest, tell: Told) -> None:
+        """Every key was looked at, if rules are new; the cursor is kept after each step."""
+        while keys := self.rules.next_of_all():
+            told = [outcome for key in keys for outcome in self._look(key, run.started_ns)]
+            self.rules.note_looked_at(keys[-1])
+            for outcome in told:
+                await tell(outcome)
+            await rest.after(len(keys))
+        if self.rules.cursor() is not None:
+            self.rules.note_looked_at(None)
+
+    async def _work_off(self, run: Run, rest: Rest, tell: Told) -> None:
+        """Nothing in the agenda is due that was when the run began."""
+        while places := self.rules.due(run.started_ns, PLACES_A_STEP):
+            for place, name in places:
+                await self._work_off_place(place, name, run.started_ns, rest, tell)
+            await rest.after(len(places))
+
+    async def _work_off_place(
+        self, place: int, name: bytes, now_ns: int, rest: Rest, tell: Told
+    ) -> None:
+        told: list[Outcome] = []
+        for number, key in enumerate(self.rules.keys_at(place, name), start=1):
+            told += self._look(key, now_ns)
+            if number % KEYS_A_STEP == 0:  # a directory that was moved
+                await rest.after(KEYS_A_STEP)
+        self.rules.looked_at(place, name, now_ns)
+        for outcome in told:
+            await tell(outcome)
+
+    def _look(self, key: Key, now_ns: int) -> list[Outcome]:
+        """What was due for the key is done, and is told if it was anything."""
+        assert self.present is not None
+        try:
+            outcome = self.rules.carry_out(key, now_ns)
+        except (DataDamaged, EncryptionError, StaleInode) as error:
+            logger.error("lifecycle cannot look at %r now: %s", key.name, error)  # noqa: TRY400 - expected
+            self.present = self.present.with_error(f"{printed(key.name)}: {error}")
+            self.rules.put_off(key, now_ns)
+            return []
+        self.present = self.present.with_outcome(outcome)
+        return [outcome] if outcome.done or outcome.held else []
