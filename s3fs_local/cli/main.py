@@ -17,6 +17,7 @@ from s3fs_local.cli.options import unlock_options
 from s3fs_local.cli.output import PROGRAM, print_error, report
 from s3fs_local.cli.store_access import KeySources
 from s3fs_local.cli.store_commands import bucket, config, gc, init, stats, status
+from s3fs_local.cli.top_command import top
 from s3fs_local.cli.version_commands import cat, diff, log, purge, restore, undelete, versions
 
 
@@ -38,7 +39,7 @@ for command in (
     *(init, mount, umount, status, config),
     *(versions, log, diff, cat, restore, undelete, purge),
     *(protect, retention, legal_hold, append_only, why),
-    *(bucket, stats, gc, completion),
+    *(bucket, stats, top, gc, completion),
 ):
     program.add_command(command)
 

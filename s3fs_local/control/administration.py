@@ -55,7 +55,7 @@ async def describe_statistics(_: DescribeStatistics, context: Context) -> Statis
         plain_bytes=usage.plain_bytes,
         sealed_bytes=usage.sealed_bytes,
         requests={
-            kind: count for kind, count in context.filesystem.request_counts.items() if count
+            kind: count for kind, count in context.filesystem.activity.counts.items() if count
         },
         fsyncs=context.filesystem.volume.durability.fsyncs,
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from s3fs_local import errors
-from s3fs_local.control import administration, locking, looking_back, requests, restoring
+from s3fs_local.control import activity, administration, locking, looking_back, requests, restoring
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import Request
 
@@ -27,6 +27,7 @@ _READING: Final[dict[type, Handler]] = {
     requests.Explain: locking.explain,
     requests.DescribeStatus: administration.describe_status,
     requests.DescribeStatistics: administration.describe_statistics,
+    requests.DescribeActivity: activity.describe_activity,
     requests.DescribeSettings: administration.describe_settings,
     requests.DescribeVersioning: administration.describe_versioning,
 }

@@ -137,6 +137,10 @@ class DescribeStatistics(Struct, frozen=True, tag="stats", tag_field="command"):
     """How much the store holds; may take a while."""
 
 
+class DescribeActivity(Struct, frozen=True, tag="activity", tag_field="command"):
+    """What the mount was asked since it began, and what it is doing now."""
+
+
 class CollectGarbage(Struct, frozen=True, tag="gc", tag_field="command"):
     """Space of blocks that no version uses is free again."""
 
@@ -188,6 +192,7 @@ Request = (
     | Explain
     | DescribeStatus
     | DescribeStatistics
+    | DescribeActivity
     | CollectGarbage
     | DescribeSettings
     | ChangeSetting

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from s3fs_local.daemon.log_setup import LogFormat
+from s3fs_local.daemon.metrics_address import MetricsAddress, parse_metrics_address
 from s3fs_local.errors import InvalidSetting
 
 NAME_BYTES_MAX: Final = 255
@@ -28,6 +29,7 @@ class MountOptions(Struct, frozen=True):
     passphrase_file: Path | None = None
     key_file: Path | None = None
     log: LogFormat = "text"
+    metrics: MetricsAddress | None = None  # None = nobody is told
     kernel_flags: tuple[str, ...] = ()  # such as nosuid: the kernel enforces them
 
 
@@ -136,4 +138,5 @@ _VALUES: Final[dict[str, Callable[[str], object]]] = {
     "passphrase_file": _existing_file,
     "key_file": _existing_file,
     "log": _log,
+    "metrics": parse_metrics_address,
 }

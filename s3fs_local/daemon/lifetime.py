@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import NoReturn
 
@@ -10,11 +10,12 @@ import msgspec
 import trio
 
 from s3fs_local import errors
+from s3fs_local.control.activity import sample_of
 from s3fs_local.control.commands import carry_out
 from s3fs_local.control.context import Context
 from s3fs_local.control.protocol import SOCKET_NAME
 from s3fs_local.control.requests import Request, Unmount
-from s3fs_local.control.results import Done, Status
+from s3fs_local.control.results import ActivitySample, Done, Status
 from s3fs_local.control.server import Outlet, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.config import MountOptions, parse_mount_options
@@ -25,6 +26,8 @@ from s3fs_local.daemon.log_setup import LOG_NAME, check_log_format, log_to_file,
 from s3fs_local.daemon.readiness import Readiness
 from s3fs_local.daemon.unmounting import detach
 from s3fs_local.engine.filesystem import Presentation
+from s3fs_local.engine.operation_log import operation_log
+from s3fs_local.engine.views import StatusText
 from s3fs_local.fuse import session
 from s3fs_local.fuse.invalidator import Invalidator
 from s3fs_local.fuse.operations import Operations
@@ -136,9 +139,11 @@ async def _mounted(
     )
     invalidator = Invalidator()
     volume.invalidation = invalidator
-    filesystem.views.status_texts[b"status.json"] = lambda: msgspec.json.format(
-        msgspec.json.encode(_status(store, plan)), indent=4
-    )
+    filesystem.views.status_texts |= {
+        b"status.json": StatusText(lambda: _json(_status(store, plan))),
+        # The names in it are those of everybody who uses the mount.
+        b"oplog": StatusText(lambda: _lines(operation_log(filesystem)), private=True),
+    }
     gate = ReaderGate()
     operations = Operations(
         filesystem,
@@ -147,9 +152,15 @@ async def _mounted(
         enable_acl=options.acl,
         enable_writeback_cache=options.writeback_cache,
     )
-    filesystem.request_counts = operations.operation_counts
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Upkeep(filesystem, store.metadata).run)
+        if options.metrics is not None:
+            # Brings a web server along, which few need.
+            from s3fs_local.daemon.metrics_server import serve_metrics  # noqa: PLC0415
+
+            measure = partial(_measured, store, plan)
+            where = await nursery.start(serve_metrics, options.metrics, measure)
+            log.info("metrics are told at %s", where)
         await session.serve(
             operations,
             gate,
@@ -171,6 +182,14 @@ def _mounting(plan: MountPlan, options: MountOptions) -> session.Mounting:
     )
 
 
+def _json(value: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=4) + b"\n"
+
+
+def _lines(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
 def _announce(plan: MountPlan, readiness: Readiness) -> None:
     log.info("mounted %s on %s", plan.store, plan.mount_point)
     readiness.ready(f"{plan.store} is mounted on {plan.mount_point}")
@@ -178,6 +197,10 @@ def _announce(plan: MountPlan, readiness: Readiness) -> None:
 
 def _status(store: OpenStore, plan: MountPlan) -> Status:
     return describe(store, mount_point=plan.mount_point, daemon_pid=os.getpid())
+
+
+def _measured(store: OpenStore, plan: MountPlan) -> tuple[Status, ActivitySample]:
+    return _status(store, plan), sample_of(store.filesystem)
 
 
 class _Desk:

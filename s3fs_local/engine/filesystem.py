@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from s3fs_local.engine.activity import Activity
 from s3fs_local.engine.attributes import AttributeChange, Attributes
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.histories import Histories
@@ -37,6 +38,7 @@ from s3fs_local.rules.limits import NAME_BYTES_MAX
 from s3fs_local.rules.names import printed
 from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.versioning import Origin, Version
+from s3fs_local.system.clock import boottime_ns
 
 LISTING_BATCH: Final = 128
 BLOCK_BYTES: Final = 4096
@@ -92,7 +94,7 @@ class FileSystem:
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )
         self.presentation = Presentation()
-        self.request_counts: dict[str, int] = {}  # kept by the front, by kind
+        self.activity: Final = Activity(boottime_ns)
         self._directories: dict[int, OpenDirectory] = {}
         self._last_directory = 0
 
@@ -484,6 +486,11 @@ class FileSystem:
         self._last_directory += 1
         self._directories[self._last_directory] = OpenDirectory(ino, listing, self.volume.now_ns())
         return self._last_directory
+
+    def listed_directory(self, handle: int) -> int:
+        """The directory that the handle lists; 0 where it is not open."""
+        opened = self._directories.get(handle)
+        return 0 if opened is None else opened.ino
 
     def itself_and_parent(self, handle: int) -> tuple[Inode, Inode]:
         """What `.` and `..` mean in an open directory; a view's parent is not told."""

@@ -88,8 +88,18 @@ class StatusFolder(Struct, frozen=True, tag=True):
     """`.s3fs` at the root."""
 
 
+class StatusText(Struct, frozen=True):
+    """What a file in `.s3fs` holds; made when it is opened, and its size is 0 before, as in /proc.
+
+    A private one can be read by the owner of the root directory, and root.
+    """
+
+    make: Callable[[], bytes]
+    private: bool = False
+
+
 class StatusFile(Struct, frozen=True, tag=True):
-    """`.s3fs/NAME`: text made when it is opened."""
+    """`.s3fs/NAME`."""
 
     name: bytes
 
@@ -114,7 +124,7 @@ class Views:
         self._histories = histories
         self._nodes: dict[int, Node] = {}
         self._known: dict[int, int] = {}  # how often the kernel was told each number
-        self.status_texts: dict[bytes, Callable[[], bytes]] = {}
+        self.status_texts: dict[bytes, StatusText] = {}
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -178,10 +188,14 @@ class Views:
                 directory = self._volume.inode(node.directory)
                 return _symlink(directory, ino, node.target)
             case LogFile() | StatusFile():
-                directory = self._volume.inode(
-                    node.directory if isinstance(node, LogFile) else ROOT_INO
-                )
-                return _text(directory, ino, len(self._text_of(node)))
+                return self._text_attributes(node, ino)
+
+    def _text_attributes(self, node: LogFile | StatusFile, ino: int) -> Inode:
+        if isinstance(node, LogFile):
+            directory = self._volume.inode(node.directory)
+            return _text(directory, ino, len(self._text_of(node)))
+        readers = 0o400 if self.status_texts[node.name].private else 0o444
+        return _text(self._volume.inode(ROOT_INO), ino, 0, readers)
 
     def _version(self, node: VersionFile) -> Version:
         version = self._volume.metadata.version(node.ino, node.stamp_ns)
@@ -326,7 +340,7 @@ class Views:
 
     def _text_of(self, node: LogFile | StatusFile) -> bytes:
         if isinstance(node, StatusFile):
-            return self.status_texts[node.name]()
+            return self.status_texts[node.name].make()
         history = self._histories.of_name(node.directory, node.name)
         events = events_of(history.intervals, history.versions)
         return "".join([format_event(event) + "\n" for event in events]).encode()
@@ -382,6 +396,6 @@ def _symlink(directory: Inode, ino: int, target: bytes) -> Inode:
     )
 
 
-def _text(directory: Inode, ino: int, size: int) -> Inode:
-    mode = stat.S_IFREG | (stat.S_IMODE(directory.mode) & 0o444)
+def _text(directory: Inode, ino: int, size: int, readers: int = 0o444) -> Inode:
+    mode = stat.S_IFREG | (stat.S_IMODE(directory.mode) & readers)
     return msgspec.structs.replace(_folder(directory, ino), mode=mode, nlink=1, size=size)

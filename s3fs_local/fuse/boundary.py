@@ -13,7 +13,8 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import pyfuse3
 
-from s3fs_local.errors import S3fsLocalError
+from s3fs_local.engine.activity import Activity, Operation
+from s3fs_local.errors import NoSuchAttribute, S3fsLocalError
 from s3fs_local.fuse.errno_table import errno_of
 
 log = logging.getLogger(__name__)
@@ -22,10 +23,14 @@ log = logging.getLogger(__name__)
 class Front(Protocol):
     """What a class of handlers has for its boundary."""
 
-    operation_counts: dict[str, int]
-    """Requests by kind since the mount; has a key for every handler."""
+    activity: Activity
+    """The record of requests."""
     on_bug: Callable[[Exception], None]
     """Told of every exception that nobody expected, from the event loop; does not raise."""
+
+    def operation_of(self, kind: str, args: tuple[Any, ...]) -> Operation:
+        """What a request is about; does not raise."""
+        ...
 
 
 F = TypeVar("F", bound=Front)
@@ -41,11 +46,16 @@ def answered(
 
     @wraps(handler)
     async def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        front.operation_counts[kind] += 1
+        operation = front.operation_of(kind, args)
+        front.activity.begin(operation)
+        failed = ""
         try:
             return handler(front, *args, **kwargs)
         except Exception as failure:  # noqa: BLE001  the boundary
+            failed = _name_of(failure)
             raise _reply(front, kind, failure) from None
+        finally:
+            front.activity.end(operation, failure=failed)
 
     return guarded
 
@@ -58,11 +68,16 @@ def answered_later(
 
     @wraps(handler)
     async def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        front.operation_counts[kind] += 1
+        operation = front.operation_of(kind, args)
+        front.activity.begin(operation)
+        failed = ""
         try:
             return await handler(front, *args, **kwargs)
         except Exception as failure:  # noqa: BLE001  the boundary
+            failed = _name_of(failure)
             raise _reply(front, kind, failure) from None
+        finally:
+            front.activity.end(operation, failure=failed)
 
     return guarded
 
@@ -75,13 +90,24 @@ def unanswered(
 
     @wraps(handler)
     async def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        front.operation_counts[kind] += 1
+        operation = front.operation_of(kind, args)
+        front.activity.begin(operation)
+        failed = ""
         try:
             handler(front, *args, **kwargs)
         except Exception as failure:  # noqa: BLE001  the boundary
+            failed = _name_of(failure)
             _reply(front, kind, failure)
+        finally:
+            front.activity.end(operation, failure=failed)
 
     return guarded
+
+
+def _name_of(failure: Exception) -> str:
+    """How the record calls it; "" for what is no failure."""
+    # Before every write the kernel asks for an attribute that hardly any file has.
+    return "" if isinstance(failure, NoSuchAttribute) else type(failure).__name__
 
 
 def _reply(front: Front, kind: str, failure: Exception) -> pyfuse3.FUSEError:

@@ -6,14 +6,16 @@ meanwhile. Permissions are the kernel's business (`default_permissions`), hence 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import pyfuse3
 
+from s3fs_local.engine.activity import Operation
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.errors import NoSuchName
 from s3fs_local.fuse.boundary import answered, answered_later, unanswered
 from s3fs_local.fuse.reader_gate import ReaderGate
+from s3fs_local.fuse.request_record import operation_of
 from s3fs_local.fuse.translation import (
     ABSENT,
     caller_of,
@@ -32,13 +34,6 @@ DOTS: Final = (b".", b"..")
 
 TRUSTED_PREFIX: Final = b"trusted."
 """Attributes of which only root hears, as on any disk; getxattr is guarded by the kernel."""
-
-HANDLERS: Final = (
-    "lookup", "forget", "getattr", "setattr", "readlink", "mknod", "mkdir", "symlink", "link",
-    "unlink", "rmdir", "rename", "create", "open", "read", "write", "flush", "release", "fsync",
-    "opendir", "readdir", "releasedir", "fsyncdir", "getxattr", "setxattr", "listxattr",
-    "removexattr", "statfs",
-)  # fmt: skip
 
 
 class Operations(pyfuse3.Operations):
@@ -59,9 +54,13 @@ class Operations(pyfuse3.Operations):
         self._gate = gate
         self.on_bug = on_bug
         self.on_started: Callable[[], None] = _nothing
-        self.operation_counts = dict.fromkeys(HANDLERS, 0)
+        self.activity = filesystem.activity
         self.enable_acl = enable_acl
         self.enable_writeback_cache = enable_writeback_cache
+
+    def operation_of(self, kind: str, args: tuple[Any, ...]) -> Operation:
+        """What the request is about, for the record of operations."""
+        return operation_of(self._fs, kind, args)
 
     def init(self) -> None:
         """The kernel has said hello; from here on it sends requests."""

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ class MemoryMount:
         """How many requests of each kind there were; waits for the end of the process."""
         output, _ = self.process.communicate(timeout=20)
         assert self.process.returncode == 0, [*self.said, output]
-        return msgspec.json.decode(output.splitlines()[-1], type=dict[str, int])
+        return Counter(msgspec.json.decode(output.splitlines()[-1], type=dict[str, int]))
 
 
 @contextmanager
@@ -185,7 +186,7 @@ async def _serve(mounting: Mounting, *, faulty: bool) -> None:
             on_ready=lambda: print("ready", flush=True),  # noqa: T201
         )
         nursery.cancel_scope.cancel()
-    print(json.dumps(operations.operation_counts))  # noqa: T201
+    print(json.dumps(operations.activity.counts))  # noqa: T201
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import pyfuse3
 import pytest
 import trio
 
+from s3fs_local.engine.activity import Activity, Operation
 from s3fs_local.errors import Protected
 from s3fs_local.fuse.boundary import answered, answered_later, unanswered
 
@@ -15,9 +16,13 @@ class Handlers:
     """One of each kind, all of which do what they are told."""
 
     def __init__(self) -> None:
-        self.operation_counts = {"now": 0, "later": 0, "never": 0}
+        self.activity = Activity(lambda: 0)
         self.bugs: list[Exception] = []
         self.on_bug = self.bugs.append
+
+    def operation_of(self, kind: str, _: object) -> Operation:
+        """Says what it is about."""
+        return Operation(kind, started_ns=0)
 
     @answered
     def now(self, outcome: object) -> object:
@@ -50,7 +55,8 @@ async def test_values_pass() -> None:
     assert await handlers.now(1) == 1
     assert await handlers.later(2) == 2
     assert await handlers.now(3) == 3
-    assert handlers.operation_counts == {"now": 2, "later": 1, "never": 0}
+    assert handlers.activity.counts == {"now": 2, "later": 1}
+    assert handlers.activity.running() == []
 
 
 @pytest.mark.parametrize("kind", ["now", "later"])
@@ -62,6 +68,7 @@ async def test_an_expected_failure_becomes_its_errno_and_is_no_bug(kind: str) ->
 
     assert caught.value.errno == errno.EPERM
     assert handlers.bugs == []
+    assert handlers.activity.failures == {"Protected": 1}
 
 
 @pytest.mark.parametrize("kind", ["now", "later"])

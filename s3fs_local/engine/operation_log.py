@@ -1,0 +1,53 @@
+"""The last operations as lines for people: `.s3fs/oplog`."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from s3fs_local.engine.activity import RUNNING, Operation
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.metadata.interface import Metadata
+from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO
+from s3fs_local.rules.instants import format_rfc3339
+from s3fs_local.rules.names import printed
+from s3fs_local.rules.namespace import OPEN_NS
+
+_DEPTH_MAX: Final = 128
+_NS_PER_MS: Final = 1_000_000
+
+
+def operation_log(filesystem: FileSystem) -> Iterator[str]:
+    """One line an operation, the oldest first: time, kind, path, bytes, ms, who, error.
+
+    Bytes are 0 where there were none; ms is `running` where there is no answer yet.
+    """
+    activity = filesystem.activity
+    # What is timed by uptime is told in the store's time: both go on alike.
+    ahead_ns = filesystem.volume.now_ns() - activity.uptime_ns()
+    for operation in activity.last():
+        took = (
+            "running" if operation.took_ns == RUNNING else f"{operation.took_ns / _NS_PER_MS:.3f}"
+        )
+        who = f"uid={operation.uid} pid={operation.pid}" if operation.pid else "-"
+        yield (
+            f"{format_rfc3339(operation.started_ns + ahead_ns):<30}  {operation.kind:<11}  "
+            f"{path_of(filesystem.volume.metadata, operation)}  {operation.size}  {took}  {who}  "
+            f"{operation.failure or 'ok'}"
+        )
+
+
+def path_of(metadata: Metadata, operation: Operation) -> str:
+    """The path that the operation was about, as it is now or was last; `-` where none is known."""
+    if not operation.ino:
+        return "-"
+    parts = [operation.name] if operation.name else []
+    ino = operation.ino
+    if ino >= FIRST_VIRTUAL_INO:
+        return printed(b"/".join([b"(a view)", *parts]))
+    while ino != ROOT_INO and len(parts) < _DEPTH_MAX:
+        entries = metadata.entries_of(ino)
+        if not entries:
+            return f"<inode {ino}>"
+        entry = next((one for one in entries if one.to_ns == OPEN_NS), entries[-1])
+        parts.append(entry.name)
+        ino = entry.parent
+    return printed(b"/" + b"/".join(reversed(parts)))
