@@ -4,8 +4,10 @@ prometheus-client makes the answer, the standard library's server gives it, in a
 a slow scraper delays nobody but itself.
 """
 
+import logging
 import socket
 import socketserver
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, Final, TypeVar
@@ -18,6 +20,8 @@ from s3fs_local.daemon.metrics import Measured, StoreCollector
 from s3fs_local.daemon.metrics_address import MetricsAddress
 from s3fs_local.errors import InvalidSetting
 
+log = logging.getLogger(__name__)
+
 REQUEST_SECONDS_MAX: Final = 10
 _POLL_SECONDS: Final = 0.1
 T = TypeVar("T")
@@ -26,8 +30,15 @@ T = TypeVar("T")
 class _Handler(WSGIRequestHandler):
     timeout: ClassVar[float | None] = REQUEST_SECONDS_MAX
 
+    def setup(self) -> None:
+        """Gives a client of a unix socket, which has no address, one that WSGI can tell."""
+        super().setup()
+        if self.request.family == socket.AF_UNIX:
+            self.client_address = ("local", 0)
+
     def address_string(self) -> str:
-        return "local"  # a unix socket's client has no address
+        """As it is: nobody asks the DNS."""
+        return str(self.client_address[0])
 
     def log_message(self, *_: object) -> None:
         """Scrapes are no events."""
@@ -35,6 +46,10 @@ class _Handler(WSGIRequestHandler):
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A scraper that went away, or a bug of ours, is a matter for the log."""
+        log.warning("a request for metrics failed", exc_info=sys.exception())
 
     def server_bind(self) -> None:
         """As the base class, which would ask the DNS for our name."""
