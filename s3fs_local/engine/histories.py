@@ -80,6 +80,18 @@ class Histories:
             self._metadata.name_history(tenure.ino, name) for tenure in self._tenures(directory)
         )
 
+    def changes_in(self, directory: int) -> set[int]:
+        """Every instant at which a name in the directory, or the content of one, changed."""
+        changes_ns: set[int] = set()
+        for tenure in self._tenures(directory):
+            entries = self._metadata.directory_history(tenure.ino)
+            ends = [(entry.from_ns, entry.to_ns) for entry in entries]
+            changes_ns.update(at for pair in ends for at in pair if at <= tenure.to_ns)
+            for versions in self._versions_of(entries).values():
+                changes_ns.update(version.stamp_ns for version in versions)
+        changes_ns.discard(OPEN_NS)
+        return changes_ns
+
     def _versions_of(self, intervals: Iterable[Entry]) -> dict[int, list[Version]]:
         inodes = {entry.ino for entry in intervals if not entry.is_marker}
         return {ino: self._metadata.versions(ino) for ino in inodes}

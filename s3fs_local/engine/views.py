@@ -7,6 +7,7 @@ the kernel knows its number.
 
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -26,15 +27,18 @@ from s3fs_local.errors import (
 from s3fs_local.rules.history import events_of, format_event
 from s3fs_local.rules.identifiers import short_id
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
-from s3fs_local.rules.instants import format_file_time, parse_instant
+from s3fs_local.rules.instants import SECOND_NS, format_file_time, format_samba, parse_instant
 from s3fs_local.rules.names import (
     AtInstant,
+    OfName,
+    Snapshots,
     escape,
     parse_below_versions,
     printed,
     version_file_name,
 )
 from s3fs_local.rules.namespace import OPEN_NS
+from s3fs_local.rules.snapshots import offered_seconds
 from s3fs_local.rules.versioning import Version
 
 _WRITE_BITS: Final = 0o222
@@ -43,6 +47,12 @@ _HASH_MASK: Final = FIRST_VIRTUAL_INO - 1
 
 class VersionsFolder(Struct, frozen=True, tag=True):
     """`DIR/.versions`."""
+
+    directory: int
+
+
+class SnapshotsFolder(Struct, frozen=True, tag=True):
+    """`DIR/.versions/@snapshots`: a list of `@GMT-…` for programs that must have one (Samba)."""
 
     directory: int
 
@@ -106,6 +116,7 @@ class StatusFile(Struct, frozen=True, tag=True):
 
 Node = (
     VersionsFolder
+    | SnapshotsFolder
     | NameFolder
     | VersionFile
     | VersionLink
@@ -170,7 +181,7 @@ class Views:
 
     def _attributes(self, node: Node, ino: int) -> Inode:
         match node:
-            case VersionsFolder() | NameFolder():
+            case VersionsFolder() | SnapshotsFolder() | NameFolder():
                 return _folder(self._volume.inode(node.directory), ino)
             case StatusFolder():
                 return _folder(self._volume.inode(ROOT_INO), ino)
@@ -211,7 +222,7 @@ class Views:
         """
         node = self._node(parent)
         match node:
-            case VersionsFolder():
+            case VersionsFolder() | SnapshotsFolder():
                 return self._shown(self._below_versions(node, name))
             case NameFolder():
                 for entry, child in self._versions_in(node):
@@ -229,15 +240,33 @@ class Views:
                 raise NotADirectory(printed(name))
         raise NoSuchName(printed(name))
 
-    def _below_versions(self, node: VersionsFolder, name: bytes) -> Node:
-        asked = parse_below_versions(name)
-        if isinstance(asked, AtInstant):
-            now_ns = self._volume.now_ns()
-            at_ns = min(parse_instant(asked.text, now_ns=now_ns), now_ns)
-            return Moment(self._histories.directory_at(node.directory, at_ns), at_ns)
-        if not self._histories.has_history(node.directory, asked.name):
-            raise NoSuchName(printed(name))
-        return NameFolder(node.directory, asked.name)
+    def _below_versions(self, node: VersionsFolder | SnapshotsFolder, name: bytes) -> Node:
+        match parse_below_versions(name):
+            case AtInstant() as asked:
+                return self._at(node.directory, asked)
+            case Snapshots() if isinstance(node, VersionsFolder):
+                return SnapshotsFolder(node.directory)
+            case OfName(name=named) if isinstance(node, VersionsFolder):
+                if self._histories.has_history(node.directory, named):
+                    return NameFolder(node.directory, named)
+        raise NoSuchName(printed(name))
+
+    def _at(self, directory: int, asked: AtInstant) -> Moment:
+        now_ns = self._volume.now_ns()
+        at_ns = min(parse_instant(asked.text, now_ns=now_ns), now_ns)
+        return Moment(self._histories.directory_at(directory, at_ns), at_ns)
+
+    def _snapshots_of(self, directory: int) -> Iterator[tuple[bytes, Node]]:
+        offered = offered_seconds(
+            self._histories.changes_in(directory),
+            now_ns=self._volume.now_ns(),
+            since_ns=self._volume.inode(ROOT_INO).btime_ns,
+        )
+        for at in offered:
+            at_ns = at * SECOND_NS
+            with suppress(NoSuchName):  # there was no such directory then
+                present = self._histories.directory_at(directory, at_ns)
+                yield f"@{format_samba(at_ns)}".encode(), Moment(present, at_ns)
 
     def listing(self, ino: int) -> list[tuple[bytes, Node]]:
         """The entries of a view as it is now, in order. Raises NotADirectory."""
@@ -246,6 +275,8 @@ class Views:
             case VersionsFolder():
                 names = self._histories.listed_names(node.directory)
                 return [(escape(name), NameFolder(node.directory, name)) for name in names]
+            case SnapshotsFolder():
+                return list(self._snapshots_of(node.directory))
             case NameFolder():
                 return self._versions_in(node)
             case Moment() if self._volume.inode(node.ino).is_directory:

@@ -133,6 +133,12 @@ def format_rfc3339(instant_ns: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction.rstrip('.')}Z"
 
 
+def format_samba(at_ns: int) -> str:
+    """`GMT-2026.11.22-15.04.05`, cut to seconds: Samba's shadow copies and `parse_instant`."""
+    moment, _ = _split(at_ns)
+    return f"GMT-{moment:%Y.%m.%d-%H.%M.%S}"
+
+
 def format_http_date(instant_ns: int) -> str:
     """`Sun, 22 Nov 2026 15:04:05 GMT` (RFC 9110, IMF-fixdate), cut to seconds, in no locale."""
     moment, _ = _split(instant_ns)

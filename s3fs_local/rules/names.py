@@ -13,11 +13,17 @@ from s3fs_local.rules.identifiers import short_id
 from s3fs_local.rules.instants import format_file_time
 from s3fs_local.rules.limits import NAME_BYTES_MAX
 
+SNAPSHOTS_NAME: Final = b"@snapshots"
+
 
 class AtInstant(Struct, frozen=True):
     """`.versions/@TEXT`: the directory as of the instant that `text` may name."""
 
     text: str
+
+
+class Snapshots(Struct, frozen=True):
+    """`.versions/@snapshots`: a list of instants at which to look."""
 
 
 class OfName(Struct, frozen=True):
@@ -52,10 +58,12 @@ def escape(name: bytes) -> bytes:
     return b"@" + name if name.startswith(b"@") else name
 
 
-def parse_below_versions(name: bytes) -> AtInstant | OfName:
+def parse_below_versions(name: bytes) -> AtInstant | OfName | Snapshots:
     """What a name directly below `.versions` asks for; undoes `escape`."""
     if name.startswith(b"@@"):
         return OfName(name[1:])
+    if name == SNAPSHOTS_NAME:
+        return Snapshots()
     if name.startswith(b"@"):
         return AtInstant(name[1:].decode("utf-8", "backslashreplace"))
     return OfName(name)

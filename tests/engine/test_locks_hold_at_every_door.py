@@ -142,7 +142,7 @@ TESTED_BELOW: Final = {"write"}
 HARMLESS: Final = {
     *("lookup", "forget", "readlink", "getattr", "getxattr", "listxattr", "read_nowait"),
     *("read_current", "read", "flush", "release", "fsync", "opendir", "readdir", "releasedir"),
-    *("fsyncdir", "statfs", "itself_and_parent"),
+    *("fsyncdir", "statfs", "itself_and_parent", "listed_directory"),
     *("mknod", "mkdir", "symlink", "create", "rmdir"),  # they act on no file that is there
 }
 

@@ -1,5 +1,7 @@
 """`.versions`: the past as read-only trees, that cost nothing once nobody looks at them."""
 
+from itertools import groupby
+
 import pytest
 
 from s3fs_local.errors import (
@@ -194,3 +196,26 @@ def test_a_file_of_a_view_is_no_directory_and_has_no_entries(store: MemoryStore)
         store.fs.lookup(file.ino, b"x")
     with pytest.raises(NotADirectory):
         store.fs.opendir(file.ino, ALICE)
+
+
+def test_a_list_of_snapshots_has_each_change_and_is_no_name(store: MemoryStore) -> None:
+    """For Samba, which must have a list. A file may be called so as well."""
+    store.mkdir("/d")
+    for content in (b"one", b"two"):
+        store.write("/d/f", content)
+    store.remove("/d/f")
+    store.write("/d/@snapshots", b"mine")
+    store.tick()
+    listed = [name.decode() for name in store.listing("/d/.versions/@snapshots")]
+    seen = []
+    for name in listed:
+        inside = store.listing(f"/d/.versions/@snapshots/{name}")
+        seen.append(store.read(f"/d/.versions/{name}/f") if b"f" in inside else b"-")
+
+    assert [content for content, _ in groupby(seen)][:3] == [b"-", b"two", b"one"]
+    assert sorted(listed, reverse=True) == listed
+    assert store.listing("/d/.versions") == [b"@@snapshots", b"f"]
+    with pytest.raises(NoSuchName):
+        store.stat("/d/.versions/@snapshots/f")
+    with pytest.raises(ReadOnlyView):
+        store.fs.mkdir(store.stat("/d/.versions/@snapshots").ino, b"x", 0o755, ALICE)

@@ -9,6 +9,7 @@ from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.names import (
     AtInstant,
     OfName,
+    Snapshots,
     check_name,
     escape,
     is_transient,
@@ -55,6 +56,12 @@ def test_an_at_sign_introduces_an_instant() -> None:
     assert parse_below_versions(b"1h@") == OfName(b"1h@")
     assert parse_below_versions(b"@") == AtInstant("")
     assert escape(b"1h@") == b"1h@"
+
+
+def test_snapshots_ask_for_a_list_and_can_be_escaped_like_any_name() -> None:
+    """A file may be called like the list."""
+    assert parse_below_versions(b"@snapshots") == Snapshots()
+    assert parse_below_versions(escape(b"@snapshots")) == OfName(b"@snapshots")
 
 
 def test_bytes_that_are_no_text_ask_for_an_instant_that_does_not_exist() -> None:
