@@ -203,6 +203,7 @@ def test_a_list_of_snapshots_has_each_change_and_is_no_name(store: MemoryStore) 
     store.mkdir("/d")
     for content in (b"one", b"two"):
         store.write("/d/f", content)
+        store.tick()
     store.remove("/d/f")
     store.write("/d/@snapshots", b"mine")
     store.tick()

@@ -91,6 +91,18 @@ def test_the_future_is_as_the_present(store: MemoryStore) -> None:
     assert store.read("/.versions/@2200-01-01/f") == b"one"
 
 
+@promise("`.versions/@snapshots` lists instants of the directory, for Samba.")
+def test_instants_are_listed_for_programs_that_must_have_a_list(store: MemoryStore) -> None:
+    """Each is also a TIME of `.versions` itself."""
+    store.write("/f", b"one")
+    store.tick()
+    [newest, *_] = [name.decode() for name in store.listing("/.versions/@snapshots")]
+
+    assert newest.startswith("@GMT-")
+    assert store.read(f"/.versions/@snapshots/{newest}/f") == b"one"
+    assert store.read(f"/.versions/{newest}/f") == b"one"
+
+
 @promise(
     'A TIME before the directory existed is "No such file", and one that makes no sense is '
     '"Invalid argument".'
