@@ -38,6 +38,16 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
         └── DaemonUnreachable
 """
 
+from typing import NamedTuple
+
+
+class Attempt(NamedTuple):
+    """What was tried, on what."""
+
+    operation: str  # of `rules.retention.Operation`
+    ino: int
+    version_ns: int = 0  # of the version in question; 0 = the file or directory as it is
+
 
 class S3fsLocalError(Exception):
     """The root: catching it catches every expected failure and no bug."""
@@ -120,11 +130,24 @@ class FileTooLarge(ArgumentError):
 
 
 class LockError(S3fsLocalError):
-    """A WORM lock is in the way, or cannot be set as asked."""
+    """A WORM lock is in the way, or cannot be set as asked.
+
+    `attempt` is what the gate was asked when it refused, for the record of refusals.
+    """
+
+    attempt: "Attempt | None" = None
 
 
 class Protected(LockError):
-    """A lock forbids this operation; the message says which rule and until when."""
+    """A lock forbids this operation; the message says which rule and until when.
+
+    `until_ns`: when that ends; 2⁶³ - 1 where no date is set. `who_may`: in words for people.
+    """
+
+    def __init__(self, message: str = "", *, until_ns: int = 0, who_may: str = "") -> None:
+        super().__init__(message)
+        self.until_ns = until_ns
+        self.who_may = who_may
 
 
 class BypassNotPermitted(LockError):

@@ -166,16 +166,51 @@ def set_append_only(paths: tuple[str, ...], *, as_json: bool) -> None:
 @click.option("--mode", type=mode_choice, required=True, help="How new files are locked.")
 @click.option("--for", "period", required=True, help="For how long: 30d, 7y.")
 @click.option("--append-only", is_flag=True, help="New files are append-only, too.")
+@click.option(
+    "--commit",
+    default="",
+    metavar="close|quiet=10m|chmod",
+    help="When a file is locked: at its last close, after a time without writes, or by"
+    " `touch -a -d DATE f; chmod a-w f`.",
+)
+@click.option(
+    "--semantics",
+    type=click.Choice(["file", "s3"]),
+    default=None,
+    help="file: a locked file cannot be changed. s3: changing it makes a new version.",
+)
 @json_option
-def protect(directory: str, mode: str, period: str, *, append_only: bool, as_json: bool) -> None:
-    """Lock every file that is made below a directory from now on."""
+def protect(  # noqa: PLR0913  an argument each
+    directory: str,
+    mode: str,
+    period: str,
+    *,
+    append_only: bool,
+    commit: str,
+    semantics: str | None,
+    as_json: bool,
+) -> None:
+    """Lock every file that is made below a directory from now on.
+
+    A directory's protection can only be made stricter. What is not said of --commit and
+    --semantics stays as it was.
+    """
     where = place(directory)
-    request = Protect(where.path, mode=mode, period=period, append_only=append_only)
+    request = Protect(
+        where.path,
+        mode=mode,
+        period=period,
+        append_only=append_only,
+        commit=commit,
+        semantics=semantics or "",
+    )
     policy = ask(where.store, request, Policy, quiet=as_json, about=directory)
     if as_json:
         print_json(policy)
         return
     also = ", append-only" if policy.append_only else ""
+    also += f", by {policy.commit}" if policy.commit != "close" else ""
+    also += ", s3 semantics" if policy.semantics == "s3" else ""
     print_line(f"new files below {policy.key or '/'}: {policy.mode} for {policy.period}{also}")
 
 

@@ -13,6 +13,7 @@ from s3fs_local.cli.completion_command import COMPLETION_VARIABLE, completion
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.lock_commands import append_only, legal_hold, protect, retention, why
 from s3fs_local.cli.mount_commands import mount, umount
+from s3fs_local.cli.object_lock_commands import object_lock
 from s3fs_local.cli.options import unlock_options
 from s3fs_local.cli.output import PROGRAM, print_error, report
 from s3fs_local.cli.store_access import KeySources
@@ -42,6 +43,7 @@ for command in (
     *(bucket, stats, top, gc, completion),
 ):
     program.add_command(command)
+bucket.add_command(object_lock)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -29,7 +29,7 @@ from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.rules import settings
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.retention import Operation, Semantics
-from s3fs_local.rules.settings import Settings
+from s3fs_local.rules.settings import GovernanceBypass, Settings
 from s3fs_local.rules.versioning import (
     VersioningState,
     check_state_change,
@@ -78,7 +78,8 @@ async def describe_settings(_: DescribeSettings, context: Context) -> SettingLis
 
 async def change_setting(request: ChangeSetting, context: Context) -> Done:
     """One setting has another value, from now on."""
-    _change(context, request.name, settings.parse_setting(request.name, request.value))
+    value = settings.parse_setting(request.name, request.value)
+    change_settings(context, {request.name: value})
     return Done()
 
 
@@ -90,38 +91,58 @@ async def describe_versioning(_: DescribeVersioning, context: Context) -> Versio
 async def change_versioning(request: ChangeVersioning, context: Context) -> Done:
     """As S3's document says."""
     wanted = parse_versioning(request.document)
-    _change(context, VERSIONING, msgspec.json.encode(wanted).decode())
+    change_settings(context, {VERSIONING: msgspec.json.encode(wanted).decode()})
     return Done()
 
 
-def _change(context: Context, name: str, value: str) -> None:
+def change_settings(context: Context, values: dict[str, str]) -> None:
+    """The settings have these JSON values from now on, all or none.
+
+    Raises:
+        NotPermitted: the caller does not administer the store.
+        InvalidSetting, VersioningRequired, ObjectLockDisabled: S3 would not allow the change.
+        Protected: it would weaken what locks mean for files that are locked.
+    """
     context.check_may_administer()
     volume = context.filesystem.volume
+    locks = context.filesystem.locks
     present = volume.settings
-    wanted = _with(present, name, value)
+    wanted = _with(present, values)
     _check_transition(present, wanted)
     if present.lock_semantics is Semantics.FILE and wanted.lock_semantics is Semantics.S3:
         # Files locked in place would become removable: asked of the root, which marks them all.
-        filesystem = context.filesystem
-        filesystem.locks.check(Operation.MOVE_ANCESTOR, volume.inode(ROOT_INO))
-    volume.apply([PutSetting(name, value)])
+        locks.check(Operation.WEAKEN_SEMANTICS, volume.inode(ROOT_INO))
+    volume.apply([PutSetting(name, value) for name, value in values.items()])
     volume.settings = wanted
+    locks.marks.forget_unminded()
 
 
-def _with(present: Settings, name: str, value: str) -> Settings:
+def _with(present: Settings, values: dict[str, str]) -> Settings:
     fields: dict[str, object] = msgspec.to_builtins(present)
-    return msgspec.convert({**fields, name: msgspec.json.decode(value)}, Settings)
+    changed = {name: msgspec.json.decode(value) for name, value in values.items()}
+    return msgspec.convert({**fields, **changed}, Settings)
 
 
 def _check_transition(present: Settings, wanted: Settings) -> None:
     """What S3 allows to change in the state that the store is in.
 
     Raises:
-        InvalidSetting: Object Lock is never switched off.
+        InvalidSetting: Object Lock is never switched off, a bypass that was given up never comes
+            back.
+        ObjectLockDisabled: there is no Object Lock for the default retention.
         VersioningRequired: versioning is Suspended beside Object Lock.
     """
     if present.object_lock and not wanted.object_lock:
         raise errors.InvalidSetting("Object Lock, once enabled, is never switched off")
+    if wanted.default_retention is not None and not wanted.object_lock:
+        raise errors.ObjectLockDisabled(
+            "InvalidRequest: Bucket is missing Object Lock Configuration"
+        )
+    final = GovernanceBypass.PERMANENTLY_DISABLED
+    if present.governance_bypass is final and wanted.governance_bypass is not final:
+        raise errors.InvalidSetting(
+            "governance-bypass is permanently-disabled, and that is never taken back"
+        )
     if wanted.object_lock and wanted.versioning is not VersioningState.ENABLED:
         check_state_change(present.versioning, wanted.versioning, object_lock_enabled=True)
     check_state_change(

@@ -10,7 +10,15 @@ from typing import Any, Final
 import msgspec
 
 from s3fs_local import errors
-from s3fs_local.control import activity, administration, locking, looking_back, requests, restoring
+from s3fs_local.control import (
+    activity,
+    administration,
+    locking,
+    looking_back,
+    object_lock,
+    requests,
+    restoring,
+)
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import Request
 
@@ -30,6 +38,7 @@ _READING: Final[dict[type, Handler]] = {
     requests.DescribeActivity: activity.describe_activity,
     requests.DescribeSettings: administration.describe_settings,
     requests.DescribeVersioning: administration.describe_versioning,
+    requests.DescribeObjectLock: object_lock.describe_object_lock,
 }
 _CHANGING: Final[dict[type, Handler]] = {
     requests.Restore: restoring.restore,
@@ -44,6 +53,7 @@ _CHANGING: Final[dict[type, Handler]] = {
     requests.CollectGarbage: administration.collect_garbage,
     requests.ChangeSetting: administration.change_setting,
     requests.ChangeVersioning: administration.change_versioning,
+    requests.ChangeObjectLock: object_lock.change_object_lock,
 }
 
 
@@ -53,6 +63,14 @@ async def carry_out(request: Request, context: Context) -> object:
     Raises:
         S3fsLocalError: whatever it met.
     """
+    try:
+        return await _carry_out(request, context)
+    except errors.LockError as refusal:
+        context.filesystem.refusals.note(refusal, context.caller)
+        raise
+
+
+async def _carry_out(request: Request, context: Context) -> object:
     reading = _READING.get(type(request))
     if reading is not None:
         return msgspec.to_builtins(await reading(request, context))

@@ -29,11 +29,12 @@ from s3fs_local.control.results import (
     printed_key,
 )
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.refusals import path_of
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.instants import format_duration, format_rfc3339
 from s3fs_local.rules.namespace import OPEN_NS
+from s3fs_local.rules.policies import format_commit, parse_commit, parse_semantics
 from s3fs_local.rules.retention import (
-    COMPLIANCE,
     DirectoryPolicy,
     LegalHold,
     Lock,
@@ -60,6 +61,18 @@ _COMMON_WORDS: Final = {
     "purge": Operation.PURGE_VERSION,
     "restore": Operation.RESTORE_OVER,
 }
+_OF_A_VERSION: Final = frozenset(
+    {
+        Operation.PURGE_VERSION,
+        Operation.REPLACE_VERSION,
+        Operation.DESTROY_KEY,
+        Operation.CHANGE_CLASS,
+        Operation.COMPACT,
+        Operation.REMOVE_ZONE,
+        Operation.REPAIR,
+    }
+)
+"""Asked of the current version, as the operation itself would."""
 _NAMES_BETWEEN_REPORTS: Final = 256
 
 
@@ -184,17 +197,24 @@ async def set_append_only(request: SetAppendOnly, context: Context) -> LockListi
 async def protect(request: Protect, context: Context) -> Policy:
     """What is there already stays as it is."""
     inode = live_inode(context.filesystem, request.path)
-    policy = DirectoryPolicy(
+    commit, quiet_ns = parse_commit(request.commit) if request.commit else ("", 0)
+    wanted = DirectoryPolicy(
         mode=parse_mode_of_command(request.mode),
         period_ns=parse_period(request.period),
         append_only=request.append_only,
+        semantics=parse_semantics(request.semantics).value if request.semantics else "",
+        commit=commit,
+        quiet_ns=quiet_ns,
     )
-    context.filesystem.locks.set_policy(inode.ino, policy, caller=context.caller)
+    context.filesystem.locks.set_policy(inode.ino, wanted, caller=context.caller)
+    policy = context.filesystem.volume.inode(inode.ino).policy or wanted
     return Policy(
         key=printed_key(request.path),
         mode=policy.mode,
         period=format_duration(policy.period_ns),
         append_only=policy.append_only,
+        semantics=policy.semantics,
+        commit=format_commit(policy),
     )
 
 
@@ -204,19 +224,36 @@ async def explain(request: Explain, context: Context) -> Explanation:
     operation = _operation_named(request.operation)
     allowed = Explanation(key=printed_key(request.path), operation=operation.value, allowed=True)
     try:
-        context.filesystem.locks.check(operation, inode)
-        if inode.is_directory and operation is Operation.RENAME_FROM:
-            context.filesystem.locks.check(Operation.MOVE_ANCESTOR, inode)
-    except errors.LockError as refusal:
+        _ask(context.filesystem, operation, inode)
+    except errors.Protected as refusal:
         return Explanation(
             key=allowed.key,
             operation=allowed.operation,
             allowed=False,
-            rule=str(refusal),
-            until=_end_of(inode),
-            who_may=_who_may(inode),
+            rule=str(refusal) + _example_below(context.filesystem, inode),
+            until=_end_of(refusal.until_ns),
+            who_may=refusal.who_may,
         )
     return allowed
+
+
+def _ask(filesystem: FileSystem, operation: Operation, inode: Inode) -> None:
+    version = filesystem.volume.metadata.version(inode.ino, inode.version_ns)
+    if operation in _OF_A_VERSION and version is not None:
+        filesystem.locks.check_version(operation, version)
+    elif inode.is_directory and operation is Operation.RENAME_FROM:
+        filesystem.locks.check(Operation.MOVE_ANCESTOR, inode)
+    elif inode.is_file and inode.append_only and operation is Operation.RENAME_FROM:
+        filesystem.locks.check(Operation.ROTATE, inode)  # in its directory that is rotation
+    else:
+        filesystem.locks.check(operation, inode)
+
+
+def _example_below(filesystem: FileSystem, inode: Inode) -> str:
+    witness = filesystem.locks.marks.witness(inode)
+    if not witness:
+        return ""
+    return f"; one is {printed_key(path_of(filesystem.volume, witness))}"
 
 
 def _operation_named(text: str) -> Operation:
@@ -230,29 +267,8 @@ def _operation_named(text: str) -> Operation:
         raise errors.InvalidArgument(f"no operation {text[:64]!r}; there are: {known}") from None
 
 
-def _end_of(inode: Inode) -> str:
-    lock = inode.lock or Lock()
-    if inode.is_directory:
-        until_ns = inode.protected_until_ns
-    elif lock.holds or inode.append_only or lock.retention is None:
-        until_ns = OPEN_NS
-    else:
-        until_ns = lock.retention.until_ns
+def _end_of(until_ns: int) -> str:
     return "no date is set" if until_ns >= OPEN_NS else format_until(until_ns)
-
-
-def _who_may(inode: Inode) -> str:
-    if inode.is_directory:
-        return "whoever may, once nothing below is protected any more"
-    lock = inode.lock or Lock()
-    if lock.holds:
-        cases = ", ".join(hold.case for hold in lock.holds)
-        return f"nobody until the legal hold is cleared (case {cases})"
-    if inode.append_only or lock.retention is None:
-        return "nobody; append-only is never taken back"
-    if lock.retention.mode == COMPLIANCE:
-        return "nobody before that date, root included"
-    return "after `retention clear --bypass-governance`: root, and the store's bypass group"
 
 
 def _locks_of(paths: tuple[bytes, ...], context: Context) -> LockListing:
@@ -276,6 +292,8 @@ def _lock_row(path: bytes, filesystem: FileSystem) -> LockRow:
         append_only=bool(inode.append_only) or policy.append_only,
         default_mode=policy.mode or None,
         default_period=format_duration(policy.period_ns) if policy.mode else None,
+        default_semantics=policy.semantics or None,
+        default_commit=format_commit(policy) if policy.mode else None,
         legal_holds=[] if version is None else _hold_rows(path, version, lock),
     )
 

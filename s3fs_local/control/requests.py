@@ -120,6 +120,8 @@ class Protect(Struct, frozen=True, tag="protect", tag_field="command"):
     mode: str
     period: str
     append_only: bool = False
+    commit: str = ""  # close, quiet=10m or chmod; "" as it was
+    semantics: str = ""  # file or s3; "" as it was
 
 
 class Explain(Struct, frozen=True, tag="why", tag_field="command"):
@@ -168,6 +170,16 @@ class ChangeVersioning(Struct, frozen=True, tag="versioning-put", tag_field="com
     document: bytes
 
 
+class DescribeObjectLock(Struct, frozen=True, tag="object-lock-get", tag_field="command"):
+    """The document that `aws s3api get-object-lock-configuration` prints."""
+
+
+class ChangeObjectLock(Struct, frozen=True, tag="object-lock-put", tag_field="command"):
+    """The store follows this document, as given to `aws s3api put-object-lock-configuration`."""
+
+    document: bytes
+
+
 class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
     """The daemon has unmounted, and everything is durable. Answered by a daemon only."""
 
@@ -198,6 +210,8 @@ Request = (
     | ChangeSetting
     | DescribeVersioning
     | ChangeVersioning
+    | DescribeObjectLock
+    | ChangeObjectLock
     | Unmount
 )
 

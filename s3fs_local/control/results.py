@@ -7,6 +7,8 @@ Members that do not apply are left out. Instants are RFC 3339 in UTC.
 
 from msgspec import Struct, field
 
+from s3fs_local.rules.object_lock import ObjectLockDocument
+
 
 class Owner(Struct, frozen=True):
     """Who made it."""
@@ -128,6 +130,8 @@ class LockRow(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=
     append_only: bool = False
     default_mode: str | None = None  # directories: what files made below are locked with
     default_period: str | None = None
+    default_semantics: str | None = None
+    default_commit: str | None = None
     legal_holds: list[HoldRow] = []
 
 
@@ -144,6 +148,8 @@ class Policy(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=T
     mode: str | None = None
     period: str | None = None
     append_only: bool = False
+    semantics: str | None = None
+    commit: str | None = None
 
 
 class Explanation(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
@@ -276,6 +282,12 @@ class Versioning(Struct, frozen=True, rename="pascal", omit_defaults=True):
     """As get-bucket-versioning prints it; `{}` for a store that never had versions."""
 
     status: str | None = None
+
+
+class ObjectLock(Struct, frozen=True, rename="pascal"):
+    """As get-object-lock-configuration prints it."""
+
+    object_lock_configuration: ObjectLockDocument
 
 
 def printed_key(path: bytes) -> str:

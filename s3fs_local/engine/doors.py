@@ -26,9 +26,10 @@ GUARDED_CHANGES: Final = frozenset(
         *("OpenCell", "CloseCell", "RemoveCell", "ReopenCell", "PutCell"),
         *("CountBlock", "RemoveBlock", "MoveBlock", "RemovePack"),
         *("PutKey", "RemoveKey", "PutSetting", "RemoveSetting"),
+        "RemovePendingLock",
     }
 )
-"""Not `KeepAttributes`, `OpenEntry`, `AddBlock`, `PutPack`: they only add to what is there."""
+"""Not `KeepAttributes`, `OpenEntry`, `AddBlock`, `PutPack`, `PutPendingLock`: they only add."""
 
 GUARDED_CALLS: Final = frozenset(
     {
@@ -275,24 +276,43 @@ _LOCKS: Final = (
         "never taken back",
         asks=(Operation.SET_APPEND_ONLY,),
     ),
-    Door("engine.locks.Locks.lock_closed", "a default is added, the later date counts"),
-    Door("engine.locks.Locks._finish_rotation", "a retention takes the place of append-only"),
+    Door("engine.locks.Locks._put_lock", "the end of the three above", asked_by_callers=True),
     Door(
-        "engine.locks.Locks._put_lock",
-        "the end of all of them",
+        "engine.lock_facts.changes_of_lock",
+        "the facts of a lock",
         asked_by_callers=True,
     ),
-    Door("engine.locks.Locks.set_policy", "only ever stricter"),
-    Door("engine.locks.Locks.note_protection", "marks above only grow"),
-    Door("engine.locks.Locks._refresh_mark", "to what is found below"),
-    Door("engine.locks.Locks._note_unlocked", "which files wait for their lock"),
+    Door(
+        "engine.pending_locks.PendingLocks._changes_when_closed",
+        "with the lock, or where no lock waits for the file any more",
+    ),
+    Door(
+        "engine.pending_locks.PendingLocks._changes_when_due",
+        "with the lock, or where no lock waits for the file any more",
+    ),
+    Door(
+        "engine.pending_locks.PendingLocks._changes_of_lock",
+        "a default is added where the later date counts; append-only ends in a retention",
+    ),
+    Door(
+        "engine.habit.Habit.extend",
+        "the access time of a file whose retention has just grown",
+    ),
+    Door("engine.policies.Policies.put_policy", "only ever stricter", asked_by_callers=True),
+    Door(
+        "engine.locks.Locks.set_policy",
+        "`check_stricter`; from file to s3 it is asked of all below",
+        asks=(Operation.WEAKEN_SEMANTICS,),
+    ),
+    Door("engine.protection_marks.ProtectionMarks.note", "marks above only grow"),
+    Door("engine.protection_marks.ProtectionMarks._note_unminded", "to what is found below"),
 )
 
 _STORE: Final = (
     Door(
-        "control.administration._change",
+        "control.administration.change_settings",
         "Object Lock and versioning stay on; weaker semantics are asked of all that is locked",
-        asks=(Operation.MOVE_ANCESTOR,),
+        asks=(Operation.WEAKEN_SEMANTICS,),
     ),
     Door("engine.opening.make_root", "a store that is being made"),
     Door(

@@ -13,16 +13,19 @@ from msgspec import Struct
 from s3fs_local.engine.activity import Activity
 from s3fs_local.engine.attributes import AttributeChange, Attributes
 from s3fs_local.engine.durability import run_in_thread
+from s3fs_local.engine.habit import Habit
 from s3fs_local.engine.histories import Histories
 from s3fs_local.engine.lock_attributes import PREFIX, LockAttributes
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.namespace import STATUS_DIRECTORY, Namespace
 from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFiles
 from s3fs_local.engine.reading import CURRENT_NS, Reading
+from s3fs_local.engine.refusals import Refusals
 from s3fs_local.engine.views import Node, Views
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
 from s3fs_local.errors import (
+    Attempt,
     BadHandle,
     InvalidArgument,
     IsADirectory,
@@ -93,6 +96,13 @@ class FileSystem:
         self.lock_attributes: Final = LockAttributes(
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )
+        self.habit: Final = Habit(
+            volume,
+            locks=self.locks,
+            attributes=self.attributes,
+            lock_attributes=self.lock_attributes,
+        )
+        self.refusals: Final = Refusals(volume)
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns)
         self._directories: dict[int, OpenDirectory] = {}
@@ -214,6 +224,8 @@ class FileSystem:
     ) -> Inode:
         """The attributes are as wanted; truncate(2) by path makes a version, by handle close(2)."""
         _check_real(ino)
+        if self.habit.extends(ino, wanted):
+            return self.habit.extend(ino, wanted, caller)
         if wanted.size is not None:
             self.attributes.resize(ino, wanted.size, caller)
             if handle is not None:
@@ -228,6 +240,16 @@ class FileSystem:
         if wanted.size is None or not only_size:
             return self.attributes.set(ino, wanted, caller)
         return self.attributes.get(ino)
+
+    def locks_by_habit(self, ino: int, wanted: AttributeChange) -> bool:
+        """Whether `lock_by_habit` must be called in place of `setattr`."""
+        return ino < FIRST_VIRTUAL_INO and wanted.size is None and self.habit.commits(ino, wanted)
+
+    async def lock_by_habit(self, ino: int, wanted: AttributeChange, caller: Caller) -> Inode:
+        """As `setattr`; the file is locked, durably. Waits up to a second for writers."""
+        inode = await self.habit.commit(ino, wanted, caller)
+        await self.volume.durability.flush(durable=True, only_facts=True)
+        return inode
 
     def getxattr(self, ino: int, name: bytes) -> bytes:
         """The value of an extended attribute. Raises NoSuchAttribute."""
@@ -275,7 +297,9 @@ class FileSystem:
         _check_real(ino)
         del caller
         if name.startswith(PREFIX):
-            raise Protected(f"{printed(name)} is not removed; use the commands")
+            refusal = Protected(f"{printed(name)} is not removed; use the commands")
+            refusal.attempt = Attempt(Operation.REMOVE_XATTR.value, ino)
+            raise refusal
         self.attributes.remove_xattr(ino, name)
 
     # Files
@@ -284,11 +308,11 @@ class FileSystem:
         self, parent: int, name: bytes, mode: int, flags: int, caller: Caller
     ) -> tuple[OpenedFile, Inode]:
         """A new file is made and open; its first close makes its first version."""
-        del flags
         _check_real(parent)
         inode = self.namespace.make(parent, name, mode, caller)
         self.writing.begin_new(inode, uid=caller.uid)
-        handle = Handle(inode.ino, caller=caller, writable=True)
+        writable = flags & O_ACCMODE != os.O_RDONLY  # O_CREAT alone makes no writer
+        handle = Handle(inode.ino, caller=caller, writable=writable)
         handle.wrote = True
         return OpenedFile(self.open_files.add(handle)), inode
 
@@ -442,11 +466,15 @@ class FileSystem:
         is_unwritten = closed.writable and not self.open_files.writers(inode.ino)
         if is_unwritten and inode.nlink and inode.ino in self.volume.drafts:
             self.writing.commit(inode.ino, origin=Origin.CLOSE)
-        if is_unwritten:
-            self.locks.lock_closed(inode.ino)
+        if inode.ino not in self.volume.drafts:
+            self.locks.pending.lock_closed_unwritten(inode.ino)
         if not inode.nlink and not self.open_files.is_open(inode.ino):
             self.writing.discard(inode.ino)
             self.namespace.forget_never_saved(inode)
+
+    def caller_of_handle(self, handle: int) -> Caller:
+        """Who opened the file: write(2) does not say who calls it. Raises BadHandle."""
+        return self.open_files.get(handle).caller
 
     def restore_content(
         self, ino: int, source: int, stamp_ns: int, *, caller: Caller, like: Inode | None = None

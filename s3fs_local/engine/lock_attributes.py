@@ -15,6 +15,7 @@ from s3fs_local.engine.open_files import OpenFiles
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
 from s3fs_local.errors import (
+    Attempt,
     InvalidArgument,
     InvalidRetention,
     NoSuchAttribute,
@@ -38,6 +39,7 @@ from s3fs_local.rules.retention import (
 )
 from s3fs_local.rules.tags import decode_tags, encode_tags
 from s3fs_local.rules.versioning import NULL_ID, Origin, Version
+from s3fs_local.system.processes import program_of
 
 PREFIX: Final = b"s3."
 WRITER_GRACE_S: Final = 1.0
@@ -65,6 +67,8 @@ class LockAttributes:
         """
         reader = _READERS.get(name.removeprefix(PREFIX))
         value = None if reader is None else reader(inode, version)
+        if name == b"s3.lock-reason":
+            value = self._locks.describe(inode) or None
         if name == b"s3.versions" and inode.is_file:
             value = str(len(self._volume.metadata.versions(inode.ino)))
         if value is None:
@@ -73,7 +77,8 @@ class LockAttributes:
 
     def names(self, inode: Inode, version: Version | None) -> list[bytes]:
         """The attributes that have a value for the inode and the version it shows."""
-        return [PREFIX + name for name, read in _READERS.items() if read(inode, version)]
+        names = [PREFIX + name for name, read in _READERS.items() if read(inode, version)]
+        return [*names, b"s3.lock-reason"] if self._locks.describe(inode) else names
 
     async def set(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
         """The lock, tag or request that `s3.NAME` stands for is set.
@@ -130,7 +135,7 @@ class LockAttributes:
         through handles that are still open are refused.
         """
         is_cut_already = self._locks.check_retention(ino, wanted, caller=caller, bypass=bypass)
-        await self._until_unwritten(ino, cut_writers=cut_writers or is_cut_already)
+        await self.until_unwritten(ino, cut_writers=cut_writers or is_cut_already)
         self._locks.set_retention(ino, wanted, caller=caller, bypass=bypass)
         self._volume.invalidation.inode(ino)
 
@@ -138,7 +143,7 @@ class LockAttributes:
         self, ino: int, hold: LegalHold, caller: Caller, *, cut_writers: bool = False
     ) -> None:
         """The hold is on, once nobody writes to the file. Raises and cuts as `set_retention`."""
-        await self._until_unwritten(ino, cut_writers=cut_writers)
+        await self.until_unwritten(ino, cut_writers=cut_writers)
         self._locks.set_legal_hold(ino, hold, caller=caller)
         self._volume.invalidation.inode(ino)
 
@@ -149,7 +154,7 @@ class LockAttributes:
         else:
             self._locks.clear_legal_hold(ino, XATTR_CASE, caller=caller)
 
-    async def _until_unwritten(self, ino: int, *, cut_writers: bool) -> None:
+    async def until_unwritten(self, ino: int, *, cut_writers: bool) -> None:
         """No handle is open for writing; what was written is committed.
 
         An append-only file may be locked while it is written: appends go on.
@@ -157,13 +162,19 @@ class LockAttributes:
         Raises:
             WriterActive: names the processes.
         """
-        if not cut_writers and not self._volume.inode(ino).append_only:
+        if cut_writers:
+            # What lies dirty in the kernel was written before the lock: it comes first.
+            self._volume.invalidation.inode(ino)
+            await self._volume.invalidation.settled()
+        elif not self._volume.inode(ino).append_only:
             with trio.move_on_after(WRITER_GRACE_S):
                 await self._open_files.until_unwritten(ino)
             pids = self._open_files.writers(ino)
             if pids:
-                named = ", ".join(str(pid) for pid in pids)
-                raise WriterActive(f"the file is open for writing by process {named}")
+                named = ", ".join(_named_process(pid) for pid in pids)
+                refusal = WriterActive(f"the file is open for writing by process {named}")
+                refusal.attempt = Attempt(Operation.SET_RETENTION.value, ino)
+                raise refusal
         self.settle_draft(ino)
 
     def settle_draft(self, ino: int) -> None:
@@ -182,6 +193,11 @@ class LockAttributes:
         if version is None:
             raise InvalidArgument("only files with a committed version have tags")
         self._volume.apply([PutVersion(msgspec.structs.replace(version, tags=tags))])
+
+
+def _named_process(pid: int) -> str:
+    program = program_of(pid).rpartition("/")[2]
+    return f"{pid} ({program})" if program else str(pid)
 
 
 def _text(value: bytes) -> str:
@@ -212,12 +228,6 @@ def _hold(inode: Inode, version: Version | None) -> str | None:
     return "ON" if inode.lock is not None and inode.lock.holds else "OFF"
 
 
-def _reason(inode: Inode, _: Version | None) -> str | None:
-    if inode.lock is None or not inode.lock.holds:
-        return None
-    return "; ".join(f"{hold.case}: {hold.reason}" for hold in inode.lock.holds)
-
-
 def _version_id(_: Inode, version: Version | None) -> str | None:
     if version is None:
         return None
@@ -239,7 +249,6 @@ _READERS: Final[dict[bytes, Callable[[Inode, Version | None], str | None]]] = {
     b"object-lock-mode": _mode,
     b"object-lock-retain-until-date": _until,
     b"object-lock-legal-hold": _hold,
-    b"lock-reason": _reason,
     b"append-only": _append_only,
     b"tags": lambda _, version: encode_tags(version.tags) if version and version.tags else None,
 }

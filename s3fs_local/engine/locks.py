@@ -1,30 +1,33 @@
 """WORM locks in force: the one policy gate, and every way to set or lift a lock.
 
 Every operation that could alter, hide or free protected bytes comes through `check` (or
-`check_version`), whichever door it came in by. The rules are in `rules/retention.py`.
-
-A directory remembers until when anything below it is protected (`Inode.protected_until_ns`), so
-moving it is judged in constant time. The mark only grows; when it says "protected" a look below
-finds the truth, for a hold may have been lifted since.
+`check_version`), whichever door it came in by (`engine/doors.py`). The rules are in
+`rules/retention.py`; what directories ask in `engine/policies.py`; locks that fall by themselves in
+`engine/pending_locks.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 
+from s3fs_local.engine.lock_facts import changes_of_lock
 from s3fs_local.engine.open_files import OpenFiles
+from s3fs_local.engine.pending_locks import PendingLocks
+from s3fs_local.engine.policies import Policies
+from s3fs_local.engine.protection_marks import ProtectionMarks
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import (
-    InvalidArgument,
+    Attempt,
     IsADirectory,
+    LockError,
     NotADirectory,
     NotPermitted,
     ObjectLockDisabled,
 )
-from s3fs_local.metadata.changes import Change, PutInode, PutSetting, PutVersion
-from s3fs_local.rules.inode import APPENDABLE, SEALING, Caller, Inode
-from s3fs_local.rules.namespace import Ending
+from s3fs_local.metadata.changes import Change, PutInode
+from s3fs_local.rules.inode import APPENDABLE, Caller, Inode
 from s3fs_local.rules.retention import (
     Bypass,
     DirectoryPolicy,
@@ -33,21 +36,17 @@ from s3fs_local.rules.retention import (
     Lock,
     Operation,
     Retention,
+    Semantics,
     add_hold,
     check,
-    check_policy,
+    describe_protection,
     is_protected,
     plan_retention,
-    protected_until_ns,
     remove_hold,
-    retention_from_policy,
 )
+from s3fs_local.rules.settings import GovernanceBypass
 from s3fs_local.rules.versioning import Version
 
-POLICIES_SETTING: Final = "fact.directory-policies"
-"""Set once any directory ever had a policy; until then no commit looks for one."""
-UNLOCKED_SETTING: Final = "fact.unlocked-while-written"
-"""Inodes whose default retention waits for their last writer, also across a crash."""
 _WHILE_BEING_MADE: Final = frozenset(
     {
         Operation.SET_MODE,
@@ -60,7 +59,6 @@ _WHILE_BEING_MADE: Final = frozenset(
 """What the maker of a file may do until its first close, and of an append-only file until its first
 byte: logrotate and auditd make the new log, then give it mode, owner and ACL; a restore makes it,
 then gives it its content."""
-LISTING_LIMIT: Final = 1024
 
 
 class Locks:
@@ -68,10 +66,11 @@ class Locks:
 
     def __init__(self, volume: Volume, open_files: OpenFiles) -> None:
         self._volume = volume
-        self._open_files = open_files
-        self._policies_exist = volume.metadata.setting(POLICIES_SETTING) is not None
-        waiting = volume.metadata.setting(UNLOCKED_SETTING) or "[]"
-        self._unlocked = set(msgspec.json.decode(waiting, type=list[int]))
+        self.policies: Final = Policies(volume)
+        self.marks: Final = ProtectionMarks(volume, self.policies)
+        self.pending: Final = PendingLocks(
+            volume, open_files=open_files, policies=self.policies, marks=self.marks
+        )
 
     def check(self, operation: Operation, inode: Inode, *, bypass: Bypass | None = None) -> None:
         """No lock forbids the operation on the file or directory now.
@@ -82,22 +81,25 @@ class Locks:
         """
         if inode.lock is None and not inode.append_only and not inode.protected_until_ns:
             return
-        if operation in _WHILE_BEING_MADE and self._is_being_made(inode):
+        now_ns = self._volume.now_ns()
+        if operation in _WHILE_BEING_MADE and self._is_being_made(inode, now_ns):
             return
-        volume = self._volume
-        now_ns = volume.now_ns()
-        if inode.protected_until_ns > now_ns:
-            inode = self._refresh_mark(inode, now_ns)
-        guarded = Guarded(
-            lock=inode.lock,
-            append_only=inode.append_only,
-            descendants_protected_until_ns=inode.protected_until_ns,
-        )
-        semantics = volume.settings.lock_semantics
-        check(operation, guarded, semantics=semantics, now_ns=now_ns, bypass=bypass)
+        below_ns = self.marks.until_ns(inode, now_ns) if inode.is_directory else 0
+        guarded = Guarded(inode.lock, inode.append_only, below_ns)
+        # To look the semantics up takes a walk up the tree: not for every line of a log.
+        matters = not inode.append_only and is_protected(inode.lock, now_ns)
+        semantics = self.policies.semantics(inode) if matters else Semantics.FILE
+        with self._noting(operation, inode.ino):
+            check(
+                operation,
+                guarded,
+                semantics=semantics,
+                now_ns=now_ns,
+                bypass=self._as_the_store_allows(bypass),
+            )
 
-    def _is_being_made(self, inode: Inode) -> bool:
-        if not inode.is_file or (inode.lock is not None and inode.lock.holds):
+    def _is_being_made(self, inode: Inode, now_ns: int) -> bool:
+        if not inode.is_file or is_protected(inode.lock, now_ns):
             return False
         is_empty = not inode.size and inode.ino not in self._volume.drafts
         return not inode.version_ns or bool(inode.append_only and is_empty)
@@ -109,122 +111,42 @@ class Locks:
         inode = self._volume.inode(version.ino)
         is_current = inode.version_ns == version.stamp_ns
         guarded = Guarded(lock=version.lock, append_only=inode.append_only if is_current else 0)
-        now_ns = self._volume.now_ns()
-        semantics = self._volume.settings.lock_semantics
-        check(operation, guarded, semantics=semantics, now_ns=now_ns, bypass=bypass)
+        with self._noting(operation, version.ino, version.stamp_ns):
+            check(
+                operation,
+                guarded,
+                semantics=Semantics.FILE,  # a version stands in either
+                now_ns=self._volume.now_ns(),
+                bypass=self._as_the_store_allows(bypass),
+            )
 
-    def lock_of_new_version(self, inode: Inode, stamp_ns: int, *, size: int) -> Lock | None:
-        """What a new version inherits: its directory's default, and the lock of append-only.
+    @contextmanager
+    def _noting(self, operation: Operation, ino: int, version_ns: int = 0) -> Iterator[None]:
+        """A refusal tells what was attempted."""
+        try:
+            yield
+        except LockError as refusal:
+            refusal.attempt = Attempt(operation.value, ino, version_ns)
+            raise
 
-        The default waits until the last writer has closed the file (`lock_closed`), for a shell
-        closes a file before its command writes to it; and an empty file has nothing to protect.
-        """
-        kept = inode.lock if inode.append_only else None
-        if not size or self._open_files.writers(inode.ino):
-            return kept
-        return self._with_default(kept, inode, stamp_ns)
+    def _as_the_store_allows(self, bypass: Bypass | None) -> Bypass | None:
+        allowed = self._volume.settings.governance_bypass is GovernanceBypass.ENABLED
+        if bypass is None or allowed:
+            return bypass
+        return msgspec.structs.replace(bypass, forbidden=True)
 
-    def _with_default(self, kept: Lock | None, inode: Inode, stamp_ns: int) -> Lock | None:
-        inherited = retention_from_policy(self.policy_of(inode), stamp_ns=stamp_ns)
-        if inherited is None or inherited.retention is None:
-            return kept
-        present = kept or Lock()
-        return Lock(_later(present.retention, inherited.retention), present.holds)
+    def describe(self, inode: Inode) -> str:
+        """Every rule in force on the file, for people; "" for none."""
+        guarded = Guarded(inode.lock, inode.append_only)
+        return describe_protection(guarded, self._volume.now_ns(), with_reasons=True)
 
     def note_commit(self, committed: Inode) -> list[Change]:
-        """The changes that go with a commit: marks above, and whether a lock still has to fall."""
-        changes = self.note_protection(committed)
-        policy = self.policy_of(committed)
-        waits = policy is not None and policy.mode and self._open_files.writers(committed.ino)
-        if waits and committed.ino not in self._unlocked:
-            self._unlocked.add(committed.ino)
-            changes.append(self._note_unlocked())
-        return changes
-
-    def lock_closed(self, ino: int) -> None:
-        """Nobody writes to the file any more: its directory's default falls, if it waited."""
-        if ino not in self._unlocked:
-            return
-        self._unlocked.discard(ino)
-        self._volume.apply([self._note_unlocked()])
-        inode = self._volume.metadata.inode(ino)
-        if inode is None or not inode.nlink:
-            return
-        if inode.append_only == SEALING:
-            self._finish_rotation(inode)
-        elif inode.size:
-            self._put_lock(inode, self._with_default(inode.lock, inode, inode.version_ns))
-
-    def lock_all_closed(self) -> None:
-        """After a crash nobody writes to anything: every lock that waited falls."""
-        for ino in list(self._unlocked):
-            self.lock_closed(ino)
-
-    def _note_unlocked(self) -> Change:
-        return PutSetting(UNLOCKED_SETTING, msgspec.json.encode(sorted(self._unlocked)).decode())
-
-    def policy_of(self, inode: Inode) -> DirectoryPolicy | None:
-        """What the policies of all directories above demand together, through every name."""
-        if not self._policies_exist:
-            return None
-        demanded = None
-        for parent in self._parents(inode):
-            demanded = _stricter(demanded, self.policy_at(parent))
-        return demanded
-
-    def policy_at(self, directory: int) -> DirectoryPolicy | None:
-        """What holds for new files in the directory: a weaker policy below lifts none above."""
-        demanded = None
-        while directory and self._policies_exist:
-            inode = self._volume.inode(directory)
-            demanded = _stricter(demanded, inode.policy)
-            directory = inode.parent
-        return demanded
-
-    def _parents(self, inode: Inode) -> Iterable[int]:
-        if inode.is_directory:
-            return [inode.parent] if inode.parent else []
-        entries = self._volume.metadata.entries_of(inode.ino)
-        return [entry.parent for entry in entries if entry.ending is Ending.LIVE]
+        """The changes that go with a commit: marks above, and a lock that has still to fall."""
+        return [*self.marks.note(committed), *self.pending.note_commit(committed)]
 
     def note_protection(self, inode: Inode) -> list[Change]:
         """The changes that let every directory above know of the inode's protection."""
-        until_ns = protected_until_ns(inode.lock, append_only=inode.append_only)
-        if not until_ns:
-            return []
-        marked: dict[int, Inode] = {}
-        for parent in self._parents(inode):
-            directory = parent
-            while directory:
-                above = marked.get(directory) or self._volume.inode(directory)
-                if above.protected_until_ns < until_ns:  # those higher up may know less: look on
-                    marked[directory] = msgspec.structs.replace(above, protected_until_ns=until_ns)
-                directory = above.parent
-        return [PutInode(above) for above in marked.values()]
-
-    def _refresh_mark(self, directory: Inode, now_ns: int) -> Inode:
-        """The directory with a true mark; costs a walk over marked directories below."""
-        until_ns = self._protected_below(directory.ino, now_ns)
-        if until_ns == directory.protected_until_ns:
-            return directory
-        refreshed = msgspec.structs.replace(directory, protected_until_ns=until_ns)
-        if not self._volume.read_only_reason:
-            self._volume.apply([PutInode(refreshed)])
-        return refreshed
-
-    def _protected_below(self, directory: int, now_ns: int) -> int:
-        latest = 0
-        after_ns = 0
-        while children := self._volume.metadata.children(directory, after_ns, LISTING_LIMIT):
-            for _, child in children:
-                if child.is_directory:
-                    if child.protected_until_ns > now_ns:
-                        latest = max(latest, self._protected_below(child.ino, now_ns))
-                else:
-                    until_ns = protected_until_ns(child.lock, append_only=child.append_only)
-                    latest = max(latest, until_ns if until_ns > now_ns else 0)
-            after_ns = children[-1][0].from_ns
-        return latest
+        return self.marks.note(inode)
 
     def set_retention(
         self, ino: int, wanted: Retention | None, *, caller: Caller, bypass: Bypass | None = None
@@ -251,8 +173,10 @@ class Locks:
         inode = self._lockable(ino, caller)
         operation = Operation.SET_RETENTION if wanted else Operation.CLEAR_RETENTION
         self.check(operation, inode, bypass=bypass)
+        bypass = self._as_the_store_allows(bypass)
         now_ns = self._volume.now_ns()
-        return inode, plan_retention(inode.lock, wanted, now_ns=now_ns, bypass=bypass)
+        with self._noting(operation, ino):
+            return inode, plan_retention(inode.lock, wanted, now_ns=now_ns, bypass=bypass)
 
     def set_legal_hold(self, ino: int, hold: LegalHold, *, caller: Caller) -> None:
         """The hold is on. Raises as `set_retention`."""
@@ -284,25 +208,6 @@ class Locks:
         changed = msgspec.structs.replace(inode, append_only=APPENDABLE)
         self._volume.apply([PutInode(changed), *self.note_protection(changed)])
 
-    def note_rotation(self, inode: Inode) -> None:
-        """The file is sealed now, or when its last writer has closed it."""
-        if inode.ino not in self._unlocked:
-            self._unlocked.add(inode.ino)
-            self._volume.apply([self._note_unlocked()])
-        if not self._open_files.writers(inode.ino):
-            self.lock_closed(inode.ino)
-
-    def _finish_rotation(self, inode: Inode) -> None:
-        """The retention of its directory takes the place of append-only; without one that stays."""
-        stamp_ns = self._volume.now_ns()
-        inherited = retention_from_policy(self.policy_of(inode), stamp_ns=stamp_ns)
-        if inherited is None or inherited.retention is None:
-            return
-        present = inode.lock or Lock()
-        retention = _later(present.retention, inherited.retention)
-        sealed = msgspec.structs.replace(inode, append_only=0)
-        self._put_lock(sealed, Lock(retention, present.holds))
-
     def set_policy(self, ino: int, policy: DirectoryPolicy, *, caller: Caller) -> None:
         """New files below the directory inherit the policy.
 
@@ -311,26 +216,19 @@ class Locks:
         Raises:
             NotADirectory, ObjectLockDisabled, NotPermitted, InvalidRetention.
             InvalidArgument: it is weaker than the policy that holds there.
+            Protected: it says `s3`, and files below are locked in place.
         """
-        inode = self._volume.inode(ino)
-        if not inode.is_directory:
+        directory = self._volume.inode(ino)
+        if not directory.is_directory:
             raise NotADirectory(f"inode {ino}")
-        self._check_may_lock(inode, caller)
-        check_policy(policy)
-        present = self.policy_at(ino)
-        if present is not None and (
-            policy.period_ns < present.period_ns
-            or (present.append_only and not policy.append_only)
-            or (present.mode == "COMPLIANCE" and policy.mode != "COMPLIANCE")
-        ):
-            raise InvalidArgument(
-                "a directory's policy can only be made stricter than the one that holds there"
-            )
-        changes: list[Change] = [PutInode(msgspec.structs.replace(inode, policy=policy))]
-        if not self._policies_exist:
-            changes.append(PutSetting(POLICIES_SETTING, "true"))
-        self._volume.apply(changes)
-        self._policies_exist = True
+        self._check_may_lock(directory, caller)
+        wanted = self.policies.complete(directory, policy)
+        meant = self.policies.semantics(directory)
+        if meant is Semantics.FILE and wanted.semantics == Semantics.S3:
+            # What is locked in place below could then be overwritten and removed.
+            self.check(Operation.WEAKEN_SEMANTICS, directory)
+        self.policies.put_policy(directory, wanted)
+        self.marks.forget_unminded()
 
     def _lockable(self, ino: int, caller: Caller) -> Inode:
         inode = self._volume.inode(ino)
@@ -348,30 +246,5 @@ class Locks:
             raise NotPermitted("only the owner and root may change locks")
 
     def _put_lock(self, inode: Inode, lock: Lock | None) -> None:
-        if lock is not None and lock == Lock():
-            lock = None
-        changed = msgspec.structs.replace(inode, lock=lock)
-        changes: list[Change] = [PutInode(changed)]
-        version = self._volume.metadata.version(inode.ino, inode.version_ns)
-        if version is not None:
-            changes.append(PutVersion(msgspec.structs.replace(version, lock=lock)))
-        self._volume.apply([*changes, *self.note_protection(changed)])
-
-
-def _stricter(one: DirectoryPolicy | None, other: DirectoryPolicy | None) -> DirectoryPolicy | None:
-    """What both demand together."""
-    if one is None or other is None:
-        return one or other
-    return DirectoryPolicy(
-        mode="COMPLIANCE" if "COMPLIANCE" in (one.mode, other.mode) else one.mode or other.mode,
-        period_ns=max(one.period_ns, other.period_ns),
-        append_only=one.append_only or other.append_only,
-    )
-
-
-def _later(one: Retention | None, other: Retention) -> Retention:
-    """The stricter mode until the later date."""
-    if one is None:
-        return other
-    mode = "COMPLIANCE" if "COMPLIANCE" in (one.mode, other.mode) else one.mode
-    return Retention(mode, max(one.until_ns, other.until_ns))
+        changes = changes_of_lock(self._volume.metadata, self.marks, inode, lock)
+        self._volume.apply(changes)

@@ -153,7 +153,7 @@ class Namespace:
                 xattrs[posix_acl.ACCESS_XATTR] = posix_acl.serialize(inherited.access)
             if inherited.default:
                 xattrs[posix_acl.DEFAULT_XATTR] = default
-        policy = self._locks.policy_at(directory.ino) if stat.S_ISREG(mode) else None
+        policy = self._locks.policies.at(directory.ino) if stat.S_ISREG(mode) else None
         return Inode(
             ino=self._volume.new_ino(),
             mode=mode,
@@ -429,17 +429,19 @@ class Namespace:
         if move.crosses:
             old_directory = self._volume.inode(entry.parent)
             changes += self._touch(old_directory, stamp_ns, links=-int(inode.is_directory))
+        if moved.append_only:
+            changes += self._locks.pending.changes_of_rotation(moved)
         self._volume.apply(changes)
         if replaced is not None:
             self._after_release(replaced)
         self._remove_older_nulls(directory.ino, move.new_name)
         self._note_protection(moved)
         if moved.append_only:
-            self._locks.note_rotation(moved)
+            self._locks.pending.lock_closed_unwritten(moved.ino)
 
     def _note_protection(self, named: Inode) -> None:
-        """The directories above a file's new name know of its protection."""
-        if named.lock is not None or named.append_only:
+        """The directories above a new name know of what is protected by it, or below it."""
+        if named.lock is not None or named.append_only or named.protected_until_ns:
             self._volume.apply(self._locks.note_protection(named))
 
     def _exchange(

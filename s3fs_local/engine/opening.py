@@ -171,7 +171,7 @@ def open_filesystem(parts: Parts) -> Opened:
         durability.note(note)
     filesystem = FileSystem(volume)
     recovered = commit_recovered(filesystem.writing, metadata, drafts)
-    filesystem.locks.lock_all_closed()
+    filesystem.locks.pending.lock_all_closed()
     return Opened(filesystem, recovered, found.changes)
 
 

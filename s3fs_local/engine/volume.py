@@ -35,6 +35,10 @@ class Invalidation(Protocol):
         """What the name means."""
         ...
 
+    async def settled(self) -> None:
+        """Everything told so far is done: the kernel has sent what it had dirty, and forgotten."""
+        ...
+
 
 class NothingCached:
     """No kernel to tell: the store is not mounted."""
@@ -44,6 +48,9 @@ class NothingCached:
 
     def entry(self, parent: int, name: bytes) -> None:
         """Nobody cached it."""
+
+    async def settled(self) -> None:
+        """Nobody cached anything."""
 
 
 class Volume:

@@ -324,7 +324,7 @@ class Writing:
             is_null=self._volume.settings.versioning is not VersioningState.ENABLED,
             etag=blake3(stamp_ns.to_bytes(8, "big") + salt.to_bytes(8, "big")).digest(16),
             stored_bytes=stored,
-            lock=self._locks.lock_of_new_version(inode, stamp_ns, size=size),
+            lock=self._locks.pending.lock_of_new_version(inode, stamp_ns, size=size),
             origin=origin,
             uid=uid,
         )

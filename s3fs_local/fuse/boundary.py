@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import pyfuse3
 
 from s3fs_local.engine.activity import Activity, Operation
-from s3fs_local.errors import NoSuchAttribute, S3fsLocalError
+from s3fs_local.errors import LockError, NoSuchAttribute, S3fsLocalError
 from s3fs_local.fuse.errno_table import errno_of
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,10 @@ class Front(Protocol):
     """The record of requests."""
     on_bug: Callable[[Exception], None]
     """Told of every exception that nobody expected, from the event loop; does not raise."""
+
+    def on_refusal(self, refusal: LockError, arguments: tuple[object, ...]) -> None:
+        """Told of every refusal by a lock, with the arguments of the handler; does not raise."""
+        ...
 
     def operation_of(self, kind: str, args: tuple[Any, ...]) -> Operation:
         """What a request is about; does not raise."""
@@ -53,7 +57,7 @@ def answered(
             return handler(front, *args, **kwargs)
         except Exception as failure:  # noqa: BLE001  the boundary
             failed = _name_of(failure)
-            raise _reply(front, kind, failure) from None
+            raise _reply(front, kind, failure, args) from None
         finally:
             front.activity.end(operation, failure=failed)
 
@@ -75,7 +79,7 @@ def answered_later(
             return await handler(front, *args, **kwargs)
         except Exception as failure:  # noqa: BLE001  the boundary
             failed = _name_of(failure)
-            raise _reply(front, kind, failure) from None
+            raise _reply(front, kind, failure, args) from None
         finally:
             front.activity.end(operation, failure=failed)
 
@@ -97,7 +101,7 @@ def unanswered(
             handler(front, *args, **kwargs)
         except Exception as failure:  # noqa: BLE001  the boundary
             failed = _name_of(failure)
-            _reply(front, kind, failure)
+            _reply(front, kind, failure, args)
         finally:
             front.activity.end(operation, failure=failed)
 
@@ -110,8 +114,12 @@ def _name_of(failure: Exception) -> str:
     return "" if isinstance(failure, NoSuchAttribute) else type(failure).__name__
 
 
-def _reply(front: Front, kind: str, failure: Exception) -> pyfuse3.FUSEError:
+def _reply(
+    front: Front, kind: str, failure: Exception, arguments: tuple[object, ...]
+) -> pyfuse3.FUSEError:
     """The errno of an expected failure; EIO for a bug, which is logged and reported."""
+    if isinstance(failure, LockError):
+        front.on_refusal(failure, arguments)
     if isinstance(failure, S3fsLocalError):
         return pyfuse3.FUSEError(errno_of(failure))
     log.error("%s failed in a way nobody expected", kind, exc_info=failure)

@@ -6,13 +6,14 @@ meanwhile. Permissions are the kernel's business (`default_permissions`), hence 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import pyfuse3
 
 from s3fs_local.engine.activity import Operation
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.errors import NoSuchName
+from s3fs_local.errors import BadHandle, LockError, NoSuchName
 from s3fs_local.fuse.boundary import answered, answered_later, unanswered
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.fuse.request_record import operation_of
@@ -62,6 +63,17 @@ class Operations(pyfuse3.Operations):
         """What the request is about, for the record of operations."""
         return operation_of(self._fs, kind, args)
 
+    def on_refusal(self, refusal: LockError, arguments: tuple[object, ...]) -> None:
+        """A lock refused a request; who asked is in its context, or has the handle open."""
+        for argument in arguments:
+            if isinstance(argument, pyfuse3.RequestContext):
+                self._fs.refusals.note(refusal, caller_of(argument))
+                return
+        handle = arguments[0]
+        assert isinstance(handle, int)
+        with suppress(BadHandle):  # closed by the very request
+            self._fs.refusals.note(refusal, self._fs.caller_of_handle(handle))
+
     def init(self) -> None:
         """The kernel has said hello; from here on it sends requests."""
         self.on_started()
@@ -92,8 +104,8 @@ class Operations(pyfuse3.Operations):
         del ctx
         return entry_of(self._fs.getattr(inode))
 
-    @answered
-    def setattr(
+    @answered_later
+    async def setattr(
         self,
         inode: int,
         attr: pyfuse3.EntryAttributes,
@@ -102,7 +114,10 @@ class Operations(pyfuse3.Operations):
         ctx: pyfuse3.RequestContext,
     ) -> pyfuse3.EntryAttributes:
         """The attributes after the change."""
-        return entry_of(self._fs.setattr(inode, change_of(attr, fields), fh, caller_of(ctx)))
+        wanted, caller = change_of(attr, fields), caller_of(ctx)
+        if wanted.mode is not None and self._fs.locks_by_habit(inode, wanted):
+            return entry_of(await self._gate.waiting(self._fs.lock_by_habit, inode, wanted, caller))
+        return entry_of(self._fs.setattr(inode, wanted, fh, caller))
 
     @answered
     def readlink(self, inode: int, ctx: pyfuse3.RequestContext) -> bytes:

@@ -201,6 +201,19 @@ class UnscheduleKey(Struct, frozen=True, tag=36, array_like=True):
     name: bytes
 
 
+class PutPendingLock(Struct, frozen=True, tag=30, array_like=True):
+    """The file takes its directory's lock at `due_ns`; `OPEN_NS`: when its last writer is gone."""
+
+    ino: int
+    due_ns: int
+
+
+class RemovePendingLock(Struct, frozen=True, tag=31, array_like=True):
+    """The file waits for no lock (no-op where it did not)."""
+
+    ino: int
+
+
 Change = (
     PutInode
     | RemoveInode
@@ -227,6 +240,8 @@ Change = (
     | PutCell
     | ScheduleKey
     | UnscheduleKey
+    | PutPendingLock
+    | RemovePendingLock
 )
 
 Fact = (
@@ -240,6 +255,7 @@ Fact = (
     | PutPack
     | PutSetting
     | ScheduleKey
+    | PutPendingLock
 )
 """The changes that put one row: what `Metadata.facts` is made of."""
 
@@ -254,6 +270,7 @@ _KEYS: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
     PutPack: lambda fact: (fact.pack_id,),
     PutSetting: lambda fact: (fact.name,),
     ScheduleKey: lambda fact: (fact.place, fact.name),
+    PutPendingLock: lambda fact: (fact.ino,),
 }
 _RANKS: Final = {kind: rank for rank, kind in enumerate(_KEYS)}
 

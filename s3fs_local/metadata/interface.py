@@ -178,6 +178,14 @@ class Metadata(Protocol):
         """Whether any block is sealed with it."""
         ...
 
+    def pending_lock(self, ino: int) -> int | None:
+        """When the file takes its directory's lock; None if it waits for none."""
+        ...
+
+    def pending_locks(self, from_ns: int, to_ns: int, limit: int) -> list[tuple[int, int]]:
+        """(due, inode) of locks due in [from_ns, to_ns], both ends included, ascending."""
+        ...
+
     def setting(self, name: str) -> str | None:
         """The JSON value of a setting."""
         ...

@@ -29,6 +29,7 @@ from s3fs_local.metadata.changes import (
     PutInode,
     PutKey,
     PutPack,
+    PutPendingLock,
     PutSetting,
     PutVersion,
     RemoveBlock,
@@ -37,6 +38,7 @@ from s3fs_local.metadata.changes import (
     RemoveInode,
     RemoveKey,
     RemovePack,
+    RemovePendingLock,
     RemoveSetting,
     RemoveVersion,
     ReopenCell,
@@ -77,6 +79,7 @@ class MemoryMetadata:
         self._packs: Final[dict[int, str]] = {}
         self._settings: Final[dict[str, str]] = {}
         self._agenda: Final[dict[tuple[int, bytes], tuple[int, int]]] = {}  # at_ns, acted_ns
+        self._pending_locks: Final[dict[int, int]] = {}  # inode to due
         self._functions: Final[dict[type, Callable[[Any], None]]] = {
             PutInode: self._put_inode,
             RemoveInode: self._remove_inode,
@@ -103,6 +106,8 @@ class MemoryMetadata:
             ScheduleKey: self._schedule_key,
             UnscheduleKey: self._unschedule_key,
             PutCell: self._put_cell,
+            PutPendingLock: self._put_pending_lock,
+            RemovePendingLock: self._remove_pending_lock,
         }
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -247,6 +252,13 @@ class MemoryMetadata:
     def key_in_use(self, key_id: int) -> bool:
         return any(block.key_id == key_id for block in self._blocks.values())
 
+    def pending_lock(self, ino: int) -> int | None:
+        return self._pending_locks.get(ino)
+
+    def pending_locks(self, from_ns: int, to_ns: int, limit: int) -> list[tuple[int, int]]:
+        waiting = [(due_ns, ino) for ino, due_ns in self._pending_locks.items()]
+        return [found for found in sorted(waiting) if from_ns <= found[0] <= to_ns][:limit]
+
     def setting(self, name: str) -> str | None:
         return self._settings.get(name)
 
@@ -300,6 +312,7 @@ class MemoryMetadata:
         facts += [PutPack(*pair) for pair in self._packs.items()]
         facts += [PutSetting(*pair) for pair in self._settings.items()]
         facts += [ScheduleKey(*place, *times) for place, times in self._agenda.items()]
+        facts += [PutPendingLock(*pair) for pair in self._pending_locks.items()]
         return iter(sorted(facts, key=fact_key))
 
     def _directory(self, parent: int) -> list[Entry]:
@@ -459,6 +472,13 @@ class MemoryMetadata:
     def _unschedule_key(self, change: UnscheduleKey) -> None:
         if (change.place, change.name) in self._agenda:
             self._remove(self._agenda, (change.place, change.name))
+
+    def _put_pending_lock(self, change: PutPendingLock) -> None:
+        self._set(self._pending_locks, change.ino, change.due_ns)
+
+    def _remove_pending_lock(self, change: RemovePendingLock) -> None:
+        if change.ino in self._pending_locks:
+            self._remove(self._pending_locks, change.ino)
 
 
 def _existing(table: dict[Any, Any], key: object) -> Any:  # noqa: ANN401 - tables hold any value

@@ -83,11 +83,14 @@ class Lock(Struct, frozen=True, array_like=True):
 
 
 class DirectoryPolicy(Struct, frozen=True, array_like=True):
-    """What files made below a directory inherit."""
+    """What files made below a directory inherit. How two add up is in `rules/policies.py`."""
 
     mode: str = ""
     period_ns: int = 0
     append_only: bool = False
+    semantics: str = ""  # of `Semantics`; "" = nothing said here
+    commit: str = ""  # of `policies.Commit`: what makes a file locked; "" = nothing said here
+    quiet_ns: int = 0  # with QUIET: so long after the last write
 
 
 class Bypass(Struct, frozen=True):
@@ -95,6 +98,7 @@ class Bypass(Struct, frozen=True):
 
     entitled: bool  # root, or in the store's bypass group
     reason: str  # for the ledger; a blank one is none
+    forbidden: bool = False  # the store's `governance-bypass` is not enabled: nobody is entitled
 
 
 class Semantics(StrEnum):
@@ -137,6 +141,9 @@ class Operation(Enum):
     CLEAR_APPEND_ONLY = "clear-append-only"
     CHANGE_CLASS = "change-class"  # the bytes are copied before they are dropped
     COMPACT = "compact"  # likewise
+    REMOVE_ZONE = "remove-zone"  # likewise: enough other zones hold the bytes, checked before
+    WEAKEN_SEMANTICS = "weaken-semantics"  # of a directory or the store, from file to s3
+    REPAIR = "repair"  # fsck drops what is damaged: a version, a layout, a name
 
 
 _ALWAYS_ACCEPTED: Final = frozenset(
@@ -146,6 +153,7 @@ _ALWAYS_ACCEPTED: Final = frozenset(
         Operation.CLEAR_LEGAL_HOLD,
         Operation.CHANGE_CLASS,
         Operation.COMPACT,
+        Operation.REMOVE_ZONE,
     }
 )
 _ACCEPTED_UNDER_S3: Final = frozenset(
@@ -173,8 +181,9 @@ _ACCEPTED_UNDER_S3: Final = frozenset(
         Operation.CLEAR_APPEND_ONLY,
     }
 )
-_MOVES: Final = frozenset(
+_MINDED_BELOW: Final = frozenset(
     {
+        Operation.WEAKEN_SEMANTICS,
         Operation.RENAME_FROM,
         Operation.RENAME_EXCHANGE,
         Operation.ROTATE,
@@ -209,8 +218,8 @@ class Guarded(Struct, frozen=True):
 
     lock: Lock | None = None  # of the current version, or of the version in question
     append_only: int = 0  # 0, APPENDABLE or SEALING
-    descendants_protected_until_ns: int = 0  # directories: the latest instant of files with FILE
-    # semantics below, by `protected_until_ns`; those with S3 semantics do not mind being moved
+    descendants_protected_until_ns: int = 0  # directories: of a file below, by
+    # `protected_until_ns`, that minds being moved; with S3 semantics only append-only files do
 
 
 def is_protected(lock: Lock | None, now_ns: int) -> bool:
@@ -245,13 +254,12 @@ def check(
     """
     if operation in _ALWAYS_ACCEPTED:
         return
-    if operation in _MOVES and guarded.descendants_protected_until_ns > now_ns:
-        end = _describe_end(guarded.descendants_protected_until_ns)
-        raise errors.Protected(f"{operation.value} refused: it holds protected files {end}")
+    if operation in _MINDED_BELOW and guarded.descendants_protected_until_ns > now_ns:
+        raise _protected_below(operation, guarded.descendants_protected_until_ns)
     if guarded.append_only and operation not in _NOT_FOR_APPEND_ONLY:
         if operation in _ACCEPTED_BY_APPEND_ONLY.get(guarded.append_only, ()):
             return
-        raise errors.Protected(_refusal(operation, guarded, now_ns))
+        raise _protected(operation, guarded, now_ns)
     if semantics is Semantics.S3 and operation in _ACCEPTED_UNDER_S3:
         return
     lock = guarded.lock
@@ -259,13 +267,13 @@ def check(
         lock = Lock(retention=lock.retention)  # S3: retention and holds do not look at each other
     if lock is None or not is_protected(lock, now_ns):
         return
-    refusal = _refusal(operation, guarded, now_ns)
+    refusal = _protected(operation, Guarded(lock=lock), now_ns)
     if operation in _BYPASSABLE and _yields(lock, bypass, refusal):
         return
-    raise errors.Protected(refusal)
+    raise refusal
 
 
-def _yields(lock: Lock, bypass: Bypass | None, refusal: str) -> bool:
+def _yields(lock: Lock, bypass: Bypass | None, refusal: errors.Protected) -> bool:
     """Whether a protecting lock gives way: bare GOVERNANCE before an entitled bypass, nothing else.
 
     Raises:
@@ -275,25 +283,62 @@ def _yields(lock: Lock, bypass: Bypass | None, refusal: str) -> bool:
         return False
     if lock.retention is None or lock.retention.mode != GOVERNANCE:
         return False
-    if not bypass.entitled:
-        raise errors.BypassNotPermitted(
-            f"{refusal}; only root and the store's bypass group may override GOVERNANCE"
-        )
-    if not bypass.reason.strip():
-        raise errors.BypassNotPermitted(f"{refusal}; overriding GOVERNANCE needs a reason")
-    return True
+    if bypass.forbidden:
+        why = "in this store nobody may override GOVERNANCE (setting governance-bypass)"
+    elif not bypass.entitled:
+        why = "only root and the store's bypass group may override GOVERNANCE"
+    elif not bypass.reason.strip():
+        why = "overriding GOVERNANCE needs a reason"
+    else:
+        return True
+    raise errors.BypassNotPermitted(f"{refusal}; {why}")
 
 
-def _refusal(operation: Operation, guarded: Guarded, now_ns: int) -> str:
-    """One sentence with every rule in force, for people."""
+def _protected(operation: Operation, guarded: Guarded, now_ns: int) -> errors.Protected:
+    """The refusal, with every rule in force in one sentence, its end, and who may."""
+    return errors.Protected(
+        f"{operation.value} refused: {describe_protection(guarded, now_ns)}",
+        until_ns=protected_until_ns(guarded.lock, append_only=guarded.append_only),
+        who_may=_who_may(operation, guarded, now_ns),
+    )
+
+
+def _protected_below(operation: Operation, until_ns: int) -> errors.Protected:
+    return errors.Protected(
+        f"{operation.value} refused: it holds protected files {_describe_end(until_ns)}",
+        until_ns=until_ns,
+        who_may="whoever may, once nothing below is protected any more",
+    )
+
+
+def describe_protection(guarded: Guarded, now_ns: int, *, with_reasons: bool = False) -> str:
+    """Every rule in force on a file or version, for people; "" for none."""
     rules = []
     if guarded.append_only:
         rules.append("append-only" if guarded.append_only == APPENDABLE else "sealed by rotation")
     lock = guarded.lock or Lock()
     if lock.retention is not None and lock.retention.until_ns > now_ns:
         rules.append(f"{lock.retention.mode} retention {_describe_end(lock.retention.until_ns)}")
-    rules += [f"legal hold for case {hold.case!r}" for hold in lock.holds]
-    return f"{operation.value} refused: {', '.join(rules)}"
+    rules += [
+        f"legal hold for case {hold.case!r}" + f": {hold.reason}" * with_reasons
+        for hold in lock.holds
+    ]
+    return ", ".join(rules)
+
+
+def _who_may(operation: Operation, guarded: Guarded, now_ns: int) -> str:
+    lock = guarded.lock or Lock()
+    if lock.holds:
+        cases = ", ".join(hold.case for hold in lock.holds)
+        return f"nobody until the legal hold is cleared by its holder or root (case {cases})"
+    if guarded.append_only or lock.retention is None or lock.retention.until_ns <= now_ns:
+        return "nobody; append-only is never taken back"
+    if lock.retention.mode != GOVERNANCE:
+        return "nobody before that date, root included"
+    entitled = "root, and the store's bypass group"
+    if operation in _BYPASSABLE or operation is Operation.SET_RETENTION:
+        return f"{entitled}, with --bypass-governance and a --reason"
+    return f"after `retention clear --bypass-governance`: {entitled}"
 
 
 def _describe_end(until_ns: int) -> str:
@@ -322,9 +367,9 @@ def plan_retention(
     if _weakens(present.retention, wanted, now_ns):
         lock = Lock(retention=present.retention)
         operation = Operation.CLEAR_RETENTION if wanted is None else Operation.SET_RETENTION
-        refusal = _refusal(operation, Guarded(lock=lock), now_ns)
+        refusal = _protected(operation, Guarded(lock=lock), now_ns)
         if not _yields(lock, bypass, refusal):
-            raise errors.Protected(refusal)
+            raise refusal
     return Lock(retention=wanted, holds=present.holds)
 
 
@@ -356,34 +401,6 @@ def remove_hold(lock: Lock | None, case: str) -> Lock:
         cases = ", ".join(repr(hold.case) for hold in kept) or "none"
         raise errors.InvalidArgument(f"no legal hold for case {case!r}; cases with a hold: {cases}")
     return Lock(retention=present.retention, holds=kept)
-
-
-def check_policy(policy: DirectoryPolicy) -> None:
-    """The policy has both halves of a retention, or neither.
-
-    Raises:
-        InvalidRetention: a mode without a period or the reverse, an unknown mode, or a period that
-            is not positive or over 100 years.
-    """
-    if not policy.mode and not policy.period_ns:
-        return
-    parse_mode(policy.mode)
-    _check_period(policy.period_ns)
-
-
-def retention_from_policy(policy: DirectoryPolicy | None, *, stamp_ns: int) -> Lock | None:
-    """The lock of a version committed at `stamp_ns`: exactly one period long, not rounded (S3).
-
-    Raises:
-        InvalidRetention: the policy is damaged (see `check_policy`), so nothing may be committed
-            under it as if it were not there.
-    """
-    if policy is None:
-        return None
-    check_policy(policy)
-    if not policy.mode:
-        return None
-    return Lock(retention=Retention(mode=policy.mode, until_ns=stamp_ns + policy.period_ns))
 
 
 def parse_mode(text: str) -> str:
@@ -432,7 +449,7 @@ def parse_period(text: str) -> int:
             f"{text[:40]!r} is no period; write a whole number from 1 and one of s m h d w y: 30d"
         )
     period_ns = int(match[1]) * _UNITS_NS[match[2]]
-    _check_period(period_ns)
+    check_period(period_ns)
     return period_ns
 
 
@@ -497,7 +514,8 @@ def _instant_ns(match: re.Match[str]) -> int:
     return seconds * _SECOND_NS + int((fraction or "").ljust(9, "0"))
 
 
-def _check_period(period_ns: int) -> None:
+def check_period(period_ns: int) -> None:
+    """Raises InvalidRetention: it is not positive, or over 100 years."""
     if not 0 < period_ns <= MAX_PERIOD_NS:
         raise errors.InvalidRetention(
             "a retention period must be positive and at most 36500 days (100 years)"

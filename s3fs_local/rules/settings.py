@@ -8,6 +8,7 @@ Object Lock is never switched off) is not asked here.
 
 import re
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec import Meta, Struct, field
 from s3fs_local.errors import ArgumentError, InvalidArgument, InvalidSetting, NameTooLong
 from s3fs_local.rules.instants import SECOND_NS, format_duration, parse_duration
 from s3fs_local.rules.names import check_name
+from s3fs_local.rules.object_lock import DefaultRetention, check_default
 from s3fs_local.rules.quorum import MAJORITY, ZONES_MAX
 from s3fs_local.rules.retention import Semantics
 from s3fs_local.rules.storage_classes import (
@@ -38,7 +40,18 @@ _TieringInterval = Annotated[int, Meta(ge=SECOND_NS, le=36500 * _DAY_NS)]
 _RetrievalDelay = Annotated[int, Meta(ge=0, le=30 * _DAY_NS)]
 _RESERVED_NAMES: Final = (".s3fs",)
 _SWITCH: Final = {"on": True, "true": True, "off": False, "false": False}
+_DEFAULT_RETENTION: Final = re.compile(
+    r"(?P<mode>GOVERNANCE|COMPLIANCE|governance|compliance) (?P<count>[0-9]{1,5})(?P<unit>[dy])"
+)
 _GID: Final = re.compile(r"[0-9]{1,10}")
+
+
+class GovernanceBypass(StrEnum):
+    """Whether GOVERNANCE can be overridden at all, in the words of NAS appliances."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    PERMANENTLY_DISABLED = "permanently-disabled"  # nothing leads back
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -47,6 +60,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     versioning: VersioningState = VersioningState.ENABLED
     object_lock: bool = False
     lock_semantics: Semantics = Semantics.FILE
+    default_retention: DefaultRetention | None = None
+    governance_bypass: GovernanceBypass = GovernanceBypass.ENABLED
     checkpoint_interval_ns: Annotated[int, Meta(ge=0, le=7 * 86400 * SECOND_NS)] = field(
         default=300 * SECOND_NS, name="checkpoint-interval"
     )
@@ -87,6 +102,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
             raise ValueError("checkpoint-interval below one second")
         if self.storage_classes.keys() - DEFAULT_PLACEMENTS.keys():
             raise ValueError("storage-classes names an unknown class")
+        if self.default_retention is not None:
+            try:
+                check_default(self.default_retention)
+            except InvalidSetting as error:
+                raise ValueError(str(error)) from error
         if self.snapdirname in _RESERVED_NAMES or self.snapdirname.startswith("@"):
             raise ValueError("snapdirname is taken")
         try:
@@ -245,6 +265,25 @@ def _show_quorum(quorum: int) -> str:
     return "majority" if quorum == MAJORITY else str(quorum)
 
 
+def _parse_default_retention(text: str) -> object:
+    if text == "none":
+        return None
+    match = _DEFAULT_RETENTION.fullmatch(text)
+    if match is None:
+        raise InvalidArgument(f"{text[:64]!r} is no default retention")
+    unit = {"d": "Days", "y": "Years"}[match["unit"]]
+    default = {"Mode": match["mode"].upper(), unit: int(match["count"])}
+    check_default(msgspec.convert(default, DefaultRetention))
+    return default
+
+
+def _show_default_retention(default: dict[str, Any] | None) -> str:
+    if default is None:
+        return "none"
+    count = f"{default['Days']}d" if "Days" in default else f"{default['Years']}y"
+    return f"{default['Mode']} {count}"
+
+
 def _parse_gid(text: str) -> int | None:
     if text == "none":
         return None
@@ -293,6 +332,18 @@ _SETTINGS: Final = {
         show=str,
         accepts="file, s3",
         meaning="what changing a locked file does: file = fail, s3 = make a new version",
+    ),
+    "default-retention": _Setting(
+        parse=_parse_default_retention,
+        show=_show_default_retention,
+        accepts="GOVERNANCE or COMPLIANCE and a time in days or years (GOVERNANCE 30d), or none",
+        meaning="the lock of each new version; see also bucket object-lock",
+    ),
+    "governance-bypass": _Setting(
+        parse=str,
+        show=str,
+        accepts="enabled, disabled, or permanently-disabled, which is never taken back",
+        meaning="whether GOVERNANCE locks can be overridden",
     ),
     "checkpoint-interval": _Setting(
         parse=_parse_interval,

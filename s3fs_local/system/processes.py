@@ -11,3 +11,15 @@ def supplementary_groups(process_id: int) -> frozenset[int]:
         return frozenset()
     groups = next((line for line in lines if line.startswith("Groups:")), "Groups:")
     return frozenset(int(word) for word in groups.split()[1:])
+
+
+def program_of(process_id: int) -> str:
+    """The path of the program that the process runs, or its name for itself; "" if it is gone."""
+    try:
+        return str(Path(f"/proc/{process_id}/exe").readlink())
+    except OSError:
+        pass  # a thread of the kernel, or not ours to know
+    try:
+        return Path(f"/proc/{process_id}/comm").read_text(encoding="utf-8", errors="replace")[:-1]
+    except OSError:
+        return ""

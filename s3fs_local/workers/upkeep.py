@@ -40,9 +40,10 @@ class Upkeep:
         """Never returns; cancel it. What was not flushed yet is for `Durability.close`."""
         while True:
             await trio.sleep(self._volume.settings.flush_interval_ns / SECOND_NS)
-            if self._durability.is_settled and not self._volume.drafts:
-                continue
             try:
+                self._lock_due()
+                if self._durability.is_settled and not self._volume.drafts:
+                    continue
                 await self._step()
                 self._complained = False
             except (StoreFull, StoreReadOnly, TooFewZones) as error:
@@ -67,6 +68,11 @@ class Upkeep:
             await self._durability.leave_segment_behind(self._checkpointing)
         elif self._checkpointing.wal_bytes >= WAL_BYTES_MAX:
             await run_in_thread(self._checkpointing.checkpoint)
+
+    def _lock_due(self) -> None:
+        """Files that nobody has written to for long enough take their lock."""
+        if self._volume.settings.object_lock and not self._volume.read_only_reason:
+            self._filesystem.locks.pending.lock_due()
 
     def _checkpoint_drafts(self) -> None:
         """A file that stays open and dirty has a version every few minutes.

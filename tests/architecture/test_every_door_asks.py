@@ -15,7 +15,7 @@ from s3fs_local.rules.retention import Operation
 PACKAGE = Path(doors.__file__).parent.parent
 # What interprets changes, and what keeps objects, does what it is told; these are not doors.
 BELOW = ("metadata.", "objects.", "system.", "crypto.", "rules.")
-ONLY_ADD = {"KeepAttributes", "OpenEntry", "AddBlock", "PutPack"} | {
+ONLY_ADD = {"KeepAttributes", "OpenEntry", "AddBlock", "PutPack", "PutPendingLock"} | {
     *("ScheduleKey", "UnscheduleKey"),  # when lifecycle looks at something; then it asks
 }
 GATE = {"check", "check_version"}
@@ -24,6 +24,8 @@ NOT_ASKED_YET = {
     Operation.CHANGE_CLASS,
     Operation.COMPACT,
     Operation.CLEAR_APPEND_ONLY,
+    Operation.REMOVE_ZONE,
+    Operation.REPAIR,
 }
 """No door of theirs is there; whoever builds one takes its operation out of here."""
 

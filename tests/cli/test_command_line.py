@@ -46,7 +46,7 @@ def write(store: Path, name: bytes, *contents: bytes) -> None:
             filesystem = opened.filesystem
             for content in contents:
                 if filesystem.volume.metadata.lookup(ROOT_INO, name) is None:
-                    handle = filesystem.create(ROOT_INO, name, 0o100644, 0, ME)[0].handle
+                    handle = filesystem.create(ROOT_INO, name, 0o100644, os.O_RDWR, ME)[0].handle
                 else:
                     inode = filesystem.lookup(ROOT_INO, name)
                     handle = filesystem.open(inode.ino, os.O_WRONLY | os.O_TRUNC, ME).handle

@@ -23,6 +23,7 @@ from s3fs_local.metadata.changes import (
     PutInode,
     PutKey,
     PutPack,
+    PutPendingLock,
     PutSetting,
     PutVersion,
     RemoveBlock,
@@ -31,6 +32,7 @@ from s3fs_local.metadata.changes import (
     RemoveInode,
     RemoveKey,
     RemovePack,
+    RemovePendingLock,
     RemoveSetting,
     RemoveVersion,
     ReopenCell,
@@ -535,6 +537,22 @@ def test_settings_can_be_put_and_put_back(metadata: Metadata) -> None:
     assert metadata.settings() == {"b": '"x"'}
 
 
+def test_locks_that_are_due_are_found_by_their_date(metadata: Metadata) -> None:
+    """However many wait, what is due is one seek away. A new date takes the place of the old."""
+    metadata.apply([PutPendingLock(2, 20), PutPendingLock(3, 10), PutPendingLock(4, OPEN_NS)])
+    metadata.apply([PutPendingLock(3, 15), PutPendingLock(5, 20)])
+
+    assert metadata.pending_lock(3) == 15
+    assert metadata.pending_lock(6) is None
+    assert metadata.pending_locks(0, 20, 10) == [(15, 3), (20, 2), (20, 5)]
+    assert metadata.pending_locks(16, 20, 1) == [(20, 2)]
+    assert metadata.pending_locks(21, OPEN_NS, 10) == [(OPEN_NS, 4)]
+
+    metadata.apply([RemovePendingLock(2), RemovePendingLock(2), RemovePendingLock(3)])
+
+    assert metadata.pending_locks(0, OPEN_NS, 10) == [(20, 5), (OPEN_NS, 4)]
+
+
 def test_usage_counts_named_inodes_and_all_bytes(metadata: Metadata) -> None:
     """Deleted files keep their versions and bytes but are no longer files in the tree."""
     metadata.apply(
@@ -706,6 +724,7 @@ def answers(metadata: Metadata, numbers: range, instants: list[int]) -> dict[str
         "usage": metadata.usage(),
         "packs": metadata.packs(),
         "settings": metadata.settings(),
+        "pending locks": metadata.pending_locks(0, OPEN_NS, 100),
         "setting": [metadata.setting(name) for name in NAMED],
         "lookup": [metadata.lookup(*at) for at in named],
         "entry": [metadata.entry(*at) for at in named],
@@ -767,6 +786,7 @@ class Author:
             self._free,
             self._move,
             self._set_up,
+            self._wait,
         )
 
     def write(self, kind: int, choice: int) -> list[Change]:
@@ -887,6 +907,11 @@ class Author:
         live = [block_id for block_id, refs in self._refs.items() if refs]
         return [MoveBlock(live[choice % len(live)], choice % 4, choice * 7)] if live else []
 
+    def _wait(self, choice: int) -> list[Change]:
+        if choice % 3:
+            return [PutPendingLock(choice % 5, choice)]
+        return [RemovePendingLock(choice % 5)]
+
     def _set_up(self, choice: int) -> list[Change]:
         number = choice % 6
         if number == 0:
@@ -906,7 +931,7 @@ class Author:
 
 
 STEPS: Final = st.lists(
-    st.tuples(st.integers(0, 13), st.integers(0, 40), st.sampled_from("aaaaafcr")), max_size=40
+    st.tuples(st.integers(0, 14), st.integers(0, 40), st.sampled_from("aaaaafcr")), max_size=40
 )
 
 

@@ -1,6 +1,7 @@
 """Commands, carried out on a store in memory as the daemon carries them out."""
 
 import json
+import os
 from typing import Any, TypeVar
 
 import msgspec
@@ -159,7 +160,7 @@ def test_names_below_a_removed_directory_are_found(store: MemoryStore) -> None:
 def test_a_name_that_is_no_text_is_shown_escaped(store: MemoryStore) -> None:
     """JSON is UTF-8; a name is bytes."""
     parent, _ = store.place("x")
-    handle = store.fs.create(parent, b"\xff", 0o100644, 0, ALICE)[0].handle
+    handle = store.fs.create(parent, b"\xff", 0o100644, os.O_RDWR, ALICE)[0].handle
     store.close(handle)
 
     listing = ask_as(VersionListing, store, ListVersions(b"\xff"))

@@ -16,6 +16,7 @@ from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.retention import (
     COMPLIANCE,
     GOVERNANCE,
@@ -236,7 +237,7 @@ def test_files_removed_while_they_are_written_are_not_remembered(
         store.remove("/d/f")
         store.fs.release(handle)
 
-    assert store.metadata.setting("fact.unlocked-while-written") == "[]"
+    assert store.metadata.pending_locks(0, OPEN_NS, 10) == []
 
 
 def test_an_owner_does_not_lift_the_hold_that_root_placed(store_with_locks: MemoryStore) -> None:

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from s3fs_local.engine.activity import Activity, Operation
-from s3fs_local.errors import Protected
+from s3fs_local.errors import LockError, NoSuchName, Protected
 from s3fs_local.fuse.boundary import answered, answered_later, unanswered
 
 
@@ -19,6 +19,11 @@ class Handlers:
         self.activity = Activity(lambda: 0)
         self.bugs: list[Exception] = []
         self.on_bug = self.bugs.append
+        self.refusals: list[tuple[LockError, tuple[object, ...]]] = []
+
+    def on_refusal(self, refusal: LockError, arguments: tuple[object, ...]) -> None:
+        """Remembers it."""
+        self.refusals.append((refusal, arguments))
 
     def operation_of(self, kind: str, _: object) -> Operation:
         """Says what it is about."""
@@ -69,6 +74,18 @@ async def test_an_expected_failure_becomes_its_errno_and_is_no_bug(kind: str) ->
     assert caught.value.errno == errno.EPERM
     assert handlers.bugs == []
     assert handlers.activity.failures == {"Protected": 1}
+
+
+@pytest.mark.parametrize("kind", ["now", "later"])
+async def test_a_refusal_by_a_lock_is_told_with_what_was_asked(kind: str) -> None:
+    """Who tries to change a record shall be found in the log; other failures are everyday."""
+    handlers = Handlers()
+    refusal = Protected("until Friday")
+    for failure in (refusal, NoSuchName("x")):
+        with pytest.raises(pyfuse3.FUSEError):
+            await getattr(handlers, kind)(failure)
+
+    assert handlers.refusals == [(refusal, (refusal,))]
 
 
 @pytest.mark.parametrize("kind", ["now", "later"])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from s3fs_local import errors
 from s3fs_local.rules.namespace import OPEN_NS
+from s3fs_local.rules.policies import check_policy, retention_from_policy
 from s3fs_local.rules.retention import (
     APPENDABLE,
     COMPLIANCE,
@@ -25,7 +26,6 @@ from s3fs_local.rules.retention import (
     Semantics,
     add_hold,
     check,
-    check_policy,
     format_until,
     is_protected,
     parse_legal_hold,
@@ -37,7 +37,6 @@ from s3fs_local.rules.retention import (
     plan_retention,
     protected_until_ns,
     remove_hold,
-    retention_from_policy,
 )
 
 SECOND: Final = 1_000_000_000
@@ -131,6 +130,9 @@ MATRIX: Final = {
     Operation.CLEAR_APPEND_ONLY: "P-PP",
     Operation.CHANGE_CLASS: "----",
     Operation.COMPACT: "----",
+    Operation.REMOVE_ZONE: "----",
+    Operation.WEAKEN_SEMANTICS: "PPPP",
+    Operation.REPAIR: "PPPP",
 }
 LETTER: Final = {"P": "protected", "-": "accepted"}
 
@@ -239,6 +241,7 @@ def test_locked_file_cannot_be_made_appendable() -> None:
         Operation.RENAME_EXCHANGE,
         Operation.ROTATE,
         Operation.MOVE_ANCESTOR,
+        Operation.WEAKEN_SEMANTICS,
     ],
 )
 @pytest.mark.parametrize("semantics", Semantics)

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from s3fs_local.errors import InvalidArgument, InvalidSetting
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.object_lock import DefaultRetention
 from s3fs_local.rules.retention import Semantics
 from s3fs_local.rules.settings import (
+    GovernanceBypass,
     Settings,
     decode,
     describe,
@@ -33,6 +35,8 @@ def test_what_is_typed_is_stored_as_json_and_read_back_as_values() -> None:
         "draft-memory": "128MiB",
         "snapdirname": ".history",
         "bypass-group": "27",
+        "default-retention": "compliance 7y",
+        "governance-bypass": "permanently-disabled",
         "default-class": "STANDARD_IA",
         "storage-classes": "GLACIER:copies=2,zones=archive,zstd=9",
         "retrieval-delay-standard": "3h",
@@ -51,6 +55,8 @@ def test_what_is_typed_is_stored_as_json_and_read_back_as_values() -> None:
         draft_memory_bytes=128 * MIB,
         snapdirname=".history",
         bypass_group=27,
+        default_retention=DefaultRetention("COMPLIANCE", years=7),
+        governance_bypass=GovernanceBypass.PERMANENTLY_DISABLED,
         default_class=StorageClass.STANDARD_IA,
         storage_classes={"GLACIER": Placement(2, (ZoneKind.ARCHIVE,), 9)},
         standard_delay_ns=3 * 3600 * SECOND_NS,
@@ -63,6 +69,8 @@ def test_a_new_store_keeps_versions_and_locks_nothing() -> None:
         versioning=VersioningState.ENABLED,
         object_lock=False,
         lock_semantics=Semantics.FILE,
+        default_retention=None,
+        governance_bypass=GovernanceBypass.ENABLED,
         checkpoint_interval_ns=300 * SECOND_NS,
         flush_interval_ns=SECOND_NS // 2,
         draft_memory_bytes=64 * MIB,
@@ -167,7 +175,13 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 
 def test_every_setting_is_described() -> None:
     """`config show` has them all, each with a meaning."""
-    lines = {line.name: line for line in describe(Settings(bypass_group=27, object_lock=True))}
+    chosen = Settings(
+        bypass_group=27,
+        object_lock=True,
+        default_retention=DefaultRetention("GOVERNANCE", days=30),
+        governance_bypass=GovernanceBypass.DISABLED,
+    )
+    lines = {line.name: line for line in describe(chosen)}
 
     assert list(lines) == list(Settings.__struct_encode_fields__)
     assert all(line.meaning and line.accepts for line in lines.values())
@@ -175,6 +189,8 @@ def test_every_setting_is_described() -> None:
         "versioning": ("Enabled", "Enabled"),
         "object-lock": ("on", "off"),
         "lock-semantics": ("file", "file"),
+        "default-retention": ("GOVERNANCE 30d", "none"),
+        "governance-bypass": ("disabled", "enabled"),
         "checkpoint-interval": ("5m", "5m"),
         "flush-interval": ("0.5s", "0.5s"),
         "draft-memory": ("64MiB", "64MiB"),
@@ -207,6 +223,10 @@ def test_every_setting_is_described() -> None:
         draft_memory_bytes=st.integers(4 * MIB, 4096 * MIB),
         snapdirname=st.sampled_from([".versions", ".zfs", "a b"]),
         bypass_group=st.none() | st.integers(0, 0xFFFFFFFE),
+        default_retention=st.none()
+        | st.builds(DefaultRetention, st.just("GOVERNANCE"), days=st.integers(1, 36_500))
+        | st.builds(DefaultRetention, st.just("COMPLIANCE"), years=st.integers(1, 100)),
+        governance_bypass=st.sampled_from(GovernanceBypass),
     )
 )
 def test_what_is_shown_can_be_typed(settings: Settings) -> None:

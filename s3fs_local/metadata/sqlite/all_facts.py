@@ -17,6 +17,7 @@ from s3fs_local.metadata.changes import (
     PutInode,
     PutKey,
     PutPack,
+    PutPendingLock,
     PutSetting,
     PutVersion,
     ScheduleKey,
@@ -64,6 +65,7 @@ _TABLES: Final[list[tuple[str, Callable[[Row], Fact]]]] = [
         "SELECT place, name, at_ns, acted_ns FROM agenda ORDER BY place, name",
         lambda row: ScheduleKey(*row),
     ),
+    ("SELECT ino, due_ns FROM pending_lock ORDER BY ino", lambda row: PutPendingLock(*row)),
 ]
 
 

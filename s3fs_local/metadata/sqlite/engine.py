@@ -260,6 +260,13 @@ class SqliteMetadata:
     def key_in_use(self, key_id: int) -> bool:
         return self._row(queries.KEY_IN_USE, (key_id,)) is not None
 
+    def pending_lock(self, ino: int) -> int | None:
+        row = self._row(queries.PENDING_LOCK, (ino,))
+        return None if row is None else row[0]
+
+    def pending_locks(self, from_ns: int, to_ns: int, limit: int) -> list[tuple[int, int]]:
+        return self._rows(queries.PENDING_LOCKS, (from_ns, to_ns, limit))
+
     def setting(self, name: str) -> str | None:
         row = self._row(queries.SETTING, (name,))
         return None if row is None else row[0]

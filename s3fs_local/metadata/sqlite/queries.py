@@ -98,6 +98,10 @@ PACKS: Final = """
 
 KEY: Final = "SELECT wrapped FROM data_key WHERE key_id = ?"
 KEY_IN_USE: Final = "SELECT 1 FROM block WHERE key_id = ? LIMIT 1"
+PENDING_LOCK: Final = "SELECT due_ns FROM pending_lock WHERE ino = ?"
+PENDING_LOCKS: Final = """
+    SELECT due_ns, ino FROM pending_lock WHERE due_ns BETWEEN ? AND ?
+    ORDER BY due_ns, ino LIMIT ?"""
 SETTING: Final = "SELECT value FROM setting WHERE name = ?"
 AGENDA: Final = """
     SELECT place, name FROM agenda INDEXED BY agenda_by_time WHERE at_ns <= ?

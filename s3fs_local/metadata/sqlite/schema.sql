@@ -124,6 +124,15 @@ CREATE TABLE pack (
     placement TEXT NOT NULL        -- the storage class it was written for
 ) STRICT;
 
+-- Files that wait for the lock of their directory.
+CREATE TABLE pending_lock (
+    ino    INTEGER PRIMARY KEY,
+    due_ns INTEGER NOT NULL -- OPEN_NS = when the last writer has closed it
+) STRICT;
+
+-- What is due, without looking at what is not.
+CREATE INDEX pending_lock_by_due ON pending_lock (due_ns);
+
 -- Settings that are not at their default.
 CREATE TABLE setting (
     name  TEXT NOT NULL PRIMARY KEY,

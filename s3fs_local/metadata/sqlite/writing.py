@@ -24,6 +24,7 @@ from s3fs_local.metadata.changes import (
     PutInode,
     PutKey,
     PutPack,
+    PutPendingLock,
     PutSetting,
     PutVersion,
     RemoveBlock,
@@ -32,6 +33,7 @@ from s3fs_local.metadata.changes import (
     RemoveInode,
     RemoveKey,
     RemovePack,
+    RemovePendingLock,
     RemoveSetting,
     RemoveVersion,
     ReopenCell,
@@ -77,6 +79,8 @@ _PUT_KEY: Final = "REPLACE INTO data_key VALUES (?, ?)"
 _REMOVE_KEY: Final = "DELETE FROM data_key WHERE key_id = ?"
 _PUT_PACK: Final = "REPLACE INTO pack VALUES (?, ?)"
 _REMOVE_PACK: Final = "DELETE FROM pack WHERE pack_id = ?"
+_PUT_PENDING_LOCK: Final = "REPLACE INTO pending_lock VALUES (?, ?)"
+_REMOVE_PENDING_LOCK: Final = "DELETE FROM pending_lock WHERE ino = ?"
 _PUT_SETTING: Final = "REPLACE INTO setting VALUES (?, ?)"
 _REMOVE_SETTING: Final = "DELETE FROM setting WHERE name = ?"
 _SCHEDULE_KEY: Final = """
@@ -137,6 +141,8 @@ class Writer:
             ScheduleKey: self._schedule_key,
             UnscheduleKey: self._unschedule_key,
             PutCell: self._put_cell,
+            PutPendingLock: self._put_pending_lock,
+            RemovePendingLock: self._remove_pending_lock,
         }
 
     def counters(self) -> Counters:
@@ -260,3 +266,9 @@ class Writer:
 
     def _unschedule_key(self, change: UnscheduleKey) -> None:
         self._execute(_UNSCHEDULE_KEY, (change.place, change.name))
+
+    def _put_pending_lock(self, change: PutPendingLock) -> None:
+        self._execute(_PUT_PENDING_LOCK, (change.ino, change.due_ns))
+
+    def _remove_pending_lock(self, change: RemovePendingLock) -> None:
+        self._execute(_REMOVE_PENDING_LOCK, (change.ino,))
