@@ -28,7 +28,8 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   ├── StoreFull             ├── DataDamaged         ├── ZoneUnavailable
     │   ├── JournalDamaged        ├── MetadataDamaged     └── TooFewZones
     ├── EncryptionError
-    │   ├── KeyMissing            └── WrongKey
+    │   ├── KeyMissing            ├── KeyDisabled         ├── KeyNotPermitted
+    │   └── KeyServiceUnavailable └── WrongKey
     ├── StoreError
     │   ├── NotAStore             ├── StoreExists         ├── StoreInUse
     │   ├── StoreDamaged          └── FormatTooNew
@@ -248,6 +249,18 @@ class EncryptionError(S3fsLocalError):
 
 class KeyMissing(EncryptionError):
     """The data or ring key that seals these bytes is gone."""
+
+
+class KeyDisabled(EncryptionError):
+    """The key that wraps the data key is disabled, or about to be deleted."""
+
+
+class KeyNotPermitted(EncryptionError):
+    """The key service does not let this store use the key."""
+
+
+class KeyServiceUnavailable(EncryptionError):
+    """The key service does not answer, and what was known of it is too old to go on with."""
 
 
 class WrongKey(EncryptionError):

@@ -10,7 +10,7 @@ from s3fs_local.cli.store_access import KeySources
 from s3fs_local.control.results import Done
 from s3fs_local.daemon.config import parse_mount_options, without_key_options
 from s3fs_local.daemon.launch import MountPlan, mount_in_background
-from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.daemon.unlocking import read_secrets
 from s3fs_local.daemon.unmounting import unmount_and_wait
 
 
@@ -20,7 +20,7 @@ from s3fs_local.daemon.unmounting import unmount_and_wait
 @click.option("-o", "options", multiple=True, metavar="OPTIONS", help="Mount options: a,b=c.")
 @click.option("--foreground", is_flag=True, help="Stay, and log to standard error.")
 @click.option("--ready-fd", type=int, hidden=True)
-@click.option("--passphrase-fd", type=int, hidden=True)
+@click.option("--secret-fd", type=int, hidden=True)
 @unlock_options
 @json_option
 def mount(  # noqa: PLR0913  an argument each
@@ -29,7 +29,7 @@ def mount(  # noqa: PLR0913  an argument each
     options: tuple[str, ...],
     *,
     ready_fd: int | None,
-    passphrase_fd: int | None,
+    secret_fd: int | None,
     passphrase_file: Path | None,
     key_file: Path | None,
     foreground: bool,
@@ -38,7 +38,7 @@ def mount(  # noqa: PLR0913  an argument each
     """Show a store as a directory; returns when it is there."""
     parsed = parse_mount_options(options)
     store = store.resolve()
-    if passphrase_fd is None:
+    if secret_fd is None:
         group = click.get_current_context().find_object(KeySources) or KeySources()
         sources = KeySources(
             passphrase_file=passphrase_file or parsed.passphrase_file or group.passphrase_file,
@@ -46,8 +46,8 @@ def mount(  # noqa: PLR0913  an argument each
         )
         unlocking = sources.unlocking(store)
     else:
-        with open(passphrase_fd, "rb") as secret:  # noqa: PTH123  a descriptor
-            unlocking = Unlocking(passphrase=secret.read().decode() or None, key_file=key_file)
+        with open(secret_fd, "rb") as secret:  # noqa: PTH123  a descriptor
+            unlocking = read_secrets(secret.read(), key_file=key_file)
     plan = MountPlan(
         store=store,
         # The last part is not resolved: it may be a dead mount, which answers nothing.

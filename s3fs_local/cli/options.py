@@ -23,8 +23,6 @@ paths_argument: Final = click.argument("paths", type=click.Path(), nargs=-1, req
 store_argument: Final = click.argument("store", type=click.Path())
 existing_file: Final = click.Path(dir_okay=False, path_type=Path)
 
-PASSPHRASE_BYTES_MAX: Final = 4096
-
 
 def bypass_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--bypass-governance --reason TEXT`."""
@@ -53,27 +51,18 @@ def unlock_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return passphrase(key_file(command))
 
 
-def read_passphrase(path: Path) -> str:
-    """The first line of the file.
+def ask_new_passphrase(store: Path) -> str | None:
+    """What was typed twice at the terminal; None where there is none.
 
     Raises:
-        InvalidArgument: it cannot be read, or the line is empty, over 4096 bytes or no UTF-8.
+        InvalidArgument: the two differ, or nothing was typed.
     """
-    try:
-        with path.open("rb") as file:
-            line = file.readline(PASSPHRASE_BYTES_MAX + 1).rstrip(b"\r\n")
-    except OSError as error:
-        raise errors.InvalidArgument(
-            f"the passphrase file {path} cannot be read: {error.strerror}"
-        ) from error
-    if not 0 < len(line) <= PASSPHRASE_BYTES_MAX:
-        raise errors.InvalidArgument(
-            f"the first line of {path} must hold 1 to {PASSPHRASE_BYTES_MAX} bytes"
-        )
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        raise errors.InvalidArgument(f"the first line of {path} is not UTF-8") from None
+    if not sys.stdin.isatty():
+        return None
+    first = getpass.getpass(f"New passphrase of {store}: ")
+    if not first or first != getpass.getpass("The same again: "):
+        raise errors.InvalidArgument("the two passphrases differ, or are empty: nothing is changed")
+    return first
 
 
 def ask_passphrase(store: Path) -> str | None:

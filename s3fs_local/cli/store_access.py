@@ -9,13 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from s3fs_local import errors
-from s3fs_local.cli.options import ask_passphrase, read_passphrase
+from s3fs_local.cli.options import ask_passphrase
 from s3fs_local.cli.output import shown_progress
 from s3fs_local.control.client import connect
 from s3fs_local.control.mount_table import Place, place_of, read_mounts
 from s3fs_local.control.requests import Request
 from s3fs_local.daemon.store_file import read_store_file
-from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.daemon.unlocking import Unlocking, credential, from_keyring, read_passphrase
 
 Wanted = TypeVar("Wanted", bound=Struct)
 
@@ -30,13 +30,19 @@ class KeySources(Struct, frozen=True):
         """What opens the keys of that store; asks for a passphrase where only one does.
 
         Raises:
-            NotAStore, StoreDamaged, FormatTooNew, InvalidArgument.
+            NotAStore, StoreDamaged, FormatTooNew, InvalidArgument, WrongKey.
         """
         if self.passphrase_file is not None:
             return Unlocking(passphrase=read_passphrase(self.passphrase_file))
         if self.key_file is not None:
             return Unlocking(key_file=self.key_file.absolute())
-        if read_store_file(store).key_file:
+        given = credential()
+        if given.is_given:
+            return given
+        record = read_store_file(store)
+        if record.keyring:
+            return from_keyring(record.store_id)
+        if record.key_file:
             return Unlocking()
         return Unlocking(passphrase=ask_passphrase(store))
 

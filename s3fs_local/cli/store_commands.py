@@ -6,20 +6,22 @@ from typing import IO, Final
 
 import click
 
+from s3fs_local import errors
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.options import (
     dry_run_option,
     existing_file,
     json_option,
-    read_passphrase,
     store_argument,
 )
 from s3fs_local.cli.output import human_size, print_json, print_line, print_table
 from s3fs_local.cli.store_access import ask, store_of
 from s3fs_local.control.requests import (
+    ChangeEncryption,
     ChangeSetting,
     ChangeVersioning,
     CollectGarbage,
+    DescribeEncryption,
     DescribeSettings,
     DescribeStatistics,
     DescribeStatus,
@@ -35,6 +37,8 @@ from s3fs_local.control.results import (
     Versioning,
     ZoneRow,
 )
+from s3fs_local.daemon.unlocking import read_passphrase
+from s3fs_local.rules.encryption import PrintedEncryption
 from s3fs_local.rules.findings import Health
 from s3fs_local.rules.inode import Caller
 
@@ -53,7 +57,8 @@ DOCUMENT_BYTES_MAX: Final = 1 << 20
 )
 @click.option("--object-lock/--no-object-lock", help="Whether versions can be locked.")
 @click.option("--passphrase-file", type=existing_file, help="Its first line opens the keys.")
-@click.option("--recovery-key", type=existing_file, help="Write a second key, to be kept safe.")
+@click.option("--keyring", is_flag=True, help="Let the keyring of this desktop have the key.")
+@click.option("--recovery-key", type=existing_file, help="Write a sheet with a key, to print.")
 @click.option("--test-clock", is_flag=True, hidden=True)
 @json_option
 def init(  # noqa: PLR0913  an argument each
@@ -64,6 +69,7 @@ def init(  # noqa: PLR0913  an argument each
     recovery_key: Path | None,
     *,
     object_lock: bool,
+    keyring: bool,
     test_clock: bool,
     as_json: bool,
 ) -> None:
@@ -71,12 +77,15 @@ def init(  # noqa: PLR0913  an argument each
     # The engine is imported only by commands that need it.
     from s3fs_local.daemon.creation import StorePlan, create_store  # noqa: PLC0415
 
+    if keyring and passphrase_file:
+        raise errors.InvalidArgument("give --keyring or --passphrase-file, not both")
     plan = StorePlan(
         owner=Caller(uid=os.getuid(), gid=os.getgid()),
         zones=zones,
         versioning=versioning,
         object_lock=object_lock,
         passphrase=read_passphrase(passphrase_file) if passphrase_file else None,
+        keyring=keyring,
         recovery_key=recovery_key,
         test_clock=test_clock,
     )
@@ -93,6 +102,8 @@ def init(  # noqa: PLR0913  an argument each
     print_line(f"made the store {created.store}")
     if created.key_file:
         print_line(f"its key is {created.key_file}: keep a copy, nobody can open the store without")
+    if recovery_key is not None:
+        print_line(f"print {recovery_key}, put it away, and delete it")
 
 
 @click.command()
@@ -233,5 +244,41 @@ def put_versioning(store: str, file: IO[bytes], *, as_json: bool) -> None:
     """Take what `aws s3api put-bucket-versioning` takes; FILE may be -."""
     document = file.read(DOCUMENT_BYTES_MAX)
     done = ask(store_of(store), ChangeVersioning(document), Done, quiet=as_json)
+    if as_json:
+        print_json(done)
+
+
+@bucket.group()
+def encryption() -> None:
+    """Say how what is written from now on is encrypted."""
+
+
+@encryption.command("get")
+@store_argument
+@json_option
+def get_encryption(store: str, *, as_json: bool) -> None:
+    """Print what `aws s3api get-bucket-encryption` prints."""
+    del as_json  # it prints JSON in any case
+    print_json(ask(store_of(store), DescribeEncryption(), PrintedEncryption, quiet=True))
+
+
+@encryption.command("put")
+@store_argument
+@click.argument("file", type=click.File("rb"))
+@json_option
+def put_encryption(store: str, file: IO[bytes], *, as_json: bool) -> None:
+    """Take what `aws s3api put-bucket-encryption` takes; FILE may be -."""
+    request = ChangeEncryption(file.read(DOCUMENT_BYTES_MAX))
+    done = ask(store_of(store), request, Done, quiet=as_json)
+    if as_json:
+        print_json(done)
+
+
+@encryption.command("delete")
+@store_argument
+@json_option
+def delete_encryption(store: str, *, as_json: bool) -> None:
+    """Go back to the default: by the store's own key."""
+    done = ask(store_of(store), ChangeEncryption(None), Done, quiet=as_json)
     if as_json:
         print_json(done)

@@ -1,4 +1,4 @@
-"""Commands status, stats, config and bucket versioning: the store as a whole."""
+"""Commands status, stats, config, and bucket versioning: the store as a whole."""
 
 from typing import Final
 

@@ -13,6 +13,8 @@ from s3fs_local import errors
 from s3fs_local.control import (
     activity,
     administration,
+    encryption,
+    keys,
     locking,
     looking_back,
     object_lock,
@@ -39,6 +41,8 @@ _READING: Final[dict[type, Handler]] = {
     requests.DescribeSettings: administration.describe_settings,
     requests.DescribeVersioning: administration.describe_versioning,
     requests.DescribeObjectLock: object_lock.describe_object_lock,
+    requests.DescribeEncryption: encryption.describe_encryption,
+    requests.ListKeys: keys.list_keys,
 }
 _CHANGING: Final[dict[type, Handler]] = {
     requests.Restore: restoring.restore,
@@ -54,6 +58,12 @@ _CHANGING: Final[dict[type, Handler]] = {
     requests.ChangeSetting: administration.change_setting,
     requests.ChangeVersioning: administration.change_versioning,
     requests.ChangeObjectLock: object_lock.change_object_lock,
+    requests.ChangeEncryption: encryption.change_encryption,
+    requests.AddKey: keys.add_key,
+    requests.RotateKey: keys.rotate_key,
+    requests.SetKeyState: keys.set_key_state,
+    requests.RewrapKeys: keys.rewrap_keys,
+    requests.ChangeSecret: keys.change_secret,
 }
 
 

@@ -180,6 +180,62 @@ class ChangeObjectLock(Struct, frozen=True, tag="object-lock-put", tag_field="co
     document: bytes
 
 
+class DescribeEncryption(Struct, frozen=True, tag="encryption-get", tag_field="command"):
+    """The document that `aws s3api get-bucket-encryption` prints."""
+
+
+class ChangeEncryption(Struct, frozen=True, tag="encryption-put", tag_field="command"):
+    """What is written from now on is encrypted as this document says; None: as by default."""
+
+    document: bytes | None
+
+
+class ListKeys(Struct, frozen=True, tag="key-list", tag_field="command"):
+    """Every key, its versions, and how many data keys each wraps."""
+
+
+class AddKey(Struct, frozen=True, tag="key-add", tag_field="command"):
+    """The store's ring has one more named key."""
+
+    name: str
+
+
+class RotateKey(Struct, frozen=True, tag="key-rotate", tag_field="command"):
+    """A new version of the key wraps from now on; the earlier ones still unwrap."""
+
+    name: str
+
+
+class SetKeyState(Struct, frozen=True, tag="key-state", tag_field="command"):
+    """The key (or one version of it) is enabled, or disabled."""
+
+    name: str
+    enabled: bool
+    version: int | None = None
+
+
+class RewrapKeys(Struct, frozen=True, tag="key-rewrap", tag_field="command"):
+    """Data keys are wrapped by the newest version of their key; data is not touched."""
+
+    name: str | None = None
+    forget_old: bool = False
+    dry_run: bool = False
+
+
+class ChangeSecret(Struct, frozen=True, tag="key-secret", tag_field="command"):
+    """This secret opens the ring, and no other of its kind does any more.
+
+    With `alone` no key file opens it either.
+    """
+
+    kind: str  # "passphrase", "recovery" or "key-file"
+    secret: str
+    alone: bool = False
+
+    def __repr__(self) -> str:
+        return f"ChangeSecret({self.kind!r}, …)"
+
+
 class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
     """The daemon has unmounted, and everything is durable. Answered by a daemon only."""
 
@@ -212,6 +268,14 @@ Request = (
     | ChangeVersioning
     | DescribeObjectLock
     | ChangeObjectLock
+    | DescribeEncryption
+    | ChangeEncryption
+    | ListKeys
+    | AddKey
+    | RotateKey
+    | SetKeyState
+    | RewrapKeys
+    | ChangeSecret
     | Unmount
 )
 

@@ -4,9 +4,11 @@ As in LUKS, a random master key is sealed once per slot, each under what one sec
 master key seals the body, which holds the keys. So a secret is added without touching the rest.
 
 The body holds named keys in numbered versions, which wrap data keys, and a root key, from which
-keys for single purposes (journal, checkpoints) are derived.
+keys for single purposes (journal, checkpoints) are derived. Each change of the ring counts its
+generation up; the body is bound to it, so an earlier ring cannot be passed off as the present one.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final, Literal, Self
 
@@ -24,10 +26,12 @@ from s3fs_local.crypto.slot_secrets import (
     RecoveryKey,
     Secret,
 )
+from s3fs_local.crypto.wrapped_keys import RING, TAG_BYTES, RingForm
 from s3fs_local.errors import (
     DataDamaged,
     FormatTooNew,
     InvalidArgument,
+    KeyDisabled,
     KeyMissing,
     StoreDamaged,
     WrongKey,
@@ -38,8 +42,6 @@ FORMAT: Final = 1
 STORE_KEY: Final = "store"
 
 _SALT_BYTES: Final = 16
-_TAG_BYTES: Final = 16
-_WRAP_FORMAT: Final = 1
 _NONCE: Final = bytes(12)  # every seal here has its own key, made from a fresh salt
 _NAME_BYTES_MAX: Final = 255
 
@@ -69,6 +71,7 @@ class _Content(Struct, frozen=True, forbid_unknown_fields=True):
     """The key ring file, save its digest."""
 
     format: int
+    generation: int
     slots: list[_Slot]
     salt: bytes
     body: bytes
@@ -89,6 +92,16 @@ class _FileFormat(Struct, frozen=True):
     """As much of the file as every release understands."""
 
     ring: _FormatOnly
+
+
+class Snapshot(Struct, frozen=True):
+    """What a ring was, for `KeyRing.go_back`."""
+
+    slots: list[_Slot]
+    body: "_Body"
+
+    def __repr__(self) -> str:
+        return "Snapshot(…)"
 
 
 class _Version(Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,9 +133,16 @@ class KeyRing:
     """The opened key ring of one store. Changes are in memory until `serialize` is written."""
 
     def __init__(
-        self, *, master: bytes, slots: list[_Slot], body: _Body, randomness: Randomness
+        self,
+        *,
+        generation: int,
+        master: bytes,
+        slots: list[_Slot],
+        body: _Body,
+        randomness: Randomness,
     ) -> None:
         """Use `create` or `open`."""
+        self.generation = generation  # of the file that was read, or written last
         self._master = master
         self._slots = slots
         self._body = body
@@ -145,6 +165,7 @@ class KeyRing:
         """
         source = randomness or SystemRandomness()
         ring = cls(
+            generation=0,
             master=source.bytes(KEY_BYTES),
             slots=[],
             body=_Body(root=source.bytes(KEY_BYTES), keys={}),
@@ -165,10 +186,12 @@ class KeyRing:
         """
         content = _parse(data)
         master = _open_any_slot(content.slots, secret)
-        body = _unseal(_cipher(master, content.salt, _BODY_CONTEXT), content.body, aad=b"")
+        cipher = _cipher(master, content.salt, _BODY_CONTEXT)
+        body = _unseal(cipher, content.body, aad=_body_aad(content.generation))
         if body is None:
             raise StoreDamaged("the key ring's body does not open with its own master key")
         return cls(
+            generation=content.generation,
             master=master,
             slots=content.slots,
             body=msgspec.json.decode(body, type=_Body),
@@ -176,14 +199,18 @@ class KeyRing:
         )
 
     def serialize(self) -> bytes:
-        """The file, JSON. Everything secret in it is sealed."""
+        """The file, JSON, as the next generation. Everything secret in it is sealed."""
+        self.generation += 1
         salt = self._randomness.bytes(_SALT_BYTES)
         body = msgspec.json.encode(self._body)
         content = _Content(
             format=FORMAT,
+            generation=self.generation,
             slots=self._slots,
             salt=salt,
-            body=_seal(_cipher(self._master, salt, _BODY_CONTEXT), body, aad=b""),
+            body=_seal(
+                _cipher(self._master, salt, _BODY_CONTEXT), body, aad=_body_aad(self.generation)
+            ),
         )
         file = _File(ring=content, digest=_digest(content))
         return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
@@ -205,6 +232,37 @@ class KeyRing:
             raise InvalidArgument("the passphrase cost is out of range")
         sealed = _seal(_slot_cipher(slot, secret), self._master, aad=slot.kind.encode())
         self._slots = [*self._slots, msgspec.structs.replace(slot, sealed=sealed)]
+
+    def replace_slots(self, secret: Secret, *, cost: PassphraseCost | None = None) -> None:
+        """The secret opens the ring, and no other of its kind does any more."""
+        kind = _kind(secret)
+        others = [slot for slot in self._slots if slot.kind != kind]
+        before = self._slots
+        self._slots = others
+        try:
+            self.add_slot(secret, cost=cost)
+        except BaseException:
+            self._slots = before
+            raise
+
+    def remove_slots(self, kind: str) -> None:
+        """No secret of that kind opens the ring any more.
+
+        Raises:
+            InvalidArgument: nothing else would open it.
+        """
+        others = [slot for slot in self._slots if slot.kind != kind]
+        if not others:
+            raise InvalidArgument(f"nothing but a {kind} opens the key ring: add something first")
+        self._slots = others
+
+    def snapshot(self) -> Snapshot:
+        """What the ring is now."""
+        return Snapshot(self._slots, self._body)
+
+    def go_back(self, snapshot: Snapshot) -> None:
+        """The ring is what it was, but for its generation."""
+        self._slots, self._body = snapshot.slots, snapshot.body
 
     def slot_kinds(self) -> list[str]:
         """The kinds of the slots, oldest first."""
@@ -248,6 +306,43 @@ class KeyRing:
             name, [changed if other.version == version else other for other in others]
         )
 
+    def destroy_versions(self, name: str, versions: Collection[int]) -> None:
+        """These versions of the key are gone: what only they wrap is lost.
+
+        Raises:
+            InvalidArgument: the newest is among them.
+        """
+        present = self._versions(name)
+        if present[-1].version in versions:
+            raise InvalidArgument(f"the newest version of the key {name!r} is not destroyed")
+        self._set_versions(name, [item for item in present if item.version not in versions])
+
+    def check_wraps(self, name: str) -> None:
+        """`wrap` would find a version of the key.
+
+        Raises:
+            KeyMissing: there is no such key.
+            KeyDisabled: all its versions are.
+        """
+        self._newest(name)
+
+    def newest(self, name: str) -> int:
+        """The version that wraps. Raises as `check_wraps`."""
+        return self._newest(name).version
+
+    def _newest(self, name: str) -> _Version:
+        for version in reversed(self._versions(name)):
+            if version.state is KeyState.ENABLED:
+                return version
+        raise KeyDisabled(f"the key {name!r} is disabled")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every version of every key is enabled."""
+        return all(
+            item.state is KeyState.ENABLED for items in self._body.keys.values() for item in items
+        )
+
     def wrap(self, data_key: bytes, context: bytes, name: str = STORE_KEY) -> bytes:
         """The data key, sealed under the newest enabled version of the named key.
 
@@ -257,17 +352,15 @@ class KeyRing:
             name: of the ring key; recorded, with its version, in the wrapped form.
 
         Raises:
-            KeyMissing: the key has no enabled version.
+            KeyMissing: there is no such key.
+            KeyDisabled: every version of it is disabled.
         """
-        enabled = [item for item in self._versions(name) if item.state is KeyState.ENABLED]
-        if not enabled:
-            raise KeyMissing(f"every version of the key {name!r} is disabled")
-        newest = enabled[-1]
+        newest = self._newest(name)
         encoded = name.encode()
         salt = self._randomness.bytes(_SALT_BYTES)
         header = b"".join(
             (
-                bytes((_WRAP_FORMAT, len(encoded))),
+                bytes((RING, len(encoded))),
                 encoded,
                 newest.version.to_bytes(4, "big"),
                 salt,
@@ -276,21 +369,21 @@ class KeyRing:
         cipher = _cipher(newest.key, salt, _WRAP_CONTEXT)
         return header + _seal(cipher, data_key, aad=header + context)
 
-    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+    def unwrap(self, form: RingForm, context: bytes) -> bytes:
         """The data key.
 
         Raises:
-            KeyMissing: the ring key or its version is not there, or disabled.
+            KeyMissing: the ring key or its version is not there.
+            KeyDisabled: it is disabled.
             DataDamaged: the bytes are damaged, or belong to another context or store.
         """
-        name, number = wrapped_under(wrapped)
-        version = self._version(name, number)
+        version = self._version(form.name, form.version)
         if version.state is not KeyState.ENABLED:
-            raise KeyMissing(f"version {number} of the key {name!r} is {version.state}")
-        end = 2 + wrapped[1] + 4 + _SALT_BYTES
-        salt = wrapped[end - _SALT_BYTES : end]
+            raise KeyDisabled(f"version {form.version} of the key {form.name!r} is disabled")
+        end = len(form.raw) - KEY_BYTES - TAG_BYTES
+        salt = form.raw[end - _SALT_BYTES : end]
         cipher = _cipher(version.key, salt, _WRAP_CONTEXT)
-        data_key = _unseal(cipher, wrapped[end:], aad=wrapped[:end] + context)
+        data_key = _unseal(cipher, form.raw[end:], aad=form.raw[:end] + context)
         if data_key is None:
             raise DataDamaged("a wrapped data key does not open: damaged, or not of this place")
         return data_key
@@ -318,19 +411,18 @@ class KeyRing:
         self._body = msgspec.structs.replace(self._body, keys=keys)
 
 
-def wrapped_under(wrapped: bytes) -> tuple[str, int]:
-    """(name, version) of the ring key that a wrapped data key needs.
+def generation_of(data: bytes) -> int:
+    """The generation that a key ring file says it is; only `KeyRing.open` proves it.
 
     Raises:
-        DataDamaged: the bytes are no wrapped key.
+        StoreDamaged: the file is damaged.
+        FormatTooNew: a newer release wrote it.
     """
-    if len(wrapped) < 2 or wrapped[0] != _WRAP_FORMAT:
-        raise DataDamaged("these bytes are no wrapped data key")
-    end = 2 + wrapped[1]
-    if len(wrapped) < end + 4 + _SALT_BYTES + _TAG_BYTES:
-        raise DataDamaged("a wrapped data key is cut short")
-    name = wrapped[2:end].decode(errors="replace")
-    return name, int.from_bytes(wrapped[end : end + 4], "big")
+    return _parse(data).generation
+
+
+def _body_aad(generation: int) -> bytes:
+    return generation.to_bytes(8, "big")
 
 
 def _cipher(key: bytes, salt: bytes, context: bytes) -> AESGCM:

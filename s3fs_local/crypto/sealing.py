@@ -4,6 +4,10 @@ Blocks (file content) and records (journal) are both AES-256-GCM under a key use
 or segment: BLAKE3 of a fresh random salt, keyed with the long-lived key. So nonces are plain
 counters, and no pair of key and nonce ever repeats, even where a crash or a copied store makes ids
 repeat.
+
+A data key of twice the length seals in two layers: around the sealed frames of a block lies AES-256
+in counter mode, under the second half. It takes no space and leaves frames where they are, so one
+frame is still opened by itself; that nothing was changed is the inner layer's business.
 """
 
 from struct import Struct as Layout
@@ -11,7 +15,10 @@ from typing import Final
 
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from s3fs_local.crypto.frames import (
     FRAME_BYTES,
@@ -24,12 +31,16 @@ from s3fs_local.crypto.frames import (
 from s3fs_local.errors import DataDamaged
 
 KEY_BYTES: Final = 32
+TWO_KEYS_BYTES: Final = 2 * KEY_BYTES
+"""Length of a data key that seals in two layers."""
 DIGEST_BYTES: Final = 32
 
 _BLOCK_CONTEXT: Final = b"s3fs_local block 1"
+_OUTER_CONTEXT: Final = b"s3fs_local outer layer 1"
 _SEGMENT_CONTEXT: Final = b"s3fs_local segment 1"
 _BINDING: Final = Layout(">QQQ")
 _LAST_FRAME: Final = 1 << 95
+_CIPHER_BLOCK_BYTES: Final = 16
 
 Bytes = bytes | bytearray | memoryview
 
@@ -40,8 +51,11 @@ def digest(sealed: Bytes) -> bytes:
 
 
 def block_key(data_key: bytes, salt: Bytes) -> bytes:
-    """The key of the block that begins with `salt`."""
-    return blake3(salt, key=data_key).update(_BLOCK_CONTEXT).digest()
+    """The key of the block that begins with `salt`; as long as the data key is."""
+    inner = blake3(salt, key=data_key[:KEY_BYTES]).update(_BLOCK_CONTEXT).digest()
+    if len(data_key) == KEY_BYTES:
+        return inner
+    return inner + blake3(salt, key=data_key[KEY_BYTES:]).update(_OUTER_CONTEXT).digest()
 
 
 def seal_block(
@@ -51,7 +65,7 @@ def seal_block(
 
     Args:
         plain: at least one byte.
-        data_key: KEY_BYTES long; named by `key_id`.
+        data_key: KEY_BYTES or TWO_KEYS_BYTES long; named by `key_id`.
         key_id: the number of the data key.
         offset: where the plaintext stands in its file.
         salt: SALT_BYTES fresh random bytes, never used before.
@@ -61,7 +75,8 @@ def seal_block(
     sealed = bytearray(sealed_length(length))
     sealed[:SALT_BYTES] = salt
     source, target = memoryview(plain), memoryview(sealed)
-    cipher = AESGCM(block_key(data_key, salt))
+    key = block_key(data_key, salt)
+    cipher = AESGCM(key[:KEY_BYTES])
     binding = _BINDING.pack(key_id, offset, length)
     for frame in range(frames):
         # One frame into its place in one buffer: joining pieces would cost ten times the cipher.
@@ -69,7 +84,15 @@ def seal_block(
         piece = source[frame * FRAME_BYTES : (frame + 1) * FRAME_BYTES]
         place = target[start : start + len(piece) + TAG_BYTES]
         cipher.encrypt_into(_nonce(frame, frames), piece, binding, place)
+    if len(key) == TWO_KEYS_BYTES:
+        target[SALT_BYTES:] = _outer_layer(key[KEY_BYTES:], target[SALT_BYTES:], start=0)
     return sealed
+
+
+def _outer_layer(key: bytes, data: Bytes, *, start: int) -> bytes:
+    """The layer put on, or taken off, bytes from `start` behind the salt, where a frame begins."""
+    counter = (start // _CIPHER_BLOCK_BYTES).to_bytes(_CIPHER_BLOCK_BYTES, "big")
+    return Cipher(AES256(key), CTR(counter)).encryptor().update(data)
 
 
 def open_block(sealed: Bytes, *, data_key: bytes, key_id: int, offset: int, length: int) -> bytes:
@@ -108,6 +131,10 @@ def open_frames(
     """
     binding = _BINDING.pack(key_id, offset, length)
     count = frame_count(length)
+    if len(key) == TWO_KEYS_BYTES:
+        start = first_frame * SEALED_FRAME_BYTES
+        frames = _outer_layer(key[KEY_BYTES:], frames, start=start)
+        key = key[:KEY_BYTES]
     cipher = AESGCM(key)
     try:
         if len(frames) <= SEALED_FRAME_BYTES:  # the hot path: one frame, no buffer of our own

@@ -12,13 +12,17 @@ import trio
 from msgspec import Struct
 
 from s3fs_local import errors
+from s3fs_local.crypto.aws_kms import AwsKms
 from s3fs_local.crypto.key_ring import KeyRing
-from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
-from s3fs_local.daemon.layout import CLOCK_NAME, KEY_RING_NAME, METADATA_NAME, OWNER_LOCK_NAME
+from s3fs_local.crypto.slot_secrets import Passphrase, Secret
+from s3fs_local.daemon.key_ring_files import KeyRingFiles
+from s3fs_local.daemon.layout import CLOCK_NAME, METADATA_NAME, OWNER_LOCK_NAME
+from s3fs_local.daemon.ring_secrets import secret_of
 from s3fs_local.daemon.store_file import StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.daemon.zones import open_zones
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.key_administration import SaveRing
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
 from s3fs_local.metadata.sqlite.engine import SqliteMetadata
 from s3fs_local.objects.zone_set import ZoneSet
@@ -33,9 +37,12 @@ from s3fs_local.system.randomness import SystemRandomness
 log = logging.getLogger(__name__)
 
 TEST_CLOCK_VARIABLE: Final = "S3FS_LOCAL_TEST_CLOCK"
+_STAYS_IN_JOURNAL: Final = (
+    *(errors.StoreFull, errors.DataDamaged, errors.StoreReadOnly),
+    errors.EncryptionError,
+)
 CLOSE_SECONDS_MAX: Final = 120.0
 """A slow disk may take its time to make everything durable; a hung one may not stop us for ever."""
-_KEY_FILE_BYTES_MAX: Final = 4096
 
 
 class OpenStore(Struct, frozen=True):
@@ -64,12 +71,16 @@ async def open_store(
     record = read_store_file(path)
     with ExitStack() as closing:
         closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME, mountpoint=mount_point))
-        ring = _open_key_ring(path, secret_of(path, record, unlocking))
+        secret = secret_of(path, record, unlocking)
         zones = open_zones(path, record)
         closing.callback(zones.close)
+        ring_files = KeyRingFiles(path, zones)
+        ring = _open_key_ring(path, ring_files, secret)
         metadata = SqliteMetadata(path / METADATA_NAME)
         closing.callback(metadata.close)
-        opened = _open_filesystem(path, record, ring=ring, zones=zones, metadata=metadata)
+        opened = _open_filesystem(
+            path, record, ring=ring, zones=zones, metadata=metadata, save_ring=ring_files.save
+        )
         filesystem = opened.filesystem
         store = OpenStore(path, record, filesystem, zones, metadata, len(opened.recovered))
         try:
@@ -92,6 +103,7 @@ def _open_filesystem(
     ring: KeyRing,
     zones: ZoneSet,
     metadata: SqliteMetadata,
+    save_ring: SaveRing,
 ) -> Opened:
     def make_clock(floor_ns: int) -> Clock:
         told = os.environ.get(TEST_CLOCK_VARIABLE)
@@ -109,6 +121,8 @@ def _open_filesystem(
             ring=ring,
             randomness=SystemRandomness(),
             make_clock=make_clock,
+            make_key_service=lambda endpoint, region: AwsKms(endpoint=endpoint, region=region),
+            save_ring=save_ring,
         )
     )
 
@@ -128,41 +142,13 @@ async def _make_durable(store: OpenStore) -> None:
             continue
         try:
             filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
-        except (errors.StoreFull, errors.DataDamaged, errors.StoreReadOnly) as error:
+        except _STAYS_IN_JOURNAL as error:
             log.warning("inode %d stays in the journal: %s", ino, error)
     await durability.close(store.metadata)
 
 
-def secret_of(path: Path, record: StoreRecord, unlocking: Unlocking) -> Secret:
-    """What opens the key ring.
-
-    Raises:
-        WrongKey: nothing was given, or the key file is missing or none.
-    """
-    if unlocking.passphrase is not None:
-        return Passphrase(unlocking.passphrase)
-    if unlocking.key_file is None and not record.key_file:
-        raise errors.WrongKey(f"{path} is opened by a passphrase, and none was given")
-    key_file = unlocking.key_file or path / record.key_file
-    try:
-        data = durable_files.read_small(key_file, limit_bytes=_KEY_FILE_BYTES_MAX)
-    except OSError as error:
-        raise errors.WrongKey(
-            f"the key file {key_file} cannot be read: {error.strerror}"
-        ) from error
-    try:
-        return KeyFile.parse(data)
-    except errors.InvalidArgument:
-        return RecoveryKey.parse(data.decode("ascii", errors="replace"))
-
-
-def _open_key_ring(path: Path, secret: Secret) -> KeyRing:
-    try:
-        data = durable_files.read_small(path / KEY_RING_NAME)
-    except OSError as error:
-        raise errors.StoreDamaged(
-            f"{path / KEY_RING_NAME} cannot be read ({error.strerror}); every zone has a copy"
-        ) from error
+def _open_key_ring(path: Path, files: KeyRingFiles, secret: Secret) -> KeyRing:
+    data = files.read()
     try:
         return KeyRing.open(data, secret)
     except errors.WrongKey:

@@ -11,13 +11,17 @@ from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
 from s3fs_local.daemon.assembly import make_metadata
 from s3fs_local.daemon.layout import DEFAULT_ZONE, KEY_FILE_NAME, KEY_RING_NAME
+from s3fs_local.daemon.recovery_sheet import recovery_sheet
 from s3fs_local.daemon.store_file import StoreRecord, ZoneRecord, new_record, write_store_file
+from s3fs_local.daemon.unlocking import put_into_keyring
 from s3fs_local.daemon.zones import directory_of, make_zone, parse_zone
 from s3fs_local.rules.inode import Caller
+from s3fs_local.rules.instants import format_rfc3339
 from s3fs_local.rules.quorum import ZONES_MAX
 from s3fs_local.rules.settings import parse_setting
 from s3fs_local.rules.storage_classes import ZoneKind
 from s3fs_local.system import durable_files
+from s3fs_local.system.clock import wall_ns
 from s3fs_local.system.randomness import SystemRandomness
 
 _ID_BYTES: Final = 16
@@ -31,7 +35,8 @@ class StorePlan(Struct, frozen=True, kw_only=True):
     versioning: str = "Enabled"
     object_lock: bool = False
     passphrase: str | None = None  # None = a key file inside the store
-    recovery_key: Path | None = None  # where to write a second key
+    keyring: bool = False  # the desktop's keyring has the key, instead
+    recovery_key: Path | None = None  # where to write a second key, on a sheet to print
     test_clock: bool = False
 
 
@@ -87,13 +92,14 @@ def _new_record(plan: StorePlan) -> StoreRecord:
     return new_record(
         store_id=randomness.bytes(_ID_BYTES).hex(),
         zones=tuple(zones),
-        key_file="" if plan.passphrase is not None else KEY_FILE_NAME,
+        key_file="" if plan.passphrase is not None or plan.keyring else KEY_FILE_NAME,
+        keyring=plan.keyring,
         test_clock=plan.test_clock,
     )
 
 
 def _fill(path: Path, record: StoreRecord, plan: StorePlan) -> None:
-    key_ring = _make_keys(path, plan)
+    key_ring = _make_keys(path, record, plan)
     for zone in record.zones:
         make_zone(path, record, zone, key_ring=key_ring)
     settings = {"versioning": parse_setting("versioning", plan.versioning)}
@@ -102,12 +108,15 @@ def _fill(path: Path, record: StoreRecord, plan: StorePlan) -> None:
     make_metadata(path, owner=plan.owner, settings=settings)
 
 
-def _make_keys(path: Path, plan: StorePlan) -> bytes:
+def _make_keys(path: Path, record: StoreRecord, plan: StorePlan) -> bytes:
     """The key ring and the file that opens it are there; returns the sealed ring."""
     randomness = SystemRandomness()
     secret: Secret
     if plan.passphrase is not None:
         secret = Passphrase(plan.passphrase)
+    elif plan.keyring:
+        secret = KeyFile.generate(randomness)
+        put_into_keyring(record.store_id, secret.text())
     else:
         secret = KeyFile.generate(randomness)
         durable_files.replace(path / KEY_FILE_NAME, secret.text().encode())
@@ -115,13 +124,32 @@ def _make_keys(path: Path, plan: StorePlan) -> bytes:
     if plan.recovery_key is not None:
         recovery = RecoveryKey.generate(randomness)
         ring.add_slot(recovery)
-        _write_new(plan.recovery_key, recovery.text() + "\n")
+        write_recovery_sheet(
+            plan.recovery_key, recovery.text(), store=path, store_id=record.store_id
+        )
     sealed = ring.serialize()
     durable_files.replace(path / KEY_RING_NAME, sealed)
     return sealed
 
 
-def _write_new(path: Path, text: str) -> None:
+def new_key_text() -> str:
+    """What a new key file holds."""
+    return KeyFile.generate(SystemRandomness()).text()
+
+
+def new_recovery_key() -> str:
+    """A new recovery key, in groups."""
+    return RecoveryKey.generate(SystemRandomness()).text()
+
+
+def write_recovery_sheet(path: Path, key_text: str, *, store: Path, store_id: str) -> None:
+    """The sheet is in a new file.
+
+    Raises:
+        InvalidArgument: there is a file, or none can be made.
+    """
+    date = format_rfc3339(wall_ns())[: len("2026-11-22")]
+    text = recovery_sheet(key_text, store=str(store), store_id=store_id, date=date)
     if path.exists():
         raise errors.InvalidArgument(f"the recovery key is not written over {path}")
     try:

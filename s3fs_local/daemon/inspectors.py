@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from s3fs_local.control.mount_table import read_mounts
+from s3fs_local.crypto.key_ring import KeyState
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import StorageError
+from s3fs_local.errors import EncryptionError, StorageError
 from s3fs_local.objects.zone import ZoneState
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.findings import Finding, Severity
@@ -26,6 +27,7 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     volume = store.filesystem.volume
     inspections = volume.inspections
     inspections.add("writing", lambda: _inspect_writing(volume))
+    inspections.add("keys", lambda: _inspect_keys(volume))
     inspections.add("room", lambda: _inspect_room(volume))
     inspections.add("clock", lambda: _inspect_clock(volume))
     inspections.add("recovery", lambda: _inspect_recovery(store))
@@ -43,6 +45,36 @@ def _inspect_writing(volume: Volume) -> Iterator[Finding]:
     elif volume.read_only_reason:
         sentence = f"read-only: {volume.read_only_reason}"
         yield Finding(Severity.CRITICAL, "writing", sentence, _MEND)
+
+
+def _inspect_keys(volume: Volume) -> Iterator[Finding]:
+    service = volume.keys.service
+    if service is not None and service.problem:
+        yield Finding(
+            Severity.CRITICAL,
+            "keys",
+            service.problem,
+            "Bring the KMS back, or mend `config show STORE` kms; until then what was opened lately"
+            " can be read.",
+        )
+    try:
+        volume.new_keys.check()
+    except EncryptionError as error:
+        yield Finding(
+            Severity.CRITICAL,
+            "keys",
+            f"no new file can be written: {error}",
+            "Enable the key, or choose another with `s3fs-local bucket encryption put`.",
+        )
+    ring = volume.keys.ring
+    disabled = [name for name in ring.names() if KeyState.DISABLED in ring.states(name).values()]
+    if disabled:
+        yield Finding(
+            Severity.NOTICE,
+            "keys",
+            f"disabled, so what they wrap cannot be opened: {', '.join(disabled)}",
+            "",
+        )
 
 
 def _inspect_room(volume: Volume) -> Iterator[Finding]:

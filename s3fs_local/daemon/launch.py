@@ -12,7 +12,7 @@ from s3fs_local import errors
 from s3fs_local.control.protocol import HEADER_BYTES, Failure, decode_reply, error_of
 from s3fs_local.daemon.log_setup import LOG_NAME, last_words
 from s3fs_local.daemon.store_file import read_store_file
-from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.daemon.unlocking import Unlocking, secrets_of
 
 _LAST_LINES: Final = 5
 
@@ -42,7 +42,7 @@ def mount_in_background(plan: MountPlan) -> None:
     command = [
         *(sys.executable, "-m", "s3fs_local", "mount", "--foreground"),
         f"--ready-fd={ready_writer}",
-        f"--passphrase-fd={secret_reader}",
+        f"--secret-fd={secret_reader}",
         *(f"-o{option}" for option in plan.options),
         *(f"--key-file={file}" for file in (plan.unlocking.key_file,) if file is not None),
         *("--", str(plan.store), str(plan.mount_point)),
@@ -59,7 +59,7 @@ def mount_in_background(plan: MountPlan) -> None:
     for descriptor in (log, ready_writer, secret_reader):
         os.close(descriptor)
     with open(secret_writer, "wb") as secret:  # noqa: PTH123  a descriptor
-        secret.write((plan.unlocking.passphrase or "").encode())
+        secret.write(secrets_of(plan.unlocking))
     with open(ready_reader, "rb") as ready:  # noqa: PTH123  a descriptor
         answer = ready.read()
     if not answer:

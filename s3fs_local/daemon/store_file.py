@@ -37,6 +37,7 @@ class StoreRecord(Struct, frozen=True, forbid_unknown_fields=True):
     store_id: Identifier
     zones: Annotated[tuple[ZoneRecord, ...], Meta(min_length=1)]
     key_file: str = ""  # opens the key ring unless told otherwise; "" = a passphrase does
+    keyring: bool = False  # the desktop's keyring has the key
     test_clock: bool = False
 
 
@@ -48,7 +49,12 @@ class _Heading(Struct, frozen=True):
 
 
 def new_record(
-    *, store_id: str, zones: tuple[ZoneRecord, ...], key_file: str, test_clock: bool
+    *,
+    store_id: str,
+    zones: tuple[ZoneRecord, ...],
+    key_file: str,
+    keyring: bool,
+    test_clock: bool,
 ) -> StoreRecord:
     """The record of a store that is being made."""
     return StoreRecord(
@@ -57,6 +63,7 @@ def new_record(
         store_id=store_id,
         zones=zones,
         key_file=key_file,
+        keyring=keyring,
         test_clock=test_clock,
     )
 

@@ -84,15 +84,18 @@ class BlockStorage:
 
         Raises:
             DataDamaged: no zone has the bytes as they were sealed.
-            KeyMissing: the file's key is gone.
+            EncryptionError: the file's key is gone, or cannot be used now.
         """
         opened = self._opened.get(block_id)
-        if opened is None:
+        if opened is None or self._keys.opened(opened.block.key_id) is None:
             block = self.block(block_id)
+            data_key = self._keys.open_nowait(block.key_id)
+            if data_key is None:
+                return None
             salt = self._sealed(block, 0, SALT_BYTES)
             if salt is None:
                 return None
-            opened = _Opened(block, block_key(self._keys.open(block.key_id), salt))
+            opened = _Opened(block, block_key(data_key.key, salt))
             self._remember(opened)
         block = opened.block
         start, length, first, drop = frame_span(skip, size, block.length)
@@ -107,6 +110,8 @@ class BlockStorage:
 
     def fetch(self) -> None:
         """What the last `read_nowait` lacked is in memory. Blocks; runs in a thread."""
+        if self._keys.questions.is_open:
+            self._keys.questions.put()
         missing = self._missing
         if missing is not None:
             self._fetched[missing] = self._packs.read(*missing)
@@ -158,6 +163,10 @@ class BlockStorage:
     def forget(self, block_id: int) -> None:
         """The block was removed or moved."""
         self._opened.pop(block_id, None)
+
+    def forget_all(self) -> None:
+        """The keys of all blocks are derived anew, if they still can be."""
+        self._opened.clear()
 
     def _remember(self, opened: _Opened) -> None:
         self._opened[opened.block.block_id] = opened

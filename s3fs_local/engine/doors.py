@@ -42,9 +42,10 @@ GUARDED_CALLS: Final = frozenset(
             "blocks.remove_pack",
             "packs.remove",
         ),
+        "ring.destroy_versions",
     }
 )
-"""Receiver and method, leading underscores aside: drafts, and objects in zones."""
+"""Receiver and method, leading underscores aside: drafts, objects in zones, keys of the ring."""
 
 
 class Door(Struct, frozen=True):
@@ -143,7 +144,6 @@ _CONTENT: Final = (
         "the null version, or a provisional one, makes room for the next",
         asks=(Operation.REPLACE_VERSION,),
     ),
-    Door("engine.data_keys.DataKeys.make", "under a number that no key ever had"),
 )
 
 _NAMES: Final = (
@@ -159,10 +159,11 @@ _NAMES: Final = (
         asked_by_callers=True,
     ),
     Door("engine.namespace.Namespace.unlink", "unlink(2)", asks=(Operation.UNLINK,)),
+    Door("engine.namespace.Namespace.take_back", "a file that was just made and holds nothing"),
     Door("engine.namespace.Namespace.rmdir", "the directory is empty"),
     Door(
         "engine.namespace.Namespace._remove",
-        "the end of the two above",
+        "the end of the three above",
         asked_by_callers=True,
     ),
     Door(
@@ -308,6 +309,22 @@ _LOCKS: Final = (
     Door("engine.protection_marks.ProtectionMarks._note_unminded", "to what is found below"),
 )
 
+_KEYS: Final = (
+    Door("engine.new_keys.NewKeys._complete", "under a number that no key ever had"),
+    Door("engine.new_keys.NewKeys._bucket_key_nowait", "under a number that no key ever had"),
+    Door(
+        "engine.key_administration.KeyAdministration.rewrap",
+        "versions of a ring key that no data key needs; one of a locked version is asked about",
+        asks=(Operation.DESTROY_KEY,),
+    ),
+    Door("engine.key_administration._destroy", "the end of `rewrap`", asked_by_callers=True),
+    Door(
+        "engine.key_administration.KeyAdministration._rewrap_one",
+        "the same data key, wrapped anew",
+    ),
+    Door("engine.key_administration._noted", "which key ring is the latest"),
+)
+
 _STORE: Final = (
     Door(
         "control.administration.change_settings",
@@ -329,4 +346,6 @@ _STORE: Final = (
     Door("engine.durability.Durability.leave_segment_behind", "where the journal begins"),
 )
 
-DOORS: Final = (*_ATTRIBUTES, *_CONTENT, *_NAMES, *_REMOVAL, *_LIFECYCLE, *_LOCKS, *_STORE)
+DOORS: Final = (
+    *(*_ATTRIBUTES, *_CONTENT, *_NAMES, *_REMOVAL, *_LIFECYCLE, *_LOCKS, *_KEYS, *_STORE),
+)

@@ -15,6 +15,8 @@ from s3fs_local.engine.attributes import AttributeChange, Attributes
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.habit import Habit
 from s3fs_local.engine.histories import Histories
+from s3fs_local.engine.key_access import KeyAccess
+from s3fs_local.engine.key_administration import KeyAdministration
 from s3fs_local.engine.lock_attributes import PREFIX, LockAttributes
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.namespace import STATUS_DIRECTORY, Namespace
@@ -103,6 +105,8 @@ class FileSystem:
             lock_attributes=self.lock_attributes,
         )
         self.refusals: Final = Refusals(volume)
+        self.key_access: Final = KeyAccess(volume, self.open_files)
+        self.key_administration: Final = KeyAdministration(volume, self.locks, self.key_access)
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns)
         self._directories: dict[int, OpenDirectory] = {}
@@ -304,11 +308,48 @@ class FileSystem:
 
     # Files
 
+    def lacks_keys(self, ino: int, flags: int) -> bool:
+        """Whether a key service must be asked before `open`: then `obtain_keys`, and this again.
+
+        Raises:
+            EncryptionError: a key that the file needs is missing, disabled or refused.
+        """
+        if self.volume.keys.is_simple:
+            return False
+        version = None
+        if ino >= FIRST_VIRTUAL_INO:
+            version = self.views.version_shown(ino)
+        else:
+            inode = self.volume.inode(ino)
+            if inode.is_file and inode.version_ns:
+                version = self.volume.metadata.version(ino, inode.version_ns)
+        return self.key_access.lacks(ino, version, flags)
+
+    def lacks_key_for_new(self, handle: int) -> bool:
+        """As `lacks_keys`, for a file that was just made."""
+        if self.volume.keys.is_simple:
+            return False
+        return self.key_access.lacks_for_writing(self.open_files.get(handle).ino)
+
+    async def obtain_keys(self) -> None:
+        """What `lacks_keys` lacked is known; other requests are served meanwhile."""
+        await run_in_thread(self.volume.keys.questions.put)
+
+    def take_back(self, parent: int, name: bytes, handle: int) -> None:
+        """A file that was just made, and cannot be written after all, leaves nothing behind."""
+        opened = self.open_files.get(handle)
+        opened.wrote = False
+        inode = self.volume.metadata.lookup(parent, name)
+        if inode is not None and inode.ino == opened.ino:
+            self.namespace.take_back(inode, parent, name, opened.caller)
+        self.release(handle)
+
     def create(
         self, parent: int, name: bytes, mode: int, flags: int, caller: Caller
     ) -> tuple[OpenedFile, Inode]:
         """A new file is made and open; its first close makes its first version."""
         _check_real(parent)
+        self.volume.new_keys.check()
         inode = self.namespace.make(parent, name, mode, caller)
         self.writing.begin_new(inode, uid=caller.uid)
         writable = flags & O_ACCMODE != os.O_RDONLY  # O_CREAT alone makes no writer
@@ -322,6 +363,7 @@ class FileSystem:
         truncates = bool(flags & os.O_TRUNC)
         if ino >= FIRST_VIRTUAL_INO:
             handle, opened = self.views.open(ino, caller, writable=writable or truncates)
+            self.lacks_keys(ino, os.O_RDONLY)
             return OpenedFile(self.open_files.add(handle), opened.keep_cache, opened.direct_io)
         inode = self.volume.inode(ino)
         if inode.is_directory:
@@ -329,6 +371,7 @@ class FileSystem:
         if writable:
             self.volume.check_writable()
             self.locks.check(Operation.OPEN_FOR_WRITE, inode)
+        self.lacks_keys(ino, flags)
         if truncates:
             self.locks.check(Operation.OPEN_TRUNCATE, inode)
             self.writing.resize(inode, 0, uid=caller.uid)
@@ -463,6 +506,8 @@ class FileSystem:
         inode = self.volume.metadata.inode(closed.ino)
         if inode is None:
             return
+        if not self.open_files.writers(closed.ino):
+            self.volume.new_keys.release(closed.ino)
         is_unwritten = closed.writable and not self.open_files.writers(inode.ino)
         if is_unwritten and inode.nlink and inode.ino in self.volume.drafts:
             self.writing.commit(inode.ino, origin=Origin.CLOSE)

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 import trio
 
+from s3fs_local.engine.encryption_kinds import kind_of
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.open_files import OpenFiles
 from s3fs_local.engine.volume import Volume
@@ -20,9 +21,11 @@ from s3fs_local.errors import (
     InvalidRetention,
     NoSuchAttribute,
     NotPermitted,
+    Unsupported,
     WriterActive,
 )
 from s3fs_local.metadata.changes import PutVersion
+from s3fs_local.rules.encryption import Encryption
 from s3fs_local.rules.identifiers import version_id
 from s3fs_local.rules.inode import Caller, Inode
 from s3fs_local.rules.names import printed
@@ -42,6 +45,11 @@ from s3fs_local.rules.versioning import NULL_ID, Origin, Version
 from s3fs_local.system.processes import program_of
 
 PREFIX: Final = b"s3."
+_ENCRYPTION: Final = PREFIX + b"server-side-encryption"
+_NO_CHOICE: Final = (
+    "NotImplemented: a file is encrypted as the store's default says when it is written; keys that"
+    " customers keep themselves (SSE-C) are not there"
+)
 WRITER_GRACE_S: Final = 1.0
 """RELEASE of a closed file arrives late, so a lock waits this long for writers to be gone."""
 XATTR_CASE: Final = "xattr"
@@ -69,6 +77,8 @@ class LockAttributes:
         value = None if reader is None else reader(inode, version)
         if name == b"s3.lock-reason":
             value = self._locks.describe(inode) or None
+        if name.startswith(_ENCRYPTION) and inode.is_file:
+            value = self._encryption(name.removeprefix(_ENCRYPTION), version)
         if name == b"s3.versions" and inode.is_file:
             value = str(len(self._volume.metadata.versions(inode.ino)))
         if value is None:
@@ -109,8 +119,23 @@ class LockAttributes:
                 self._locks.set_append_only(ino, caller=caller)
             case b"tags":
                 self.set_tags(ino, decode_tags(text), caller)
+            case other if other.startswith(_ENCRYPTION.removeprefix(PREFIX)):
+                raise Unsupported(_NO_CHOICE)
             case _:
                 raise NoSuchAttribute(printed(name))
+
+    def _encryption(self, which: bytes, version: Version | None) -> str | None:
+        """In the words of S3's headers. What holds no bytes is sealed by nobody's key."""
+        key_ids = () if version is None else version.key_ids
+        metadata = self._volume.metadata
+        wrapped = metadata.key(key_ids[-1]) if key_ids else None
+        kind = Encryption() if wrapped is None else kind_of(wrapped, metadata.key)
+        values = {
+            b"": kind.algorithm.value,
+            b"-aws-kms-key-id": kind.key or None,
+            b"-bucket-key-enabled": "true" if kind.bucket_key else None,
+        }
+        return values.get(which)
 
     def _present(self, ino: int) -> Retention:
         lock = self._volume.inode(ino).lock

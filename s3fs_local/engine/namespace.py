@@ -227,6 +227,11 @@ class Namespace:
         self._locks.check(Operation.UNLINK, inode)
         self._remove(entry, inode, caller, Ending.DELETED)
 
+    def take_back(self, inode: Inode, parent: int, name: bytes, caller: Caller) -> None:
+        """A file that was just made, and never written, has no name any more."""
+        entry, _ = self._live(parent, name)
+        self._remove(entry, inode, caller, Ending.DELETED)
+
     def rmdir(self, parent: int, name: bytes, caller: Caller) -> None:
         """The empty directory is gone; what it once held stays in the history.
 

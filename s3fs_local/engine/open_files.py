@@ -88,6 +88,14 @@ class OpenFiles:
         """Whether any handle of the inode is open."""
         return ino in self._open_counts
 
+    def open_inodes(self) -> list[int]:
+        """The inodes that are open."""
+        return list(self._open_counts)
+
+    def written(self) -> list[int]:
+        """The inodes that are open for writing."""
+        return list(self._writers)
+
     def writers(self, ino: int) -> list[int]:
         """The processes (pids, ascending) that have the inode open for writing."""
         return sorted({handle.caller.pid for handle in self._writers.get(ino, ())})

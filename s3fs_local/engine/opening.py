@@ -13,7 +13,10 @@ from s3fs_local.engine.draft_records import ChangeBatch, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.durability import Durability, RunBlocking, run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.key_administration import SaveRing, note_generation
+from s3fs_local.engine.key_services import MakeKeyService, ServiceFinder, no_key_service
 from s3fs_local.engine.ledger import LedgerKeeper, open_ledger
+from s3fs_local.engine.new_keys import NewKeys
 from s3fs_local.engine.recovery import commit_recovered, rebuild_drafts, replay_journal
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.volume import Volume
@@ -38,6 +41,10 @@ _DIRECTORY_MODE: Final = 0o040755
 _PLACEMENT: Final = "STANDARD"
 
 
+def _keep_nothing(_: bytes) -> None:
+    """For a store whose ring is in memory only."""
+
+
 class Parts(Struct, frozen=True):
     """What a store is made of. `clock` is asked for only after the last stamp is known."""
 
@@ -47,6 +54,8 @@ class Parts(Struct, frozen=True):
     ring: KeyRing
     randomness: Randomness
     make_clock: Callable[[int], Clock]
+    make_key_service: MakeKeyService = no_key_service
+    save_ring: SaveRing = _keep_nothing
     run_blocking: RunBlocking = run_in_thread
 
 
@@ -86,6 +95,7 @@ def open_filesystem(parts: Parts) -> Opened:
 
     Raises:
         JournalDamaged, MetadataDamaged, InvalidSetting: the store must be repaired first.
+        StoreDamaged: the key ring is an earlier one than the facts know.
     """
     metadata = parts.metadata
     zones = ZoneSet.of(parts.zones)
@@ -138,11 +148,11 @@ def open_filesystem(parts: Parts) -> Opened:
     highest_block = rebuild_drafts(found, metadata, drafts)
     if counters.pack_id:
         packs.resume(counters.pack_id, _PLACEMENT)
-    keys = DataKeys(
+    keys = DataKeys(metadata=metadata, ring=parts.ring, store_id=parts.store_id)
+    new_keys = NewKeys(
         metadata=metadata,
-        ring=parts.ring,
+        keys=keys,
         randomness=parts.randomness,
-        store_id=parts.store_id,
         last_key_id=counters.key_id,
     )
     blocks = BlockStorage(
@@ -157,6 +167,7 @@ def open_filesystem(parts: Parts) -> Opened:
         zones=zones,
         blocks=blocks,
         keys=keys,
+        new_keys=new_keys,
         durability=durability,
         drafts=drafts,
         space=SpaceGuard(zones.free_bytes),
@@ -170,9 +181,23 @@ def open_filesystem(parts: Parts) -> Opened:
     for note in keeper.note_findings():
         durability.note(note)
     filesystem = FileSystem(volume)
+    _set_up_keys(filesystem, parts)
     recovered = commit_recovered(filesystem.writing, metadata, drafts)
     filesystem.locks.pending.lock_all_closed()
     return Opened(filesystem, recovered, found.changes)
+
+
+def _set_up_keys(filesystem: FileSystem, parts: Parts) -> None:
+    """Keys follow the settings, and the ring is the latest there was."""
+    volume = filesystem.volume
+    volume.keys.find_service = ServiceFinder(volume, parts.make_key_service)
+    volume.keys.find_cache_seconds = lambda: volume.settings.key_cache_ns / SECOND_NS
+    volume.new_keys.encryption = lambda: volume.settings.encryption
+    filesystem.key_administration.save = parts.save_ring
+    filesystem.key_administration.run_blocking = parts.run_blocking
+    noted = note_generation(volume.metadata, parts.ring)
+    if noted:
+        volume.apply(noted)
 
 
 def _open_keeper(ledger: Ledger, metadata: Metadata) -> LedgerKeeper:

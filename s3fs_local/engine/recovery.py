@@ -19,7 +19,7 @@ from s3fs_local.engine.draft_records import (
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import belongs_to_ledger
 from s3fs_local.engine.writing import Writing
-from s3fs_local.errors import DataDamaged, StoreFull, TooFewZones
+from s3fs_local.errors import DataDamaged, EncryptionError, StoreFull, TooFewZones
 from s3fs_local.metadata.changes import AddBlock
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
@@ -198,6 +198,10 @@ def commit_recovered(writing: Writing, metadata: Metadata, drafts: dict[int, Dra
             for draft in drafts.values():
                 draft.rejournal()
             break
+        except EncryptionError:
+            logger.exception("what was written to inode %d stays in the journal for now", ino)
+            drafts[ino].rejournal()
+            continue
         except DataDamaged:
             logger.exception("what was written to inode %d before the crash cannot be read", ino)
             writing.discard(ino)

@@ -9,6 +9,7 @@ from s3fs_local.engine.data_keys import DataKeys
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.inspections import Inspections
+from s3fs_local.engine.new_keys import NewKeys
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
 from s3fs_local.metadata.changes import Change
@@ -63,6 +64,7 @@ class Volume:
         zones: ZoneSet,
         blocks: BlockStorage,
         keys: DataKeys,
+        new_keys: NewKeys,
         durability: Durability,
         drafts: dict[int, Draft],
         space: SpaceGuard,
@@ -75,6 +77,7 @@ class Volume:
         self.zones: Final = zones
         self.blocks: Final = blocks
         self.keys: Final = keys
+        self.new_keys: Final = new_keys
         self.durability: Final = durability
         self.drafts: Final = drafts
         self.space: Final = space

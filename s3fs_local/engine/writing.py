@@ -24,6 +24,7 @@ from s3fs_local.metadata.changes import (
     KeepAttributes,
     OpenCell,
     PutInode,
+    PutKey,
     PutVersion,
 )
 from s3fs_local.rules.extents import (
@@ -160,7 +161,9 @@ class Writing:
             uid=uid,
             now_ns=self._volume.now_ns(),
         )
-        draft.key_id = inode.key_id
+        # Once the default encryption has changed, new bytes of the file need a new key.
+        if inode.key_id and self._volume.new_keys.fits(inode.key_id):
+            draft.key_id = inode.key_id
         self._volume.drafts[inode.ino] = draft
         return draft
 
@@ -188,11 +191,11 @@ class Writing:
     def _seal_early(self, draft: Draft, cell: int) -> None:
         """A cell of a draft that stays open goes into a pack; its key must outlive a crash."""
         if not self._volume.keys.exists(draft.key_id):
-            change = self._volume.keys.make()
-            inode = self._volume.inode(draft.ino)
-            inode = msgspec.structs.replace(inode, key_id=change.key_id)
-            self._volume.apply([change, PutInode(inode)])
-            draft.key_id = change.key_id
+            made = self._volume.new_keys.make(draft.ino)
+            key_id = made[-1].key_id
+            inode = msgspec.structs.replace(self._volume.inode(draft.ino), key_id=key_id)
+            self._volume.apply([*made, PutInode(inode)])
+            draft.key_id = key_id
         sealed = self._seal(draft, cell, draft.key_id)
         self._unsealed_bytes = max(self._unsealed_bytes - draft.dirty[cell].size_bytes, 0)
         draft.seal(cell, sealed.layout, sealed.blocks)
@@ -249,11 +252,12 @@ class Writing:
     def _apply_commit(self, inode: Inode, draft: Draft, *, origin: Origin) -> Version:
         """Until all of it is applied the draft stays as it was: a full disk loses nothing."""
         volume = self._volume
-        key = None
-        key_id = draft.key_id
-        if draft.dirty and not volume.keys.exists(key_id):
-            key = volume.keys.make()
-            key_id = key.key_id
+        changes: list[Change] = []
+        key_id = draft.key_id or inode.key_id
+        if draft.dirty and not (draft.key_id and volume.keys.exists(draft.key_id)):
+            changes += volume.new_keys.make(inode.ino)
+            assert isinstance(changes[-1], PutKey)
+            key_id = changes[-1].key_id
         sealed = {cell: self._seal(draft, cell, key_id) for cell in sorted(draft.dirty)}
         stamp_ns = volume.stamp()
         new_blocks = {block.block_id: block for cell in sealed.values() for block in cell.blocks}
@@ -267,6 +271,8 @@ class Writing:
             origin=origin,
             uid=draft.uid,
         )
+        needed = self._keys_needed(inode, draft, key_id)
+        version = msgspec.structs.replace(version, key_ids=needed)
         committed = msgspec.structs.replace(
             inode,
             size=draft.size,
@@ -277,7 +283,6 @@ class Writing:
             version_ns=stamp_ns,
             lock=version.lock,
         )
-        changes: list[Change] = [] if key is None else [key]
         changes += cells.changes
         if inode.version_ns:
             changes.append(KeepAttributes(kept_attributes(inode, stamp_ns)))
@@ -287,6 +292,15 @@ class Writing:
         volume.apply(changes, ended_draft=draft.draft_id if draft.journaled else 0)
         self._forget(draft)
         return version
+
+    def _keys_needed(self, inode: Inode, draft: Draft, key_id: int) -> tuple[int, ...]:
+        """The data keys of the draft's own bytes, and of what still shows of the version below."""
+        own = (key_id,) if draft.dirty or draft.sealed else ()
+        if not inode.version_ns or not draft.base_limit:
+            return own
+        below = self._volume.metadata.version(inode.ino, inode.version_ns)
+        older = () if below is None else below.key_ids
+        return (*(key for key in older if key not in own), *own)
 
     def _forget(self, draft: Draft) -> None:
         """The draft is no more."""
@@ -351,7 +365,9 @@ class Writing:
         version = self.new_version(
             inode, now_ns, size=old.size, stored=0, origin=Origin.RESTORED, uid=uid
         )
-        version = msgspec.structs.replace(version, etag=old.etag, tags=old.tags)
+        version = msgspec.structs.replace(
+            version, etag=old.etag, tags=old.tags, key_ids=old.key_ids
+        )
         committed = msgspec.structs.replace(
             inode,
             size=old.size,

@@ -56,6 +56,10 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.JournalDamaged: errno.EIO,
     errors.MetadataDamaged: errno.EIO,
     errors.KeyMissing: errno.ENOKEY,
+    errors.KeyDisabled: errno.EKEYREVOKED,
+    errors.KeyNotPermitted: errno.EACCES,
+    # As of a soft NFS mount whose server is away: the file is well, the way to it is not.
+    errors.KeyServiceUnavailable: errno.ETIMEDOUT,
     errors.WrongKey: errno.EKEYREJECTED,
     # From here on: failures of opening, mounting and controlling a store. None should surface in a
     # system call; should one, it is a fault of the machinery and no fault of the caller.

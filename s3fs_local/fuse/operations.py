@@ -13,7 +13,7 @@ import pyfuse3
 
 from s3fs_local.engine.activity import Operation
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.errors import BadHandle, LockError, NoSuchName
+from s3fs_local.errors import BadHandle, EncryptionError, LockError, NoSuchName
 from s3fs_local.fuse.boundary import answered, answered_later, unanswered
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.fuse.request_record import operation_of
@@ -178,17 +178,25 @@ class Operations(pyfuse3.Operations):
             parent_inode_old, name_old, parent_inode_new, name_new, flags, caller_of(ctx)
         )
 
-    @answered
-    def create(
+    @answered_later
+    async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
     ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
         """The handle and the new entry."""
         opened, inode = self._fs.create(parent_inode, name, mode, flags, caller_of(ctx))
+        try:
+            while self._fs.lacks_key_for_new(opened.handle):
+                await self._gate.waiting(self._fs.obtain_keys)
+        except EncryptionError:
+            self._fs.take_back(parent_inode, name, opened.handle)
+            raise
         return file_info_of(opened), entry_of(inode)
 
-    @answered
-    def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
+    @answered_later
+    async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
         """The handle. `flags` may hold O_TRUNC: libfuse negotiates atomic truncation."""
+        while self._fs.lacks_keys(inode, flags):
+            await self._gate.waiting(self._fs.obtain_keys)
         return file_info_of(self._fs.open(inode, flags, caller_of(ctx)))
 
     @answered_later

@@ -174,6 +174,10 @@ class Metadata(Protocol):
         """The wrapped data key."""
         ...
 
+    def keys(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """(key id, wrapped data key) of the keys > `after`, ascending, at most `limit`."""
+        ...
+
     def key_in_use(self, key_id: int) -> bool:
         """Whether any block is sealed with it."""
         ...

@@ -249,6 +249,10 @@ class MemoryMetadata:
     def key(self, key_id: int) -> bytes | None:
         return self._keys.get(key_id)
 
+    def keys(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        later = sorted(key_id for key_id in self._keys if key_id > after)
+        return [(key_id, self._keys[key_id]) for key_id in later[:limit]]
+
     def key_in_use(self, key_id: int) -> bool:
         return any(block.key_id == key_id for block in self._blocks.values())
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from s3fs_local.errors import ArgumentError, InvalidArgument, InvalidSetting, NameTooLong
+from s3fs_local.rules.encryption import Encryption, parse_encryption, print_encryption
 from s3fs_local.rules.instants import SECOND_NS, format_duration, parse_duration
 from s3fs_local.rules.names import check_name
 from s3fs_local.rules.object_lock import DefaultRetention, check_default
@@ -38,6 +39,7 @@ _SIZE: Final = re.compile(
 _DAY_NS: Final = 86400 * SECOND_NS
 _TieringInterval = Annotated[int, Meta(ge=SECOND_NS, le=36500 * _DAY_NS)]
 _RetrievalDelay = Annotated[int, Meta(ge=0, le=30 * _DAY_NS)]
+_KMS: Final = r"^$|^aws$|^https?://[^\s]{1,255}$"
 _RESERVED_NAMES: Final = (".s3fs",)
 _SWITCH: Final = {"on": True, "true": True, "off": False, "false": False}
 _DEFAULT_RETENTION: Final = re.compile(
@@ -95,6 +97,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     expedited_delay_ns: _RetrievalDelay = field(default=0, name="retrieval-delay-expedited")
     standard_delay_ns: _RetrievalDelay = field(default=0, name="retrieval-delay-standard")
     bulk_delay_ns: _RetrievalDelay = field(default=0, name="retrieval-delay-bulk")
+    encryption: Encryption = Encryption()
+    kms: Annotated[str, Meta(pattern=_KMS)] = ""
+    kms_region: Annotated[str, Meta(pattern="^[a-z0-9-]{0,32}$")] = ""
+    key_cache_ns: Annotated[int, Meta(ge=SECOND_NS, le=_DAY_NS)] = field(
+        default=300 * SECOND_NS, name="key-cache"
+    )
 
     def __post_init__(self) -> None:
         """Check what a type cannot say; msgspec turns the ValueError into its own."""
@@ -314,6 +322,23 @@ def _delay(tier: str) -> _Setting:
     )
 
 
+def _parse_encryption(text: str) -> object:
+    return msgspec.to_builtins(parse_encryption(text.encode()))
+
+
+def _show_encryption(value: dict[str, object]) -> str:
+    encryption = msgspec.convert(value, Encryption)
+    return msgspec.json.encode(print_encryption(encryption)).decode()
+
+
+def _parse_kms(text: str) -> str:
+    return "" if text == "off" else text
+
+
+def _show_kms(value: str) -> str:
+    return value or "off"
+
+
 _SETTINGS: Final = {
     "versioning": _Setting(
         parse=str,
@@ -422,4 +447,28 @@ _SETTINGS: Final = {
     "retrieval-delay-expedited": _delay("Expedited"),
     "retrieval-delay-standard": _delay("Standard"),
     "retrieval-delay-bulk": _delay("Bulk"),
+    "encryption": _Setting(
+        parse=_parse_encryption,
+        show=_show_encryption,
+        accepts="the document of `aws s3api put-bucket-encryption`, as JSON",
+        meaning="how what is written from now on is encrypted (see `bucket encryption`)",
+    ),
+    "kms": _Setting(
+        parse=_parse_kms,
+        show=_show_kms,
+        accepts="off, aws, or the http(s):// address of a service that speaks AWS KMS",
+        meaning="who has the keys of aws:kms: off = the store's own ring",
+    ),
+    "kms-region": _Setting(
+        parse=_parse_kms,
+        show=_show_kms,
+        accepts="a region of AWS, or off: as the environment says",
+        meaning="the region of the KMS",
+    ),
+    "key-cache": _Setting(
+        parse=parse_duration,
+        show=format_duration,
+        accepts="a duration from 1s to 1d",
+        meaning="how long a data key is used before the KMS is asked again",
+    ),
 }

@@ -60,6 +60,7 @@ class Version(Struct, frozen=True, array_like=True):
     origin: Origin = Origin.CLOSE
     uid: int = 0  # who committed it
     replication: str = ""
+    key_ids: tuple[int, ...] = ()  # data keys that its content may need, the newest last
 
 
 class StackItem(Struct, frozen=True):

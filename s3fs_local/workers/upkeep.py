@@ -9,6 +9,7 @@ from s3fs_local.engine.durability import SEGMENT_BYTES_MAX, Checkpointing, Durab
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.errors import (
     DataDamaged,
+    EncryptionError,
     StorageError,
     StoreFull,
     StoreReadOnly,
@@ -91,5 +92,5 @@ class Upkeep:
             try:
                 if inode is not None and inode.nlink:
                     self._filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
-            except (StoreFull, DataDamaged, TooFewZones) as error:
+            except (StoreFull, DataDamaged, EncryptionError, TooFewZones) as error:
                 logger.warning("inode %d gets no checkpoint now: %s", ino, error)

@@ -20,7 +20,6 @@ ONLY_ADD = {"KeepAttributes", "OpenEntry", "AddBlock", "PutPack", "PutPendingLoc
 }
 GATE = {"check", "check_version"}
 NOT_ASKED_YET = {
-    Operation.DESTROY_KEY,
     Operation.CHANGE_CLASS,
     Operation.COMPACT,
     Operation.CLEAR_APPEND_ONLY,

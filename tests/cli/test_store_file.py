@@ -23,6 +23,7 @@ RECORD = new_record(
     store_id="0" * 32,
     zones=(ZoneRecord(zone_id="1" * 32, url="zones/zone-1"),),
     key_file="unlock.key",
+    keyring=False,
     test_clock=False,
 )
 

@@ -1,14 +1,18 @@
 """A key ring opens to its secrets and to nothing else."""
 
+import msgspec
 import pytest
+from blake3 import blake3
 from rich.pretty import pretty_repr
 
-from s3fs_local.crypto.key_ring import STORE_KEY, KeyRing, KeyState, wrapped_under
+from s3fs_local.crypto.key_ring import STORE_KEY, KeyRing, KeyState, generation_of
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, PassphraseCost, RecoveryKey, Secret
+from s3fs_local.crypto.wrapped_keys import RingForm, parse_form
 from s3fs_local.errors import (
     DataDamaged,
     FormatTooNew,
     InvalidArgument,
+    KeyDisabled,
     KeyMissing,
     StoreDamaged,
     WrongKey,
@@ -30,6 +34,21 @@ WRONG: list[Secret] = [
 DATA_KEY = bytes(range(32))
 
 
+def _form(wrapped: bytes) -> RingForm:
+    form = parse_form(wrapped)
+    assert isinstance(form, RingForm)
+    return form
+
+
+def _unwrap(ring: KeyRing, wrapped: bytes, context: bytes = b"") -> bytes:
+    return ring.unwrap(_form(wrapped), context)
+
+
+def _wrapped_under(wrapped: bytes) -> tuple[str, int]:
+    form = _form(wrapped)
+    return form.name, form.version
+
+
 def _ring() -> KeyRing:
     ring = KeyRing.create(SECRETS[0], cost=CHEAP)
     for secret in SECRETS[1:]:
@@ -44,7 +63,7 @@ def test_each_secret_opens_the_same_ring(secret: Secret) -> None:
     wrapped = ring.wrap(DATA_KEY, b"inode 7")
     again = KeyRing.open(ring.serialize(), secret)
 
-    assert again.unwrap(wrapped, b"inode 7") == DATA_KEY
+    assert _unwrap(again, wrapped, b"inode 7") == DATA_KEY
     assert again.subkey("journal") == ring.subkey("journal")
     assert again.slot_kinds() == ["key-file", "passphrase", "recovery"]
 
@@ -100,20 +119,20 @@ def test_a_wrapped_key_opens_in_its_place_only() -> None:
     ring = _ring()
     wrapped = ring.wrap(DATA_KEY, b"inode 7")
     with pytest.raises(DataDamaged):
-        ring.unwrap(wrapped, b"inode 8")
+        _unwrap(ring, wrapped, b"inode 8")
     for position in range(len(wrapped)):
         damaged = bytearray(wrapped)
         damaged[position] ^= 1
         with pytest.raises((DataDamaged, KeyMissing)):
-            ring.unwrap(bytes(damaged), b"inode 7")
+            _unwrap(ring, bytes(damaged), b"inode 7")
         with pytest.raises((DataDamaged, KeyMissing)):
-            ring.unwrap(wrapped[:position], b"inode 7")
+            _unwrap(ring, wrapped[:position], b"inode 7")
 
 
 def test_another_stores_ring_does_not_unwrap() -> None:
     """Same names, other keys."""
     with pytest.raises(DataDamaged):
-        _ring().unwrap(_ring().wrap(DATA_KEY, b""), b"")
+        _unwrap(_ring(), _ring().wrap(DATA_KEY, b""))
 
 
 def test_wrapping_twice_shows_nothing_in_common() -> None:
@@ -133,9 +152,9 @@ def test_a_new_version_wraps_and_the_old_one_still_unwraps() -> None:
     ring = KeyRing.open(ring.serialize(), SECRETS[0])
     new = ring.wrap(DATA_KEY, b"")
 
-    assert wrapped_under(old) == ("store", 1)
-    assert wrapped_under(new) == ("store", 2)
-    assert ring.unwrap(old, b"") == ring.unwrap(new, b"") == DATA_KEY
+    assert _wrapped_under(old) == ("store", 1)
+    assert _wrapped_under(new) == ("store", 2)
+    assert _unwrap(ring, old) == _unwrap(ring, new) == DATA_KEY
 
 
 def test_a_named_key_wraps_for_itself() -> None:
@@ -144,31 +163,31 @@ def test_a_named_key_wraps_for_itself() -> None:
     assert ring.add_version("tenant ä") == 1
     wrapped = ring.wrap(DATA_KEY, b"", name="tenant ä")
 
-    assert wrapped_under(wrapped) == ("tenant ä", 1)
+    assert _wrapped_under(wrapped) == ("tenant ä", 1)
     assert ring.names() == ["store", "tenant ä"]
-    assert ring.unwrap(wrapped, b"") == DATA_KEY
+    assert _unwrap(ring, wrapped) == DATA_KEY
     with pytest.raises(InvalidArgument):
         ring.add_version("")
     with pytest.raises(KeyMissing):
         ring.wrap(DATA_KEY, b"", name="none")
 
 
-def test_a_key_that_is_not_there_or_disabled_is_missing() -> None:
-    """Reading must fail with ENOKEY, not with EIO."""
+def test_a_key_that_is_not_there_is_missing_and_one_disabled_is_disabled() -> None:
+    """Reading must fail with ENOKEY or EKEYREVOKED, not with EIO."""
     ring, other = _ring(), _ring()
     other.add_version(STORE_KEY)
     wrapped = ring.wrap(DATA_KEY, b"")
     with pytest.raises(KeyMissing, match="version 2"):
-        ring.unwrap(other.wrap(DATA_KEY, b""), b"")
+        _unwrap(ring, other.wrap(DATA_KEY, b""))
     ring.set_state(STORE_KEY, 1, KeyState.DISABLED)
-    with pytest.raises(KeyMissing, match="disabled"):
-        ring.unwrap(wrapped, b"")
-    with pytest.raises(KeyMissing, match="disabled"):
+    with pytest.raises(KeyDisabled, match="disabled"):
+        _unwrap(ring, wrapped)
+    with pytest.raises(KeyDisabled, match="disabled"):
         ring.wrap(DATA_KEY, b"")
     ring.set_state(STORE_KEY, 1, KeyState.ENABLED)
 
     assert ring.states(STORE_KEY) == {1: KeyState.ENABLED}
-    assert ring.unwrap(wrapped, b"") == DATA_KEY
+    assert _unwrap(ring, wrapped) == DATA_KEY
 
 
 def test_subkeys_differ_by_purpose() -> None:
@@ -260,3 +279,67 @@ def test_a_cost_out_of_range_is_refused(cost: PassphraseCost) -> None:
     """A file from elsewhere must not take all memory."""
     with pytest.raises(InvalidArgument):
         KeyRing.create(Passphrase("x"), cost=cost)
+
+
+def test_each_writing_is_a_generation_and_cannot_say_that_it_is_another() -> None:
+    """Or an earlier ring, with an earlier passphrase, could be passed off as the present one."""
+    ring = KeyRing.create(SECRETS[0])
+    first, second = ring.serialize(), ring.serialize()
+
+    assert [generation_of(first), generation_of(second)] == [1, 2]
+    assert KeyRing.open(second, SECRETS[0]).generation == 2
+    forged = msgspec.json.decode(first)
+    forged["ring"]["generation"] = 2
+    forged["digest"] = blake3(msgspec.json.encode(forged["ring"])).hexdigest()
+    with pytest.raises(StoreDamaged, match="body"):
+        KeyRing.open(msgspec.json.encode(forged), SECRETS[0])
+
+
+def test_a_new_passphrase_takes_the_place_of_the_old_one_and_of_nothing_else() -> None:
+    """The recovery key stays good."""
+    ring = _ring()
+    ring.replace_slots(Passphrase("battery staple"), cost=CHEAP)
+    data = ring.serialize()
+
+    assert ring.slot_kinds() == ["key-file", "recovery", "passphrase"]
+    for secret in (SECRETS[0], SECRETS[2], Passphrase("battery staple")):
+        assert KeyRing.open(data, secret).names() == ["store"]
+    with pytest.raises(WrongKey):
+        KeyRing.open(data, SECRETS[1])
+
+
+def test_the_last_way_to_open_a_ring_is_not_taken_away() -> None:
+    """Nobody could help."""
+    ring = _ring()
+    ring.remove_slots("passphrase")
+    ring.remove_slots("recovery")
+    with pytest.raises(InvalidArgument, match="nothing but a key-file"):
+        ring.remove_slots("key-file")
+
+
+def test_a_destroyed_version_unwraps_nothing_and_the_newest_is_not_destroyed() -> None:
+    """So an old copy of what it wrapped stays closed."""
+    ring = _ring()
+    old = ring.wrap(DATA_KEY, b"")
+    ring.add_version(STORE_KEY)
+    with pytest.raises(InvalidArgument, match="newest"):
+        ring.destroy_versions(STORE_KEY, [1, 2])
+    ring.destroy_versions(STORE_KEY, [1])
+    with pytest.raises(KeyMissing, match="version 1"):
+        _unwrap(ring, old)
+
+    assert _unwrap(ring, ring.wrap(DATA_KEY, b"")) == DATA_KEY
+    assert ring.add_version(STORE_KEY) == 3
+
+
+def test_a_ring_that_could_not_be_written_goes_back() -> None:
+    """What is in memory is what is on the disk."""
+    ring = _ring()
+    before = ring.snapshot()
+    ring.add_version("tenant")
+    ring.remove_slots("recovery")
+    ring.go_back(before)
+
+    assert ring.names() == ["store"]
+    assert "recovery" in ring.slot_kinds()
+    assert "…" in repr(before)

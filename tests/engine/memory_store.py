@@ -6,11 +6,13 @@ from typing import Any
 
 import trio
 
+from s3fs_local.crypto.aws_kms import AwsKms
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import KeyFile
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
+from s3fs_local.errors import EncryptionError
 from s3fs_local.metadata.memory import MemoryMetadata
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.memory import MemoryObjects
@@ -57,6 +59,7 @@ class MemoryStore:
             randomness=self.randomness,
             make_clock=lambda _: self.clock,
             run_blocking=at_once,
+            make_key_service=lambda endpoint, region: AwsKms(endpoint=endpoint, region=region),
         )
         return open_filesystem(parts)
 
@@ -112,6 +115,26 @@ class MemoryStore:
         """The only descriptor is closed."""
         self.fs.flush(handle)
         self.fs.release(handle)
+
+    def open_waiting(self, path: str, flags: int = os.O_RDWR) -> int:
+        """As `open`, waiting for a key service as the front does.
+
+        A file that is made stays only if it can be written.
+        """
+        parent, name = self.place(path)
+        if flags & os.O_CREAT and self.fs.volume.metadata.lookup(parent, name) is None:
+            handle = self.fs.create(parent, name, 0o100644, flags, ALICE)[0].handle
+            try:
+                while self.fs.lacks_key_for_new(handle):
+                    trio.run(self.fs.obtain_keys)
+            except EncryptionError:
+                self.fs.take_back(parent, name, handle)
+                raise
+            return handle
+        ino = self.stat(path).ino
+        while self.fs.lacks_keys(ino, flags):
+            trio.run(self.fs.obtain_keys)
+        return self.fs.open(ino, flags & ~os.O_CREAT, ALICE).handle
 
     def write(self, path: str, content: bytes, caller: Caller = ALICE) -> None:
         """The file holds the content, as after `> path`."""

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.sealing import seal_block
 from s3fs_local.crypto.slot_secrets import KeyFile
+from s3fs_local.crypto.wrapped_keys import Binding, with_ino
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import PackStore
@@ -85,7 +86,8 @@ def test_a_segment_is_as_described() -> None:
 def test_a_key_ring_is_as_described() -> None:
     """Section 3: from the key file to the journal's key and to a data key."""
     ring = KeyRing.create(KeyFile(KEY))
-    wrapped = ring.wrap(b"d" * 32, STORE_ID + (7).to_bytes(8, "big"))
+    binding = Binding(STORE_ID, 5, 7)
+    wrapped = with_ino(5, ring.wrap(b"d" * 32, binding.encode()))
     file = json.loads(ring.serialize())
     compact = json.dumps(file["ring"], separators=(",", ":")).encode()
     slot = {name: base64.b64decode(file["ring"]["slots"][0][name]) for name in ("salt", "sealed")}
@@ -94,18 +96,19 @@ def test_a_key_ring_is_as_described() -> None:
     slot_cipher = AESGCM(_keyed(KEY, slot["salt"] + b"s3fs_local key ring slot 1"))
     master = slot_cipher.decrypt(nonce, slot["sealed"], b"key-file")
     body_cipher = AESGCM(_keyed(master, salt + b"s3fs_local key ring body 1"))
-    body = json.loads(body_cipher.decrypt(nonce, sealed, b""))
+    body = json.loads(body_cipher.decrypt(nonce, sealed, (1).to_bytes(8, "big")))
     ring_key = base64.b64decode(body["keys"]["store"][0]["key"])
-    wrap_cipher = AESGCM(_keyed(ring_key, wrapped[11:27] + b"s3fs_local wrapped key 1"))
-    bound = wrapped[:27] + STORE_ID + (7).to_bytes(8, "big")
+    wrap_cipher = AESGCM(_keyed(ring_key, wrapped[19:35] + b"s3fs_local wrapped key 1"))
+    bound = wrapped[8:35] + STORE_ID + (5).to_bytes(8, "big") + (7).to_bytes(8, "big")
 
     assert file["digest"] == blake3(compact).hexdigest()
     assert ring.subkey("journal") == _keyed(
         base64.b64decode(body["root"]), b"s3fs_local purpose 1 journal"
     )
-    assert wrapped[:11] == b"\x01\x05store\0\0\0\x01"
-    assert len(wrapped) == 75
-    assert wrap_cipher.decrypt(nonce, wrapped[27:], bound) == b"d" * 32
+    assert wrapped[:8] == (5).to_bytes(8, "big")
+    assert wrapped[8:19] == b"\x01\x05store\0\0\0\x01"
+    assert len(wrapped) == 83
+    assert wrap_cipher.decrypt(nonce, wrapped[35:], bound) == b"d" * 32
 
 
 def test_the_same_input_still_makes_the_same_bytes() -> None:

@@ -173,6 +173,12 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
             decode({name: "1"})
 
 
+DEFAULT_ENCRYPTION = (
+    '{"ServerSideEncryptionConfiguration":{"Rules":[{"ApplyServerSideEncryptionByDefault":'
+    '{"SSEAlgorithm":"AES256"},"BucketKeyEnabled":false}]}}'
+)
+
+
 def test_every_setting_is_described() -> None:
     """`config show` has them all, each with a meaning."""
     chosen = Settings(
@@ -208,6 +214,10 @@ def test_every_setting_is_described() -> None:
         "retrieval-delay-expedited": ("off", "off"),
         "retrieval-delay-standard": ("off", "off"),
         "retrieval-delay-bulk": ("off", "off"),
+        "encryption": (DEFAULT_ENCRYPTION, DEFAULT_ENCRYPTION),
+        "kms": ("off", "off"),
+        "kms-region": ("off", "off"),
+        "key-cache": ("5m", "5m"),
     }
 
 

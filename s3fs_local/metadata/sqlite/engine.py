@@ -257,6 +257,9 @@ class SqliteMetadata:
         row = self._row(queries.KEY, (key_id,))
         return None if row is None else row[0]
 
+    def keys(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        return self._rows(queries.KEYS, (after, limit))
+
     def key_in_use(self, key_id: int) -> bool:
         return self._row(queries.KEY_IN_USE, (key_id,)) is not None
 

@@ -97,6 +97,7 @@ PACKS: Final = """
     FROM pack LEFT JOIN block USING (pack_id) GROUP BY pack.pack_id ORDER BY pack.pack_id"""
 
 KEY: Final = "SELECT wrapped FROM data_key WHERE key_id = ?"
+KEYS: Final = "SELECT key_id, wrapped FROM data_key WHERE key_id > ? ORDER BY key_id LIMIT ?"
 KEY_IN_USE: Final = "SELECT 1 FROM block WHERE key_id = ? LIMIT 1"
 PENDING_LOCK: Final = "SELECT due_ns FROM pending_lock WHERE ino = ?"
 PENDING_LOCKS: Final = """

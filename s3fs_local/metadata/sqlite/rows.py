@@ -24,6 +24,7 @@ _lock: Final = Decoder(Lock)
 _policy: Final = Decoder(DirectoryPolicy)
 _xattrs: Final = Decoder(dict[bytes, bytes])
 _tags: Final = Decoder(dict[str, str])
+_key_ids: Final = Decoder(tuple[int, ...])
 
 
 def columns(kind: type[Struct]) -> str:
@@ -92,7 +93,8 @@ def version_row(version: Version) -> Row:
         *row[:8],
         None if version.lock is None else _encode(version.lock),
         _encode(version.tags) if version.tags else None,
-        *row[10:],
+        *row[10:13],
+        _encode(version.key_ids) if version.key_ids else None,
     )
 
 
@@ -109,7 +111,8 @@ def to_version(row: Row) -> Version:
         None if row[8] is None else _decoded(_lock, row[8]),
         {} if row[9] is None else _decoded(_tags, row[9]),
         origin,
-        *row[11:],
+        *row[11:13],
+        () if row[13] is None else _decoded(_key_ids, row[13]),
     )
     return Version(*values)
 

@@ -79,6 +79,7 @@ CREATE TABLE version (
     origin        INTEGER NOT NULL, -- what made it (Origin)
     uid           INTEGER NOT NULL, -- who committed it
     replication   TEXT NOT NULL,    -- S3's replication status; empty = not to be replicated
+    key_ids       BLOB,             -- msgpack list: data keys its content may need, newest last
     PRIMARY KEY (ino, stamp_ns)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,0 +1,221 @@
+"""Commands about keys: what wraps the keys of files, and what opens the ring of those that wrap."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from s3fs_local import errors
+from s3fs_local.cli.options import (
+    ask_new_passphrase,
+    dry_run_option,
+    existing_file,
+    json_option,
+    store_argument,
+    yes_option,
+)
+from s3fs_local.cli.output import confirm, print_json, print_line, print_table
+from s3fs_local.cli.store_access import ask, store_of
+from s3fs_local.control.requests import (
+    AddKey,
+    ChangeSecret,
+    ListKeys,
+    RewrapKeys,
+    RotateKey,
+    SetKeyState,
+)
+from s3fs_local.control.results import Done, KeyChange, KeyListing, Rewrapping
+from s3fs_local.daemon.store_file import read_store_file, write_store_file
+from s3fs_local.daemon.unlocking import put_into_keyring, read_passphrase
+
+_name = click.argument("name")
+_version = click.option("--version", type=click.IntRange(min=1), help="Only this version of it.")
+
+
+@click.group()
+def key() -> None:
+    """Look after the keys of a store, and after what opens them."""
+
+
+@key.command("list")
+@store_argument
+@json_option
+def list_keys(store: str, *, as_json: bool) -> None:
+    """List every key, its versions, and how many files' keys each wraps."""
+    _print(ask(store_of(store), ListKeys(), KeyListing, quiet=as_json), as_json=as_json)
+
+
+def _print(listing: KeyListing, *, as_json: bool) -> None:
+    if as_json:
+        print_json(listing)
+        return
+    rows = []
+    for row in listing.keys:
+        wraps = "new files" if row.wraps_new else ""
+        if not row.versions:
+            rows.append([row.name, row.source, "", "", str(row.data_keys), wraps])
+        for version in row.versions:
+            number, count = str(version.version), str(version.data_keys)
+            rows.append([row.name, row.source, number, version.state, count, wraps])
+    print_table(["key", "kept by", "version", "state", "data keys", "wraps"], rows)
+    print_line(f"opened by: {', '.join(listing.opened_by)}")
+
+
+@key.command("add")
+@store_argument
+@_name
+@json_option
+def add_key(store: str, name: str, *, as_json: bool) -> None:
+    """Make one more named key; `bucket encryption put` makes files use it."""
+    _print_change(ask(store_of(store), AddKey(name), KeyChange, quiet=as_json), as_json=as_json)
+
+
+@key.command("rotate")
+@store_argument
+@click.argument("name", default="store")
+@json_option
+def rotate_key(store: str, name: str, *, as_json: bool) -> None:
+    """Make a new version of a key (of `store` if none is named), which wraps from now on."""
+    _print_change(ask(store_of(store), RotateKey(name), KeyChange, quiet=as_json), as_json=as_json)
+
+
+def _print_change(change: KeyChange, *, as_json: bool) -> None:
+    if as_json:
+        print_json(change)
+    else:
+        print_line(f"key {change.name}: version {change.version} is {change.state}")
+
+
+@key.command("disable")
+@store_argument
+@_name
+@_version
+@yes_option
+@json_option
+def disable_key(store: str, name: str, version: int | None, *, yes: bool, as_json: bool) -> None:
+    """Make a key neither wrap nor unwrap, until it is enabled again."""
+    what = f"key {name}" if version is None else f"version {version} of key {name}"
+    confirm(f"No file whose key is wrapped by {what} can be opened until it is enabled.", yes=yes)
+    request = SetKeyState(name, enabled=False, version=version)
+    _print(ask(store_of(store), request, KeyListing, quiet=as_json), as_json=as_json)
+
+
+@key.command("enable")
+@store_argument
+@_name
+@_version
+@json_option
+def enable_key(store: str, name: str, version: int | None, *, as_json: bool) -> None:
+    """Let a key wrap and unwrap again."""
+    request = SetKeyState(name, enabled=True, version=version)
+    _print(ask(store_of(store), request, KeyListing, quiet=as_json), as_json=as_json)
+
+
+@key.command("rewrap")
+@store_argument
+@click.argument("name", required=False)
+@click.option("--forget-old", is_flag=True, help="Then destroy the earlier versions, for good.")
+@dry_run_option
+@yes_option
+@json_option
+def rewrap_keys(
+    store: str, name: str | None, *, forget_old: bool, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Wrap every file's key by the newest version of its key; data is not touched."""
+    if forget_old and not dry_run:
+        confirm(
+            "Earlier versions of the keys will be destroyed: old copies of the store and of its"
+            " zones stay closed to the present key ring for ever.",
+            yes=yes,
+        )
+    request = RewrapKeys(name, forget_old=forget_old, dry_run=dry_run)
+    done = ask(store_of(store), request, Rewrapping, quiet=as_json)
+    if as_json:
+        print_json(done)
+        return
+    would = "would be " if done.dry_run else ""
+    print_line(f"{done.rewrapped} data keys {would}rewrapped, {done.already_new} were new already")
+    if done.left:
+        print_line(f"{done.left} were left, because what wraps them is disabled or missing")
+    for gone in done.destroyed:
+        print_line(f"version {gone.version} of key {gone.name} {would}destroyed")
+
+
+@key.command("passphrase")
+@store_argument
+@click.option("--new-passphrase-file", type=existing_file, help="Its first line is the new one.")
+@click.option("--only", is_flag=True, help="And let no key file open the store any more.")
+@json_option
+def change_passphrase(
+    store: str, new_passphrase_file: Path | None, *, only: bool, as_json: bool
+) -> None:
+    """Give a store a passphrase, in place of an earlier one."""
+    path = store_of(store)
+    if new_passphrase_file is not None:
+        passphrase: str | None = read_passphrase(new_passphrase_file)
+    else:
+        passphrase = ask_new_passphrase(path)
+    if passphrase is None:
+        raise errors.InvalidArgument("no new passphrase was given: use --new-passphrase-file")
+    _change_secret(path, ChangeSecret("passphrase", passphrase, alone=only), as_json=as_json)
+    if only:
+        _forget_key_file(path)
+    if not as_json:
+        print_line("the new passphrase opens the store")
+
+
+@key.command("recovery")
+@store_argument
+@click.argument("sheet", type=existing_file)
+@json_option
+def make_recovery_key(store: str, sheet: Path, *, as_json: bool) -> None:
+    """Make a new recovery key, on a sheet to print, in place of an earlier one."""
+    # What takes long to import is imported only by commands that need it.
+    from s3fs_local.daemon.creation import new_recovery_key, write_recovery_sheet  # noqa: PLC0415
+
+    path = store_of(store)
+    recovery = new_recovery_key()
+    store_id = read_store_file(path).store_id
+    write_recovery_sheet(sheet, recovery, store=path, store_id=store_id)
+    try:
+        _change_secret(path, ChangeSecret("recovery", recovery), as_json=as_json)
+    except errors.S3fsLocalError:
+        sheet.unlink()  # it opens nothing
+        raise
+    if not as_json:
+        print_line(f"print {sheet}, put it away, and delete it")
+
+
+@key.command("keyring")
+@store_argument
+@json_option
+def move_to_keyring(store: str, *, as_json: bool) -> None:
+    """Let the keyring of this desktop have the key, in place of the key file."""
+    from s3fs_local.daemon.creation import new_key_text  # noqa: PLC0415  as above
+
+    path = store_of(store)
+    record = read_store_file(path)
+    made = new_key_text()
+    put_into_keyring(record.store_id, made)
+    _change_secret(path, ChangeSecret("key-file", made), as_json=as_json)
+    write_store_file(path, msgspec.structs.replace(record, key_file="", keyring=True))
+    _remove_key_file(path, record.key_file)
+    if not as_json:
+        print_line("the keyring of this desktop has the key of the store")
+
+
+def _change_secret(path: Path, request: ChangeSecret, *, as_json: bool) -> None:
+    done = ask(path, request, Done, quiet=as_json)
+    if as_json:
+        print_json(done)
+
+
+def _forget_key_file(path: Path) -> None:
+    record = read_store_file(path)
+    write_store_file(path, msgspec.structs.replace(record, key_file="", keyring=False))
+    _remove_key_file(path, record.key_file)
+
+
+def _remove_key_file(path: Path, name: str) -> None:
+    if name:
+        (path / name).unlink(missing_ok=True)

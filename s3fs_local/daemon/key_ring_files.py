@@ -1,0 +1,100 @@
+"""The file of the key ring: one beside `store.json`, and a copy in every zone.
+
+The highest generation counts. A copy that missed a change (its zone was away, or the power went) is
+replaced when the store is opened; a lost or damaged file is replaced from the copies.
+"""
+
+import logging
+from pathlib import Path
+
+from msgspec import Struct
+
+from s3fs_local import errors
+from s3fs_local.crypto.key_ring import generation_of
+from s3fs_local.daemon.layout import KEY_RING_NAME
+from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.system import durable_files
+
+log = logging.getLogger(__name__)
+
+
+class _Found(Struct, frozen=True):
+    """A readable copy."""
+
+    generation: int
+    data: bytes
+
+
+class KeyRingFiles:
+    """All copies of one store's ring."""
+
+    def __init__(self, path: Path, zones: ZoneSet) -> None:
+        self._file = path / KEY_RING_NAME
+        self._zones = zones
+
+    @property
+    def _stores(self) -> list[ObjectStore]:
+        return [zone.store for zone in self._zones.well if zone.store is not None]
+
+    def read(self) -> bytes:
+        """The newest ring; every copy that is reached has it from now on.
+
+        Raises:
+            StoreDamaged: no copy can be read.
+            FormatTooNew: a newer release wrote it.
+        """
+        stores = self._stores
+        copies = [self._read_file(), *map(_read_copy, stores)]
+        newest = max(
+            (copy for copy in copies if copy is not None),
+            key=lambda copy: copy.generation,
+            default=None,
+        )
+        if newest is None:
+            raise errors.StoreDamaged(
+                f"{self._file} cannot be read, and no zone has a copy that can"
+            )
+        if copies[0] != newest:
+            log.warning("%s was not the latest key ring, and is replaced", self._file)
+            durable_files.replace(self._file, newest.data)
+        for zone, copy in zip(stores, copies[1:], strict=True):
+            if copy != newest:
+                _put_copy(zone, newest.data)
+        return newest.data
+
+    def save(self, data: bytes) -> None:
+        """The ring is this, durably. A zone that cannot take it now gets it at the next opening.
+
+        Raises:
+            StoreFull: nothing was changed.
+        """
+        durable_files.replace(self._file, data)
+        for zone in self._stores:
+            _put_copy(zone, data)
+
+    def _read_file(self) -> _Found | None:
+        try:
+            return _found(durable_files.read_small(self._file))
+        except (OSError, errors.StoreDamaged) as error:
+            log.warning("%s cannot be read: %s", self._file, error)
+            return None
+
+
+def _read_copy(zone: ObjectStore) -> _Found | None:
+    try:
+        return _found(zone.read(KEY_RING_NAME, 0, zone.length(KEY_RING_NAME)))
+    except (KeyError, errors.StorageError, errors.StoreDamaged) as error:
+        log.warning("a zone's copy of the key ring cannot be read: %s", error)
+        return None
+
+
+def _found(data: bytes) -> _Found:
+    return _Found(generation_of(data), data)
+
+
+def _put_copy(zone: ObjectStore, data: bytes) -> None:
+    try:
+        zone.put(KEY_RING_NAME, data)
+    except errors.StorageError as error:
+        log.warning("a zone did not take the key ring: %s", error)

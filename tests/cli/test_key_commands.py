@@ -1,0 +1,201 @@
+"""Keys by the command line, on a store that is not mounted: what opens it, and what wraps."""
+
+import json
+import os
+from pathlib import Path
+
+import keyring
+import pytest
+
+from s3fs_local.cli.exit_codes import ExitCode
+from s3fs_local.cli.main import run
+from s3fs_local.cli.options import ask_new_passphrase
+from s3fs_local.daemon.unlocking import CREDENTIALS_VARIABLE
+from s3fs_local.errors import InvalidArgument
+from tests.keyring_backend import FILE_VARIABLE, FileKeyring
+
+Capture = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.slow  # a passphrase takes its time
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A new store with a key file."""
+    path = tmp_path / "store"
+    assert run(["init", str(path)]) == ExitCode.OK
+    return path
+
+
+def said(capsys: Capture, *arguments: str | Path) -> dict[str, object]:
+    """What a command prints as JSON."""
+    capsys.readouterr()
+    assert run([*map(str, arguments), "--json"]) == ExitCode.OK
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def file_with(path: Path, text: str) -> Path:
+    """The file holds the text."""
+    path.write_text(text)
+    return path
+
+
+def test_a_key_is_listed_added_rotated_and_rewrapped(store: Path, capsys: Capture) -> None:
+    """The story, each step durable: every command opens the store anew."""
+    assert run(["key", "add", str(store), "tenant"]) == ExitCode.OK
+    assert run(["key", "rotate", str(store)]) == ExitCode.OK
+    listing = said(capsys, "key", "list", store)
+    keys = listing["Keys"]
+    assert isinstance(keys, list)
+    assert [(key["Name"], len(key["Versions"])) for key in keys] == [("store", 2), ("tenant", 1)]
+    assert listing["OpenedBy"] == ["key-file"]
+    assert run(["key", "rewrap", str(store), "--forget-old", "--yes"]) == ExitCode.OK
+    assert run(["key", "disable", str(store), "tenant"]) == ExitCode.NOT_CONFIRMED
+    assert run(["key", "disable", str(store), "tenant", "--yes"]) == ExitCode.OK
+    capsys.readouterr()
+    run(["status", str(store)])
+    assert "tenant" in capsys.readouterr().out
+    assert run(["key", "enable", str(store), "tenant"]) == ExitCode.OK
+    run(["key", "list", str(store)])
+    assert "store\tring\t2\tenabled\t0\tnew files" in capsys.readouterr().out
+
+
+def test_the_document_of_aws_is_taken_and_printed(
+    store: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """`aws s3api put-bucket-encryption --server-side-encryption-configuration file://…`."""
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    document = file_with(tmp_path / "d.json", json.dumps({"Rules": [rule]}))
+    assert run(["bucket", "encryption", "put", str(store), str(document)]) == ExitCode.OK
+    printed = said(capsys, "bucket", "encryption", "get", store)
+    assert printed == {
+        "ServerSideEncryptionConfiguration": {"Rules": [{**rule, "BucketKeyEnabled": False}]}
+    }
+    assert run(["bucket", "encryption", "delete", str(store)]) == ExitCode.OK
+    assert "AES256" in json.dumps(said(capsys, "bucket", "encryption", "get", store))
+    wrong = file_with(tmp_path / "w.json", '{"Rules": []}')
+    assert run(["bucket", "encryption", "put", str(store), str(wrong)]) == ExitCode.USAGE
+    assert "MalformedXML" in capsys.readouterr().err
+
+
+def test_a_passphrase_takes_the_place_of_the_key_file(store: Path, tmp_path: Path) -> None:
+    """And then of another passphrase; each change asks nothing but what opens the store now."""
+    first = file_with(tmp_path / "first", "correct horse\n")
+    second = file_with(tmp_path / "second", "battery staple\n")
+    change = ["key", "passphrase", str(store), "--new-passphrase-file"]
+    assert run([*change, str(first), "--only"]) == ExitCode.OK
+    assert not (store / "unlock.key").exists()
+    assert run(["stats", str(store)]) == ExitCode.WRONG_KEY
+    by_first = ["--passphrase-file", str(first)]
+    assert run([*by_first, *change, str(second)]) == ExitCode.OK
+    assert run([*by_first, "stats", str(store)]) == ExitCode.WRONG_KEY
+    assert run(["--passphrase-file", str(second), "stats", str(store)]) == ExitCode.OK
+    for copy in (store, store / "zones" / "zone-1"):
+        ring = (copy / "key-ring.json").read_text()
+        assert ring.count('"kind"') == 1
+
+
+def test_a_passphrase_that_nobody_typed_changes_nothing(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal there is no question; at one, it is asked twice."""
+    assert run(["key", "passphrase", str(store)]) == ExitCode.USAGE
+    assert run(["stats", str(store)]) == ExitCode.OK
+    answers = iter(["one", "two", "same", "same"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
+    with pytest.raises(InvalidArgument, match="differ"):
+        ask_new_passphrase(store)
+    assert ask_new_passphrase(store) == "same"
+
+
+def test_a_recovery_sheet_opens_the_store_as_it_was_printed(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """The whole sheet, or the letters alone, typed in a hurry."""
+    store, sheet = tmp_path / "store", tmp_path / "sheet.txt"
+    assert run(["init", str(store), "--recovery-key", str(sheet)]) == ExitCode.OK
+    text = sheet.read_text()
+    store_id = json.loads((store / "store.json").read_text())["store_id"]
+    assert store_id in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert sheet.stat().st_mode & 0o777 == 0o600
+    (store / "unlock.key").unlink()
+    assert run(["stats", str(store)]) == ExitCode.WRONG_KEY
+    assert run(["--key-file", str(sheet), "stats", str(store)]) == ExitCode.OK
+    letters = [line for line in text.splitlines() if line.startswith("    ") and "s3fs" not in line]
+    typed = file_with(tmp_path / "typed", "".join(letters).lower().replace(" ", ""))
+    assert run(["--key-file", str(typed), "stats", str(store)]) == ExitCode.OK
+    wrong = file_with(tmp_path / "wrong", typed.read_text()[:-1] + "?")
+    capsys.readouterr()
+    assert run(["--key-file", str(wrong), "stats", str(store)]) == ExitCode.WRONG_KEY
+    assert "mistyped" in capsys.readouterr().err
+
+
+def test_a_new_recovery_sheet_makes_the_old_one_worthless(store: Path, tmp_path: Path) -> None:
+    """And is never written over another file."""
+    sheets = [tmp_path / "1", tmp_path / "2"]
+    for sheet in sheets:
+        assert run(["key", "recovery", str(store), str(sheet)]) == ExitCode.OK
+    assert run(["key", "recovery", str(store), str(sheets[0])]) == ExitCode.USAGE
+
+    assert run(["--key-file", str(sheets[0]), "stats", str(store)]) == ExitCode.WRONG_KEY
+    assert run(["--key-file", str(sheets[1]), "stats", str(store)]) == ExitCode.OK
+
+
+def test_a_credential_of_systemd_opens_the_store(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LoadCredential=key:… or passphrase:…; nothing secret is in the environment itself."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (store / "unlock.key").rename(folder / "key")
+    assert run(["stats", str(store)]) == ExitCode.WRONG_KEY
+    monkeypatch.setenv(CREDENTIALS_VARIABLE, str(folder))
+    assert run(["stats", str(store)]) == ExitCode.OK
+    passphrase = file_with(tmp_path / "p", "correct horse")
+    change = ["key", "passphrase", str(store), "--only", "--new-passphrase-file", str(passphrase)]
+    assert run(change) == ExitCode.OK
+    (folder / "key").unlink()
+    passphrase.rename(folder / "passphrase")
+
+    assert run(["stats", str(store)]) == ExitCode.OK
+
+
+def test_the_keyring_of_the_desktop_opens_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Path, capsys: Capture
+) -> None:
+    """Made so, or moved there; no key lies in the store then."""
+    monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "keyring"))
+    before = keyring.get_keyring()
+    keyring.set_keyring(FileKeyring())
+    try:
+        made = tmp_path / "made"
+        assert run(["init", str(made), "--keyring"]) == ExitCode.OK
+        assert run(["key", "keyring", str(store)]) == ExitCode.OK
+        for path in (made, store):
+            assert not (path / "unlock.key").exists()
+            assert run(["stats", str(path)]) == ExitCode.OK
+        os.unlink(tmp_path / "keyring")  # noqa: PTH108  as a person would
+        capsys.readouterr()
+        assert run(["stats", str(store)]) == ExitCode.WRONG_KEY
+        assert "keyring" in capsys.readouterr().err
+    finally:
+        keyring.set_keyring(before)
+
+
+def test_an_earlier_ring_put_back_in_all_places_is_noticed(store: Path, capsys: Capture) -> None:
+    """One copy put back is simply replaced by the newer ones."""
+    copies = [store / "key-ring.json", store / "zones" / "zone-1" / "key-ring.json"]
+    old = copies[0].read_bytes()
+    assert run(["key", "rotate", str(store)]) == ExitCode.OK
+    new = copies[0].read_bytes()
+    copies[0].write_bytes(old)
+    assert run(["stats", str(store)]) == ExitCode.OK
+    assert copies[0].read_bytes() == new
+    for copy in copies:
+        copy.write_bytes(old)
+    capsys.readouterr()
+
+    assert run(["stats", str(store)]) == ExitCode.STORE_DAMAGED
+    assert "earlier" in capsys.readouterr().err
