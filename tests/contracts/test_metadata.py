@@ -240,6 +240,7 @@ def test_every_field_of_every_value_comes_back(store: Store) -> None:
         origin=Origin.RESTORED,
         uid=9,
         replication="PENDING",
+        key_ids=(3, 1 << 40),
     )
     kept = KeptAttributes(2, 5, 0o100644, 1, 2, -3, {b"user.a": b"b"})
     placed = Block(1, 2, 3, 4, 5, 6, 7, b"\x00" * 32, 8)
@@ -522,6 +523,15 @@ def test_a_key_is_in_use_while_a_block_is_sealed_with_it(metadata: Metadata) -> 
 
     assert not metadata.key_in_use(1)
     assert metadata.key(1) is None
+
+
+def test_keys_are_listed_in_order_and_in_portions(metadata: Metadata) -> None:
+    """A rewrap of a million keys goes through them bit by bit."""
+    metadata.apply([PutKey(number, b"%d" % number) for number in (7, 2, 9, 4)])
+
+    assert metadata.keys(0, 3) == [(2, b"2"), (4, b"4"), (7, b"7")]
+    assert metadata.keys(7, 3) == [(9, b"9")]
+    assert metadata.keys(9, 3) == []
 
 
 def test_settings_can_be_put_and_put_back(metadata: Metadata) -> None:
