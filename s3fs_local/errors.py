@@ -14,7 +14,7 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   ├── NoSuchAttribute       └── AttributeTooLarge
     ├── ArgumentError
     │   ├── InvalidArgument       ├── InvalidTime         ├── InvalidSetting
-    │   └── FileTooLarge
+    │   ├── NoSuchConfiguration   └── FileTooLarge
     ├── LockError
     │   ├── Protected             ├── BypassNotPermitted  ├── WriterActive
     │   ├── ObjectLockDisabled    ├── InvalidRetention    └── VersioningRequired
@@ -124,6 +124,10 @@ class InvalidTime(ArgumentError):
 
 class InvalidSetting(ArgumentError):
     """A setting is unknown, or its value is not acceptable."""
+
+
+class NoSuchConfiguration(ArgumentError):
+    """The store has no document of this kind; the message begins with S3's code."""
 
 
 class FileTooLarge(ArgumentError):

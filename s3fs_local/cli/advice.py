@@ -20,6 +20,7 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.InvalidArgument: "`s3fs-local COMMAND --help` says what is accepted.",
     errors.InvalidTime: "Try 2026-11-22T15:04:05Z, 2026-11-22, or a time ago such as 2d.",
     errors.InvalidSetting: "`s3fs-local config show STORE` lists the settings.",
+    errors.NoSuchConfiguration: "`s3fs-local bucket … put STORE FILE` gives the store one.",
     errors.FileTooLarge: "Choose a smaller size.",
     errors.Protected: "`s3fs-local why OPERATION PATH` names the lock, its end and who may.",
     errors.BypassNotPermitted: "Ask root or a member of the store's bypass group.",

@@ -54,6 +54,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.InvalidArgument: ExitCode.USAGE,
     errors.InvalidTime: ExitCode.USAGE,
     errors.InvalidSetting: ExitCode.USAGE,
+    errors.NoSuchConfiguration: ExitCode.NOT_FOUND,
     errors.FileTooLarge: ExitCode.USAGE,
     errors.Protected: ExitCode.PROTECTED,
     errors.BypassNotPermitted: ExitCode.PROTECTED,

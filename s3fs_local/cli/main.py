@@ -12,6 +12,7 @@ from s3fs_local import errors
 from s3fs_local.cli.completion_command import COMPLETION_VARIABLE, completion
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.key_commands import key
+from s3fs_local.cli.lifecycle_commands import lifecycle, tag
 from s3fs_local.cli.lock_commands import append_only, legal_hold, protect, retention, why
 from s3fs_local.cli.mount_commands import mount, umount
 from s3fs_local.cli.object_lock_commands import object_lock
@@ -41,7 +42,7 @@ for command in (
     *(init, mount, umount, status, config),
     *(versions, log, diff, cat, restore, undelete, purge),
     *(protect, retention, legal_hold, append_only, why),
-    *(bucket, key, stats, top, gc, completion),
+    *(bucket, key, lifecycle, tag, stats, top, gc, completion),
 ):
     program.add_command(command)
 bucket.add_command(object_lock)

@@ -115,6 +115,8 @@ def change_settings(context: Context, values: dict[str, str]) -> None:
     volume.apply([PutSetting(name, value) for name, value in values.items()])
     volume.settings = wanted
     locks.marks.forget_unminded()
+    if present.versioning is not wanted.versioning:
+        context.filesystem.lifecycle.rules.look_at_all()  # it means something else now
 
 
 def _with(present: Settings, values: dict[str, str]) -> Settings:

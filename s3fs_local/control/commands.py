@@ -15,11 +15,13 @@ from s3fs_local.control import (
     administration,
     encryption,
     keys,
+    lifecycle,
     locking,
     looking_back,
     object_lock,
     requests,
     restoring,
+    tagging,
 )
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import Request
@@ -43,6 +45,9 @@ _READING: Final[dict[type, Handler]] = {
     requests.DescribeObjectLock: object_lock.describe_object_lock,
     requests.DescribeEncryption: encryption.describe_encryption,
     requests.ListKeys: keys.list_keys,
+    requests.DescribeLifecycle: lifecycle.describe_lifecycle,
+    requests.PlanLifecycle: lifecycle.plan_lifecycle,
+    requests.DescribeTags: tagging.describe_tags,
 }
 _CHANGING: Final[dict[type, Handler]] = {
     requests.Restore: restoring.restore,
@@ -64,6 +69,10 @@ _CHANGING: Final[dict[type, Handler]] = {
     requests.SetKeyState: keys.set_key_state,
     requests.RewrapKeys: keys.rewrap_keys,
     requests.ChangeSecret: keys.change_secret,
+    requests.ChangeLifecycle: lifecycle.change_lifecycle,
+    requests.RemoveLifecycle: lifecycle.remove_lifecycle,
+    requests.RunLifecycle: lifecycle.run_lifecycle,
+    requests.ChangeTags: tagging.change_tags,
 }
 
 

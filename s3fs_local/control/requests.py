@@ -236,6 +236,48 @@ class ChangeSecret(Struct, frozen=True, tag="key-secret", tag_field="command"):
         return f"ChangeSecret({self.kind!r}, …)"
 
 
+class DescribeLifecycle(Struct, frozen=True, tag="lifecycle-get", tag_field="command"):
+    """The document that `aws s3api get-bucket-lifecycle-configuration` prints."""
+
+
+class ChangeLifecycle(Struct, frozen=True, tag="lifecycle-put", tag_field="command"):
+    """The store follows these rules, as given to `put-bucket-lifecycle-configuration`."""
+
+    document: bytes
+    minimum_size: str | None = None  # S3's header x-amz-transition-default-minimum-object-size
+
+
+class RemoveLifecycle(Struct, frozen=True, tag="lifecycle-delete", tag_field="command"):
+    """The store follows no rules."""
+
+
+class PlanLifecycle(Struct, frozen=True, tag="lifecycle-plan", tag_field="command"):
+    """What the rules will do on one day, or on each of the next days."""
+
+    at: str | None = None
+    days: int = 30
+    with_curve: bool = False
+
+
+class RunLifecycle(Struct, frozen=True, tag="lifecycle-run", tag_field="command"):
+    """What is due by the rules is done now."""
+
+    dry_run: bool = False
+
+
+class DescribeTags(Struct, frozen=True, tag="tag-get", tag_field="command"):
+    """The tags of the path's current version."""
+
+    path: bytes
+
+
+class ChangeTags(Struct, frozen=True, tag="tag-set", tag_field="command"):
+    """The path's current version has exactly these tags."""
+
+    path: bytes
+    tags: dict[str, str]
+
+
 class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
     """The daemon has unmounted, and everything is durable. Answered by a daemon only."""
 
@@ -276,6 +318,13 @@ Request = (
     | SetKeyState
     | RewrapKeys
     | ChangeSecret
+    | DescribeLifecycle
+    | ChangeLifecycle
+    | RemoveLifecycle
+    | PlanLifecycle
+    | RunLifecycle
+    | DescribeTags
+    | ChangeTags
     | Unmount
 )
 

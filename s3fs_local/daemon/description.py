@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from s3fs_local.control.lifecycle import lifecycle_status
 from s3fs_local.control.results import FindingRow, Status, ZoneRow
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.objects.zone import Zone
@@ -16,6 +17,7 @@ def describe(
     findings = volume.inspections.findings()
     store.zones.look_at_space()
     return Status(
+        lifecycle=lifecycle_status(store.filesystem.lifecycle),
         store=str(store.path),
         store_id=store.record.store_id,
         health=health_of(findings),

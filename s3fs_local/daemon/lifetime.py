@@ -34,6 +34,7 @@ from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.rules.inode import Caller
 from s3fs_local.system.heap import keep_freed_memory
+from s3fs_local.workers.tiering import Tiering
 from s3fs_local.workers.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -153,6 +154,7 @@ async def _mounted(
         enable_writeback_cache=options.writeback_cache,
     )
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(Tiering(filesystem).run)
         nursery.start_soon(Upkeep(filesystem, store.metadata).run)
         if options.metrics is not None:
             # Brings a web server along, which few need.

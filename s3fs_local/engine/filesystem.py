@@ -17,6 +17,8 @@ from s3fs_local.engine.habit import Habit
 from s3fs_local.engine.histories import Histories
 from s3fs_local.engine.key_access import KeyAccess
 from s3fs_local.engine.key_administration import KeyAdministration
+from s3fs_local.engine.lifecycle import LifecycleRules
+from s3fs_local.engine.lifecycle_runs import LifecycleRuns
 from s3fs_local.engine.lock_attributes import PREFIX, LockAttributes
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.namespace import STATUS_DIRECTORY, Namespace
@@ -107,6 +109,9 @@ class FileSystem:
         self.refusals: Final = Refusals(volume)
         self.key_access: Final = KeyAccess(volume, self.open_files)
         self.key_administration: Final = KeyAdministration(volume, self.locks, self.key_access)
+        self.lifecycle: Final = LifecycleRuns(
+            volume, LifecycleRules(volume, locks=self.locks, namespace=self.namespace)
+        )
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns)
         self._directories: dict[int, OpenDirectory] = {}

@@ -21,9 +21,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct, structs
 
-from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.lifecycle_keys import Key, Keys, KeyStack
+from s3fs_local.engine.locks import Locks
+from s3fs_local.engine.namespace import Namespace
 from s3fs_local.engine.version_removal import forget_nameless, remove_version
+from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import LockError
 from s3fs_local.metadata.changes import (
     Change,
@@ -85,11 +87,19 @@ class Outcome(Struct, frozen=True):
 class LifecycleRules:
     """The rules of one store, and what they do to one key at a time."""
 
-    def __init__(self, filesystem: FileSystem, calendar: Calendar | None = None) -> None:
-        self._filesystem = filesystem
-        self._volume = filesystem.volume
-        self._metadata = filesystem.volume.metadata
-        self.keys: Final = Keys(filesystem)
+    def __init__(
+        self,
+        volume: Volume,
+        *,
+        locks: Locks,
+        namespace: Namespace,
+        calendar: Calendar | None = None,
+    ) -> None:
+        self._volume = volume
+        self._metadata = volume.metadata
+        self._locks = locks
+        self._namespace = namespace
+        self.keys: Final = Keys(volume, locks)
         self.calendar: Final = calendar or Calendar()
         self.in_force: InForce | None = None
         self.rules = Lifecycle()
@@ -284,7 +294,7 @@ class LifecycleRules:
     def _take_name(self, item: HistoryItem, now_ns: int) -> None:
         """As unlink(2): a marker where versioning keeps versions, else the version is gone."""
         entry = item.entry
-        self._filesystem.namespace.unlink(entry.parent, entry.name, SYSTEM)
+        self._namespace.unlink(entry.parent, entry.name, SYSTEM)
         self._volume.invalidation.entry(entry.parent, entry.name)
         inode = self._metadata.inode(entry.ino)
         if inode is None:
@@ -299,7 +309,7 @@ class LifecycleRules:
     def _remove(self, item: HistoryItem) -> None:
         version = item.version
         assert version is not None
-        self._filesystem.locks.check_version(Operation.PURGE_VERSION, version)
+        self._locks.check_version(Operation.PURGE_VERSION, version)
         remove_version(self._volume, version)
         self._volume.invalidation.inode(version.ino)
         if not self._volume.is_open(version.ino):

@@ -12,7 +12,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.locks import Locks
+from s3fs_local.engine.volume import Volume
 from s3fs_local.rules.history import HistoryItem, history_of
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.lifecycle import Item, Stack
@@ -42,10 +43,10 @@ class KeyStack(Struct, frozen=True):
 class Keys:
     """Finds keys and their stacks in one store."""
 
-    def __init__(self, filesystem: FileSystem) -> None:
-        self._filesystem = filesystem
-        self._volume = filesystem.volume
-        self._metadata = filesystem.volume.metadata
+    def __init__(self, volume: Volume, locks: Locks) -> None:
+        self._volume = volume
+        self._metadata = volume.metadata
+        self._locks = locks
 
     def home_of(self, ino: int) -> Key | None:
         """The key that the file counts under; None if it never had a name."""
@@ -117,6 +118,6 @@ class Keys:
 
     def _name_kept_until_ns(self, inode: Inode) -> int:
         """Until when a lock forbids to put a delete marker over the file."""
-        is_frozen = self._volume.settings.lock_semantics is Semantics.FILE
+        is_frozen = self._locks.policies.semantics(inode) is Semantics.FILE
         lock = inode.lock if is_frozen else None
         return protected_until_ns(lock, append_only=inode.append_only)

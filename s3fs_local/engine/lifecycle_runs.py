@@ -12,9 +12,9 @@ import msgspec
 import trio
 from msgspec import Struct, structs
 
-from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.lifecycle import KEYS_A_STEP, LifecycleRules, Outcome
 from s3fs_local.engine.lifecycle_keys import Key
+from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import DataDamaged, EncryptionError, StaleInode
 from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.rules.lifecycle import Action, Verdict
@@ -26,6 +26,7 @@ LAST_RUN_SETTING: Final = "fact.lifecycle-run"
 """The last whole run, as JSON."""
 PLACES_A_STEP: Final = 64
 ERRORS_TOLD: Final = 8
+DUE_TOLD: Final = 10_000
 
 
 class Tally(Struct, frozen=True):
@@ -113,13 +114,17 @@ async def _tell_nobody(_: Outcome) -> None:
 class LifecycleRuns:
     """Runs lifecycle in one store."""
 
-    def __init__(self, filesystem: FileSystem, rules: LifecycleRules) -> None:
-        self._volume = filesystem.volume
+    def __init__(self, volume: Volume, rules: LifecycleRules) -> None:
+        self._volume = volume
         self.rules: Final = rules
         self.present: Run | None = None
         self._mutex = trio.Lock()
         stored = self._volume.metadata.setting(LAST_RUN_SETTING)
         self.last = None if stored is None else msgspec.json.decode(stored, type=Run)
+
+    def due_count(self) -> int:
+        """How many places a run would look at now; `DUE_TOLD` where there are more."""
+        return len(self.rules.due(self._volume.now_ns(), DUE_TOLD))
 
     def is_due(self) -> bool:
         """Whether a day began since the last whole run, or since the rules were put."""

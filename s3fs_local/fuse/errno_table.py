@@ -24,6 +24,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.InvalidArgument: errno.EINVAL,
     errors.InvalidTime: errno.EINVAL,
     errors.InvalidSetting: errno.EINVAL,
+    errors.NoSuchConfiguration: errno.ENOENT,
     errors.FileTooLarge: errno.EFBIG,
     # What chattr +i and SnapLock programs expect: "operation not permitted", root included.
     errors.Protected: errno.EPERM,

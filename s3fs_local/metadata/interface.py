@@ -14,6 +14,7 @@ from s3fs_local.metadata.changes import Change, Fact
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import Entry
+from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Version
 
 
@@ -36,16 +37,6 @@ class Usage(Struct, frozen=True):
     blocks: int
     plain_bytes: int  # of all blocks
     sealed_bytes: int
-
-
-class ClassUsage(Struct, frozen=True):
-    """What the versions of one storage class hold together."""
-
-    storage_class: str
-    versions: int
-    bytes: int
-    small_versions: int  # of less than 128 KiB, which S3 bills as that much in some classes
-    small_bytes: int
 
 
 class Metadata(Protocol):

@@ -46,11 +46,12 @@ from s3fs_local.metadata.changes import (
     UnscheduleKey,
     fact_key,
 )
-from s3fs_local.metadata.interface import ClassUsage, Counters, Usage
+from s3fs_local.metadata.interface import Counters, Usage
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.lifecycle import SMALL_BYTES
 from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Version
 
 _ABSENT: Final = object()

@@ -29,6 +29,7 @@ from s3fs_local.rules.storage_classes import (
     parse_class,
     parse_placements,
 )
+from s3fs_local.rules.storage_costs import Prices, format_prices, parse_prices
 from s3fs_local.rules.versioning import VersioningState
 
 _MIB: Final = 1 << 20
@@ -103,6 +104,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     key_cache_ns: Annotated[int, Meta(ge=SECOND_NS, le=_DAY_NS)] = field(
         default=300 * SECOND_NS, name="key-cache"
     )
+    prices: Prices = Prices()
+    lifecycle_rate: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
 
     def __post_init__(self) -> None:
         """Check what a type cannot say; msgspec turns the ValueError into its own."""
@@ -259,6 +262,20 @@ def _parse_placements(text: str) -> object:
 
 def _show_placements(value: dict[str, object]) -> str:
     return format_placements(msgspec.convert(value, dict[str, Placement]))
+
+
+def _parse_prices(text: str) -> object:
+    return msgspec.to_builtins(parse_prices(text))
+
+
+def _show_prices(value: dict[str, object]) -> str:
+    return format_prices(msgspec.convert(value, Prices))
+
+
+def _parse_rate(text: str) -> int:
+    if not text.isdecimal() or not text.isascii():
+        raise InvalidArgument(f"{text[:64]!r} is no number")
+    return int(text[:9])
 
 
 def _parse_quorum(text: str) -> int:
@@ -470,5 +487,17 @@ _SETTINGS: Final = {
         show=format_duration,
         accepts="a duration from 1s to 1d",
         meaning="how long a data key is used before the KMS is asked again",
+    ),
+    "prices": _Setting(
+        parse=_parse_prices,
+        show=_show_prices,
+        accepts="currency=EUR as-of=2026-11 STANDARD=0.021 … (a GB for a month)",
+        meaning="what storage costs, for `lifecycle plan`; the rest as S3's list of us-east-1",
+    ),
+    "lifecycle-rate": _Setting(
+        parse=_parse_rate,
+        show=str,
+        accepts="a number from 1 to 1000000",
+        meaning="how many keys a second the daily run of lifecycle looks at",
     ),
 }

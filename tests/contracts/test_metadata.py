@@ -40,13 +40,14 @@ from s3fs_local.metadata.changes import (
     UnscheduleKey,
     fact_key,
 )
-from s3fs_local.metadata.interface import ClassUsage, Counters, Metadata, Usage
+from s3fs_local.metadata.interface import Counters, Metadata, Usage
 from s3fs_local.metadata.memory import MemoryMetadata
 from s3fs_local.metadata.sqlite import SqliteMetadata
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.retention import DirectoryPolicy, LegalHold, Lock, Retention
+from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Origin, Version
 
 FOREVER: Final = OPEN_NS - 1  # the last instant there is

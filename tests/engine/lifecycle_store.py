@@ -6,7 +6,7 @@ from typing import Any
 
 import trio
 
-from s3fs_local.engine.lifecycle import LifecycleRules, Outcome
+from s3fs_local.engine.lifecycle import Outcome
 from s3fs_local.engine.lifecycle_runs import LifecycleRuns, Run, Turns
 from s3fs_local.rules.instants import SECOND_NS, format_rfc3339
 from s3fs_local.rules.lifecycle_validation import read_lifecycle
@@ -23,15 +23,11 @@ class LifecycleStore(MemoryStore):
     def __init__(self, **settings: str) -> None:
         super().__init__(None, None, **settings)
         self.clock.advance((-self.clock.now_ns() % (DAY * SECOND_NS)) + DAY // 2 * SECOND_NS)
-        self.runs = self._lifecycle()
 
-    def _lifecycle(self) -> LifecycleRuns:
-        return LifecycleRuns(self.fs, LifecycleRules(self.fs))
-
-    def crash(self) -> None:
-        """As `MemoryStore`."""
-        super().crash()
-        self.runs = self._lifecycle()
+    @property
+    def runs(self) -> LifecycleRuns:
+        """Of the open store."""
+        return self.fs.lifecycle
 
     def put_rules(self, *rules: dict[str, Any]) -> None:
         """The rules are in force, for everything if they say no filter."""

@@ -19,6 +19,7 @@ from s3fs_local.rules.settings import (
     parse_size,
 )
 from s3fs_local.rules.storage_classes import Placement, StorageClass, ZoneKind
+from s3fs_local.rules.storage_costs import Prices, format_prices
 from s3fs_local.rules.versioning import VersioningState
 
 MIB = 1 << 20
@@ -218,6 +219,8 @@ def test_every_setting_is_described() -> None:
         "kms": ("off", "off"),
         "kms-region": ("off", "off"),
         "key-cache": ("5m", "5m"),
+        "prices": (format_prices(Prices()), format_prices(Prices())),
+        "lifecycle-rate": ("1000", "1000"),
     }
 
 

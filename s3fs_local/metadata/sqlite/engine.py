@@ -23,7 +23,7 @@ from msgspec.structs import astuple
 
 from s3fs_local.errors import MetadataDamaged
 from s3fs_local.metadata.changes import Change, Fact
-from s3fs_local.metadata.interface import ClassUsage, Counters, Usage
+from s3fs_local.metadata.interface import Counters, Usage
 from s3fs_local.metadata.sqlite import queries
 from s3fs_local.metadata.sqlite.all_facts import read_facts
 from s3fs_local.metadata.sqlite.connection import (
@@ -37,6 +37,7 @@ from s3fs_local.metadata.sqlite.writing import InodeCache, Writer
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Version
 
 _FRAME_HEADER_BYTES: Final = 24  # of every page in the write-ahead log

@@ -1,0 +1,68 @@
+"""The worker that makes a mounted store follow its lifecycle rules, every day, without haste."""
+
+import logging
+from typing import Final
+
+import trio
+
+from s3fs_local.engine import purging
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.errors import StorageError, StoreReadOnly
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS: Final = 30.0
+"""How soon after midnight a run begins, at the latest."""
+BUSY_SECONDS: Final = 0.05
+"""The pause after each step while programs use the mount."""
+
+
+class Gently:
+    """A `Rest` of so many keys a second, and of a pause more where the mount is in use."""
+
+    def __init__(self, filesystem: FileSystem) -> None:
+        self._filesystem = filesystem
+        self._served = self._requests()
+
+    async def after(self, keys: int) -> None:
+        """See `Rest`."""
+        rate = self._filesystem.volume.settings.lifecycle_rate
+        served = self._requests()
+        is_busy = served != self._served
+        self._served = served
+        await trio.sleep(keys / rate + (BUSY_SECONDS if is_busy else 0))
+
+    def _requests(self) -> int:
+        return sum(self._filesystem.activity.counts.values())
+
+
+class Tiering:
+    """The background task of one mounted store. A full disk does not end it."""
+
+    def __init__(self, filesystem: FileSystem) -> None:
+        self._filesystem = filesystem
+        self._runs = filesystem.lifecycle
+
+    async def run(self) -> None:
+        """Never returns; cancel it. A run that is cut off goes on at the next mount."""
+        while True:
+            await trio.sleep(CHECK_SECONDS)
+            if not self._filesystem.volume.read_only_reason:
+                await self.run_if_due()
+
+    async def run_if_due(self) -> None:
+        """The day's run was made, if it had not been, and the space of what went is free."""
+        if not self._runs.is_due():
+            return
+        try:
+            run = await self._runs.run(Gently(self._filesystem))
+            if run.freed:
+                await purging.collect_garbage(self._filesystem, dry_run=False)
+        except (StorageError, StoreReadOnly) as error:
+            logger.error("lifecycle goes on when it can: %s", error)  # noqa: TRY400 - expected
+        else:
+            logger.info(
+                "lifecycle looked at %d keys: moved %d, removed %d, markers %d, held %d",
+                *(run.keys, run.moved.items, run.expired.items),
+                *(run.markers_added, run.held.items),
+            )
