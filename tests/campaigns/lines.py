@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.campaigns import faults, hostile_sizes, kills, power_cuts, scripts, simulation
+from tests.campaigns import faults, full_disk, hostile_sizes, kills, power_cuts, scripts, simulation
 from tests.campaigns.line import Line
 from tests.campaigns.loop_disks import lacks_loop_devices
 
@@ -59,6 +59,14 @@ LINES: Final = {
             "faults",
             *(12, 2000, 12),
             faults.run,
+        ),
+        Line(
+            "full-disk",
+            "a full disk refuses what does not fit, and nothing else; with room it goes on by itself",
+            "cycles",
+            *(20, 100, 20),
+            full_disk.run,
+            lacks_loop_devices,
         ),
         Line(
             "hostile-sizes",

@@ -1,0 +1,126 @@
+"""The disk below the store fills up, in bytes or in inodes, and is emptied again, over and over.
+
+While it is full, what is there is read and removed, and what does not fit is refused with ENOSPC;
+once there is room, writes go on without a restart. Every few times the daemon is killed.
+"""
+
+import errno
+import hashlib
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from tests.campaigns.kills import Promised, broken
+from tests.campaigns.line import Failed, Figures, Piece
+from tests.campaigns.loop_disks import make_image, mounted
+from tests.mounting import MountedStore, s3fs_local
+
+DISK_MIB: Final = 64
+FILE_BYTES: Final = 150_000
+KILL_EVERY: Final = 5
+
+
+@contextmanager
+def without_room(disk: Path, what: str) -> Iterator[None]:
+    """Something else has taken all bytes, or all inodes."""
+    filler = disk / "filler"
+    filler.mkdir()
+    number = 0
+    with suppress(OSError):
+        while what == "inodes":
+            (filler / str(number)).touch()
+            number += 1
+    if what == "bytes":
+        for size in (1 << 20, 1 << 16, 1 << 12):
+            with suppress(OSError):
+                while True:
+                    with (filler / f"{size}-{number}").open("wb") as file:
+                        number += 1
+                        os.posix_fallocate(file.fileno(), 0, size)
+    yield
+    for file in filler.iterdir():
+        file.unlink()
+    filler.rmdir()
+
+
+class Cycles:
+    """A store on a small disk, and what it promised."""
+
+    def __init__(self, mount: MountedStore, disk: Path, chance: random.Random) -> None:
+        self.mount = mount
+        self.disk = disk
+        self.chance = chance
+        self.promised: Promised = {}
+        self.refused = 0
+
+    def save(self, name: str) -> None:
+        """A file, fsynced; promised once that has returned."""
+        path = self.mount.path / name
+        content = self.chance.randbytes(self.chance.randrange(1, FILE_BYTES))
+        self.promised.pop(str(path), None)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            os.write(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.promised[str(path)] = (len(content), hashlib.sha256(content).hexdigest())
+
+    def cycle(self, number: int) -> None:
+        """Full, and not full again. Raises Failed."""
+        self.save(f"before{number}")
+        with without_room(self.disk, self.chance.choice(("bytes", "bytes", "inodes"))):
+            for attempt in range(5):
+                self._save_or_be_refused(f"full{number}-{attempt}")
+            self._remove_one()
+            self._check(f"cycle {number}, while it is full")
+        try:
+            self.save(f"after{number}")
+        except OSError as failure:
+            raise Failed(f"cycle {number}: there is room again, and still: {failure}") from None
+        if number % KILL_EVERY == KILL_EVERY - 1:
+            self.mount.kill()
+            self.mount.mount()
+            self._check(f"cycle {number}, after a kill")
+
+    def _save_or_be_refused(self, name: str) -> None:
+        try:
+            self.save(name)
+        except OSError as failure:
+            if failure.errno != errno.ENOSPC:
+                raise Failed(f"{name}: {failure}") from None
+            self.refused += 1
+
+    def _remove_one(self) -> None:
+        path = self.chance.choice([path for path, kept in self.promised.items() if kept])
+        os.unlink(path)
+        self.promised[path] = None
+
+    def _check(self, when: str) -> None:
+        wrong = broken(self.promised)
+        if wrong:
+            raise Failed(f"{when}:\n" + "\n".join(wrong))
+
+
+def run(piece: Piece) -> Figures:
+    """As many times full, on one store."""
+    image = make_image(piece.folder / "image", "ext4", DISK_MIB)
+    (piece.folder / "mount").mkdir()
+    with mounted(image, "ext4", piece.folder / "disk") as disk:
+        s3fs_local("init", disk / "store")
+        mount = MountedStore(disk / "store", piece.folder / "mount")
+        cycles = Cycles(mount, disk, random.Random(piece.seed))
+        try:
+            mount.mount()
+            for number in range(piece.size):
+                cycles.cycle(number)
+        finally:
+            mount.clean_up()
+    return {
+        "writes refused": cycles.refused,
+        "files acknowledged": len(cycles.promised),
+        "lost": 0,
+    }
