@@ -84,7 +84,7 @@ def decode_reply(body: bytes) -> Reply:
     """
     try:
         return _reply_decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError) as error:
         raise errors.ControlError(f"the daemon's answer makes no sense: {error}") from error
 
 

@@ -8,6 +8,8 @@ clock gives them their meaning. `version` may be shortened, or `latest` or `prev
 import msgspec
 from msgspec import Struct
 
+from s3fs_local import errors
+
 
 class ListVersions(Struct, frozen=True, tag="versions", tag_field="command"):
     """Every version and delete marker of a path; for a directory, of each name in it."""
@@ -335,6 +337,9 @@ def decode_request(body: bytes) -> Request:
     """The request in the body of a frame.
 
     Raises:
-        msgspec.MsgspecError: the bytes are no request.
+        InvalidArgument: the bytes are no request.
     """
-    return _decoder.decode(body)
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise errors.InvalidArgument(f"bad request: {error}") from error

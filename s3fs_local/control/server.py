@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-import msgspec
 import trio
 
 from s3fs_local import errors
@@ -126,8 +125,8 @@ async def _converse(stream: trio.SocketStream, answer: Answer) -> None:
     try:
         with trio.fail_after(REQUEST_SECONDS_MAX):
             request = await connection.request()
-    except (errors.InvalidArgument, msgspec.MsgspecError) as error:
-        await connection.send(Failure(code="InvalidArgument", message=f"bad request: {error}"))
+    except errors.InvalidArgument as error:
+        await connection.send(failure_of(error))
         return
     if request is None:
         return

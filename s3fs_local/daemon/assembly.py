@@ -170,7 +170,7 @@ def _read_anchor(path: Path) -> Anchor | None:
     # A lost or damaged anchor only costs what it adds: the last stamp still holds.
     try:
         return msgspec.json.decode(durable_files.read_small(path / CLOCK_NAME), type=Anchor)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeError):
         return None
 
 

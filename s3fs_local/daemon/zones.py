@@ -42,12 +42,21 @@ def parse_zone(text: str) -> tuple[str, ZoneKind]:
         raise errors.InvalidArgument(
             f"{text!r}: there are zones of kind hot, cold and archive"
         ) from None
-    parts = urlsplit(place)
+    try:
+        return _resolved(place), kind
+    except ValueError:  # no scheme that is ours; also a NUL in a path, half an IPv6 address
+        raise errors.InvalidArgument(
+            f"zone {text!r} is neither a directory nor a file:// URL"
+        ) from None
+
+
+def _resolved(place: str) -> str:
     if "://" not in place:
-        return str(Path(place).resolve()), kind
+        return str(Path(place).resolve())
+    parts = urlsplit(place)
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path:
-        raise errors.InvalidArgument(f"zone {text!r} is neither a directory nor a file:// URL")
-    return str(Path(unquote(parts.path)).resolve()), kind
+        raise ValueError(place)
+    return str(Path(unquote(parts.path)).resolve())
 
 
 def directory_of(path: Path, zone: ZoneRecord) -> Path | None:

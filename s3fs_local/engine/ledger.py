@@ -59,7 +59,7 @@ def decode_body(body: bytes) -> list[ChangeBatch]:
     """
     try:
         return _BATCHES.decode(zstandard.ZstdDecompressor().decompress(body))
-    except (msgspec.MsgspecError, zstandard.ZstdError) as error:
+    except (msgspec.MsgspecError, UnicodeError, zstandard.ZstdError) as error:
         raise JournalDamaged(f"a record of the ledger cannot be read: {error}") from error
 
 

@@ -71,7 +71,7 @@ def decode_record(payload: bytes) -> SignedRecord | None:
     signature, encoded = payload[:SIGNATURE_BYTES], payload[SIGNATURE_BYTES:]
     try:
         record = _decoder.decode(encoded)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return None
     return SignedRecord(record, blake3(encoded).digest(), signature)
 

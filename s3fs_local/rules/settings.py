@@ -195,7 +195,7 @@ def decode(stored: Mapping[str, str]) -> Settings:
         _setting(name)
         try:
             value = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError):
             raise _refusal(name, text) from None
         _check(name, value, shown=text)
         values[name] = value

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,9 +42,7 @@ def without_room(disk: Path, what: str) -> Iterator[None]:
                         number += 1
                         os.posix_fallocate(file.fileno(), 0, size)
     yield
-    for file in filler.iterdir():
-        file.unlink()
-    filler.rmdir()
+    shutil.rmtree(filler)
 
 
 class Cycles:

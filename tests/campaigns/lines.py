@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from tests.campaigns import faults, full_disk, hostile_sizes, kills, power_cuts, scripts, simulation
+from tests.campaigns import (
+    faults,
+    full_disk,
+    fuzz,
+    hostile_sizes,
+    kills,
+    power_cuts,
+    scripts,
+    simulation,
+)
 from tests.campaigns.line import Line
 from tests.campaigns.loop_disks import lacks_loop_devices
 
@@ -62,7 +71,7 @@ LINES: Final = {
         ),
         Line(
             "full-disk",
-            "a full disk refuses what does not fit, and nothing else; with room it goes on by itself",
+            "a full disk refuses what does not fit, nothing else, and no longer than it is full",
             "cycles",
             *(20, 100, 20),
             full_disk.run,
@@ -74,6 +83,21 @@ LINES: Final = {
             "files",
             *(50, 10_000, 200),
             hostile_sizes.run,
+        ),
+        Line(
+            "fuzz",
+            "what is parsed is understood or refused by a named error, within a second",
+            "inputs each",
+            *(10_000, 5_000_000, 50_000),
+            fuzz.run,
+        ),
+        Line(
+            "fuzz-guided",
+            "the same, guided by coverage",
+            "inputs each",
+            *(20_000, 10_000_000, 100_000),
+            fuzz.run_guided,
+            fuzz.lacks_atheris,
         ),
     )
 }

@@ -119,7 +119,8 @@ def test_zones_are_directories_or_file_urls(tmp_path: Path, capsys: Capture) -> 
 
     assert run(["status", str(store), "--json"]) == ExitCode.OK
     assert [zone["State"] for zone in json.loads(capsys.readouterr().out)["Zones"]] == ["well"] * 2
-    assert run(["init", str(tmp_path / "s3"), "--zone", "ftp://host/x"]) == ExitCode.USAGE
+    for wrong in ("ftp://host/x", "file://[", "file:///a%00b"):
+        assert run(["init", str(tmp_path / "other"), "--zone", wrong]) == ExitCode.USAGE
 
 
 def test_a_passphrase_and_a_recovery_key_each_open_a_store(tmp_path: Path, capsys: Capture) -> None:

@@ -113,6 +113,7 @@ GARBAGE = {
     "a length of four gigabytes": b"\xff\xff\xff\xff",
     "no msgpack": b"\x00\x00\x00\x40" + b"\xc1" * 64,
     "an unknown command": frame(Progress(what="versions", done=1)),
+    "a command that is no text": b"\x00\x00\x00\x0b\x81\xa7command\xa1\xff",
     "http": b"\x00\x00\x00\x10GET / HTTP/1.1\r\n",
 }
 
