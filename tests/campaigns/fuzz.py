@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -261,7 +260,7 @@ def run_guided(piece: Piece) -> Figures:
             (corpus / str(number)).write_bytes(example)
         arguments = (f"-runs={piece.size}", f"-seed={piece.seed + 1}", "-timeout=5", str(corpus))
         result = subprocess.run(
-            [sys.executable, "-m", "tests.campaigns.fuzz", name, *arguments],
+            [sys.executable, "-m", "tests.campaigns.guided", name, *arguments],
             cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
@@ -270,23 +269,3 @@ def run_guided(piece: Piece) -> Figures:
         if result.returncode != 0:
             raise Failed(f"{name}:\n{result.stdout[-3000:]}{result.stderr[-3000:]}")
     return {"most parsers": len(TARGETS)}
-
-
-def main() -> None:
-    """One parser under atheris: the name, then the options of libFuzzer."""
-    atheris = import_module("atheris")  # no dependency: see `lacks_atheris`
-
-    target = TARGETS[sys.argv.pop(1)]
-
-    def look(data: bytes) -> None:
-        found = complaint(target, data)
-        if found:
-            raise AssertionError(f"{data!r}: {found}")
-
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, look)
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()
