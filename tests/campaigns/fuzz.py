@@ -86,7 +86,9 @@ def _new_segment() -> bytes:
 
 def _store_file() -> bytes:
     zone = ZoneRecord("0" * 32, "zones/zone-1")
-    record = new_record(store_id="0" * 32, zones=(zone,), key_file="unlock.key", test_clock=False)
+    record = new_record(
+        store_id="0" * 32, zones=(zone,), key_file="unlock.key", keyring=False, test_clock=False
+    )
     return encode_store_file(record)
 
 
