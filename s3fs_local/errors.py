@@ -24,6 +24,9 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     ├── VersionError
     │   ├── NoSuchVersion         ├── AmbiguousVersion    ├── NothingToRestore
     │   └── ConditionFailed
+    ├── ArchiveError
+    │   ├── Archived              ├── NotArchived         ├── RetrievalRunning
+    │   └── WouldWait
     ├── StorageError
     │   ├── StoreFull             ├── DataDamaged         ├── ZoneUnavailable
     │   ├── JournalDamaged        ├── MetadataDamaged     └── TooFewZones
@@ -217,6 +220,26 @@ class NothingToRestore(VersionError):
 
 class ConditionFailed(VersionError):
     """The current version is not the one that the caller's condition named."""
+
+
+class ArchiveError(S3fsLocalError):
+    """A version is in an archive, or not."""
+
+
+class Archived(ArchiveError):
+    """The bytes are in an archive and must be retrieved before they can be read."""
+
+
+class NotArchived(ArchiveError):
+    """There is nothing to retrieve: the version can be read as it is."""
+
+
+class RetrievalRunning(ArchiveError):
+    """The version is being retrieved already, and the request asks for nothing faster."""
+
+
+class WouldWait(ArchiveError):
+    """The version is being retrieved for this reader, who did not want to wait (O_NONBLOCK)."""
 
 
 class StorageError(S3fsLocalError):

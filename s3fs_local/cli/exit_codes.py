@@ -35,6 +35,7 @@ class ExitCode(IntEnum):
     READ_ONLY = 20
     WRONG_KIND = 21  # the name is there, but not of the kind or in the place that is needed
     NOT_SUPPORTED = 22  # by design, or not by this store
+    ARCHIVED = 23  # in an archive, or on its way out of it
     INTERRUPTED = 130  # Ctrl-C, as shells say it
 
 
@@ -71,6 +72,10 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.AmbiguousVersion: ExitCode.USAGE,
     errors.NothingToRestore: ExitCode.NOT_FOUND,
     errors.ConditionFailed: ExitCode.ALREADY_EXISTS,
+    errors.Archived: ExitCode.ARCHIVED,
+    errors.NotArchived: ExitCode.WRONG_KIND,
+    errors.RetrievalRunning: ExitCode.ARCHIVED,
+    errors.WouldWait: ExitCode.ARCHIVED,
     errors.StoreFull: ExitCode.STORE_FULL,
     errors.DataDamaged: ExitCode.STORAGE_FAILED,
     errors.ZoneUnavailable: ExitCode.STORAGE_FAILED,

@@ -182,7 +182,8 @@ def gc(store: str, *, dry_run: bool, as_json: bool) -> None:
         print_json(found)
         return
     verb = "would be freed" if found.dry_run else "freed"
-    print_line(f"{human_size(found.freed_bytes)} in {found.packs} packs {verb}")
+    moved = f", {human_size(found.moved_bytes)} moved for it" if found.moved_bytes else ""
+    print_line(f"{human_size(found.freed_bytes)} in {found.packs} packs {verb}{moved}")
 
 
 @click.group()

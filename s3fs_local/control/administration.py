@@ -24,7 +24,7 @@ from s3fs_local.control.results import (
     Status,
     Versioning,
 )
-from s3fs_local.engine import purging
+from s3fs_local.engine import compaction
 from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.rules import settings
 from s3fs_local.rules.inode import ROOT_INO
@@ -64,8 +64,13 @@ async def describe_statistics(_: DescribeStatistics, context: Context) -> Statis
 async def collect_garbage(request: CollectGarbage, context: Context) -> Collection:
     """Space that nothing uses is free, or (dry run) could be."""
     context.check_may_administer()
-    garbage = await purging.collect_garbage(context.filesystem, dry_run=request.dry_run)
-    return Collection(packs=garbage.packs, freed_bytes=garbage.bytes, dry_run=request.dry_run)
+    garbage = await compaction.collect_garbage(context.filesystem, dry_run=request.dry_run)
+    return Collection(
+        packs=garbage.packs,
+        freed_bytes=garbage.bytes,
+        moved_bytes=garbage.moved_bytes,
+        dry_run=request.dry_run,
+    )
 
 
 async def describe_settings(_: DescribeSettings, context: Context) -> SettingListing:

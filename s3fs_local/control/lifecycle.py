@@ -26,11 +26,12 @@ from s3fs_local.control.results import (
     StorageCosts,
     printed_key,
 )
-from s3fs_local.engine import purging
+from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.lifecycle import Outcome
 from s3fs_local.engine.lifecycle_keys import KeyStack
 from s3fs_local.engine.lifecycle_plans import Holdings, PlannedPass, plan
 from s3fs_local.engine.lifecycle_runs import LifecycleRuns, Run, Turns
+from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.rules.instants import format_rfc3339, parse_instant
 from s3fs_local.rules.lifecycle import DAY_NS, Held, Verdict
 from s3fs_local.rules.lifecycle_documents import ID_BITS, LifecycleDocument
@@ -149,8 +150,10 @@ async def run_lifecycle(request: RunLifecycle, context: Context) -> LifecycleRun
 
     run = await filesystem.lifecycle.run(Turns(), tell)
     freed = 0
+    if run.moved.items:
+        await filesystem.settling.settle_all(AT_ONCE)
     if run.freed:
-        freed = (await purging.collect_garbage(filesystem, dry_run=False)).bytes
+        freed = (await collect_garbage(filesystem, dry_run=False)).bytes
     return _run_result(now_ns, told, run, freed=freed, dry_run=False)
 
 

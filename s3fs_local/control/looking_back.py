@@ -238,6 +238,7 @@ async def read_version(request: ReadVersion, context: Context) -> Content:
     """Its bytes go out as data; the result says which version they were."""
     filesystem = context.filesystem
     version = chosen_version(filesystem, request.path, version=request.version, at=request.at)
+    filesystem.classes.opened_version(version)
     handle = Handle(version.ino, caller=context.caller, writable=False)
     handle.at_ns = version.stamp_ns
     number = filesystem.open_files.add(handle)

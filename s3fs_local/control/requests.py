@@ -133,6 +133,30 @@ class Explain(Struct, frozen=True, tag="why", tag_field="command"):
     path: bytes
 
 
+class DescribeClass(Struct, frozen=True, tag="class-get", tag_field="command"):
+    """The storage class of a version (the current one), or of new files in a directory."""
+
+    path: bytes
+    version: str | None = None
+
+
+class ChangeClass(Struct, frozen=True, tag="class-set", tag_field="command"):
+    """The version, or what is made in the directory from now on, has this storage class."""
+
+    path: bytes
+    storage_class: str
+    version: str | None = None
+
+
+class Retrieve(Struct, frozen=True, tag="retrieve", tag_field="command"):
+    """The archived version is readable for some days, after the delay of the tier."""
+
+    path: bytes
+    days: int = 1
+    tier: str = "Standard"
+    version: str | None = None
+
+
 class DescribeStatus(Struct, frozen=True, tag="status", tag_field="command"):
     """How the store is."""
 
@@ -302,6 +326,9 @@ Request = (
     | SetAppendOnly
     | Protect
     | Explain
+    | DescribeClass
+    | ChangeClass
+    | Retrieve
     | DescribeStatus
     | DescribeStatistics
     | DescribeActivity

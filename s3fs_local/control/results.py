@@ -258,11 +258,23 @@ class ActivitySample(Struct, frozen=True, kw_only=True, rename="pascal"):
     fsyncs: int
 
 
+class ClassRow(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """The storage class of a version, or (without an id) of files made in a directory."""
+
+    key: str
+    version_id: str | None = None
+    storage_class: str
+    access_tier: str | None = None  # of INTELLIGENT_TIERING
+    restore: str | None = None  # S3's header x-amz-restore
+    is_inherited: bool = False  # directories: from the one above
+
+
 class Collection(Struct, frozen=True, kw_only=True, rename="pascal"):
     """What gc freed, or (dry run) would free."""
 
     packs: int
     freed_bytes: int
+    moved_bytes: int  # of live blocks, out of packs that were mostly dead
     dry_run: bool
 
 

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -136,6 +136,9 @@ async def _make_durable(store: OpenStore) -> None:
     durability = filesystem.volume.durability
     if durability.failure is not None:
         raise durability.failure
+    if not filesystem.volume.read_only_reason:
+        with suppress(errors.StoreFull):  # then a few reads are not remembered
+            filesystem.classes.apply_reads()
     for ino in list(filesystem.volume.drafts):
         if not filesystem.volume.inode(ino).nlink:
             filesystem.writing.discard(ino)

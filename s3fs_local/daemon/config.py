@@ -25,6 +25,7 @@ class MountOptions(Struct, frozen=True):
     xattr_list: bool = False
     writeback_cache: bool = False
     acl: bool = True
+    archived: Literal["fail", "wait"] = "fail"
     nonempty: bool = False
     passphrase_file: Path | None = None
     key_file: Path | None = None
@@ -132,7 +133,14 @@ def _existing_file(value: str) -> Path:
     return path.absolute()
 
 
+def _archived(value: str) -> str:
+    if value not in {"fail", "wait"}:
+        raise InvalidSetting(f"archived is 'fail' or 'wait', not {value!r}")
+    return value
+
+
 _VALUES: Final[dict[str, Callable[[str], object]]] = {
+    "archived": _archived,
     "snapdir": _snapdir,
     "snapdirname": _snapdirname,
     "passphrase_file": _existing_file,

@@ -7,15 +7,21 @@ from typing import Final
 from s3fs_local.control.mount_table import read_mounts
 from s3fs_local.crypto.key_ring import KeyState
 from s3fs_local.daemon.assembly import OpenStore
+from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import EncryptionError, StorageError
 from s3fs_local.objects.zone import ZoneState
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.findings import Finding, Severity
+from s3fs_local.rules.instants import format_rfc3339
+from s3fs_local.rules.names import printed
 from s3fs_local.system.clock import TrustedClock
+from s3fs_local.workers.tending import Tending
 
 ROOM_WARNING_RESERVES: Final = 10
 """Room for less than so many times the reserve is nearly none: at most 640 MiB."""
+NAMED_MAX: Final = 10
+UNSETTLED_MAX: Final = 1000
 READ_ONLY_MOUNT: Final = "it is mounted read-only"
 _MEND: Final = "Mend the cause, then unmount and mount again."
 _BRING_BACK: Final = "Bring its disk or server back; `zone repair` gives a new one all it needs."
@@ -29,6 +35,7 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     inspections.add("writing", lambda: _inspect_writing(volume))
     inspections.add("keys", lambda: _inspect_keys(volume))
     inspections.add("room", lambda: _inspect_room(volume))
+    inspections.add("moves", lambda: _inspect_moves(store.filesystem))
     inspections.add("clock", lambda: _inspect_clock(volume))
     inspections.add("recovery", lambda: _inspect_recovery(store))
     inspections.add("zones", lambda: _inspect_zones(store.zones))
@@ -89,6 +96,36 @@ def _inspect_room(volume: Volume) -> Iterator[Finding]:
     elif free < ROOM_WARNING_RESERVES * reserve:
         sentence = f"the disk is nearly full: {free >> 20} MiB are free"
         yield Finding(Severity.WARNING, "room", sentence, _MAKE_ROOM)
+
+
+def _inspect_moves(filesystem: FileSystem) -> Iterator[Finding]:
+    """What is on its way between classes, as far as it is known without looking at each block."""
+    settling, volume = filesystem.settling, filesystem.volume
+    for version in filesystem.retrieving.ongoing()[:NAMED_MAX]:
+        retrieval = version.retrieval
+        if retrieval is None:
+            continue
+        entries = volume.metadata.entries_of(version.ino)
+        name = printed(entries[-1].name) if entries else f"inode {version.ino}"
+        if volume.now_ns() < retrieval.ready_ns:
+            state = f"not before {format_rfc3339(retrieval.ready_ns)}"
+        else:
+            done = settling.done_bytes if settling.present_ino == version.ino else 0
+            state = f"{min(100 * done // max(version.size, 1), 100)} % moved"
+        sentence = f"{name} is being retrieved from {version.storage_class}: {state}"
+        yield Finding(Severity.NOTICE, "archive", sentence, "")
+    unsettled = len(volume.metadata.unsettled(UNSETTLED_MAX))
+    if unsettled:
+        more = "at least " if unsettled == UNSETTLED_MAX else ""
+        sentence = f"{more}{unsettled} files are on their way to where their class wants them"
+        yield Finding(Severity.NOTICE, "storage classes", sentence, "")
+
+
+def inspect_tending(tending: Tending) -> Iterator[Finding]:
+    """What keeps bytes from moving between classes."""
+    if tending.failure:
+        sentence = f"bytes wait to be moved between classes: {tending.failure}"
+        yield Finding(Severity.WARNING, "storage classes", sentence, _MAKE_ROOM)
 
 
 def _inspect_clock(volume: Volume) -> Iterator[Finding]:

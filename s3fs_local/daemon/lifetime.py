@@ -20,7 +20,7 @@ from s3fs_local.control.server import Outlet, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.config import MountOptions, parse_mount_options
 from s3fs_local.daemon.description import describe
-from s3fs_local.daemon.inspectors import READ_ONLY_MOUNT, register_inspectors
+from s3fs_local.daemon.inspectors import READ_ONLY_MOUNT, inspect_tending, register_inspectors
 from s3fs_local.daemon.launch import MountPlan
 from s3fs_local.daemon.log_setup import LOG_NAME, check_log_format, log_to_file, log_to_stderr
 from s3fs_local.daemon.readiness import Readiness
@@ -34,6 +34,7 @@ from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.rules.inode import Caller
 from s3fs_local.system.heap import keep_freed_memory
+from s3fs_local.workers.tending import Tending
 from s3fs_local.workers.tiering import Tiering
 from s3fs_local.workers.upkeep import Upkeep
 
@@ -137,6 +138,7 @@ async def _mounted(
         snapdir_visible=options.snapdir == "visible",
         lists_lock_attributes=options.xattr_list,
         writeback_cache=options.writeback_cache,
+        waits_for_archives=options.archived == "wait",
     )
     invalidator = Invalidator()
     volume.invalidation = invalidator
@@ -145,6 +147,8 @@ async def _mounted(
         # The names in it are those of everybody who uses the mount.
         b"oplog": StatusText(lambda: _lines(operation_log(filesystem)), private=True),
     }
+    tending = Tending(filesystem)
+    volume.inspections.add("storage classes", lambda: inspect_tending(tending))
     gate = ReaderGate()
     operations = Operations(
         filesystem,
@@ -156,6 +160,7 @@ async def _mounted(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Tiering(filesystem).run)
         nursery.start_soon(Upkeep(filesystem, store.metadata).run)
+        nursery.start_soon(tending.run)
         if options.metrics is not None:
             # Brings a web server along, which few need.
             from s3fs_local.daemon.metrics_server import serve_metrics  # noqa: PLC0415

@@ -4,18 +4,21 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from s3fs_local.crypto import compressed
 from s3fs_local.crypto.frames import SALT_BYTES, frame_span
 from s3fs_local.crypto.sealing import block_key, digest, open_frames, seal_block
 from s3fs_local.engine.data_keys import DataKeys
-from s3fs_local.errors import DataDamaged, MetadataDamaged
+from s3fs_local.engine.recoding import Form, Recoded, as_it_lies, recode
+from s3fs_local.errors import DataDamaged, MetadataDamaged, StorageError
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.rules.extents import Block
 from s3fs_local.system.randomness import Randomness
 
 CACHED_BLOCKS_MAX: Final = 16_384
+STANDARD: Final = "STANDARD"
 
 
 class _Opened(Struct, frozen=True):
@@ -23,6 +26,36 @@ class _Opened(Struct, frozen=True):
 
     block: Block
     key: bytes
+    table: compressed.Table | None = None
+
+    def span(self, skip: int, size: int) -> tuple[int, int, int, int]:
+        """Where plaintext [skip, skip + size) lies, as `frame_span` tells it."""
+        if self.table is None:
+            return frame_span(skip, size, self.block.length)
+        first, drop = divmod(skip, compressed.frame_bytes(self.block.codec))
+        last = (skip + size - 1) // compressed.frame_bytes(self.block.codec)
+        return (*self.table.span(first, last), first, drop)
+
+    def frames(self, sealed: bytes, *, first: int) -> bytes:
+        """The plaintext of whole frames. Raises DataDamaged."""
+        block = self.block
+        if self.table is not None:
+            return compressed.open_compressed_frames(
+                sealed,
+                self.table,
+                key=self.key,
+                length=block.length,
+                codec=block.codec,
+                first_frame=first,
+            )
+        return open_frames(
+            sealed,
+            key=self.key,
+            key_id=block.key_id,
+            offset=block.offset,
+            length=block.length,
+            first_frame=first,
+        )
 
 
 class BlockStorage:
@@ -44,7 +77,8 @@ class BlockStorage:
         self._last_block_id = last_block_id
         self._opened: OrderedDict[int, _Opened] = OrderedDict()
         self._missing: tuple[int, int, int] | None = None
-        self._fetched: dict[tuple[int, int, int], bytes] = {}
+        self._fetched: dict[tuple[int, int, int], bytes | StorageError] = {}
+        self._placements: dict[int, str] = {}  # by pack; a pack never gets another
         self.uncommitted: Callable[[int], Block | None] = lambda _: None
 
     def store(self, plain: bytes | bytearray, *, key_id: int, offset: int, placement: str) -> Block:
@@ -85,36 +119,65 @@ class BlockStorage:
         Raises:
             DataDamaged: no zone has the bytes as they were sealed.
             EncryptionError: the file's key is gone, or cannot be used now.
+            ZoneUnavailable: no zone that could have them answers.
         """
         opened = self._opened.get(block_id)
         if opened is None or self._keys.opened(opened.block.key_id) is None:
-            block = self.block(block_id)
-            data_key = self._keys.open_nowait(block.key_id)
-            if data_key is None:
-                return None
-            salt = self._sealed(block, 0, SALT_BYTES)
-            if salt is None:
-                return None
-            opened = _Opened(block, block_key(data_key.key, salt))
-            self._remember(opened)
-        block = opened.block
-        start, length, first, drop = frame_span(skip, size, block.length)
-        sealed = self._sealed(block, start, length)
+            opened = self._open(self.block(block_id))
+        if opened is None:
+            return None
+        start, length, first, drop = opened.span(skip, size)
+        sealed = self._sealed(opened.block, start, length)
         if sealed is None:
             return None
         try:
-            plain = _open(opened, sealed, first=first)
+            plain = opened.frames(sealed, first=first)
         except DataDamaged:
-            plain = self._read_elsewhere(block, start=start, length=length, first=first)
+            plain = self._read_elsewhere(opened.block, skip=skip, size=size)
         return plain[drop : drop + size]
 
+    def _open(self, block: Block) -> _Opened | None:
+        """The block with its key, ready to be read; None as in `read_nowait`."""
+        if self._keys.open_nowait(block.key_id) is None:
+            return None
+        head = self._sealed(block, 0, _head_bytes(block))
+        if head is None:
+            return None
+        try:
+            opened = self._opened_with(block, head)
+        except DataDamaged:
+            opened = self._opened_with(block, self.read_sealed(block))
+        self._remember(opened)
+        return opened
+
+    def _opened_with(self, block: Block, sealed: bytes) -> _Opened:
+        data_key = self._keys.open(block.key_id)
+        salt = sealed[:SALT_BYTES]
+        if block.codec == compressed.PLAIN:
+            return _Opened(block, block_key(data_key, salt))
+        table = compressed.read_table(
+            sealed[: _head_bytes(block)],
+            key_id=block.key_id,
+            offset=block.offset,
+            length=block.length,
+            codec=block.codec,
+        )
+        return _Opened(block, compressed.block_key(data_key, salt), table)
+
     def fetch(self) -> None:
-        """What the last `read_nowait` lacked is in memory. Blocks; runs in a thread."""
+        """What the last `read_nowait` lacked is in memory. Blocks; runs in a thread.
+
+        A failure is told by the next `read_nowait`, if the bytes still belong where they were
+        looked for: meanwhile they may have moved.
+        """
         if self._keys.questions.is_open:
             self._keys.questions.put()
         missing = self._missing
         if missing is not None:
-            self._fetched[missing] = self._packs.read(*missing)
+            try:
+                self._fetched[missing] = self._packs.read(*missing)
+            except StorageError as error:
+                self._fetched[missing] = error
             # The loop goes on meanwhile: another read may lack something else by now.
             if self._missing == missing:
                 self._missing = None
@@ -122,25 +185,78 @@ class BlockStorage:
     def _sealed(self, block: Block, start: int, length: int) -> bytes | None:
         place = (block.pack_id, block.pack_offset + start, length)
         sealed = self._packs.read_nowait(*place)
-        if sealed is None:
-            sealed = self._fetched.pop(place, None)
-            if sealed is None:
-                self._missing = place
-                self._fetched.clear()
-        return sealed
+        if sealed is not None:
+            return sealed
+        fetched = self._fetched.pop(place, None)
+        if isinstance(fetched, StorageError):
+            raise fetched
+        if fetched is None:
+            self._missing = place
+            self._fetched.clear()
+        return fetched
 
-    def _read_elsewhere(self, block: Block, *, start: int, length: int, first: int) -> bytes:
+    def _read_elsewhere(self, block: Block, *, skip: int, size: int) -> bytes:
         """The frames as another zone has them, salt included: it may be what was damaged."""
         self.forget(block.block_id)
-        data_key = self._keys.open(block.key_id)
-        whole = self._packs.read(
+        whole = self.read_sealed(block)
+        opened = self._opened_with(block, whole)
+        start, length, first, _ = opened.span(skip, size)
+        return opened.frames(whole[start : start + length], first=first)
+
+    def read_sealed(self, block: Block) -> bytes:
+        """The block's bytes as they lie in some zone, whole and checked. Blocks; any thread.
+
+        Raises:
+            DataDamaged, ZoneUnavailable: no zone has them.
+        """
+        return self._packs.read(
             block.pack_id,
             block.pack_offset,
             block.sealed_length,
             verify=lambda sealed: digest(sealed) == block.digest,
         )
-        opened = _Opened(block, block_key(data_key, whole[:SALT_BYTES]))
-        return _open(opened, whole[start : start + length], first=first)
+
+    def lacks_key(self, block: Block) -> bool:
+        """Whether a key service must be asked before `recoded`: `fetch` does. Raises as `open`."""
+        return self._keys.open_nowait(block.key_id) is None
+
+    def recoded(self, block: Block, form: Form | None) -> Callable[[], Recoded]:
+        """What reads the block and gives its bytes in the form (None: as they lie).
+
+        To be called in a worker thread; raises as `recode` and `read_sealed`.
+        """
+        if form is None or form.codec == block.codec == compressed.PLAIN:
+            return lambda: as_it_lies(block, self.read_sealed(block))
+        data_key = self._keys.open(block.key_id)
+        salt = self._randomness.bytes(SALT_BYTES)
+        return lambda: recode(
+            block, self.read_sealed(block), data_key=data_key, form=form, salt=salt
+        )
+
+    def append(self, block: Block, recoded: Recoded, placement: str) -> Block:
+        """The block's future row: its bytes lie in a pack of the placement, durable after a sync.
+
+        Raises:
+            StoreFull: nothing was stored.
+        """
+        pack_id, pack_offset = self._packs.append(recoded.sealed, placement)
+        return structs.replace(
+            block,
+            pack_id=pack_id,
+            pack_offset=pack_offset,
+            sealed_length=len(recoded.sealed),
+            digest=recoded.digest,
+            codec=recoded.codec,
+            plain_digest=recoded.plain_digest,
+        )
+
+    def placement(self, pack_id: int) -> str:
+        """The placement that the pack was made for."""
+        placement = self._placements.get(pack_id)
+        if placement is None:
+            placement = self._metadata.placement(pack_id) or STANDARD
+            self._placements[pack_id] = placement
+        return placement
 
     def block(self, block_id: int) -> Block:
         """The block's row, committed or of a draft."""
@@ -160,6 +276,10 @@ class BlockStorage:
         """The pack's bytes are gone from every zone."""
         self._packs.remove(pack_id)
 
+    def leave_pack(self, pack_id: int) -> None:
+        """Nothing more is appended to the pack."""
+        self._packs.leave(pack_id)
+
     def forget(self, block_id: int) -> None:
         """The block was removed or moved."""
         self._opened.pop(block_id, None)
@@ -174,13 +294,7 @@ class BlockStorage:
             self._opened.popitem(last=False)
 
 
-def _open(opened: _Opened, sealed: bytes, *, first: int) -> bytes:
-    block = opened.block
-    return open_frames(
-        sealed,
-        key=opened.key,
-        key_id=block.key_id,
-        offset=block.offset,
-        length=block.length,
-        first_frame=first,
-    )
+def _head_bytes(block: Block) -> int:
+    if block.codec == compressed.PLAIN:
+        return SALT_BYTES
+    return compressed.head_bytes(block.length, block.codec)

@@ -24,12 +24,13 @@ GUARDED_CHANGES: Final = frozenset(
         *("PutInode", "RemoveInode", "PutVersion", "RemoveVersion"),
         *("CloseEntry", "RemoveEntry"),
         *("OpenCell", "CloseCell", "RemoveCell", "ReopenCell", "PutCell"),
-        *("CountBlock", "RemoveBlock", "MoveBlock", "RemovePack"),
+        *("CountBlock", "RemoveBlock", "MoveBlock", "PlaceBlock", "RemovePack"),
         *("PutKey", "RemoveKey", "PutSetting", "RemoveSetting"),
         "RemovePendingLock",
     }
 )
-"""Not `KeepAttributes`, `OpenEntry`, `AddBlock`, `PutPack`, `PutPendingLock`: they only add."""
+"""Not `KeepAttributes`, `OpenEntry`, `AddBlock`, `PutPack`, `PutPendingLock`, `ShareBlocks`: they
+only add. Nor `MarkUnsettled` and `MarkSettled`, which say what is still to be done."""
 
 GUARDED_CALLS: Final = frozenset(
     {
@@ -209,10 +210,6 @@ _REMOVAL: Final = (
     ),
     Door("engine.purging._purge_version", "the end of `purge`", asked_by_callers=True),
     Door(
-        "engine.purging.collect_garbage",
-        "packs without a block that a version or a draft uses",
-    ),
-    Door(
         "engine.version_removal.remove_version",
         "the one way in which a version goes",
         asked_by_callers=True,
@@ -244,7 +241,6 @@ _LIFECYCLE: Final = (
     Door("engine.lifecycle.LifecycleRules.note_looked_at", "likewise"),
     Door("engine.lifecycle_runs.LifecycleRuns.run", "what the last run did"),
     Door("engine.lifecycle.LifecycleRules._act", "delete markers, which are never locked"),
-    Door("engine.lifecycle.LifecycleRules._move", "another class; no byte changes"),
     Door(
         "engine.lifecycle.LifecycleRules._remove",
         "expiration of a version; the current one is taken its name by `unlink`, which asks",
@@ -254,6 +250,33 @@ _LIFECYCLE: Final = (
         "engine.version_removal.forget_nameless",
         "without a version there is nothing that a lock lies on",
     ),
+)
+
+_CLASSES: Final = (
+    Door(
+        "engine.classes.Classes.transition",
+        "a lock does not forbid it: no byte of the version changes",
+        asks=(Operation.CHANGE_CLASS,),
+    ),
+    Door("engine.classes.Classes._put", "class, tier and retrieval: not a byte of the version"),
+    Door("engine.classes.Classes.apply_reads", "when it was read"),
+    Door("engine.classes.Classes.move_tiers", "the tier, of which nobody sees anything"),
+    Door("engine.classes.Classes.set_of_new_files", "the class of what is made from now on"),
+    Door("engine.volume.Volume.note_classes", "whether there is any class but STANDARD"),
+    Door(
+        "engine.retrieving.Retrieving.advance",
+        "how a retrieval stands",
+    ),
+    Door(
+        "engine.settling.Mover.finish",
+        "the same content in another place, synced and read back before its row changes",
+    ),
+    Door(
+        "engine.compaction.collect_garbage",
+        "asked of the root for all below; packs that go have no block that anything uses",
+        asks=(Operation.COMPACT,),
+    ),
+    Door("engine.compaction._remove", "a part of it", asked_by_callers=True),
 )
 
 _LOCKS: Final = (
@@ -347,5 +370,6 @@ _STORE: Final = (
 )
 
 DOORS: Final = (
-    *(*_ATTRIBUTES, *_CONTENT, *_NAMES, *_REMOVAL, *_LIFECYCLE, *_LOCKS, *_KEYS, *_STORE),
+    *(*_ATTRIBUTES, *_CONTENT, *_NAMES, *_REMOVAL, *_LIFECYCLE, *_CLASSES, *_LOCKS, *_KEYS),
+    *_STORE,
 )

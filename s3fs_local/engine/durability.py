@@ -71,7 +71,7 @@ class Durability:
         self._journal = journal
         self._drafts = drafts
         self.ledger: Final = ledger
-        self._run_blocking = run_blocking
+        self.run_blocking: Final = run_blocking
         self._changes: list[Change] = []
         self._ended: list[int] = []
         self._notes: list[Note] = []
@@ -204,9 +204,39 @@ class Durability:
         blocks_until = self._position
         syncs_packs = self._packs.needs_sync
         with self._noting_failures():
-            await self._run_blocking(lambda: self._sync_blocking(durable=durable))
+            await self.run_blocking(lambda: self._sync_blocking(durable=durable))
         if syncs_packs:
             self._unwritten.append(encode(PacksDurable(blocks_until)))
+
+    async def sync_packs(self) -> None:
+        """Every block that was appended before the call survives a power cut.
+
+        Raises:
+            StorageError: a sync failed; the store stays read-only until it is opened again.
+        """
+        async with self._mutex:
+            self._collect_facts()
+            self._append()
+            with trio.CancelScope(shield=True):
+                await self._sync(durable=False)
+
+    async def release_blocks(self) -> None:
+        """No mount will look for the blocks that were named so far: they may go.
+
+        After a power cut a mount checks the blocks of records that came after the last mark; one
+        whose pack was removed would end the journal.
+
+        Raises:
+            StoreFull, StorageError: as `flush`; then the blocks must stay.
+        """
+        async with self._mutex:
+            self._collect()
+            self._append()
+            blocks_until = self._position
+            with trio.CancelScope(shield=True):
+                await self._sync(durable=True)
+            self._unwritten.append(encode(PacksDurable(blocks_until)))
+        await self.flush(durable=True)
 
     def _sync_blocking(self, *, durable: bool) -> None:
         if self._packs.needs_sync:
@@ -286,7 +316,7 @@ class Durability:
         await self.flush(durable=True)  # drafts are repeated before the floor passes over them
         self.apply([PutSetting(FLOOR_SETTING, str(floor))])
         await self.settle()
-        await self._run_blocking(checkpointing.checkpoint)
+        await self.run_blocking(checkpointing.checkpoint)
         self._journal.trim(segment)
 
     async def close(self, checkpointing: Checkpointing) -> None:

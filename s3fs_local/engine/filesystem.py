@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from s3fs_local.engine.activity import Activity
 from s3fs_local.engine.attributes import AttributeChange, Attributes
+from s3fs_local.engine.classes import Classes
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.habit import Habit
 from s3fs_local.engine.histories import Histories
@@ -25,6 +26,8 @@ from s3fs_local.engine.namespace import STATUS_DIRECTORY, Namespace
 from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFiles
 from s3fs_local.engine.reading import CURRENT_NS, Reading
 from s3fs_local.engine.refusals import Refusals
+from s3fs_local.engine.retrieving import Retrieving
+from s3fs_local.engine.settling import Settling
 from s3fs_local.engine.views import Node, Views
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
@@ -71,6 +74,7 @@ class Presentation(Struct, frozen=True):
     snapdir_visible: bool = False  # `.versions` is in listings
     lists_lock_attributes: bool = False  # listxattr names `s3.*`
     writeback_cache: bool = False  # the kernel keeps dirty pages
+    waits_for_archives: bool = False  # open(2) of an archived file retrieves it
 
 
 class OpenDirectory(Struct):
@@ -90,7 +94,10 @@ class FileSystem:
         self.open_files: Final = OpenFiles()
         volume.is_open = self.open_files.is_open
         self.locks: Final = Locks(volume, self.open_files)
-        self.writing: Final = Writing(volume, self.reading, self.locks)
+        self.classes: Final = Classes(volume, self.locks)
+        self.settling: Final = Settling(volume)
+        self.retrieving: Final = Retrieving(volume, self.classes, self.settling)
+        self.writing: Final = Writing(volume, self.reading, self.locks, self.classes)
         self.attributes: Final = Attributes(volume, locks=self.locks, writing=self.writing)
         self.namespace: Final = Namespace(
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
@@ -98,7 +105,11 @@ class FileSystem:
         self.histories: Final = Histories(volume)
         self.views: Final = Views(volume, Histories(volume, for_everyone=True))
         self.lock_attributes: Final = LockAttributes(
-            volume, locks=self.locks, writing=self.writing, open_files=self.open_files
+            volume,
+            locks=self.locks,
+            writing=self.writing,
+            open_files=self.open_files,
+            retrieving=self.retrieving,
         )
         self.habit: Final = Habit(
             volume,
@@ -110,7 +121,10 @@ class FileSystem:
         self.key_access: Final = KeyAccess(volume, self.open_files)
         self.key_administration: Final = KeyAdministration(volume, self.locks, self.key_access)
         self.lifecycle: Final = LifecycleRuns(
-            volume, LifecycleRules(volume, locks=self.locks, namespace=self.namespace)
+            volume,
+            LifecycleRules(
+                volume, locks=self.locks, namespace=self.namespace, classes=self.classes
+            ),
         )
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns)
@@ -236,6 +250,7 @@ class FileSystem:
         if self.habit.extends(ino, wanted):
             return self.habit.extend(ino, wanted, caller)
         if wanted.size is not None:
+            self._check_resizable(ino, wanted.size)
             self.attributes.resize(ino, wanted.size, caller)
             if handle is not None:
                 self.open_files.get(handle).wrote = True
@@ -259,6 +274,12 @@ class FileSystem:
         inode = await self.habit.commit(ino, wanted, caller)
         await self.volume.durability.flush(durable=True, only_facts=True)
         return inode
+
+    def _check_resizable(self, ino: int, size: int) -> None:
+        """What truncate(2) leaves of the file can be read, or is nothing. Raises Archived."""
+        inode = self.volume.inode(ino)
+        if size and inode.storage_class and ino not in self.volume.drafts:
+            self.classes.opened(inode)
 
     def getxattr(self, ino: int, name: bytes) -> bytes:
         """The value of an extended attribute. Raises NoSuchAttribute."""
@@ -369,6 +390,9 @@ class FileSystem:
         if ino >= FIRST_VIRTUAL_INO:
             handle, opened = self.views.open(ino, caller, writable=writable or truncates)
             self.lacks_keys(ino, os.O_RDONLY)
+            version = self.views.version_shown(ino)
+            if version is not None:
+                self.classes.opened_version(version)
             return OpenedFile(self.open_files.add(handle), opened.keep_cache, opened.direct_io)
         inode = self.volume.inode(ino)
         if inode.is_directory:
@@ -377,6 +401,8 @@ class FileSystem:
             self.volume.check_writable()
             self.locks.check(Operation.OPEN_FOR_WRITE, inode)
         self.lacks_keys(ino, flags)
+        if inode.storage_class and not truncates and ino not in self.volume.drafts:
+            self.classes.opened(inode)
         if truncates:
             self.locks.check(Operation.OPEN_TRUNCATE, inode)
             self.writing.resize(inode, 0, uid=caller.uid)
@@ -387,6 +413,18 @@ class FileSystem:
         # Pages of an append-only file must not wait in the kernel with old bytes around new ones.
         direct = bool(inode.append_only and self.presentation.writeback_cache)
         return OpenedFile(number, keep_cache=not truncates, direct_io=direct)
+
+    async def open_archived(self, ino: int, flags: int, caller: Caller) -> OpenedFile:
+        """As `open`, after the file's bytes were retrieved from the archive for this reader.
+
+        Raises:
+            WouldWait: O_NONBLOCK is given, or too many wait; the file is being retrieved.
+        """
+        shown = self._version_shown(self.getattr(ino))
+        if shown is not None:
+            may_wait = not flags & os.O_NONBLOCK
+            await self.retrieving.until_readable(shown.ino, shown.stamp_ns, may_wait=may_wait)
+        return self.open(ino, flags, caller)
 
     def read_nowait(self, handle: int, offset: int, size: int) -> bytes | None:
         """The bytes; None where a device would have to be waited for (then call `read`)."""

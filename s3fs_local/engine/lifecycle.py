@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
+from s3fs_local.engine.classes import Classes
 from s3fs_local.engine.lifecycle_keys import Key, Keys, KeyStack
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.namespace import Namespace
@@ -30,7 +31,6 @@ from s3fs_local.errors import LockError
 from s3fs_local.metadata.changes import (
     Change,
     PutSetting,
-    PutVersion,
     RemoveEntry,
     RemoveSetting,
     ScheduleKey,
@@ -93,12 +93,14 @@ class LifecycleRules:
         *,
         locks: Locks,
         namespace: Namespace,
+        classes: Classes,
         calendar: Calendar | None = None,
     ) -> None:
         self._volume = volume
         self._metadata = volume.metadata
         self._locks = locks
         self._namespace = namespace
+        self._classes = classes
         self.keys: Final = Keys(volume, locks)
         self.calendar: Final = calendar or Calendar()
         self.in_force: InForce | None = None
@@ -288,8 +290,9 @@ class LifecycleRules:
     def _move(self, item: HistoryItem, storage_class: str) -> None:
         version = item.version
         assert version is not None
-        self._volume.apply([PutVersion(structs.replace(version, storage_class=storage_class))])
-        self._volume.invalidation.inode(version.ino)
+        self._classes.transition(
+            version.ino, version.stamp_ns, storage_class, present=version.storage_class
+        )
 
     def _take_name(self, item: HistoryItem, now_ns: int) -> None:
         """As unlink(2): a marker where versioning keeps versions, else the version is gone."""

@@ -111,6 +111,7 @@ class Keys:
             size=version.size,
             tags=version.tags,
             storage_class=version.storage_class,
+            tier=version.tier,
             replication=version.replication,
             kept_until_ns=protected_until_ns(version.lock, append_only=append_only),
             name_kept_until_ns=self._name_kept_until_ns(inode) if item.is_latest else 0,

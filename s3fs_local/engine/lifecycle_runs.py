@@ -58,7 +58,7 @@ class Run(Struct, frozen=True):
     @property
     def freed(self) -> bool:
         """Whether there may be garbage."""
-        return self.expired.items > 0
+        return self.expired.items > 0 or self.moved.items > 0
 
     def with_outcome(self, outcome: Outcome) -> "Run":
         """With what one pass over one key did."""

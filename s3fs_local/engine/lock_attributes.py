@@ -13,6 +13,7 @@ import trio
 from s3fs_local.engine.encryption_kinds import kind_of
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.open_files import OpenFiles
+from s3fs_local.engine.retrieving import Retrieving
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
 from s3fs_local.errors import (
@@ -40,6 +41,7 @@ from s3fs_local.rules.retention import (
     parse_object_lock,
     parse_until,
 )
+from s3fs_local.rules.retrieval import format_retrieval, parse_request
 from s3fs_local.rules.tags import decode_tags, encode_tags
 from s3fs_local.rules.versioning import NULL_ID, Origin, Version
 from s3fs_local.system.processes import program_of
@@ -60,12 +62,19 @@ class LockAttributes:
     """Reads and writes `s3.*` for one volume."""
 
     def __init__(
-        self, volume: Volume, *, locks: Locks, writing: Writing, open_files: OpenFiles
+        self,
+        volume: Volume,
+        *,
+        locks: Locks,
+        writing: Writing,
+        open_files: OpenFiles,
+        retrieving: Retrieving,
     ) -> None:
         self._volume = volume
         self._locks = locks
         self._writing = writing
         self._open_files = open_files
+        self._retrieving = retrieving
 
     def read(self, inode: Inode, version: Version | None, name: bytes) -> bytes:
         """The value of `s3.NAME` for the inode and the version it shows.
@@ -117,6 +126,10 @@ class LockAttributes:
                     raise InvalidArgument("s3.append-only takes 1, and is never taken back")
                 self.settle_draft(ino)
                 self._locks.set_append_only(ino, caller=caller)
+            case b"restore-request":
+                days, tier = parse_request(text)
+                stamp_ns = self._volume.inode(ino).version_ns
+                self._retrieving.request(ino, stamp_ns, days=days, tier=tier, caller=caller)
             case b"tags":
                 self.set_tags(ino, decode_tags(text), caller)
             case other if other.startswith(_ENCRYPTION.removeprefix(PREFIX)):
@@ -268,6 +281,9 @@ _READERS: Final[dict[bytes, Callable[[Inode, Version | None], str | None]]] = {
     b"version-id": _version_id,
     b"etag": lambda _, version: None if version is None else f'"{version.etag.hex()}"',
     b"storage-class": lambda _, version: None if version is None else version.storage_class,
+    b"restore": lambda _, version: (
+        format_retrieval(version.retrieval) if version and version.retrieval else None
+    ),
     b"replication-status": lambda _, version: version.replication or None if version else None,
     b"server-side-encryption": lambda inode, _: "AES256" if stat.S_ISREG(inode.mode) else None,
     b"object-lock": _both,

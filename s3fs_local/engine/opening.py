@@ -38,7 +38,6 @@ from s3fs_local.system.randomness import Randomness
 FACT_PREFIX: Final = "fact."
 """Settings of this prefix are the engine's own notes, not a person's choices."""
 _DIRECTORY_MODE: Final = 0o040755
-_PLACEMENT: Final = "STANDARD"
 
 
 def _keep_nothing(_: bytes) -> None:
@@ -146,8 +145,8 @@ def open_filesystem(parts: Parts) -> Opened:
         run_blocking=parts.run_blocking,
     )
     highest_block = rebuild_drafts(found, metadata, drafts)
-    if counters.pack_id:
-        packs.resume(counters.pack_id, _PLACEMENT)
+    for placement, pack_id in metadata.newest_packs().items():
+        packs.resume(pack_id, placement)
     keys = DataKeys(metadata=metadata, ring=parts.ring, store_id=parts.store_id)
     new_keys = NewKeys(
         metadata=metadata,

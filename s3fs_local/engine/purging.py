@@ -1,27 +1,18 @@
-"""Removing for good: versions and delete markers by request, and the bytes that nothing uses.
+"""Removing for good: versions and delete markers by request.
 
 Purging is the one operation that loses history, so the policy gate is asked for each version.
 """
-
-from msgspec import Struct
 
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.namespace import reopen_marker
 from s3fs_local.engine.version_removal import remove_version
 from s3fs_local.errors import InvalidArgument, WriterActive
-from s3fs_local.metadata.changes import RemoveEntry, RemovePack
+from s3fs_local.metadata.changes import RemoveEntry
 from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.retention import Bypass, Operation
 from s3fs_local.rules.versioning import Version
-
-
-class Garbage(Struct, frozen=True):
-    """What a collection freed, or would free."""
-
-    packs: int
-    bytes: int
 
 
 def purge(
@@ -84,36 +75,3 @@ def _purge_version(filesystem: FileSystem, version: Version) -> None:
     remove_version(volume, version)
     volume.apply(filesystem.locks.note_protection(volume.inode(version.ino)))
     volume.invalidation.inode(version.ino)
-
-
-async def collect_garbage(filesystem: FileSystem, *, dry_run: bool) -> Garbage:
-    """Packs without a block that anything uses are gone.
-
-    What a crash may bring back needs its blocks. So only those packs go that were empty before
-    everything became durable: also that the blocks which journal records name were durable once,
-    for a mount looks for the others. A crash halfway leaves packs that the next collection finds.
-    """
-    volume = filesystem.volume
-    empty = empty_packs(filesystem)
-    if empty and not dry_run:
-        await volume.durability.flush(durable=True)
-        await volume.durability.flush(durable=True)  # the mark that the first one left
-        empty &= empty_packs(filesystem)
-    lengths = volume.blocks.pack_lengths()
-    freed = sum(lengths.get(pack_id, 0) for pack_id in empty)
-    if empty and not dry_run:
-        volume.apply([RemovePack(pack_id) for pack_id in sorted(empty)])
-        for pack_id in sorted(empty):
-            volume.blocks.remove_pack(pack_id)
-    return Garbage(packs=len(empty), bytes=freed)
-
-
-def empty_packs(filesystem: FileSystem) -> set[int]:
-    """Packs without a block that a version or a draft uses now."""
-    volume = filesystem.volume
-    drafts = {block.pack_id for draft in volume.drafts.values() for block in draft.blocks.values()}
-    return {
-        pack_id
-        for pack_id, _, live_bytes in volume.metadata.packs()
-        if not live_bytes and pack_id not in drafts
-    }

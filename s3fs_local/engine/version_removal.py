@@ -8,6 +8,7 @@ from collections import Counter
 
 from msgspec import Struct, structs
 
+from s3fs_local.engine.classes import class_in_inode
 from s3fs_local.engine.histories import Histories
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.volume import Volume
@@ -53,6 +54,9 @@ def remove_version(volume: Volume, version: Version) -> None:
     if inode.version_ns == version.stamp_ns:
         newest = remaining[0] if remaining else None
         removal.changes.append(PutInode(_with_content_of(volume.metadata, inode, newest)))
+    if volume.uses_classes:  # what only the removed version kept warm may be colder now
+        for member in (version.ino, *volume.metadata.sharing(version.ino)):
+            removal.changes.append(volume.mark_unsettled(member))
     volume.apply(removal.changes)
     own = {inode.key_id} if inode.key_id else set()
     _destroy_keys(volume, removal.keys - own if remaining else removal.keys | own)
@@ -96,7 +100,9 @@ def _plan(metadata: Metadata, version: Version, remaining: list[int]) -> _Remova
 def _with_content_of(metadata: Metadata, inode: Inode, version: Version | None) -> Inode:
     """The inode as it is when `version` (None: nothing) is its current one."""
     if version is None:
-        return structs.replace(inode, size=0, allocated=0, version_ns=0, lock=None)
+        return structs.replace(
+            inode, size=0, allocated=0, version_ns=0, lock=None, storage_class=""
+        )
     layouts = metadata.cells(inode.ino, 0, version.stamp_ns)
     was = metadata.attributes_at(inode.ino, inode.version_ns - 1)
     return structs.replace(
@@ -105,6 +111,7 @@ def _with_content_of(metadata: Metadata, inode: Inode, version: Version | None) 
         allocated=sum([data_bytes(decode_layout(layout)) for _, _, layout in layouts]),
         version_ns=version.stamp_ns,
         lock=version.lock,
+        storage_class=class_in_inode(version),
         mtime_ns=inode.mtime_ns if was is None else was.mtime_ns,
     )
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+import trio
+
 from s3fs_local.engine.agenda import Agenda
 from s3fs_local.engine.blocks import BlockStorage
 from s3fs_local.engine.data_keys import DataKeys
@@ -12,7 +14,7 @@ from s3fs_local.engine.inspections import Inspections
 from s3fs_local.engine.new_keys import NewKeys
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
-from s3fs_local.metadata.changes import Change
+from s3fs_local.metadata.changes import Change, MarkUnsettled, PutSetting
 from s3fs_local.metadata.interface import Counters, Metadata
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.extents import Block
@@ -23,6 +25,8 @@ from s3fs_local.system.clock import Clock
 from s3fs_local.system.randomness import Randomness
 
 SALT_BITS: Final = 35
+CLASSES_SETTING: Final = "fact.classes"
+"""Set once any version, or directory, ever had a class; until then no commit looks for one."""
 
 
 class Invalidation(Protocol):
@@ -88,6 +92,9 @@ class Volume:
         self.on_commit: Callable[[int], None] = lambda _: None
         self.is_open: Callable[[int], bool] = lambda _: False  # by any handle
         self.read_only_reason = ""
+        self.moving: Final = trio.Lock()  # held while blocks move, or packs are removed
+        self.freshly_unsettled: set[int] = set()  # marked since their last pass began
+        self.uses_classes = metadata.setting(CLASSES_SETTING) is not None
         self.inspections: Final = Inspections()
         self.agenda: Final = Agenda()
         self._last_ino = counters.ino
@@ -120,6 +127,18 @@ class Volume:
         if self.read_only_reason:
             raise StoreReadOnly(self.read_only_reason)
         self.durability.check_writable()
+
+    def mark_unsettled(self, ino: int) -> Change:
+        """The change that says: blocks of the inode may lie elsewhere than they belong."""
+        self.freshly_unsettled.add(ino)
+        return MarkUnsettled(ino)
+
+    def note_classes(self) -> list[Change]:
+        """The changes that go with the first class other than STANDARD in the store."""
+        if self.uses_classes:
+            return []
+        self.uses_classes = True
+        return [PutSetting(CLASSES_SETTING, "true")]
 
     def stamp(self) -> int:
         """The instant of a new transaction: later than every one before."""

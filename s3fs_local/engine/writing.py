@@ -10,6 +10,7 @@ import msgspec
 from blake3 import blake3
 from msgspec import Struct
 
+from s3fs_local.engine.classes import Classes, class_in_inode, in_class
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.reading import CURRENT_NS, LayoutOf, Reading
@@ -26,6 +27,7 @@ from s3fs_local.metadata.changes import (
     PutInode,
     PutKey,
     PutVersion,
+    ShareBlocks,
 )
 from s3fs_local.rules.extents import (
     CELL_BYTES,
@@ -46,9 +48,11 @@ from s3fs_local.rules.inode import Inode, kept_attributes, restored
 from s3fs_local.rules.limits import FILE_BYTES_MAX
 from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.retention import Operation
+from s3fs_local.rules.storage_classes import needs_restore
 from s3fs_local.rules.versioning import Origin, Version, VersioningState
 
-DEFAULT_CLASS: Final = "STANDARD"
+FIRST_PLACEMENT: Final = "STANDARD"
+"""Where every block is written first: a commit never waits for a compressor or a cold zone."""
 PROBE_BYTES: Final = 4096
 """Of a run that may be unchanged, this much is compared first; most changes show up there."""
 
@@ -93,8 +97,9 @@ class CellChanges:
 class Writing:
     """Owns the drafts of a volume."""
 
-    def __init__(self, volume: Volume, reading: Reading, locks: Locks) -> None:
+    def __init__(self, volume: Volume, reading: Reading, locks: Locks, classes: Classes) -> None:
         self._volume = volume
+        self._classes = classes
         self._reading = reading
         self._locks = locks
         self._unsealed_bytes = 0  # an upper bound of what all drafts hold in memory
@@ -218,7 +223,7 @@ class Writing:
         for start, end in pieces:
             plain = self._reading.read_blocking(lambda _: layout, base + start, end - start, draft)
             block = self._volume.blocks.store(
-                plain, key_id=key_id, offset=base + start, placement=DEFAULT_CLASS
+                plain, key_id=key_id, offset=base + start, placement=FIRST_PLACEMENT
             )
             blocks.append(block)
             new = overlay(new, Extent(start, end - start, block.block_id))
@@ -282,6 +287,7 @@ class Writing:
             key_id=key_id,
             version_ns=stamp_ns,
             lock=version.lock,
+            storage_class=class_in_inode(version),
         )
         changes += cells.changes
         if inode.version_ns:
@@ -289,6 +295,8 @@ class Writing:
         changes.append(PutVersion(version))
         changes.append(PutInode(committed))
         changes += self._locks.note_commit(committed)
+        if committed.storage_class or inode.storage_class:
+            changes += [*volume.note_classes(), volume.mark_unsettled(inode.ino)]
         volume.apply(changes, ended_draft=draft.draft_id if draft.journaled else 0)
         self._forget(draft)
         return version
@@ -330,7 +338,7 @@ class Writing:
     ) -> Version:
         """The version that a commit at `stamp_ns` makes, with the lock that it inherits."""
         salt = self._volume.salt()
-        return Version(
+        version = Version(
             ino=inode.ino,
             stamp_ns=stamp_ns,
             salt=salt,
@@ -342,6 +350,10 @@ class Writing:
             origin=origin,
             uid=uid,
         )
+        storage_class = self._classes.of_new_version(inode)
+        if storage_class == version.storage_class:
+            return version
+        return in_class(version, storage_class, now_ns=stamp_ns)
 
     def restore_version(
         self, ino: int, *, source: int, stamp_ns: int, uid: int, like: Inode | None
@@ -368,6 +380,8 @@ class Writing:
         version = msgspec.structs.replace(
             version, etag=old.etag, tags=old.tags, key_ids=old.key_ids
         )
+        if needs_restore(old.storage_class):  # its bytes stay where they are
+            version = in_class(version, old.storage_class, now_ns=now_ns)
         committed = msgspec.structs.replace(
             inode,
             size=old.size,
@@ -376,6 +390,7 @@ class Writing:
             ctime_ns=now_ns,
             version_ns=now_ns,
             lock=version.lock,
+            storage_class=class_in_inode(version),
         )
         if like is not None:
             committed = restored(committed, like, now_ns)
@@ -383,6 +398,10 @@ class Writing:
         if inode.version_ns:
             changes.append(KeepAttributes(kept_attributes(inode, now_ns)))
         changes += [PutVersion(version), PutInode(committed)]
+        if source != ino:
+            changes.append(ShareBlocks(ino, source))
+        if volume.uses_classes or committed.storage_class:
+            changes += [*volume.note_classes(), volume.mark_unsettled(ino)]
         volume.apply([*changes, *self._locks.note_commit(committed)])
         self._remove_superseded(ino, version, 0)
         volume.on_commit(ino)

@@ -49,6 +49,11 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.NothingToRestore: errno.ENOENT,
     # Only commands set conditions; no system call does.
     errors.ConditionFailed: errno.ECANCELED,
+    # As s3fs-fuse answers S3's InvalidObjectState: the object is elsewhere.
+    errors.Archived: errno.EREMOTE,
+    errors.NotArchived: errno.EINVAL,
+    errors.RetrievalRunning: errno.EALREADY,
+    errors.WouldWait: errno.EAGAIN,
     errors.StoreFull: errno.ENOSPC,
     errors.DataDamaged: errno.EIO,
     # Never EAGAIN: programs would retry in a tight loop what will not come back in seconds.

@@ -13,7 +13,7 @@ import pyfuse3
 
 from s3fs_local.engine.activity import Operation
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.errors import BadHandle, EncryptionError, LockError, NoSuchName
+from s3fs_local.errors import Archived, BadHandle, EncryptionError, LockError, NoSuchName
 from s3fs_local.fuse.boundary import answered, answered_later, unanswered
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.fuse.request_record import operation_of
@@ -197,7 +197,14 @@ class Operations(pyfuse3.Operations):
         """The handle. `flags` may hold O_TRUNC: libfuse negotiates atomic truncation."""
         while self._fs.lacks_keys(inode, flags):
             await self._gate.waiting(self._fs.obtain_keys)
-        return file_info_of(self._fs.open(inode, flags, caller_of(ctx)))
+        try:
+            opened = self._fs.open(inode, flags, caller_of(ctx))
+        except Archived:
+            if not self._fs.presentation.waits_for_archives:
+                raise
+            caller = caller_of(ctx)
+            opened = await self._gate.waiting(self._fs.open_archived, inode, flags, caller)
+        return file_info_of(opened)
 
     @answered_later
     async def read(self, fh: int, off: int, size: int) -> bytes:

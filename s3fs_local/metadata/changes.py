@@ -133,6 +133,34 @@ class MoveBlock(Struct, frozen=True, tag=16, array_like=True):
     pack_offset: int
 
 
+class PlaceBlock(Struct, frozen=True, tag=40, array_like=True):
+    """The block lies elsewhere in another form: `block`'s place, length, digests and codec hold.
+
+    How many layouts use it stays as it is.
+    """
+
+    block: Block
+
+
+class MarkUnsettled(Struct, frozen=True, tag=41, array_like=True):
+    """Blocks of the inode may lie elsewhere than the classes of its versions want."""
+
+    ino: int
+
+
+class MarkSettled(Struct, frozen=True, tag=42, array_like=True):
+    """Every block of the inode lies where it belongs."""
+
+    ino: int
+
+
+class ShareBlocks(Struct, frozen=True, tag=43, array_like=True):
+    """Layouts of the inode use blocks of `source` (or did once)."""
+
+    ino: int
+    source: int
+
+
 class PutKey(Struct, frozen=True, tag=17, array_like=True):
     """A wrapped data key exists."""
 
@@ -231,6 +259,10 @@ Change = (
     | CountBlock
     | RemoveBlock
     | MoveBlock
+    | PlaceBlock
+    | MarkUnsettled
+    | MarkSettled
+    | ShareBlocks
     | PutKey
     | RemoveKey
     | PutPack
@@ -251,6 +283,8 @@ Fact = (
     | PutVersion
     | PutCell
     | AddBlock
+    | MarkUnsettled
+    | ShareBlocks
     | PutKey
     | PutPack
     | PutSetting
@@ -266,6 +300,8 @@ _KEYS: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
     PutVersion: lambda fact: (fact.version.ino, fact.version.stamp_ns),
     PutCell: lambda fact: (fact.ino, fact.cell, fact.from_ns),
     AddBlock: lambda fact: (fact.block.block_id,),
+    MarkUnsettled: lambda fact: (fact.ino,),
+    ShareBlocks: lambda fact: (fact.ino, fact.source),
     PutKey: lambda fact: (fact.key_id,),
     PutPack: lambda fact: (fact.pack_id,),
     PutSetting: lambda fact: (fact.name,),

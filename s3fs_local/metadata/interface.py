@@ -6,7 +6,7 @@ intervals are half open, [from_ns, to_ns), and open ones end at `OPEN_NS`.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -16,6 +16,9 @@ from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import Entry
 from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Version
+
+CELLS_MAX: Final = 1 << 43
+"""Above the number of every cell that a file can have."""
 
 
 class Counters(Struct, frozen=True):
@@ -145,8 +148,17 @@ class Metadata(Protocol):
         """(cell, from_ns, layout) of the cells >= `first` with a layout at `at_ns`, ascending."""
         ...
 
-    def cell_rows(self, ino: int) -> list[tuple[int, int, int, bytes]]:
-        """(cell, from_ns, to_ns, layout) of every layout ever, by cell, then oldest first."""
+    def cell_rows(
+        self, ino: int, first: int = 0, limit: int = CELLS_MAX
+    ) -> list[tuple[int, int, int, bytes]]:
+        """(cell, from_ns, to_ns, layout) of every layout ever, by cell, then oldest first.
+
+        Of the cells in [first, limit).
+        """
+        ...
+
+    def next_cell(self, ino: int, first: int) -> int | None:
+        """The first cell >= `first` that has a layout, or ever had."""
         ...
 
     def block(self, block_id: int) -> Block | None:
@@ -159,6 +171,34 @@ class Metadata(Protocol):
 
     def packs(self) -> list[tuple[int, str, int]]:
         """(pack id, placement, live sealed bytes) of every pack."""
+        ...
+
+    def live_bytes(self, pack_id: int) -> int:
+        """Sealed bytes of the pack's blocks."""
+        ...
+
+    def placement(self, pack_id: int) -> str | None:
+        """The placement that the pack was made for."""
+        ...
+
+    def newest_packs(self) -> dict[str, int]:
+        """The highest pack id of every placement."""
+        ...
+
+    def unsettled(self, limit: int) -> list[int]:
+        """Inodes whose blocks may lie elsewhere than they belong, ascending."""
+        ...
+
+    def sharing(self, ino: int) -> list[int]:
+        """The inodes of which it uses blocks, and those that use its own, ascending."""
+        ...
+
+    def retrievals(self) -> list[Version]:
+        """Every version with a retrieval, by inode, then oldest first."""
+        ...
+
+    def unread_since(self, tier: str, before_ns: int, limit: int) -> list[Version]:
+        """Versions in the tier whose last read was before `before_ns`, the longest unread first."""
         ...
 
     def key(self, key_id: int) -> bytes | None:

@@ -22,9 +22,12 @@ from s3fs_local.metadata.changes import (
     CountBlock,
     Fact,
     KeepAttributes,
+    MarkSettled,
+    MarkUnsettled,
     MoveBlock,
     OpenCell,
     OpenEntry,
+    PlaceBlock,
     PutCell,
     PutInode,
     PutKey,
@@ -43,10 +46,11 @@ from s3fs_local.metadata.changes import (
     RemoveVersion,
     ReopenCell,
     ScheduleKey,
+    ShareBlocks,
     UnscheduleKey,
     fact_key,
 )
-from s3fs_local.metadata.interface import Counters, Usage
+from s3fs_local.metadata.interface import CELLS_MAX, Counters, Usage
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.lifecycle import SMALL_BYTES
@@ -81,6 +85,8 @@ class MemoryMetadata:
         self._settings: Final[dict[str, str]] = {}
         self._agenda: Final[dict[tuple[int, bytes], tuple[int, int]]] = {}  # at_ns, acted_ns
         self._pending_locks: Final[dict[int, int]] = {}  # inode to due
+        self._unsettled: Final[dict[int, bool]] = {}  # by ino
+        self._sharing: Final[dict[tuple[int, int], bool]] = {}  # by ino, source
         self._functions: Final[dict[type, Callable[[Any], None]]] = {
             PutInode: self._put_inode,
             RemoveInode: self._remove_inode,
@@ -109,6 +115,10 @@ class MemoryMetadata:
             PutCell: self._put_cell,
             PutPendingLock: self._put_pending_lock,
             RemovePendingLock: self._remove_pending_lock,
+            PlaceBlock: self._place_block,
+            MarkUnsettled: self._mark_unsettled,
+            MarkSettled: self._mark_settled,
+            ShareBlocks: self._share_blocks,
         }
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -227,12 +237,18 @@ class MemoryMetadata:
             if cell >= first and from_ns <= at_ns < to_ns
         ]
 
-    def cell_rows(self, ino: int) -> list[tuple[int, int, int, bytes]]:
+    def cell_rows(
+        self, ino: int, first: int = 0, limit: int = CELLS_MAX
+    ) -> list[tuple[int, int, int, bytes]]:
         return sorted(
             (cell, from_ns, to_ns, extents)
             for cell, layouts in self._cells.get(ino, {}).items()
             for from_ns, (to_ns, extents) in layouts.items()
+            if first <= cell < limit
         )
+
+    def next_cell(self, ino: int, first: int) -> int | None:
+        return min((cell for cell, _, _, _ in self.cell_rows(ino, first)), default=None)
 
     def block(self, block_id: int) -> Block | None:
         return self._blocks.get(block_id)
@@ -245,6 +261,36 @@ class MemoryMetadata:
         return [
             (pack_id, placement, sum(b.sealed_length for b in self.blocks_in_pack(pack_id)))
             for pack_id, placement in sorted(self._packs.items())
+        ]
+
+    def live_bytes(self, pack_id: int) -> int:
+        return sum(block.sealed_length for block in self.blocks_in_pack(pack_id))
+
+    def placement(self, pack_id: int) -> str | None:
+        return self._packs.get(pack_id)
+
+    def newest_packs(self) -> dict[str, int]:
+        return {placement: pack_id for pack_id, placement in sorted(self._packs.items())}
+
+    def unsettled(self, limit: int) -> list[int]:
+        return sorted(self._unsettled)[:limit]
+
+    def sharing(self, ino: int) -> list[int]:
+        pairs = [pair for pair in self._sharing if ino in pair]
+        return sorted({other for pair in pairs for other in pair} - {ino})
+
+    def retrievals(self) -> list[Version]:
+        return [version for version in self._all_versions() if version.retrieval is not None]
+
+    def unread_since(self, tier: str, before_ns: int, limit: int) -> list[Version]:
+        found = [v for v in self._all_versions() if v.tier == tier and v.accessed_ns < before_ns]
+        return sorted(found, key=lambda version: version.accessed_ns)[:limit]
+
+    def _all_versions(self) -> list[Version]:
+        return [
+            self._versions[ino][stamp]
+            for ino in sorted(self._versions)
+            for stamp in sorted(self._versions[ino])
         ]
 
     def key(self, key_id: int) -> bytes | None:
@@ -318,6 +364,8 @@ class MemoryMetadata:
         facts += [PutSetting(*pair) for pair in self._settings.items()]
         facts += [ScheduleKey(*place, *times) for place, times in self._agenda.items()]
         facts += [PutPendingLock(*pair) for pair in self._pending_locks.items()]
+        facts += map(MarkUnsettled, self._unsettled)
+        facts += [ShareBlocks(*pair) for pair in self._sharing]
         return iter(sorted(facts, key=fact_key))
 
     def _directory(self, parent: int) -> list[Entry]:
@@ -447,6 +495,20 @@ class MemoryMetadata:
         block = _existing(self._blocks, change.block_id)
         moved = replace(block, pack_id=change.pack_id, pack_offset=change.pack_offset)
         self._set(self._blocks, block.block_id, moved)
+
+    def _place_block(self, change: PlaceBlock) -> None:
+        block = _existing(self._blocks, change.block.block_id)
+        self._set(self._blocks, block.block_id, replace(change.block, refs=block.refs))
+
+    def _mark_unsettled(self, change: MarkUnsettled) -> None:
+        self._set(self._unsettled, change.ino, value=True)
+
+    def _mark_settled(self, change: MarkSettled) -> None:
+        if change.ino in self._unsettled:
+            self._remove(self._unsettled, change.ino)
+
+    def _share_blocks(self, change: ShareBlocks) -> None:
+        self._set(self._sharing, (change.ino, change.source), value=True)
 
     def _put_key(self, change: PutKey) -> None:
         self._set(self._keys, change.key_id, change.wrapped)

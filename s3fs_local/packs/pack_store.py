@@ -232,11 +232,15 @@ class PackStore:
             where = f"{length} bytes at {offset} of pack {pack_id:016x}"
             raise type(error)(f"{where}: {error}") from error
 
-    def remove(self, pack_id: int) -> None:
-        """The pack is gone from every zone, durably; appends that follow begin a new one."""
+    def leave(self, pack_id: int) -> None:
+        """Nothing more is appended to the pack; what follows begins a new one."""
         for placement, pack in list(self._open.items()):
             if pack.pack_id == pack_id:
                 self._retire(placement)
+
+    def remove(self, pack_id: int) -> None:
+        """The pack is gone from every zone, durably; appends that follow begin a new one."""
+        self.leave(pack_id)
         self.zones.delete(pack_name(pack_id))
 
     def leave_open_packs(self) -> None:

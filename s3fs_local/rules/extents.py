@@ -57,6 +57,13 @@ class Block(Struct, frozen=True, array_like=True):
     sealed_length: int
     digest: bytes  # BLAKE3-256 of the sealed bytes
     refs: int = 1  # cell layouts that use it
+    codec: int = 0  # form of the sealed bytes: 0 = plain, else see crypto/compressed.py
+    plain_digest: bytes = b""  # of a compressed block: BLAKE3-256 of its plain form
+
+    @property
+    def identity(self) -> bytes:
+        """BLAKE3-256 of the plain form: the same for ever, wherever and however the block lies."""
+        return self.plain_digest or self.digest
 
 
 Layout = tuple[Extent, ...]

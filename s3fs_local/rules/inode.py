@@ -55,6 +55,8 @@ class Inode(Struct, frozen=True, array_like=True):
     protected_until_ns: int = 0  # directories: nothing below is protected after this instant
     target: bytes = b""  # symlinks
     xattrs: dict[bytes, bytes] = {}  # user., trusted., security., system.posix_acl_*; never mutated
+    storage_class: str = ""  # files: of the current version, "" = STANDARD; directories: of files
+    # made below, "" = as in the directory above
 
     @property
     def is_file(self) -> bool:

@@ -106,6 +106,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     )
     prices: Prices = Prices()
     lifecycle_rate: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    background_rate_bytes: Annotated[int, Meta(ge=_MIB, le=65536 * _MIB)] = field(
+        default=64 * _MIB, name="background-rate"
+    )
 
     def __post_init__(self) -> None:
         """Check what a type cannot say; msgspec turns the ValueError into its own."""
@@ -499,5 +502,11 @@ _SETTINGS: Final = {
         show=str,
         accepts="a number from 1 to 1000000",
         meaning="how many keys a second the daily run of lifecycle looks at",
+    ),
+    "background-rate": _Setting(
+        parse=parse_size,
+        show=format_size,
+        accepts="a size from 1MiB to 64GiB",
+        meaning="bytes a second that may move between classes, and out of packs, by themselves",
     ),
 }

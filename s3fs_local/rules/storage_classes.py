@@ -77,7 +77,7 @@ DEFAULT_PLACEMENTS: Final[Placements] = {
     "ONEZONE_IA": Placement(1, (_COLD, _HOT), 3),
     "GLACIER_IR": Placement(3, (_COLD, _HOT), 9),
     "GLACIER": Placement(3, (_ARCHIVE, _COLD, _HOT), 12),
-    "DEEP_ARCHIVE": Placement(3, (_ARCHIVE, _COLD, _HOT), 19),
+    "DEEP_ARCHIVE": Placement(3, (_ARCHIVE, _COLD, _HOT), 15),
 }
 """The hottest first. Each class is cheaper than the ones above it."""
 _RANK: Final = {name: rank for rank, name in enumerate(DEFAULT_PLACEMENTS)}

@@ -20,6 +20,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from s3fs_local import errors
 from s3fs_local.rules.retention import Lock
+from s3fs_local.rules.retrieval import Retrieval
+from s3fs_local.rules.storage_classes import Tier, needs_restore, placement_of
 
 NULL_ID: Final = "null"
 """The version id that S3 shows for what was stored while versioning was not Enabled."""
@@ -61,6 +63,22 @@ class Version(Struct, frozen=True, array_like=True):
     uid: int = 0  # who committed it
     replication: str = ""
     key_ids: tuple[int, ...] = ()  # data keys that its content may need, the newest last
+    tier: Tier = Tier.NONE  # of INTELLIGENT_TIERING
+    accessed_ns: int = 0  # of INTELLIGENT_TIERING: last read, or when it got the class
+    retrieval: Retrieval | None = None  # of an archived version: what was asked for, how it stands
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether its bytes cannot be read now: it must be retrieved first."""
+        if not needs_restore(self.storage_class):
+            return False
+        return self.retrieval is None or not self.retrieval.expires_ns
+
+    @property
+    def placement(self) -> str:
+        """The name of the placement where its blocks belong, those of its own at least."""
+        is_restored = self.retrieval is not None
+        return placement_of(self.storage_class, tier=self.tier, is_restored=is_restored)
 
 
 class StackItem(Struct, frozen=True):

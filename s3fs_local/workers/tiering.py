@@ -5,8 +5,9 @@ from typing import Final
 
 import trio
 
-from s3fs_local.engine import purging
+from s3fs_local.engine.compaction import DEAD_SHARE_OF_WORKER, collect_garbage
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.pace import Pace
 from s3fs_local.errors import StorageError, StoreReadOnly
 
 logger = logging.getLogger(__name__)
@@ -56,8 +57,17 @@ class Tiering:
             return
         try:
             run = await self._runs.run(Gently(self._filesystem))
+            pace = Pace(self._filesystem.volume.settings.background_rate_bytes)
+            if run.moved.items:
+                await self._filesystem.settling.settle_all(pace)
             if run.freed:
-                await purging.collect_garbage(self._filesystem, dry_run=False)
+                await collect_garbage(
+                    self._filesystem,
+                    dry_run=False,
+                    dead_share=DEAD_SHARE_OF_WORKER,
+                    removes_orphans=False,
+                    pace=pace,
+                )
         except (StorageError, StoreReadOnly) as error:
             logger.error("lifecycle goes on when it can: %s", error)  # noqa: TRY400 - expected
         else:

@@ -17,11 +17,10 @@ PACKAGE = Path(doors.__file__).parent.parent
 BELOW = ("metadata.", "objects.", "system.", "crypto.", "rules.")
 ONLY_ADD = {"KeepAttributes", "OpenEntry", "AddBlock", "PutPack", "PutPendingLock"} | {
     *("ScheduleKey", "UnscheduleKey"),  # when lifecycle looks at something; then it asks
+    *("ShareBlocks", "MarkUnsettled", "MarkSettled"),  # which blocks may have to move
 }
 GATE = {"check", "check_version"}
 NOT_ASKED_YET = {
-    Operation.CHANGE_CLASS,
-    Operation.COMPACT,
     Operation.CLEAR_APPEND_ONLY,
     Operation.REMOVE_ZONE,
     Operation.REPAIR,

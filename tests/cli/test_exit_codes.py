@@ -72,5 +72,6 @@ def test_exit_codes_keep_their_numbers() -> None:
         "READ_ONLY": 20,
         "WRONG_KIND": 21,
         "NOT_SUPPORTED": 22,
+        "ARCHIVED": 23,
         "INTERRUPTED": 130,
     }

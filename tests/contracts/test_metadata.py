@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from s3fs_local.errors import MetadataDamaged
 from s3fs_local.metadata.changes import (
@@ -17,9 +18,12 @@ from s3fs_local.metadata.changes import (
     CloseEntry,
     CountBlock,
     KeepAttributes,
+    MarkSettled,
+    MarkUnsettled,
     MoveBlock,
     OpenCell,
     OpenEntry,
+    PlaceBlock,
     PutInode,
     PutKey,
     PutPack,
@@ -37,6 +41,7 @@ from s3fs_local.metadata.changes import (
     RemoveVersion,
     ReopenCell,
     ScheduleKey,
+    ShareBlocks,
     UnscheduleKey,
     fact_key,
 )
@@ -47,6 +52,8 @@ from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.retention import DirectoryPolicy, LegalHold, Lock, Retention
+from s3fs_local.rules.retrieval import Retrieval, RetrievalTier
+from s3fs_local.rules.storage_classes import Tier
 from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Origin, Version
 
@@ -501,6 +508,81 @@ def test_packs_report_their_live_bytes_and_blocks_by_offset(metadata: Metadata) 
     assert metadata.packs() == [(2, "GLACIER", 120)]
     assert metadata.blocks_in_pack(2) == [block(1, pack_id=2, pack_offset=7)]
     assert metadata.blocks_in_pack(1) == []
+
+
+def test_a_block_takes_another_form_and_keeps_its_users(metadata: Metadata) -> None:
+    """A class changes where and how bytes lie, never who uses them."""
+    metadata.apply([PutPack(1, "STANDARD"), PutPack(2, "GLACIER"), AddBlock(block(1))])
+    metadata.apply([CountBlock(1, 2)])
+    moved = replace(
+        block(1),
+        pack_id=2,
+        pack_offset=9,
+        sealed_length=50,
+        digest=b"n",
+        codec=17,
+        plain_digest=b"o",
+    )
+
+    metadata.apply([PlaceBlock(moved)])
+
+    assert metadata.block(1) == replace(moved, refs=3)
+    assert (metadata.live_bytes(1), metadata.live_bytes(2)) == (0, 50)
+    assert metadata.placement(2) == "GLACIER"
+    assert metadata.placement(3) is None
+    assert metadata.newest_packs() == {"STANDARD": 1, "GLACIER": 2}
+    with pytest.raises(MetadataDamaged):
+        metadata.apply([PlaceBlock(replace(moved, block_id=9))])
+
+
+def test_unsettled_inodes_are_remembered(store: Store) -> None:
+    """A pass that a crash cut off is made again."""
+    store.metadata.apply([MarkUnsettled(7), MarkUnsettled(5), MarkUnsettled(7), MarkSettled(99)])
+    store.metadata.commit(1)
+    store.restart()
+    assert store.metadata.unsettled(10) == [5, 7]
+    assert store.metadata.unsettled(1) == [5]
+
+    store.metadata.apply([MarkSettled(5)])
+
+    assert store.metadata.unsettled(10) == [7]
+
+
+def test_inodes_know_with_whom_they_share_blocks(metadata: Metadata) -> None:
+    """In both directions, each once."""
+    metadata.apply([ShareBlocks(2, 1), ShareBlocks(3, 1), ShareBlocks(2, 1), ShareBlocks(1, 4)])
+
+    assert metadata.sharing(1) == [2, 3, 4]
+    assert metadata.sharing(2) == [1]
+    assert metadata.sharing(9) == []
+
+
+def test_versions_are_found_by_tier_and_by_retrieval(metadata: Metadata) -> None:
+    """What is due costs what is due."""
+    retrieval = Retrieval(RetrievalTier.BULK, 3, 100, 200)
+    watched = [
+        Version(2, stamp, 0, 5, tier=tier, accessed_ns=accessed)
+        for stamp, tier, accessed in (
+            (10, Tier.FREQUENT, 30),
+            (11, Tier.FREQUENT, 20),
+            (12, Tier.INFREQUENT, 10),
+        )
+    ]
+    archived = Version(3, 13, 0, 5, storage_class="GLACIER", retrieval=retrieval)
+    metadata.apply([PutVersion(version) for version in [*watched, archived, Version(4, 14, 0, 5)]])
+
+    assert metadata.unread_since("FREQUENT", 31, 9) == [watched[1], watched[0]]
+    assert metadata.unread_since("FREQUENT", 30, 9) == [watched[1]]
+    assert metadata.unread_since("FREQUENT", 31, 1) == [watched[1]]
+    assert metadata.retrievals() == [archived]
+
+
+def test_layouts_are_read_in_windows(metadata: Metadata) -> None:
+    """A pass over a large file takes small steps."""
+    metadata.apply([OpenCell(1, cell, 10, b"x") for cell in (0, 5, 900)])
+
+    assert [row[0] for row in metadata.cell_rows(1, 1, 900)] == [5]
+    assert [metadata.next_cell(1, first) for first in (0, 1, 6, 901)] == [0, 5, 900, None]
 
 
 def test_uses_of_a_block_are_counted(metadata: Metadata) -> None:

@@ -3,7 +3,8 @@
 import pytest
 import trio
 
-from s3fs_local.engine.purging import collect_garbage, purge
+from s3fs_local.engine.compaction import collect_garbage
+from s3fs_local.engine.purging import purge
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from tests.engine.invariants import check_invariants

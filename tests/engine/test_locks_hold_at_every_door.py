@@ -146,6 +146,7 @@ HARMLESS: Final = {
     *("locks_by_habit", "lock_by_habit", "caller_of_handle"),  # they set locks, and ask
     *("lacks_keys", "lacks_key_for_new", "obtain_keys"),
     "take_back",  # of a file that was just made and holds nothing
+    "open_archived",  # waits, then opens by `open`
     *("mknod", "mkdir", "symlink", "create", "rmdir"),  # they act on no file that is there
 }
 

@@ -4,7 +4,8 @@ import pytest
 import trio
 
 from s3fs_local.crypto.sealing import KEY_BYTES
-from s3fs_local.engine.purging import Garbage, collect_garbage, purge
+from s3fs_local.engine.compaction import Garbage, collect_garbage
+from s3fs_local.engine.purging import purge
 from s3fs_local.errors import BadHandle, InvalidArgument, KeyMissing, WriterActive
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, MemoryStore

@@ -221,6 +221,7 @@ def test_every_setting_is_described() -> None:
         "key-cache": ("5m", "5m"),
         "prices": (format_prices(Prices()), format_prices(Prices())),
         "lifecycle-rate": ("1000", "1000"),
+        "background-rate": ("64MiB", "64MiB"),
     }
 
 

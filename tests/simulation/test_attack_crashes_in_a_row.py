@@ -12,11 +12,14 @@ import pytest
 import trio
 from msgspec import structs
 
-from s3fs_local.engine.purging import collect_garbage, purge
+from s3fs_local.engine.compaction import collect_garbage
+from s3fs_local.engine.pace import AT_ONCE
+from s3fs_local.engine.purging import purge
 from s3fs_local.errors import S3fsLocalError
 from s3fs_local.metadata.memory import MemoryMetadata
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.rules.storage_classes import DEFAULT_PLACEMENTS
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, MemoryStore
 
@@ -77,6 +80,7 @@ class Life:
         self.fsynced: dict[str, bytes] = {}
         self.number = 0
         self.collected = 0
+        self.settled = 0
 
     def reopened(self) -> None:
         """Drafts are sealed early, so that the journal names blocks of theirs."""
@@ -172,6 +176,27 @@ class Life:
             if self.random.random() < 0.5:
                 self.crash()
 
+    def reclass(self) -> None:
+        """A version has another class; often its bytes have followed when the next thing happens.
+
+        Whatever is cut off goes on after the crash; nobody promised when.
+        """
+        path = f"/f{self.random.randrange(4)}"
+        if not self.store.exists(path):
+            return
+        versions = self.metadata.versions(self.store.stat(path).ino)
+        if not versions:
+            return
+        version = self.random.choice(versions)
+        wanted = self.random.choice([*DEFAULT_PLACEMENTS])
+        filesystem = self.store.fs
+        filesystem.classes.transition(
+            version.ino, version.stamp_ns, wanted, present=version.storage_class
+        )
+        if self.random.random() < 0.8:
+            trio.run(filesystem.settling.settle_all, AT_ONCE)
+            self.settled += 1
+
     def settle(self) -> None:
         """The facts catch up."""
         self.store.settle()
@@ -218,7 +243,10 @@ class Life:
         self.written = dict(self.fsynced)
 
 
-OFTEN: Final = (Life.save, Life.append, Life.flush, Life.fsync, Life.purge, Life.collect)
+OFTEN: Final = (
+    *(Life.save, Life.append, Life.flush, Life.fsync),
+    *(Life.purge, Life.collect, Life.reclass),
+)
 SELDOM: Final = (
     Life.close,
     Life.scratch,
@@ -247,3 +275,4 @@ def test_these_lives_have_what_they_are_about() -> None:
             life.random.choice([*OFTEN, *OFTEN, *SELDOM])(life)
 
     assert sum(life.collected for life in lives) > 20
+    assert sum(life.settled for life in lives) > 50

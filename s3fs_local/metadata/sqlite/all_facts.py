@@ -12,6 +12,7 @@ from s3fs_local.metadata.changes import (
     AddBlock,
     Fact,
     KeepAttributes,
+    MarkUnsettled,
     OpenEntry,
     PutCell,
     PutInode,
@@ -21,6 +22,7 @@ from s3fs_local.metadata.changes import (
     PutSetting,
     PutVersion,
     ScheduleKey,
+    ShareBlocks,
 )
 from s3fs_local.metadata.sqlite.connection import raise_translated
 from s3fs_local.metadata.sqlite.rows import (
@@ -58,6 +60,8 @@ _TABLES: Final[list[tuple[str, Callable[[Row], Fact]]]] = [
         f"SELECT {columns(Block)} FROM block ORDER BY block_id",
         lambda row: AddBlock(Block(*row)),
     ),
+    ("SELECT ino FROM unsettled ORDER BY ino", lambda row: MarkUnsettled(*row)),
+    ("SELECT ino, source FROM sharing ORDER BY ino, source", lambda row: ShareBlocks(*row)),
     ("SELECT key_id, wrapped FROM data_key ORDER BY key_id", lambda row: PutKey(*row)),
     ("SELECT pack_id, placement FROM pack ORDER BY pack_id", lambda row: PutPack(*row)),
     ("SELECT name, value FROM setting ORDER BY name", lambda row: PutSetting(*row)),

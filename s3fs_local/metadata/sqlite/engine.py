@@ -23,7 +23,7 @@ from msgspec.structs import astuple
 
 from s3fs_local.errors import MetadataDamaged
 from s3fs_local.metadata.changes import Change, Fact
-from s3fs_local.metadata.interface import Counters, Usage
+from s3fs_local.metadata.interface import CELLS_MAX, Counters, Usage
 from s3fs_local.metadata.sqlite import queries
 from s3fs_local.metadata.sqlite.all_facts import read_facts
 from s3fs_local.metadata.sqlite.connection import (
@@ -241,8 +241,14 @@ class SqliteMetadata:
         """See `Metadata`; costs three seeks a cell, however many past layouts each has."""
         return self._rows(queries.CELLS, (ino, first, at_ns))
 
-    def cell_rows(self, ino: int) -> list[tuple[int, int, int, bytes]]:
-        return self._rows(queries.CELL_ROWS, (ino,))
+    def cell_rows(
+        self, ino: int, first: int = 0, limit: int = CELLS_MAX
+    ) -> list[tuple[int, int, int, bytes]]:
+        return self._rows(queries.CELL_ROWS, (ino, first, limit))
+
+    def next_cell(self, ino: int, first: int) -> int | None:
+        row = self._row(queries.NEXT_CELL, (ino, first))
+        return None if row is None else row[0]
 
     def block(self, block_id: int) -> Block | None:
         row = self._row(queries.BLOCK, (block_id,))
@@ -253,6 +259,30 @@ class SqliteMetadata:
 
     def packs(self) -> list[tuple[int, str, int]]:
         return self._rows(queries.PACKS, ())
+
+    def live_bytes(self, pack_id: int) -> int:
+        row = self._row(queries.LIVE_BYTES, (pack_id,))
+        return 0 if row is None else row[0]
+
+    def placement(self, pack_id: int) -> str | None:
+        row = self._row(queries.PLACEMENT, (pack_id,))
+        return None if row is None else row[0]
+
+    def newest_packs(self) -> dict[str, int]:
+        return dict(self._rows(queries.NEWEST_PACKS, ()))
+
+    def unsettled(self, limit: int) -> list[int]:
+        return [ino for (ino,) in self._rows(queries.UNSETTLED, (limit,))]
+
+    def sharing(self, ino: int) -> list[int]:
+        return [other for (other,) in self._rows(queries.SHARING, (ino,))]
+
+    def retrievals(self) -> list[Version]:
+        return [to_version(row) for row in self._rows(queries.RETRIEVALS, ())]
+
+    def unread_since(self, tier: str, before_ns: int, limit: int) -> list[Version]:
+        rows = self._rows(queries.UNREAD_SINCE, (tier, before_ns, limit))
+        return [to_version(row) for row in rows]
 
     def key(self, key_id: int) -> bytes | None:
         row = self._row(queries.KEY, (key_id,))

@@ -87,7 +87,9 @@ CELLS: Final = """
         )
     ORDER BY layout.cell"""
 CELL_ROWS: Final = """
-    SELECT cell, from_ns, to_ns, extents FROM cell WHERE ino = ? ORDER BY cell, from_ns"""
+    SELECT cell, from_ns, to_ns, extents FROM cell
+    WHERE ino = ? AND cell >= ? AND cell < ? ORDER BY cell, from_ns"""
+NEXT_CELL: Final = "SELECT min(cell) FROM cell WHERE ino = ? AND cell >= ?"
 
 BLOCK: Final = f"SELECT {columns(Block)} FROM block WHERE block_id = ?"
 BLOCKS_IN_PACK: Final = f"""
@@ -95,6 +97,21 @@ BLOCKS_IN_PACK: Final = f"""
 PACKS: Final = """
     SELECT pack.pack_id, pack.placement, coalesce(sum(block.sealed_length), 0)
     FROM pack LEFT JOIN block USING (pack_id) GROUP BY pack.pack_id ORDER BY pack.pack_id"""
+
+LIVE_BYTES: Final = "SELECT coalesce(sum(sealed_length), 0) FROM block WHERE pack_id = ?"
+PLACEMENT: Final = "SELECT placement FROM pack WHERE pack_id = ?"
+NEWEST_PACKS: Final = "SELECT placement, max(pack_id) FROM pack GROUP BY placement"
+
+UNSETTLED: Final = "SELECT ino FROM unsettled WHERE ino > 0 ORDER BY ino LIMIT ?"
+SHARING: Final = """
+    SELECT source FROM sharing WHERE ino = ?1 UNION SELECT ino FROM sharing WHERE source = ?1
+    ORDER BY 1"""
+RETRIEVALS: Final = f"""
+    SELECT {columns(Version)} FROM version INDEXED BY version_by_retrieval
+    WHERE retrieval IS NOT NULL ORDER BY ino, stamp_ns"""
+UNREAD_SINCE: Final = f"""
+    SELECT {columns(Version)} FROM version INDEXED BY version_by_access
+    WHERE tier = ? AND tier <> '' AND accessed_ns < ? ORDER BY accessed_ns LIMIT ?"""
 
 KEY: Final = "SELECT wrapped FROM data_key WHERE key_id = ?"
 KEYS: Final = "SELECT key_id, wrapped FROM data_key WHERE key_id > ? ORDER BY key_id LIMIT ?"

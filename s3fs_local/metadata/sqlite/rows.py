@@ -14,6 +14,8 @@ from s3fs_local.errors import MetadataDamaged
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import Ending, Entry
 from s3fs_local.rules.retention import DirectoryPolicy, Lock
+from s3fs_local.rules.retrieval import Retrieval
+from s3fs_local.rules.storage_classes import Tier
 from s3fs_local.rules.versioning import Origin, Version
 
 Row = tuple[Any, ...]
@@ -23,6 +25,7 @@ _encode: Final = Encoder().encode
 _lock: Final = Decoder(Lock)
 _policy: Final = Decoder(DirectoryPolicy)
 _xattrs: Final = Decoder(dict[bytes, bytes])
+_retrieval: Final = Decoder(Retrieval)
 _tags: Final = Decoder(dict[str, str])
 _key_ids: Final = Decoder(tuple[int, ...])
 
@@ -41,26 +44,29 @@ def inode_row(inode: Inode) -> Row:
     """The row of an inode."""
     row = astuple(inode)
     if inode.lock is None and inode.policy is None and not inode.xattrs:
-        return (*row[:20], None)
+        return (*row[:20], None, row[21])
     return (
         *row[:16],
         None if inode.lock is None else _encode(inode.lock),
         None if inode.policy is None else _encode(inode.policy),
         *row[18:20],
         _encode(inode.xattrs) if inode.xattrs else None,
+        row[21],
     )
 
 
 def to_inode(row: Row) -> Inode:
     """The inode of a row."""
     if row[16] is None and row[17] is None and row[20] is None:
-        return Inode(*row[:20])
+        plain: Row = (*row[:20], {}, row[21])
+        return Inode(*plain)
     values = (
         *row[:16],
         None if row[16] is None else _decoded(_lock, row[16]),
         None if row[17] is None else _decoded(_policy, row[17]),
         *row[18:20],
         {} if row[20] is None else _decoded(_xattrs, row[20]),
+        row[21],
     )
     return Inode(*values)
 
@@ -95,15 +101,17 @@ def version_row(version: Version) -> Row:
         _encode(version.tags) if version.tags else None,
         *row[10:13],
         _encode(version.key_ids) if version.key_ids else None,
+        *row[14:16],
+        None if version.retrieval is None else _encode(version.retrieval),
     )
 
 
 def to_version(row: Row) -> Version:
     """The version of a row."""
     try:
-        origin = _ORIGINS[row[10]]
+        origin, tier = _ORIGINS[row[10]], _TIERS[row[14]]
     except KeyError as error:
-        raise MetadataDamaged(f"unknown origin {row[10]} of a version") from error
+        raise MetadataDamaged(f"unknown origin or tier of a version: {error}") from error
     values = (
         *row[:4],
         row[4] != 0,
@@ -113,6 +121,9 @@ def to_version(row: Row) -> Version:
         origin,
         *row[11:13],
         () if row[13] is None else _decoded(_key_ids, row[13]),
+        tier,
+        row[15],
+        None if row[16] is None else _decoded(_retrieval, row[16]),
     )
     return Version(*values)
 
@@ -126,4 +137,5 @@ def _decoded(decoder: Decoder[_Value], encoded: bytes) -> _Value:
 
 # Calling an enum costs more than reading the row.
 _ENDINGS: Final[dict[int, Ending]] = {ending.value: ending for ending in Ending}
+_TIERS: Final[dict[str, Tier]] = {tier.value: tier for tier in Tier}
 _ORIGINS: Final[dict[int, Origin]] = {origin.value: origin for origin in Origin}

@@ -27,7 +27,9 @@ CREATE TABLE inode (
     policy             BLOB,                -- msgpack DirectoryPolicy: what files below inherit
     protected_until_ns INTEGER NOT NULL,    -- directories: nothing below is protected afterwards
     target             BLOB NOT NULL,       -- symlinks: where to; else empty
-    xattrs             BLOB                 -- msgpack map, name to value
+    xattrs             BLOB,                -- msgpack map, name to value
+    storage_class      TEXT NOT NULL        -- files: of the current version; directories: of files
+                                            -- made below; empty = STANDARD, or as above
 ) STRICT;
 
 -- What attributes an inode had before they changed: one row a change.
@@ -80,8 +82,17 @@ CREATE TABLE version (
     uid           INTEGER NOT NULL, -- who committed it
     replication   TEXT NOT NULL,    -- S3's replication status; empty = not to be replicated
     key_ids       BLOB,             -- msgpack list: data keys its content may need, newest last
+    tier          TEXT NOT NULL,    -- of INTELLIGENT_TIERING; empty for other classes
+    accessed_ns   INTEGER NOT NULL, -- of INTELLIGENT_TIERING: last read, or the start of watching
+    retrieval     BLOB,             -- msgpack Retrieval of an archived version
     PRIMARY KEY (ino, stamp_ns)
 ) STRICT, WITHOUT ROWID;
+
+-- Versions that nobody read for long.
+CREATE INDEX version_by_access ON version (tier, accessed_ns) WHERE tier <> '';
+
+-- Versions that are being retrieved from an archive, or were for a while.
+CREATE INDEX version_by_retrieval ON version (ino, stamp_ns) WHERE retrieval IS NOT NULL;
 
 -- Layouts over time: where the bytes of one cell (1 MiB) of a file were during [from_ns, to_ns).
 -- The open layout of a cell is its newest row; a cell without a row at an instant is a hole.
@@ -104,8 +115,24 @@ CREATE TABLE block (
     pack_offset   INTEGER NOT NULL,
     sealed_length INTEGER NOT NULL,
     digest        BLOB NOT NULL,       -- BLAKE3-256 of the sealed bytes
-    refs          INTEGER NOT NULL CHECK (refs >= 0) -- cell layouts that use it
+    refs          INTEGER NOT NULL CHECK (refs >= 0), -- cell layouts that use it
+    codec         INTEGER NOT NULL,    -- form of the sealed bytes: 0 = plain, else compressed
+    plain_digest  BLOB NOT NULL        -- compressed: BLAKE3-256 of the plain form; else empty
 ) STRICT;
+
+-- Inodes with a block that may lie elsewhere than the classes of their versions want.
+CREATE TABLE unsettled (
+    ino INTEGER PRIMARY KEY
+) STRICT;
+
+-- Whose layouts use blocks of which other inode (or did once).
+CREATE TABLE sharing (
+    ino    INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    PRIMARY KEY (ino, source)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sharing_by_source ON sharing (source, ino);
 
 -- The blocks of a pack in the order of their bytes; sealed_length makes totals an index-only scan.
 CREATE INDEX block_by_place ON block (pack_id, pack_offset, sealed_length);

@@ -17,9 +17,12 @@ from s3fs_local.metadata.changes import (
     CloseEntry,
     CountBlock,
     KeepAttributes,
+    MarkSettled,
+    MarkUnsettled,
     MoveBlock,
     OpenCell,
     OpenEntry,
+    PlaceBlock,
     PutCell,
     PutInode,
     PutKey,
@@ -38,6 +41,7 @@ from s3fs_local.metadata.changes import (
     RemoveVersion,
     ReopenCell,
     ScheduleKey,
+    ShareBlocks,
     UnscheduleKey,
 )
 from s3fs_local.metadata.interface import Counters
@@ -75,6 +79,12 @@ _ADD_BLOCK: Final = f"INSERT INTO block VALUES ({places(Block)})"
 _COUNT_BLOCK: Final = "UPDATE block SET refs = refs + ? WHERE block_id = ?"
 _REMOVE_BLOCK: Final = "DELETE FROM block WHERE block_id = ?"
 _MOVE_BLOCK: Final = "UPDATE block SET pack_id = ?, pack_offset = ? WHERE block_id = ?"
+_PLACE_BLOCK: Final = """
+    UPDATE block SET pack_id = ?, pack_offset = ?, sealed_length = ?, digest = ?, codec = ?,
+        plain_digest = ? WHERE block_id = ?"""
+_MARK_UNSETTLED: Final = "REPLACE INTO unsettled VALUES (?)"
+_MARK_SETTLED: Final = "DELETE FROM unsettled WHERE ino = ?"
+_SHARE_BLOCKS: Final = "REPLACE INTO sharing VALUES (?, ?)"
 _PUT_KEY: Final = "REPLACE INTO data_key VALUES (?, ?)"
 _REMOVE_KEY: Final = "DELETE FROM data_key WHERE key_id = ?"
 _PUT_PACK: Final = "REPLACE INTO pack VALUES (?, ?)"
@@ -143,6 +153,10 @@ class Writer:
             PutCell: self._put_cell,
             PutPendingLock: self._put_pending_lock,
             RemovePendingLock: self._remove_pending_lock,
+            PlaceBlock: self._place_block,
+            MarkUnsettled: self._mark_unsettled,
+            MarkSettled: self._mark_settled,
+            ShareBlocks: self._share_blocks,
         }
 
     def counters(self) -> Counters:
@@ -240,6 +254,30 @@ class Writer:
 
     def _move_block(self, change: MoveBlock) -> None:
         self._execute_on_one(_MOVE_BLOCK, (change.pack_id, change.pack_offset, change.block_id))
+
+    def _place_block(self, change: PlaceBlock) -> None:
+        block = change.block
+        self._execute_on_one(
+            _PLACE_BLOCK,
+            (
+                block.pack_id,
+                block.pack_offset,
+                block.sealed_length,
+                block.digest,
+                block.codec,
+                block.plain_digest,
+                block.block_id,
+            ),
+        )
+
+    def _mark_unsettled(self, change: MarkUnsettled) -> None:
+        self._execute(_MARK_UNSETTLED, (change.ino,))
+
+    def _mark_settled(self, change: MarkSettled) -> None:
+        self._execute(_MARK_SETTLED, (change.ino,))
+
+    def _share_blocks(self, change: ShareBlocks) -> None:
+        self._execute(_SHARE_BLOCKS, (change.ino, change.source))
 
     def _put_key(self, change: PutKey) -> None:
         self._execute(_PUT_KEY, (change.key_id, change.wrapped))

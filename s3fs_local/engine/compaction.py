@@ -1,0 +1,139 @@
+"""Garbage: bytes in packs that no version uses, and how they become free.
+
+A pack without a live block goes. A pack of which much is dead is emptied first: its live blocks
+are moved, as they lie, to the pack that is being filled for the same placement (`settling.Mover`).
+There is nothing to resume after a crash: what was moved is moved, and the next run looks anew.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.pace import AT_ONCE, Pace
+from s3fs_local.engine.settling import Mover
+from s3fs_local.engine.volume import Volume
+from s3fs_local.metadata.changes import RemovePack
+from s3fs_local.packs.pack_store import HEADER_BYTES
+from s3fs_local.rules.inode import ROOT_INO
+from s3fs_local.rules.retention import Operation
+
+DEAD_SHARE_OF_COMMAND: Final = 1 / 16
+"""A person who asks for space gets it: at most this much of any pack stays dead."""
+DEAD_SHARE_OF_WORKER: Final = 1 / 3
+"""By itself the store rewrites only what frees a third: a byte is moved a few times at most."""
+PACKS_A_STEP: Final = 4
+"""So many packs are emptied before they are removed: bounds the room that it takes."""
+
+
+class Garbage(Struct):
+    """What a collection freed, or would free."""
+
+    packs: int = 0  # removed
+    bytes: int = 0  # freed in each zone that held them
+    moved_bytes: int = 0  # of live blocks, to empty packs
+
+
+class _Pack(Struct, frozen=True):
+    pack_id: int
+    length: int
+    live_bytes: int
+    is_orphan: bool  # no fact mentions it: a crash came between its making and the journal
+
+    @property
+    def dead_bytes(self) -> int:
+        return self.length - HEADER_BYTES - self.live_bytes
+
+
+async def collect_garbage(
+    filesystem: FileSystem,
+    *,
+    dry_run: bool,
+    dead_share: float = DEAD_SHARE_OF_COMMAND,
+    removes_orphans: bool = True,
+    pace: Pace = AT_ONCE,
+) -> Garbage:
+    """No pack has more than `dead_share` of its bytes dead; what a draft uses is left alone.
+
+    Raises:
+        StoreFull: too little room to move blocks; empty packs were removed first.
+        DataDamaged, ZoneUnavailable: a live block cannot be read; its pack stays.
+    """
+    volume = filesystem.volume
+    filesystem.locks.check(Operation.COMPACT, volume.inode(ROOT_INO))
+    garbage = Garbage()
+    found = await _look(volume)
+    empty = [p for p in found if not p.live_bytes and (removes_orphans or not p.is_orphan)]
+    dead = [p for p in found if p.live_bytes and p.dead_bytes > dead_share * p.length]
+    if dry_run:
+        garbage.packs = len(empty) + len(dead)
+        garbage.bytes = sum(p.length - p.live_bytes for p in [*empty, *dead])
+        garbage.moved_bytes = sum(p.live_bytes for p in dead)
+        return garbage
+    for pack in dead:  # or the first would be emptied into the last, to be moved once more
+        volume.blocks.leave_pack(pack.pack_id)
+    await _remove(volume, empty, garbage)
+    for start in range(0, len(dead), PACKS_A_STEP):
+        step = dead[start : start + PACKS_A_STEP]
+        for pack in step:
+            await _empty(volume, pack, garbage, pace)
+        await _remove(volume, step, garbage)
+    return garbage
+
+
+async def _look(volume: Volume) -> list[_Pack]:
+    """Every pack in the zones that no draft uses."""
+    lengths = await volume.durability.run_blocking(volume.blocks.pack_lengths)
+    metadata = volume.metadata
+    return [
+        _Pack(
+            pack_id,
+            length,
+            metadata.live_bytes(pack_id),
+            is_orphan=metadata.placement(pack_id) is None,
+        )
+        for pack_id, length in sorted(lengths.items())
+        if pack_id not in _in_drafts(volume)
+    ]
+
+
+def _in_drafts(volume: Volume) -> set[int]:
+    return {block.pack_id for draft in volume.drafts.values() for block in draft.blocks.values()}
+
+
+async def _empty(volume: Volume, pack: _Pack, garbage: Garbage, pace: Pace) -> None:
+    """The pack's live blocks lie elsewhere."""
+    async with volume.moving:
+        placement = volume.blocks.placement(pack.pack_id)
+        mover = Mover(volume, pace)
+        for block in volume.metadata.blocks_in_pack(pack.pack_id):
+            await mover.move(block, placement, recodes=False)
+        await mover.finish()
+    garbage.moved_bytes += mover.moved_bytes
+    garbage.bytes -= mover.moved_bytes
+
+
+async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
+    """Those of the packs that are empty are gone.
+
+    What a crash may bring back needs its blocks. So only those go that were empty before
+    everything became durable: also that the blocks which journal records name were durable once,
+    for a mount looks for the others. A crash halfway leaves packs that the next collection finds.
+    """
+    async with volume.moving:  # a mover's blocks are in no row yet
+        empty = [pack for pack in packs if _is_empty(volume, pack.pack_id)]
+        if not empty:
+            return
+        await volume.durability.release_blocks()
+        for pack in empty:
+            if not _is_empty(volume, pack.pack_id):
+                continue
+            if volume.metadata.placement(pack.pack_id) is not None:
+                volume.apply([RemovePack(pack.pack_id)])
+            volume.blocks.remove_pack(pack.pack_id)
+            garbage.packs += 1
+            garbage.bytes += pack.length
+
+
+def _is_empty(volume: Volume, pack_id: int) -> bool:
+    return not volume.metadata.live_bytes(pack_id) and pack_id not in _in_drafts(volume)

@@ -1,0 +1,213 @@
+"""Settling: blocks move to where the classes of the versions that use them want them.
+
+The order makes it safe to be killed at any step: the new bytes are appended, synced, read back and
+compared by digest; then the block's row changes in one transaction; the old bytes are dead from
+then on, and `compaction.py` frees them. Before the transaction, the new ones are dead instead. A
+reader never sees a gap: it asks the row again when a place does not answer.
+
+A file is unsettled from the transaction that gives its blocks reason to move until a pass over all
+of them finds nothing to do. Only then the mark goes, so a pass that was cut off is made again.
+"""
+
+import logging
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from s3fs_local.engine.pace import Pace
+from s3fs_local.engine.recoding import form_of
+from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import DataDamaged, EncryptionError, StoreFull
+from s3fs_local.metadata.changes import Change, MarkSettled, PlaceBlock
+from s3fs_local.rules.extents import CELL_BYTES, Block, blocks_of, decode_layout
+from s3fs_local.rules.storage_classes import shared_placement, with_defaults
+
+logger = logging.getLogger(__name__)
+
+CELLS_A_STEP: Final = 64
+BATCH_BYTES: Final = 8 << 20
+"""This much is appended between two syncs of the packs."""
+
+
+class Move(Struct, frozen=True):
+    """A block, and the row that it gets."""
+
+    block: Block
+    moved: Block
+
+
+class Mover:
+    """Moves blocks, one batch after the other: the safe order, for classes and for compaction."""
+
+    def __init__(self, volume: Volume, pace: Pace) -> None:
+        self._volume = volume
+        self._pace = pace
+        self._pending: list[Move] = []
+        self._pending_bytes = 0
+        self.moved_bytes = 0
+
+    async def move(self, block: Block, placement: str, *, recodes: bool) -> None:
+        """The block's bytes are appended to a pack of the placement; `finish` makes it a fact.
+
+        Raises:
+            DataDamaged, ZoneUnavailable: no zone has the bytes as they were sealed.
+            StoreFull: nothing was moved.
+        """
+        blocks = self._volume.blocks
+        form = None
+        if recodes:
+            policy = with_defaults(self._volume.settings.storage_classes)[placement]
+            form = form_of(placement, policy)
+        try:
+            while form is not None and blocks.lacks_key(block):
+                await self._volume.durability.run_blocking(blocks.fetch)
+            read = blocks.recoded(block, form)
+        except EncryptionError:  # its key is not at hand: it moves as it is
+            read = blocks.recoded(block, None)
+        recoded = await self._volume.durability.run_blocking(read)
+        if not self._is_still_there(block):
+            return
+        self._check_space(len(recoded.sealed))
+        self._pending.append(Move(block, blocks.append(block, recoded, placement)))
+        self._pending_bytes += max(len(recoded.sealed), block.sealed_length)
+        if self._pending_bytes >= BATCH_BYTES:
+            await self.finish()
+
+    async def finish(self) -> None:
+        """What was moved so far lies in its new place, durably, and is found there."""
+        pending, self._pending = self._pending, []
+        size, self._pending_bytes = self._pending_bytes, 0
+        if not pending:
+            return
+        await self._volume.durability.sync_packs()
+        await self._volume.durability.run_blocking(lambda: self._read_back(pending))
+        changes: list[Change] = []
+        for move in pending:
+            if self._is_still_there(move.block):
+                changes.append(PlaceBlock(move.moved))
+                self._volume.blocks.forget(move.block.block_id)
+        if changes:
+            self._volume.apply(changes)
+        self.moved_bytes += size
+        await self._pace.spend(size)
+
+    def _read_back(self, moves: Iterable[Move]) -> None:
+        for move in moves:
+            self._volume.blocks.read_sealed(move.moved)
+
+    def _is_still_there(self, block: Block) -> bool:
+        present = self._volume.metadata.block(block.block_id)
+        return present is not None and (present.pack_id, present.pack_offset) == (
+            block.pack_id,
+            block.pack_offset,
+        )
+
+    def _check_space(self, size: int) -> None:
+        free, total = self._volume.space.look()
+        if free - size < self._volume.space.reserve(total):
+            raise StoreFull("too little space to move bytes to another class: make room, or run gc")
+
+
+class Settling:
+    """Settles the inodes of one volume."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self.present_ino = 0  # that is being settled; 0 = none
+        self.done_bytes = 0  # of it, counted as offsets in the file
+
+    async def settle_all(self, pace: Pace) -> None:
+        """Every inode that was unsettled when it was its turn is settled. Raises as `settle`."""
+        tried: set[int] = set()
+        while todo := [
+            i for i in self._volume.metadata.unsettled(len(tried) + 1) if i not in tried
+        ]:
+            tried.add(todo[0])
+            try:
+                await self.settle(todo[0], pace)
+            except DataDamaged:
+                logger.exception("blocks of inode %d stay where they are", todo[0])
+
+    async def settle(self, ino: int, pace: Pace) -> None:
+        """Every block that the inode uses lies where the versions that use it want it.
+
+        Raises:
+            DataDamaged, ZoneUnavailable: a block cannot be read; all others were moved.
+            StoreFull: the rest waits for room.
+            StorageError: a sync failed.
+        """
+        volume = self._volume
+        self.present_ino, self.done_bytes = ino, 0
+        try:
+            while True:
+                volume.freshly_unsettled.discard(ino)
+                await self._pass(ino, pace)
+                if ino not in volume.freshly_unsettled:
+                    volume.apply([MarkSettled(ino)])
+                    return
+        finally:
+            self.present_ino = 0
+
+    async def _pass(self, ino: int, pace: Pace) -> None:
+        failure: DataDamaged | None = None
+        first = self._volume.metadata.next_cell(ino, 0)
+        while first is not None:
+            async with self._volume.moving:  # two passes never move the same blocks
+                mover = Mover(self._volume, pace)
+                for block, placement in self._misplaced(ino, first, first + CELLS_A_STEP):
+                    try:
+                        await mover.move(block, placement, recodes=True)
+                    except DataDamaged as error:
+                        failure = error
+                await mover.finish()
+            self.done_bytes = (first + CELLS_A_STEP) * CELL_BYTES
+            await trio.lowlevel.checkpoint()
+            first = self._volume.metadata.next_cell(ino, first + CELLS_A_STEP)
+        if failure is not None:
+            raise failure
+
+    def _misplaced(self, ino: int, first: int, limit: int) -> list[tuple[Block, str]]:
+        """Blocks of these cells that lie elsewhere than they belong, with the placement."""
+        volume = self._volume
+        placements = with_defaults(volume.settings.storage_classes)
+        found: list[tuple[Block, str]] = []
+        for block_id, needs in self._needs(ino, first, limit).items():
+            block = volume.metadata.block(block_id)
+            if block is None or not needs:
+                continue
+            placement = shared_placement(needs, placements)
+            if volume.blocks.placement(block.pack_id) != placement:
+                found.append((block, placement))
+        return found
+
+    def _needs(self, ino: int, first: int, limit: int) -> dict[int, set[str]]:
+        """The placements that versions want for each block of these cells, of all who share."""
+        metadata = self._volume.metadata
+        needs: dict[int, set[str]] = defaultdict(set)
+        for member in self._group(ino):
+            stamps: dict[str, list[int]] = defaultdict(list)
+            for version in reversed(metadata.versions(member)):
+                stamps[version.placement].append(version.stamp_ns)
+            for _, from_ns, to_ns, layout in metadata.cell_rows(member, first, limit):
+                names = [name for name, at in stamps.items() if _any_in(at, from_ns, to_ns)]
+                for block_id in blocks_of(decode_layout(layout)):
+                    needs[block_id].update(names)
+        return needs
+
+    def _group(self, ino: int) -> list[int]:
+        """The inode and all that share blocks with it, through whichever others."""
+        group = [ino]
+        for member in group:
+            group += [
+                other for other in self._volume.metadata.sharing(member) if other not in group
+            ]
+        return group
+
+
+def _any_in(ascending: list[int], start: int, end: int) -> bool:
+    index = bisect_left(ascending, start)
+    return index < len(ascending) and ascending[index] < end

@@ -1,0 +1,95 @@
+"""What an open store does for its storage classes by itself: small steps, at a bounded rate.
+
+Blocks go to where they belong, retrievals come and expire, what nobody reads grows colder, and
+packs that are mostly dead are emptied. Each step looks at what is due by an index and can be cut
+off at any point; nothing needs to be remembered for the next one.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+
+from s3fs_local.engine.compaction import DEAD_SHARE_OF_WORKER, collect_garbage
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.pace import Pace
+from s3fs_local.errors import S3fsLocalError, StoreReadOnly
+
+logger = logging.getLogger(__name__)
+
+LOOK_S: Final = 1.0
+READS_S: Final = 10.0
+"""How much reading a killed daemon may forget."""
+TIERS_S: Final = 60.0
+GARBAGE_S: Final = 3600.0
+BACK_OFF_S: Final = 60.0
+"""After a step that failed: a full disk or a missing zone does not mend itself in a second."""
+
+
+class Tending:
+    """The background task of one open store."""
+
+    def __init__(self, filesystem: FileSystem) -> None:
+        self._filesystem = filesystem
+        self._volume = filesystem.volume
+        self._due_s: dict[str, float] = {"reads": READS_S, "tiers": 0.0, "garbage": GARBAGE_S}
+        self.failure = ""  # of the last step, for `status`
+
+    async def run(self) -> None:
+        """Never returns; cancel it."""
+        while True:
+            await self._until_wanted(LOOK_S)
+            if self._volume.read_only_reason:
+                continue
+            try:
+                await self.step()
+                self.failure = ""
+            except StoreReadOnly:
+                continue
+            except S3fsLocalError as error:
+                if str(error) != self.failure:
+                    logger.warning("storage classes wait: %s", error)
+                self.failure = str(error)
+                await self._until_wanted(BACK_OFF_S)
+
+    async def _until_wanted(self, seconds: float) -> None:
+        retrieving = self._filesystem.retrieving
+        with trio.move_on_after(seconds):
+            await retrieving.wanted.wait()
+        if retrieving.wanted.is_set():
+            retrieving.wanted = trio.Event()
+
+    async def step(self) -> None:
+        """Whatever is due now is done. Raises S3fsLocalError: what could not be."""
+        filesystem = self._filesystem
+        pace = Pace(self._volume.settings.background_rate_bytes)
+        await self._every("reads", READS_S, self._apply_reads)
+        await self._every("tiers", TIERS_S, self._move_tiers)
+        await filesystem.retrieving.advance_all(pace)
+        await filesystem.settling.settle_all(pace)
+        await self._every("garbage", GARBAGE_S, lambda: self._collect(pace))
+
+    async def _every(self, what: str, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+        if trio.current_time() >= self._due_s[what]:
+            self._due_s[what] = trio.current_time() + seconds
+            await act()
+
+    async def _apply_reads(self) -> None:
+        self._filesystem.classes.apply_reads()
+
+    async def _move_tiers(self) -> None:
+        while self._filesystem.classes.move_tiers():
+            await trio.lowlevel.checkpoint()
+
+    async def _collect(self, pace: Pace) -> None:
+        # Without orphans: should the facts have come back older, they may be all there is.
+        garbage = await collect_garbage(
+            self._filesystem,
+            dry_run=False,
+            dead_share=DEAD_SHARE_OF_WORKER,
+            removes_orphans=False,
+            pace=pace,
+        )
+        if garbage.packs:
+            logger.info("freed %d bytes in %d packs", garbage.bytes, garbage.packs)
