@@ -36,6 +36,7 @@ class ExitCode(IntEnum):
     WRONG_KIND = 21  # the name is there, but not of the kind or in the place that is needed
     NOT_SUPPORTED = 22  # by design, or not by this store
     ARCHIVED = 23  # in an archive, or on its way out of it
+    ALTERED = 26  # `verify`: something is not as the ledger says
     INTERRUPTED = 130  # Ctrl-C, as shells say it
 
 

@@ -13,6 +13,7 @@ from s3fs_local.cli.class_commands import retrieve, storage_class
 from s3fs_local.cli.completion_command import COMPLETION_VARIABLE, completion
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.key_commands import key
+from s3fs_local.cli.ledger_commands import ledger, verify
 from s3fs_local.cli.lifecycle_commands import lifecycle, tag
 from s3fs_local.cli.lock_commands import append_only, legal_hold, protect, retention, why
 from s3fs_local.cli.mount_commands import mount, umount
@@ -41,6 +42,7 @@ def program(context: click.Context, passphrase_file: Path | None, key_file: Path
 
 for command in (
     *(init, mount, umount, status, config),
+    *(verify, ledger),
     *(versions, log, diff, cat, restore, undelete, purge),
     *(protect, retention, legal_hold, append_only, why),
     *(bucket, key, lifecycle, tag, stats, top, gc, completion),

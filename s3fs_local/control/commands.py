@@ -23,15 +23,19 @@ from s3fs_local.control import (
     requests,
     restoring,
     tagging,
+    verifying,
 )
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import Request
+from s3fs_local.rules.ledger_notes import Commanded
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Any, Context], Awaitable[msgspec.Struct]]
 
 _READING: Final[dict[type, Handler]] = {
+    requests.Verify: verifying.verify,
+    requests.ExportLedger: verifying.export_ledger,
     requests.ListVersions: looking_back.list_versions,
     requests.ListEvents: looking_back.list_events,
     requests.ReadVersion: looking_back.read_version,
@@ -102,6 +106,9 @@ async def _carry_out(request: Request, context: Context) -> object:
         raise errors.Unsupported("only the daemon of a mounted store can do this")
     caller = context.caller
     log.info("%s by user %d, process %d", type(request).__name__, caller.uid, caller.pid)
+    volume = context.filesystem.volume
+    command = str(request.__struct_config__.tag)
+    volume.note(Commanded(volume.now_ns(), context.actor(), command))
     result = await changing(request, context)
     await context.filesystem.volume.durability.flush(durable=True, only_facts=True)
     return msgspec.to_builtins(result)

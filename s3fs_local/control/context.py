@@ -11,7 +11,9 @@ from s3fs_local.control.results import Status
 from s3fs_local.control.server import Outlet
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.rules.inode import ROOT_INO, Caller
+from s3fs_local.rules.ledger_notes import Actor
 from s3fs_local.rules.retention import Bypass
+from s3fs_local.system.processes import program_of
 
 
 class Context(Struct, frozen=True):
@@ -31,11 +33,15 @@ class Context(Struct, frozen=True):
         if self.caller.uid not in {0, self.filesystem.volume.inode(ROOT_INO).uid}:
             raise errors.NotPermitted("only root and the store's owner may do this")
 
+    def actor(self) -> Actor:
+        """Who asks, for the ledger."""
+        return Actor(self.caller.uid, self.caller.pid, program_of(self.caller.pid))
+
     def bypass(self, *, wanted: bool, reason: str) -> Bypass | None:
         """The override of GOVERNANCE that the caller asks for, if they do."""
         if not wanted:
             return None
-        return Bypass(entitled=self._may_bypass(), reason=reason)
+        return Bypass(entitled=self._may_bypass(), reason=reason, who=self.actor())
 
     def _may_bypass(self) -> bool:
         group = self.filesystem.volume.settings.bypass_group

@@ -11,6 +11,22 @@ from msgspec import Struct
 from s3fs_local import errors
 
 
+class Verify(Struct, frozen=True, tag="verify", tag_field="command"):
+    """The ledger was compared with everything in the store.
+
+    `head` is what `ledger export` printed last, an earlier day: the ledger must still contain it.
+    """
+
+    head: bytes = b""
+    reads_all: bool = False
+
+
+class ExportLedger(Struct, frozen=True, tag="ledger-export", tag_field="command"):
+    """The ledger as lines of JSON in `Data` frames, the signed head last."""
+
+    only_head: bool = False
+
+
 class ListVersions(Struct, frozen=True, tag="versions", tag_field="command"):
     """Every version and delete marker of a path; for a directory, of each name in it."""
 
@@ -311,7 +327,9 @@ class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
 
 
 Request = (
-    ListVersions
+    Verify
+    | ExportLedger
+    | ListVersions
     | ListEvents
     | ReadVersion
     | Restore

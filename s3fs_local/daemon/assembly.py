@@ -2,12 +2,11 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import trio
 from msgspec import Struct
 
@@ -16,21 +15,21 @@ from s3fs_local.crypto.aws_kms import AwsKms
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import Passphrase, Secret
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
-from s3fs_local.daemon.layout import CLOCK_NAME, METADATA_NAME, OWNER_LOCK_NAME
+from s3fs_local.daemon.layout import METADATA_NAME, OWNER_LOCK_NAME, SCRATCH_NAME
 from s3fs_local.daemon.ring_secrets import secret_of
 from s3fs_local.daemon.store_file import StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.daemon.zones import open_zones
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.key_administration import SaveRing
+from s3fs_local.engine.ledger_setup import ClockStart
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
 from s3fs_local.metadata.sqlite.engine import SqliteMetadata
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import parse_instant
 from s3fs_local.rules.versioning import Origin
-from s3fs_local.system import durable_files
-from s3fs_local.system.clock import Anchor, Clock, SettableClock, TrustedClock, wall_ns
+from s3fs_local.system.clock import Clock, SettableClock, TrustedClock, wall_ns
 from s3fs_local.system.durable_files import OwnerLock
 from s3fs_local.system.randomness import SystemRandomness
 
@@ -93,7 +92,6 @@ async def open_store(
                 raise errors.ZoneUnavailable(
                     f"not everything was durable after {CLOSE_SECONDS_MAX:g} seconds"
                 )
-            _write_anchor(path, filesystem.volume.clock)
 
 
 def _open_filesystem(
@@ -105,13 +103,12 @@ def _open_filesystem(
     metadata: SqliteMetadata,
     save_ring: SaveRing,
 ) -> Opened:
-    def make_clock(floor_ns: int) -> Clock:
+    def make_clock(start: ClockStart) -> Clock:
         told = os.environ.get(TEST_CLOCK_VARIABLE)
-        if record.test_clock and told is not None:
+        if record.test_clock and start.is_rehearsal and told is not None:
+            floor_ns = start.floor_ns
             return SettableClock(max(floor_ns, parse_instant(told, now_ns=floor_ns)))
-        clock = TrustedClock(floor_ns=floor_ns, anchor=_read_anchor(path))
-        _write_anchor(path, clock)  # already now, for the day this process is killed
-        return clock
+        return TrustedClock(floor_ns=start.floor_ns, state=start.state)
 
     return open_filesystem(
         Parts(
@@ -123,8 +120,38 @@ def _open_filesystem(
             make_clock=make_clock,
             make_key_service=lambda endpoint, region: AwsKms(endpoint=endpoint, region=region),
             save_ring=save_ring,
+            make_scratch=lambda: _scratch_metadata(path),
         )
     )
+
+
+@contextmanager
+def _scratch_metadata(path: Path) -> Iterator[SqliteMetadata]:
+    """A database of its own beside the store's; one that a killed process left is replaced."""
+    scratch = path / SCRATCH_NAME
+    _remove_scratch(scratch)
+    try:
+        metadata = _ScratchMetadata.create(scratch)
+        try:
+            yield metadata
+        finally:
+            metadata.close()
+    finally:
+        _remove_scratch(scratch)
+
+
+def _remove_scratch(scratch: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        scratch.with_name(scratch.name + suffix).unlink(missing_ok=True)
+
+
+class _ScratchMetadata(SqliteMetadata):
+    """Folds its log into the database at each commit, so that the log never grows large."""
+
+    def commit(self, position: int) -> None:
+        """See `Metadata`."""
+        super().commit(position)
+        self.checkpoint()
 
 
 async def _make_durable(store: OpenStore) -> None:
@@ -167,16 +194,3 @@ def make_metadata(path: Path, *, owner: Caller, settings: dict[str, str]) -> Non
         metadata.checkpoint()
     finally:
         metadata.close()
-
-
-def _read_anchor(path: Path) -> Anchor | None:
-    # A lost or damaged anchor only costs what it adds: the last stamp still holds.
-    try:
-        return msgspec.json.decode(durable_files.read_small(path / CLOCK_NAME), type=Anchor)
-    except (OSError, msgspec.MsgspecError, UnicodeError):
-        return None
-
-
-def _write_anchor(path: Path, clock: Clock) -> None:
-    if isinstance(clock, TrustedClock):
-        durable_files.replace(path / CLOCK_NAME, msgspec.json.encode(clock.anchor()) + b"\n")

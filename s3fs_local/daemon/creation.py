@@ -15,6 +15,7 @@ from s3fs_local.daemon.recovery_sheet import recovery_sheet
 from s3fs_local.daemon.store_file import StoreRecord, ZoneRecord, new_record, write_store_file
 from s3fs_local.daemon.unlocking import put_into_keyring
 from s3fs_local.daemon.zones import directory_of, make_zone, parse_zone
+from s3fs_local.engine.ledger_setup import TEST_CLOCK_SETTING
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import format_rfc3339
 from s3fs_local.rules.quorum import ZONES_MAX
@@ -105,6 +106,8 @@ def _fill(path: Path, record: StoreRecord, plan: StorePlan) -> None:
     settings = {"versioning": parse_setting("versioning", plan.versioning)}
     if plan.object_lock:
         settings["object-lock"] = parse_setting("object-lock", "on")
+    if plan.test_clock:
+        settings[TEST_CLOCK_SETTING] = "true"
     make_metadata(path, owner=plan.owner, settings=settings)
 
 

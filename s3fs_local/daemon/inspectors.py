@@ -13,7 +13,7 @@ from s3fs_local.errors import EncryptionError, StorageError
 from s3fs_local.objects.zone import ZoneState
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.findings import Finding, Severity
-from s3fs_local.rules.instants import format_rfc3339
+from s3fs_local.rules.instants import SECOND_NS, format_duration, format_rfc3339
 from s3fs_local.rules.names import printed
 from s3fs_local.system.clock import TrustedClock
 from s3fs_local.workers.tending import Tending
@@ -22,6 +22,10 @@ ROOM_WARNING_RESERVES: Final = 10
 """Room for less than so many times the reserve is nearly none: at most 640 MiB."""
 NAMED_MAX: Final = 10
 UNSETTLED_MAX: Final = 1000
+BEHIND_NOTICE_NS: Final = 3600 * SECOND_NS
+"""Less is caught up in days, and interests nobody."""
+BEHIND_WARNING_NS: Final = 400 * 24 * BEHIND_NOTICE_NS
+"""No honest machine is off so long: the date was false once, or is now."""
 READ_ONLY_MOUNT: Final = "it is mounted read-only"
 _MEND: Final = "Mend the cause, then unmount and mount again."
 _BRING_BACK: Final = "Bring its disk or server back; `zone repair` gives a new one all it needs."
@@ -37,6 +41,8 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     inspections.add("room", lambda: _inspect_room(volume))
     inspections.add("moves", lambda: _inspect_moves(store.filesystem))
     inspections.add("clock", lambda: _inspect_clock(volume))
+    inspections.add("packs", lambda: _inspect_packs(store.filesystem))
+    inspections.add("ledger", lambda: _inspect_ledger(volume))
     inspections.add("recovery", lambda: _inspect_recovery(store))
     inspections.add("zones", lambda: _inspect_zones(store.zones))
     if mount_point is None:
@@ -130,10 +136,48 @@ def inspect_tending(tending: Tending) -> Iterator[Finding]:
 
 def _inspect_clock(volume: Volume) -> Iterator[Finding]:
     clock = volume.clock
-    if isinstance(clock, TrustedClock) and clock.suspect:
-        sentence = "the machine's date was changed: time goes on by its uptime instead"
-        advice = "Set the date right; until then no lock ends early."
-        yield Finding(Severity.WARNING, "clock", sentence, advice)
+    clock.check()
+    if not isinstance(clock, TrustedClock):
+        return
+    if clock.is_lied_to:
+        sentence = "this program is told a false time: no lock ends, and nothing expires"
+        advice = "Unmount it, and mount it without libfaketime or the like."
+        yield Finding(Severity.CRITICAL, "clock", sentence, advice)
+    elif clock.in_doubt:
+        way = "ahead of" if clock.ahead_ns > 0 else "behind"
+        parted = _days_and_hours(abs(clock.ahead_ns))
+        sentence = f"the date is {parted} {way} the time that passed: no lock ends meanwhile"
+        advice = "Set the machine's date right; locks then go on as if nothing had been."
+        yield Finding(Severity.CRITICAL, "clock", sentence, advice)
+    elif clock.behind_ns >= BEHIND_NOTICE_NS:
+        behind = _days_and_hours(clock.behind_ns)
+        sentence = f"locks end {behind} after their dates: nobody measured the time between"
+        advice = (
+            "Nothing to do. The store was closed while the machine was started anew, or was used"
+            " elsewhere; the clock catches up by a week a year."
+        )
+        severity = Severity.WARNING if clock.behind_ns >= BEHIND_WARNING_NS else Severity.NOTICE
+        yield Finding(severity, "clock", sentence, advice)
+
+
+def _inspect_ledger(volume: Volume) -> Iterator[Finding]:
+    for finding in volume.durability.ledger.findings:
+        advice = "`s3fs-local verify STORE` says what else differs; then look for who did it."
+        yield Finding(Severity.CRITICAL, "ledger", finding, advice)
+
+
+def _inspect_packs(filesystem: FileSystem) -> Iterator[Finding]:
+    packs = filesystem.immutable_packs
+    if packs.is_wanted and not packs.works:
+        sentence = "packs are not immutable: the disk has no such flag, or the daemon is not root"
+        advice = "Nothing is lost by it; `config set STORE immutable-packs off` ends this notice."
+        yield Finding(Severity.NOTICE, "packs", sentence, advice)
+
+
+def _days_and_hours(span_ns: int) -> str:
+    """`400d6h`; exact to the minute below an hour."""
+    unit_ns = 60 * SECOND_NS if span_ns < 3600 * SECOND_NS else 3600 * SECOND_NS
+    return format_duration(span_ns // unit_ns * unit_ns)
 
 
 def _inspect_recovery(store: OpenStore) -> Iterator[Finding]:

@@ -268,6 +268,26 @@ class BlockStorage:
             raise MetadataDamaged(f"block {block_id} is used but not known")
         return block
 
+    def copies_wanted(self, pack_id: int, placement: str) -> int:
+        """In how many zones the pack belongs."""
+        return self._packs.copies_wanted(pack_id, placement)
+
+    def is_growing(self, pack_id: int) -> bool:
+        """Whether bytes may still be added to the pack, or wait for their sync."""
+        return self._packs.is_growing(pack_id)
+
+    def growing_packs(self) -> list[int]:
+        """The packs to which the next blocks go."""
+        return self._packs.growing()
+
+    def leave_open_packs(self) -> None:
+        """The next blocks begin new packs."""
+        self._packs.leave_open_packs()
+
+    def seal_packs(self, pack_ids: list[int]) -> bool:
+        """Whether these packs are immutable in every zone. Blocks."""
+        return self._packs.seal(pack_ids)
+
     def pack_lengths(self) -> dict[int, int]:
         """Bytes of every pack in the zones."""
         return self._packs.lengths()

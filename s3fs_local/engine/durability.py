@@ -13,7 +13,7 @@ catch up, after the ledger has it all.
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import trio
 
@@ -32,6 +32,7 @@ SEGMENT_BYTES_MAX: Final = 64 << 20
 UNCOMMITTED_MAX: Final = 50_000
 """Changes after which the metadata engine commits: bounds the replay after a crash to about 1 s."""
 
+_Seen = TypeVar("_Seen")
 RunBlocking = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
@@ -75,6 +76,7 @@ class Durability:
         self._changes: list[Change] = []
         self._ended: list[int] = []
         self._notes: list[Note] = []
+        self.note_sources: list[Callable[[], list[Note]]] = []
         self._unwritten: list[bytes] = []  # encoded, but the journal could not take them yet
         self._urgent: dict[int, Draft] = {}  # drafts that someone waits for
         self._mutex = trio.Lock()
@@ -114,6 +116,10 @@ class Durability:
     def note(self, note: Note) -> None:
         """The ledger will say so, beside the changes that were applied since the last flush."""
         self._notes.append(note)
+        self._appended += 1
+
+    def expect_notes(self) -> None:
+        """A note source has something, which the next flush takes."""
         self._appended += 1
 
     @property
@@ -182,6 +188,8 @@ class Durability:
         self._urgent.clear()
 
     def _collect_facts(self) -> None:
+        for source in self.note_sources:
+            self._notes += source()
         if not (self._changes or self._ended or self._notes):
             return
         batch = ChangeBatch(self._changes, self._ended, self._notes)
@@ -278,6 +286,13 @@ class Durability:
         await self.flush(durable=True)
         async with self._mutex:
             self._commit_facts()
+
+    async def settled(self, look: Callable[[], _Seen]) -> _Seen:
+        """What `look` sees right after everything was settled, before anything else happens."""
+        await self.flush(durable=True)
+        async with self._mutex:
+            self._commit_facts()
+            return look()
 
     def _commit_facts(self) -> None:
         """Changes must not come between the journal and the commit, so this blocks the loop.

@@ -16,6 +16,7 @@ from s3fs_local.engine.classes import Classes
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.habit import Habit
 from s3fs_local.engine.histories import Histories
+from s3fs_local.engine.immutable_packs import ImmutablePacks
 from s3fs_local.engine.key_access import KeyAccess
 from s3fs_local.engine.key_administration import KeyAdministration
 from s3fs_local.engine.lifecycle import LifecycleRules
@@ -126,6 +127,7 @@ class FileSystem:
                 volume, locks=self.locks, namespace=self.namespace, classes=self.classes
             ),
         )
+        self.immutable_packs: Final = ImmutablePacks(volume)
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns)
         self._directories: dict[int, OpenDirectory] = {}

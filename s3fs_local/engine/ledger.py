@@ -23,6 +23,7 @@ from s3fs_local.errors import JournalDamaged
 from s3fs_local.metadata.changes import Change, PutSetting
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.ledger import Ledger, LedgerHead, LedgerRecord
+from s3fs_local.rules.compliance_clock import ClockState
 from s3fs_local.rules.ledger_notes import LedgerDamaged, Note
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,10 @@ HEAD_SETTING: Final = "fact.ledger-head"
 """The last record, as the metadata engine knows it. Not in the journal, nor in the ledger."""
 OF_THIS_DATABASE: Final = frozenset({FLOOR_SETTING, HEAD_SETTING})
 """Settings that say how far the metadata engine is, and nothing about the data."""
+CLOCK_INTERVAL_NS: Final = 3_600 * 10**9
+"""How often the clock is in the ledger at least: so much measured time a crash and a boot cost."""
 _LEVEL: Final = 3
+_CLOCK: Final = msgspec.msgpack.Decoder(ClockState)
 _BATCHES: Final = msgspec.msgpack.Decoder(list[ChangeBatch])
 _ARRAY_32: Final = b"\xdd"
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -61,6 +65,14 @@ def decode_body(body: bytes) -> list[ChangeBatch]:
         return _BATCHES.decode(zstandard.ZstdDecompressor().decompress(body))
     except (msgspec.MsgspecError, UnicodeError, zstandard.ZstdError) as error:
         raise JournalDamaged(f"a record of the ledger cannot be read: {error}") from error
+
+
+def decode_clock(encoded: bytes) -> ClockState | None:
+    """The clock at a record; None where it had none that could be kept."""
+    try:
+        return _CLOCK.decode(encoded) if encoded else None
+    except msgspec.MsgspecError:
+        return None
 
 
 def belongs_to_ledger(batch: ChangeBatch) -> bool:
@@ -122,13 +134,16 @@ class LedgerKeeper:
         self._pending: list[bytes] = []
         self.findings: Final = opening.findings
         self.now_ns: Callable[[], int] = lambda: 0
-        self.clock_reading: Callable[[], bytes] = bytes
+        self.clock_state: Callable[[], ClockState | None] = lambda: None
+        last = opening.last
+        self.last_ns = last.at_ns if last is not None else 0
+        self.last_clock: Final = None if last is None else decode_clock(last.clock)
         self.covered: Final = opening.covered
 
     @property
     def is_due(self) -> bool:
-        """Whether something happened that the ledger does not have yet."""
-        return bool(self._pending)
+        """Whether something happened that the ledger does not have yet, or its clock is old."""
+        return bool(self._pending) or self.now_ns() - self.last_ns >= CLOCK_INTERVAL_NS
 
     @property
     def head(self) -> LedgerHead:
@@ -158,15 +173,17 @@ class LedgerKeeper:
             StoreFull: no room in a zone; the next call tries again.
             ZoneUnavailable: a zone failed.
         """
-        if not self._pending:
+        if not self.is_due:
             return []
+        state = self.clock_state()
         head = self._ledger.append(
             at_ns=self.now_ns(),
             journal_position=journal_position,
-            clock=self.clock_reading(),
+            clock=b"" if state is None else _encode(state),
             body=encode_body(self._pending),
         )
         self._pending.clear()
+        self.last_ns = self.now_ns()
         self._ledger.sync()
         value = json.dumps({"number": head.number, "digest": head.digest.hex()})
         return [PutSetting(HEAD_SETTING, value)]

@@ -28,6 +28,8 @@ from s3fs_local.errors import (
 )
 from s3fs_local.metadata.changes import Change, PutInode
 from s3fs_local.rules.inode import APPENDABLE, Caller, Inode
+from s3fs_local.rules.lawfulness import is_weaker
+from s3fs_local.rules.ledger_notes import Bypassed, LockLifted
 from s3fs_local.rules.retention import (
     Bypass,
     DirectoryPolicy,
@@ -81,7 +83,7 @@ class Locks:
         """
         if inode.lock is None and not inode.append_only and not inode.protected_until_ns:
             return
-        now_ns = self._volume.now_ns()
+        now_ns = self._volume.expiry_ns()
         if operation in _WHILE_BEING_MADE and self._is_being_made(inode, now_ns):
             return
         below_ns = self.marks.until_ns(inode, now_ns) if inode.is_directory else 0
@@ -116,7 +118,7 @@ class Locks:
                 operation,
                 guarded,
                 semantics=Semantics.FILE,  # a version stands in either
-                now_ns=self._volume.now_ns(),
+                now_ns=self._volume.expiry_ns(),
                 bypass=self._as_the_store_allows(bypass),
             )
 
@@ -138,7 +140,7 @@ class Locks:
     def describe(self, inode: Inode) -> str:
         """Every rule in force on the file, for people; "" for none."""
         guarded = Guarded(inode.lock, inode.append_only)
-        return describe_protection(guarded, self._volume.now_ns(), with_reasons=True)
+        return describe_protection(guarded, self._volume.expiry_ns(), with_reasons=True)
 
     def note_commit(self, committed: Inode) -> list[Change]:
         """The changes that go with a commit: marks above, and a lock that has still to fall."""
@@ -158,6 +160,9 @@ class Locks:
             ObjectLockDisabled, NotPermitted, IsADirectory.
         """
         inode, lock = self._planned(ino, wanted, caller=caller, bypass=bypass)
+        if bypass is not None and is_weaker(inode.lock, lock, self._volume.expiry_ns()):
+            operation = Operation.SET_RETENTION if wanted else Operation.CLEAR_RETENTION
+            self._note_bypass(operation, inode.ino, inode.version_ns, bypass)
         self._put_lock(inode, lock)
 
     def check_retention(
@@ -165,7 +170,7 @@ class Locks:
     ) -> bool:
         """Whether the file is protected already; raises what `set_retention` would."""
         inode, _ = self._planned(ino, wanted, caller=caller, bypass=bypass)
-        return is_protected(inode.lock, self._volume.now_ns())
+        return is_protected(inode.lock, self._volume.expiry_ns())
 
     def _planned(
         self, ino: int, wanted: Retention | None, *, caller: Caller, bypass: Bypass | None
@@ -174,7 +179,7 @@ class Locks:
         operation = Operation.SET_RETENTION if wanted else Operation.CLEAR_RETENTION
         self.check(operation, inode, bypass=bypass)
         bypass = self._as_the_store_allows(bypass)
-        now_ns = self._volume.now_ns()
+        now_ns = self._volume.expiry_ns()
         with self._noting(operation, ino):
             return inode, plan_retention(inode.lock, wanted, now_ns=now_ns, bypass=bypass)
 
@@ -245,6 +250,19 @@ class Locks:
         if caller.uid not in (0, inode.uid):
             raise NotPermitted("only the owner and root may change locks")
 
+    def note_purge(self, version: Version, bypass: Bypass | None) -> None:
+        """The version is being purged; if that takes the bypass, the ledger says so."""
+        if bypass is not None and is_protected(version.lock, self._volume.expiry_ns()):
+            self._note_bypass(Operation.PURGE_VERSION, version.ino, version.stamp_ns, bypass)
+
+    def _note_bypass(self, operation: Operation, ino: int, version_ns: int, bypass: Bypass) -> None:
+        at_ns = self._volume.now_ns()
+        reason = bypass.reason
+        self._volume.note(Bypassed(at_ns, bypass.who, operation.value, ino, version_ns, reason))
+
     def _put_lock(self, inode: Inode, lock: Lock | None) -> None:
+        if is_weaker(inode.lock, lock, self._volume.expiry_ns()):
+            # Without the word a verification takes it for the work of somebody who edits rows.
+            self._volume.note(LockLifted(self._volume.now_ns(), inode.ino, inode.version_ns))
         changes = changes_of_lock(self._volume.metadata, self.marks, inode, lock)
         self._volume.apply(changes)

@@ -6,26 +6,23 @@ from typing import Final
 from msgspec import Struct
 
 from s3fs_local.crypto.key_ring import KeyRing
-from s3fs_local.crypto.signing import Signer
 from s3fs_local.engine.blocks import BlockStorage
 from s3fs_local.engine.data_keys import DataKeys
-from s3fs_local.engine.draft_records import ChangeBatch, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.durability import Durability, RunBlocking, run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.key_administration import SaveRing, note_generation
 from s3fs_local.engine.key_services import MakeKeyService, ServiceFinder, no_key_service
-from s3fs_local.engine.ledger import LedgerKeeper, open_ledger
+from s3fs_local.engine.ledger_setup import ClockStart, clock_start, open_keeper, set_up_ledger
 from s3fs_local.engine.new_keys import NewKeys
 from s3fs_local.engine.recovery import commit_recovered, rebuild_drafts, replay_journal
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.volume import Volume
 from s3fs_local.metadata.changes import PutInode, PutPack, PutSetting
-from s3fs_local.metadata.interface import Metadata
+from s3fs_local.metadata.interface import Metadata, ScratchMaker
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal
-from s3fs_local.packs.ledger import Ledger
 from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
@@ -52,7 +49,8 @@ class Parts(Struct, frozen=True):
     zones: ZoneSet | list[ObjectStore]
     ring: KeyRing
     randomness: Randomness
-    make_clock: Callable[[int], Clock]
+    make_clock: Callable[[ClockStart], Clock]
+    make_scratch: ScratchMaker
     make_key_service: MakeKeyService = no_key_service
     save_ring: SaveRing = _keep_nothing
     run_blocking: RunBlocking = run_in_thread
@@ -120,14 +118,9 @@ def open_filesystem(parts: Parts) -> Opened:
     packs = PackStore(
         zones, store_id=parts.store_id, allocate_pack=allocate_pack, homes_of=homes_of
     )
-    ledger = Ledger(
-        zones,
-        key=parts.ring.subkey("ledger"),
-        signer=Signer(parts.ring.subkey("ledger signing")),
-        store_id=parts.store_id,
-        randomness=parts.randomness,
+    keeper = open_keeper(
+        zones, parts.ring, metadata, store_id=parts.store_id, randomness=parts.randomness
     )
-    keeper = _open_keeper(ledger, metadata)
     found = replay_journal(journal, packs, metadata, ledger_position=keeper.covered)
     for _, batch in found.batches:
         keeper.add(batch)
@@ -170,17 +163,16 @@ def open_filesystem(parts: Parts) -> Opened:
         durability=durability,
         drafts=drafts,
         space=SpaceGuard(zones.free_bytes),
-        clock=parts.make_clock(counters.stamp_ns),
+        clock=parts.make_clock(clock_start(keeper, metadata)),
+        make_scratch=parts.make_scratch,
         randomness=parts.randomness,
         settings=settings,
         counters=counters,
     )
     blocks.uncommitted = volume.uncommitted_block
-    keeper.now_ns = volume.now_ns
-    for note in keeper.note_findings():
-        durability.note(note)
     filesystem = FileSystem(volume)
     _set_up_keys(filesystem, parts)
+    set_up_ledger(keeper, volume, filesystem.refusals)
     recovered = commit_recovered(filesystem.writing, metadata, drafts)
     filesystem.locks.pending.lock_all_closed()
     return Opened(filesystem, recovered, found.changes)
@@ -197,12 +189,3 @@ def _set_up_keys(filesystem: FileSystem, parts: Parts) -> None:
     noted = note_generation(volume.metadata, parts.ring)
     if noted:
         volume.apply(noted)
-
-
-def _open_keeper(ledger: Ledger, metadata: Metadata) -> LedgerKeeper:
-    """The ledger goes on; one without any record begins with all the facts there are."""
-    opening = open_ledger(ledger, metadata)
-    keeper = LedgerKeeper(ledger, opening)
-    if opening.last is None and not ledger.head.number:
-        keeper.add(encode(ChangeBatch(list(metadata.facts()), [])))
-    return keeper

@@ -34,6 +34,7 @@ def purge(
             _uncover(filesystem, entry, caller)
         return
     filesystem.locks.check_version(Operation.PURGE_VERSION, item.version, bypass=bypass)
+    filesystem.locks.note_purge(item.version, bypass)
     _purge_version(filesystem, item.version)
 
 

@@ -15,7 +15,7 @@ from s3fs_local.engine.new_keys import NewKeys
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
 from s3fs_local.metadata.changes import Change, MarkUnsettled, PutSetting
-from s3fs_local.metadata.interface import Counters, Metadata
+from s3fs_local.metadata.interface import Counters, Metadata, ScratchMaker
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode
@@ -73,6 +73,7 @@ class Volume:
         drafts: dict[int, Draft],
         space: SpaceGuard,
         clock: Clock,
+        make_scratch: ScratchMaker,
         randomness: Randomness,
         settings: Settings,
         counters: Counters,
@@ -86,6 +87,7 @@ class Volume:
         self.drafts: Final = drafts
         self.space: Final = space
         self.clock: Final = clock
+        self.make_scratch: Final = make_scratch
         self.randomness: Final = randomness
         self.settings = settings
         self.invalidation: Invalidation = NothingCached()
@@ -148,6 +150,13 @@ class Volume:
     def now_ns(self) -> int:
         """The present instant for times and locks; not before the last stamp."""
         return max(self.clock.now_ns(), self._last_stamp_ns)
+
+    def expiry_ns(self) -> int:
+        """The instant by which locks end and anything expires: never after `now_ns`.
+
+        Stands still while the date is in doubt, and lags behind it by the time nobody measured.
+        """
+        return self.clock.expiry_ns()
 
     def salt(self) -> int:
         """The random half of a version id."""

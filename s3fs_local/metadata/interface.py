@@ -5,7 +5,8 @@ Every method is a plain function: nothing can interleave inside one. The caller 
 intervals are half open, [from_ns, to_ns), and open ones end at `OPEN_NS`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -258,3 +259,7 @@ class Metadata(Protocol):
         applied and committed afterwards does not show. The order is `changes.fact_key`'s.
         """
         ...
+
+
+ScratchMaker = Callable[[], AbstractContextManager[Metadata]]
+"""Makes an empty engine for the time of a block; nothing of it is left afterwards."""

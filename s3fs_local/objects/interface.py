@@ -5,7 +5,7 @@ A name is `/`-separated lower-case ASCII. An object is written once, by `put` (w
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Appender(Protocol):
@@ -42,6 +42,19 @@ class Appender(Protocol):
 
     def close(self) -> None:
         """Nothing more will be appended; not a sync."""
+        ...
+
+
+@runtime_checkable
+class Sealing(Protocol):
+    """A zone that can keep everybody from an object, itself included until it takes that back."""
+
+    def seal(self, name: str) -> bool:
+        """Whether nobody can change or remove the object but through this zone.
+
+        Removing, replacing or growing it here still works, and ends the seal. False where the zone
+        cannot do that, or there is no such object.
+        """
         ...
 
 

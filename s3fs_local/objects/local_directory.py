@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from s3fs_local.errors import StoreFull, ZoneUnavailable
 from s3fs_local.objects.names import check_name, is_name
 from s3fs_local.system import durable_files
+from s3fs_local.system.immutable_files import is_immutable, set_immutable
 
 _OPEN_FILES_MAX: Final = 128  # a fraction of the usual soft limit of 1024 descriptors
 _FILE_MODE: Final = 0o600
@@ -142,6 +143,7 @@ class LocalDirectory:
         """See `ObjectStore`."""
         path = self._new_path(name)
         with _errors_of(path):
+            _unseal(path)
             durable_files.replace(path, data, _FILE_MODE)
         self._forget(name)
 
@@ -159,7 +161,12 @@ class LocalDirectory:
         check_name(name)
         path = self._root / name
         with _errors_of(path), self._missing_is_key_error(name):
-            appender = DirectoryAppender(path, os.open(path, os.O_WRONLY | os.O_APPEND))
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+            except PermissionError:
+                _unseal(path)
+                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+            appender = DirectoryAppender(path, descriptor)
         self._growing[name] = appender
         return appender
 
@@ -217,9 +224,19 @@ class LocalDirectory:
             if growing is not None:
                 growing.is_deleted = True
             with suppress(FileNotFoundError, NotADirectoryError):
+                _unseal(path)
                 path.unlink()
                 durable_files.fsync_directory(path.parent)
         self._forget(name)
+
+    def seal(self, name: str) -> bool:
+        """See `Sealing`."""
+        check_name(name)
+        with _errors_of(name):
+            try:
+                return set_immutable(self._root / name, wanted=True)
+            except FileNotFoundError:
+                return False
 
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`."""
@@ -291,6 +308,12 @@ class LocalDirectory:
         except (FileNotFoundError, NotADirectoryError) as error:
             self._check_root()  # without the root nothing is known about the object
             raise KeyError(name) from error
+
+
+def _unseal(path: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if is_immutable(path):
+            set_immutable(path, wanted=False)
 
 
 def _pread(number: int, offset: int, length: int) -> bytes:

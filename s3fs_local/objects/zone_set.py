@@ -17,7 +17,7 @@ from threading import Lock
 from typing import Final, TypeVar
 
 from s3fs_local.errors import DataDamaged, StorageError, StoreFull, TooFewZones, ZoneUnavailable
-from s3fs_local.objects.interface import Appender, ObjectStore
+from s3fs_local.objects.interface import Appender, ObjectStore, Sealing
 from s3fs_local.objects.mirrored import Copy, Jobs, MirroredAppender
 from s3fs_local.objects.reading import Verify, answers, first_good
 from s3fs_local.objects.rounds import Round
@@ -271,6 +271,17 @@ class ZoneSet:
                 zone.failing = str(answer)
             else:
                 zone.space, zone.failing = answer, ""
+
+    def seal(self, name: str) -> bool:
+        """Whether every zone that has the object keeps everybody from it. Blocks."""
+        sealed = []
+        for zone in self.well:
+            if zone.store is None:
+                continue
+            with suppress(StorageError, KeyError):
+                zone.store.length(name)
+                sealed.append(isinstance(zone.store, Sealing) and zone.store.seal(name))
+        return all(sealed)
 
     # Who is well.
 

@@ -16,7 +16,13 @@ from typing import Final
 from msgspec import Struct
 
 from s3fs_local.crypto.frames import SALT_BYTES
-from s3fs_local.errors import JournalDamaged, StorageError, TooFewZones, ZoneUnavailable
+from s3fs_local.errors import (
+    FormatTooNew,
+    JournalDamaged,
+    StorageError,
+    TooFewZones,
+    ZoneUnavailable,
+)
 from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Record, Segment
@@ -338,11 +344,18 @@ class Journal:
             JournalDamaged: the head is damaged and the segment is longer.
         """
         copies = self._copies(number, known + 1)
+        too_new: FormatTooNew | None = None
         for copy in copies:
-            segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
+            try:
+                segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
+            except FormatTooNew as error:  # or one flipped bit: another zone may know better
+                too_new = error
+                continue
             origin = None if segment is None else segment.origin(copy)
             if segment is not None and origin is not None:
                 return _Head(segment=segment, before=origin[0], before_end=origin[1])
+        if too_new is not None:
+            raise too_new
         if any(len(copy) > known for copy in copies):
             raise JournalDamaged(f"the head of {self._stream} segment {number} is damaged")
         return None

@@ -111,9 +111,9 @@ class Ledger:
         return self._signer.public_key
 
     @property
-    def zones(self) -> tuple[ObjectStore, ...]:
-        """Where the records lie: each zone that can be asked."""
-        return tuple(zone.store for zone in self._zones.zones if zone.store is not None)
+    def zones(self) -> ZoneSet:
+        """Where the records lie."""
+        return self._zones
 
     @property
     def key(self) -> bytes:

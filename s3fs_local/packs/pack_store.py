@@ -126,6 +126,10 @@ class PackStore:
                 self._retire(placement)
             raise
 
+    def copies_wanted(self, pack_id: int, placement: str) -> int:
+        """In how many zones the pack belongs."""
+        return len(self.zones.homes_of(self._homes_of(placement), spread=pack_id))
+
     def resume(self, pack_id: int, placement: str) -> bool:
         """Whether the next blocks of the placement go to this existing pack; call after a restart.
 
@@ -252,6 +256,16 @@ class PackStore:
         """Whether bytes may still be added to the pack, or wait for their sync."""
         with self._mutex:
             return any(pack.pack_id == pack_id for pack in self._packs())
+
+    def growing(self) -> list[int]:
+        """The packs to which the next blocks go."""
+        with self._mutex:
+            return [pack.pack_id for pack in self._open.values()]
+
+    def seal(self, pack_ids: Iterable[int]) -> bool:
+        """Whether these packs, which no longer grow, are immutable in every zone. Blocks."""
+        sealed = [self.zones.seal(pack_name(pack_id)) for pack_id in pack_ids]
+        return all(sealed)
 
     def lengths(self) -> dict[int, int]:
         """Every pack in any zone, with its greatest length in bytes; orphans included."""

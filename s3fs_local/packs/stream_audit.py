@@ -5,10 +5,12 @@ wanted, and every place that holds none although it should.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
 
+from s3fs_local.errors import FormatTooNew
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.packs.journal import segment_name, segment_numbers
 from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Segment
@@ -37,25 +39,28 @@ def audit(zone: ObjectStore, *, key: bytes, store_id: bytes, stream: str) -> Ite
 
     Raises:
         ZoneUnavailable: the zone does not answer.
-        FormatTooNew: a newer release wrote a segment.
     """
     numbers = list(segment_numbers(zone, stream))
-    heads: dict[int, Segment | None] = {}
+    segments: dict[int, Segment] = {}
     origins: dict[int, tuple[int, int]] = {}
     for number in numbers:
         head = zone.read(segment_name(number, stream), 0, HEAD_BYTES)
-        heads[number] = Segment.of(head, key, store_id=store_id, number=number)
-        segment = heads[number]
-        origins[number] = (segment and segment.origin(head)) or _NO_ORIGIN
+        with suppress(FormatTooNew):  # whoever opened the store would have met a real one
+            segment = Segment.of(head, key, store_id=store_id, number=number)
+            if segment is not None:
+                segments[number] = segment
+                origins[number] = segment.origin(head) or _NO_ORIGIN
     for number, end in _in_order(numbers, origins):
-        segment = heads.get(number)
-        if segment is None:
-            length = zone.length(segment_name(number, stream)) if number in heads else 0
-            was_begun = end is None and number == numbers[-1] and length <= HEAD_BYTES
+        data = b""
+        if number in numbers:
+            name = segment_name(number, stream)
+            data = zone.read(name, 0, zone.length(name))
+        segment = segments.get(number)
+        if segment is None or segment.origin(data) is None:
+            was_begun = end is None and number == numbers[-1] and len(data) <= HEAD_BYTES
             yield Hole(number, 0, is_tail=was_begun)
-            continue
-        name = segment_name(number, stream)
-        yield from _records(segment, zone.read(name, 0, zone.length(name)), end)
+        if segment is not None:
+            yield from _records(segment, data, end)
 
 
 def _in_order(
@@ -63,8 +68,8 @@ def _in_order(
 ) -> list[tuple[int, int | None]]:
     """The segments that count, oldest first, each with where its successor says it ended."""
     chain: list[tuple[int, int | None]] = []
-    number, end = (numbers[-1], None) if numbers else (0, None)
-    known_end: int | None = end
+    number = numbers[-1] if numbers else 0
+    known_end: int | None = None
     while number:
         chain.append((number, known_end))
         before, before_end = origins.get(number, _NO_ORIGIN)

@@ -66,4 +66,12 @@ class ClockNoted(Struct, frozen=True, tag=6, array_like=True):
     finding: str
 
 
-Note = Refused | RefusedMore | Bypassed | Commanded | LedgerDamaged | ClockNoted
+class LockLifted(Struct, frozen=True, tag=7, array_like=True):
+    """A protection that was in force was ended or shortened, as the rules allow to some."""
+
+    at_ns: int
+    ino: int
+    version_ns: int
+
+
+Note = Refused | RefusedMore | Bypassed | Commanded | LedgerDamaged | ClockNoted | LockLifted

@@ -24,6 +24,7 @@ from typing import Final
 from msgspec import Struct
 
 from s3fs_local import errors
+from s3fs_local.rules.ledger_notes import Actor
 from s3fs_local.rules.namespace import OPEN_NS
 
 GOVERNANCE: Final = "GOVERNANCE"
@@ -99,6 +100,7 @@ class Bypass(Struct, frozen=True):
     entitled: bool  # root, or in the store's bypass group
     reason: str  # for the ledger; a blank one is none
     forbidden: bool = False  # the store's `governance-bypass` is not enabled: nobody is entitled
+    who: Actor = Actor(0)  # for the ledger
 
 
 class Semantics(StrEnum):

@@ -65,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     lock_semantics: Semantics = Semantics.FILE
     default_retention: DefaultRetention | None = None
     governance_bypass: GovernanceBypass = GovernanceBypass.ENABLED
+    immutable_packs: bool = True
     checkpoint_interval_ns: Annotated[int, Meta(ge=0, le=7 * 86400 * SECOND_NS)] = field(
         default=300 * SECOND_NS, name="checkpoint-interval"
     )
@@ -389,6 +390,12 @@ _SETTINGS: Final = {
         show=str,
         accepts="enabled, disabled, or permanently-disabled, which is never taken back",
         meaning="whether GOVERNANCE locks can be overridden",
+    ),
+    "immutable-packs": _Setting(
+        parse=_parse_switch,
+        show=_show_switch,
+        accepts="on, off",
+        meaning="whether packs of a store with locks are made immutable (chattr +i) where possible",
     ),
     "checkpoint-interval": _Setting(
         parse=_parse_interval,

@@ -16,6 +16,7 @@ from s3fs_local.errors import (
     TooFewZones,
 )
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.ledger_notes import ClockNoted
 from s3fs_local.rules.versioning import Origin
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,10 @@ WAL_BYTES_MAX: Final = 64 << 20
 """The metadata engine's log beyond this is folded into its database."""
 SETTLE_INTERVAL_NS: Final = 10 * SECOND_NS
 """How far the facts may lag behind the journal while there is little to do."""
+
+
+SEAL_INTERVAL_SECONDS: Final = 900.0
+"""How often packs that no longer grow are made immutable."""
 
 
 class Upkeep:
@@ -36,12 +41,15 @@ class Upkeep:
         self._checkpointing = checkpointing
         self._settled_ns = 0  # by the event loop's clock
         self._complained = False
+        self._seals_at_s = trio.current_time() + SEAL_INTERVAL_SECONDS
 
     async def run(self) -> None:
         """Never returns; cancel it. What was not flushed yet is for `Durability.close`."""
         while True:
             await trio.sleep(self._volume.settings.flush_interval_ns / SECOND_NS)
+            self._watch_clock()
             try:
+                await self._seal_packs()
                 self._lock_due()
                 if self._durability.is_settled and not self._volume.drafts:
                     continue
@@ -52,6 +60,25 @@ class Upkeep:
             except StorageError as error:
                 self._volume.read_only_reason = str(error)
                 self._complain(error)
+
+    async def _seal_packs(self) -> None:
+        now_s = trio.current_time()
+        if now_s >= self._seals_at_s:
+            self._seals_at_s = now_s + SEAL_INTERVAL_SECONDS
+            await self._filesystem.immutable_packs.seal()
+
+    def _watch_clock(self) -> None:
+        """The log and the ledger say when the date comes into doubt, and out of it."""
+        clock = self._volume.clock
+        if not clock.check():
+            return
+        finding = (
+            "the machine's date was changed: no lock ends until it is right again"
+            if clock.in_doubt
+            else "the machine's date agrees with the time that passed again"
+        )
+        logger.warning("%s", finding)
+        self._volume.note(ClockNoted(self._volume.now_ns(), finding))
 
     def _complain(self, error: Exception) -> None:
         if not self._complained:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import trio
@@ -58,6 +59,7 @@ class MemoryStore:
             ring=self.ring,
             randomness=self.randomness,
             make_clock=lambda _: self.clock,
+            make_scratch=lambda: nullcontext(MemoryMetadata()),
             run_blocking=at_once,
             make_key_service=lambda endpoint, region: AwsKms(endpoint=endpoint, region=region),
         )

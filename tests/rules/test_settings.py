@@ -198,6 +198,7 @@ def test_every_setting_is_described() -> None:
         "lock-semantics": ("file", "file"),
         "default-retention": ("GOVERNANCE 30d", "none"),
         "governance-bypass": ("disabled", "enabled"),
+        "immutable-packs": ("on", "on"),
         "checkpoint-interval": ("5m", "5m"),
         "flush-interval": ("0.5s", "0.5s"),
         "draft-memory": ("64MiB", "64MiB"),

@@ -31,9 +31,9 @@ from s3fs_local.rules.retention import (
     Retention,
     Semantics,
 )
-from s3fs_local.system.clock import TrustedClock
 from tests.engine.memory_store import ALICE, ROOT, START_NS, MemoryStore
 from tests.mounting import MountedStore, s3fs_local
+from tests.pretended_machine import PretendedMachine
 from tests.semantics.promises import promise
 
 DAY_S = 86_400
@@ -401,15 +401,14 @@ def test_lock_attributes_are_not_listed(store: MemoryStore) -> None:
 @promise("Dates are judged by the store's own clock, which never runs backwards.")
 def test_setting_the_machines_clock_ends_no_lock() -> None:
     """`date -s` is the second oldest way around a lock."""
-    wall_ns, passed_ns = START_NS, 0
-    clock = TrustedClock(
-        floor_ns=START_NS, wall=lambda: wall_ns, boottime=lambda: passed_ns, boot=lambda: "boot"
-    )
-    wall_ns += 365 * DAY_S * SECOND_NS
-    passed_ns += SECOND_NS
+    machine = PretendedMachine()
+    clock = machine.clock(floor_ns=START_NS)
+    machine.wall += 365 * DAY_S * SECOND_NS
+    machine.pass_time(SECOND_NS)
 
     assert clock.now_ns() == START_NS + SECOND_NS
-    wall_ns = START_NS - DAY_S * SECOND_NS
+    assert clock.expiry_ns() == START_NS
+    machine.wall = START_NS - DAY_S * SECOND_NS
     assert clock.now_ns() == START_NS + SECOND_NS
 
 

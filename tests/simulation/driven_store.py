@@ -16,6 +16,7 @@ from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.namespace import Entry
 from s3fs_local.rules.versioning import Origin
 from tests.engine.memory_store import ALICE, START_NS, MemoryStore
+from tests.engine.verified import check_verified
 
 START_S = START_NS // SECOND_NS
 DRAFT_MEMORY_BYTES = 9000  # so that drafts are sealed early often
@@ -235,6 +236,7 @@ class DrivenStore:
         self.store.crash()
         self._limit_memory()
         self.settle()
+        check_verified(self.store)
 
 
 def end_of(time: int) -> int:

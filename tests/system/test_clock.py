@@ -5,92 +5,70 @@ from pathlib import Path
 import pytest
 
 from s3fs_local.errors import InvalidArgument
+from s3fs_local.rules.compliance_clock import BOUND_NS
 from s3fs_local.system import clock as clock_module
-from s3fs_local.system.clock import WALL_BOUND_NS, Anchor, SettableClock, TrustedClock
+from s3fs_local.system.clock import SettableClock, TrustedClock
+from tests.pretended_machine import SECOND, START, PretendedMachine
 
-SECOND = 10**9
 YEAR = 365 * 24 * 3600 * SECOND
-START = 1_800_000_000 * SECOND
-
-
-class _Machine:
-    """Two clocks, of which root can set one."""
-
-    def __init__(self) -> None:
-        self.wall_ns = START
-        self.boottime_ns = 500 * SECOND
-        self.boot_id = "boot 1"
-
-    def pass_time(self, by_ns: int) -> None:
-        self.wall_ns += by_ns
-        self.boottime_ns += by_ns
-
-    def clock(self, floor_ns: int = 0, anchor: Anchor | None = None) -> TrustedClock:
-        return TrustedClock(
-            floor_ns=floor_ns,
-            anchor=anchor,
-            wall=lambda: self.wall_ns,
-            boottime=lambda: self.boottime_ns,
-            boot=lambda: self.boot_id,
-        )
 
 
 def test_an_honest_clock_shows_wall_time() -> None:
     """The story; small steps, as NTP makes them, are followed."""
-    machine = _Machine()
+    machine = PretendedMachine()
     clock = machine.clock()
     machine.pass_time(5 * SECOND)
-    machine.wall_ns += 2 * SECOND
+    machine.wall += 2 * SECOND
 
     assert clock.now_ns() == START + 7 * SECOND
-    assert not clock.suspect
+    assert not clock.in_doubt
 
 
-@pytest.mark.parametrize("jump_ns", [WALL_BOUND_NS + 1, YEAR, 50 * YEAR, -YEAR, -50 * YEAR])
+@pytest.mark.parametrize("jump_ns", [BOUND_NS + 1, YEAR, 50 * YEAR, -YEAR, -50 * YEAR])
 def test_a_date_set_while_mounted_moves_nothing(jump_ns: int) -> None:
     """A lock must not expire because root typed `date -s`."""
-    machine = _Machine()
+    machine = PretendedMachine()
     clock = machine.clock()
-    machine.wall_ns += jump_ns
+    machine.wall += jump_ns
     machine.pass_time(3 * SECOND)
 
     assert clock.now_ns() == START + 3 * SECOND
-    assert clock.suspect
-    machine.wall_ns -= jump_ns
+    assert clock.in_doubt
+    machine.wall -= jump_ns
     assert clock.now_ns() == START + 3 * SECOND
-    assert not clock.suspect
+    assert not clock.in_doubt
 
 
 def test_many_small_steps_do_not_add_up() -> None:
     """Each within the bound, together a year."""
-    machine = _Machine()
+    machine = PretendedMachine()
     clock = machine.clock()
     for _ in range(10_000):
-        machine.wall_ns += WALL_BOUND_NS // 2
+        machine.wall += BOUND_NS // 2
         clock.now_ns()
 
-    assert clock.now_ns() <= START + WALL_BOUND_NS
-    assert clock.suspect
+    assert clock.now_ns() <= START + BOUND_NS
+    assert clock.in_doubt
 
 
 def test_time_never_runs_backwards() -> None:
     """Not even by the step back that NTP may make."""
-    machine = _Machine()
+    machine = PretendedMachine()
     clock = machine.clock()
     machine.pass_time(10 * SECOND)
     latest = clock.now_ns()
-    machine.wall_ns -= 5 * SECOND
+    machine.wall -= 5 * SECOND
 
     assert clock.now_ns() == latest
-    assert not clock.suspect
+    assert not clock.in_doubt
 
 
 def test_a_clock_before_the_last_stamp_goes_on_from_the_stamp() -> None:
     """A dead battery puts the machine back to 1970."""
-    machine = _Machine()
-    machine.wall_ns = 0
+    machine = PretendedMachine()
+    machine.wall = 0
     clock = machine.clock(floor_ns=START)
-    assert clock.suspect
+    assert clock.in_doubt
     machine.pass_time(SECOND)
 
     assert clock.now_ns() == START + SECOND
@@ -98,35 +76,35 @@ def test_a_clock_before_the_last_stamp_goes_on_from_the_stamp() -> None:
 
 def test_a_little_before_the_last_stamp_is_no_alarm() -> None:
     """Stamps run ahead of the clock by a few ns under load."""
-    machine = _Machine()
+    machine = PretendedMachine()
     clock = machine.clock(floor_ns=START + SECOND)
 
     assert clock.now_ns() == START + SECOND
-    assert not clock.suspect
+    assert not clock.in_doubt
 
 
 def test_a_date_set_between_two_mounts_moves_nothing() -> None:
-    """Unmount, set the date, mount again: the anchor is of the same boot."""
-    machine = _Machine()
-    anchor = machine.clock().anchor()
+    """Unmount, set the date, mount again: the state is of the same boot."""
+    machine = PretendedMachine()
+    state = machine.clock().state
     machine.pass_time(60 * SECOND)
-    machine.wall_ns += 10 * YEAR
-    clock = machine.clock(anchor=anchor)
+    machine.wall += 10 * YEAR
+    clock = machine.clock(state=state)
 
     assert clock.now_ns() == START + 60 * SECOND
-    assert clock.suspect
+    assert clock.in_doubt
 
 
-def test_an_anchor_of_another_boot_says_nothing() -> None:
+def test_a_state_of_another_boot_says_nothing() -> None:
     """The boot clock began anew."""
-    machine = _Machine()
-    anchor = machine.clock().anchor()
-    machine.boot_id, machine.boottime_ns = "boot 2", 0
-    machine.wall_ns += YEAR
-    clock = machine.clock(floor_ns=START, anchor=anchor)
+    machine = PretendedMachine()
+    state = machine.clock().state
+    machine.reboot()
+    machine.wall += YEAR
+    clock = machine.clock(floor_ns=START, state=state)
 
     assert clock.now_ns() == START + YEAR
-    assert not clock.suspect
+    assert not clock.in_doubt
 
 
 def test_a_settable_clock_stands_still_until_told() -> None:
@@ -148,6 +126,72 @@ def test_this_machine_has_the_clocks() -> None:
     clock = TrustedClock(floor_ns=0)
 
     assert clock.now_ns() <= clock.now_ns()
-    assert not clock.suspect
-    assert clock.anchor().boot_id == clock_module.boot_id()
+    assert not clock.in_doubt
+    assert clock.state.boot_id == clock_module.boot_id()
+    assert clock.expiry_ns() <= clock.now_ns()
+    assert abs(clock_module.uptime_ns() - clock_module.boottime_ns()) < SECOND
     assert Path("/proc/sys/kernel/random/boot_id").exists()
+
+
+def test_no_lock_ends_while_the_date_is_in_doubt() -> None:
+    """Stamps go on, for work goes on; what ends by time waits until the date is right again."""
+    machine = PretendedMachine()
+    clock = machine.clock()
+    machine.wall += 50 * YEAR
+    machine.pass_time(10 * SECOND)
+    assert clock.now_ns() == START + 10 * SECOND
+    assert clock.expiry_ns() == START
+    machine.wall -= 50 * YEAR
+    assert clock.check(), "the end of the doubt is told once"
+
+    assert clock.expiry_ns() == START + 10 * SECOND
+
+
+def test_a_reboot_with_a_false_date_ends_no_lock() -> None:
+    """Stamps believe the date, which may be right; the compliance clock waits for measured time."""
+    machine = PretendedMachine()
+    state = machine.clock().state
+    machine.reboot()
+    machine.wall += 50 * YEAR
+    clock = machine.clock(floor_ns=START, state=state)
+    assert clock.was_handed_over
+    assert clock.now_ns() == START + 50 * YEAR
+    assert clock.expiry_ns() == START
+    machine.pass_time(52 * 3600 * SECOND)
+    clock.check()
+
+    assert clock.expiry_ns() == START + 53 * 3600 * SECOND
+    assert clock.behind_ns > 49 * YEAR
+
+
+def test_a_false_time_since_boot_is_noticed() -> None:
+    """Libfaketime reaches the call, not the file; across a mount, and while it runs."""
+    machine = PretendedMachine()
+    state = machine.clock().state
+    machine.pass_time(SECOND)
+    machine.boottime += 50 * YEAR
+    machine.wall += 50 * YEAR
+    clock = machine.clock(floor_ns=START, state=state)
+    assert clock.is_lied_to
+    assert clock.expiry_ns() == START
+    assert clock.now_ns() == START + SECOND
+    machine.boottime -= 50 * YEAR
+    machine.wall -= 50 * YEAR
+    assert not machine.clock(floor_ns=START, state=clock.state).in_doubt, "an honest mount later"
+    faster = PretendedMachine()
+    running = faster.clock()
+    faster.pass_time(SECOND)
+    faster.boottime += 9 * SECOND
+    faster.wall += 9 * SECOND
+    running.check()
+
+    assert running.is_lied_to
+
+
+def test_a_lock_shorter_than_a_check_ends_on_time() -> None:
+    """Between two checks the cheap count goes on."""
+    machine = PretendedMachine()
+    clock = machine.clock()
+    machine.pass_time(SECOND // 4)
+
+    assert clock.expiry_ns() == START + SECOND // 4
