@@ -1,223 +1,30 @@
 """A log under COMPLIANCE works on for its writers and stands every attempt on it, root's too."""
 
-import ctypes
 import logging
-import mmap
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from errno import EEXIST, EINVAL, ENOTDIR, EOPNOTSUPP, EPERM, errorcode
+from errno import EPERM, errorcode
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
 from tests.conftest import MakeMount, MakeStore
 from tests.mounting import MountedStore, run, s3fs_local
+from tests.scenarios.worm_attempts import (
+    BY_OLD_HANDLE,
+    BY_PATH,
+    LINES,
+    Attempt,
+    Target,
+    is_soon,
+    state_of,
+)
 
 pytestmark = [pytest.mark.mount, pytest.mark.slow]
-
-RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
-FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
-LINES = b"first line\nsecond line\n"
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def checked(result: int) -> None:
-    """Raises what a C function left in errno."""
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def rename2(source: Path, target: Path, flags: int) -> None:
-    """Renames with flags, which Python does not offer."""
-    here = -100
-    checked(LIBC.renameat2(here, bytes(source), here, bytes(target), flags))
-
-
-def fallocate(descriptor: int, mode: int) -> None:
-    """Allocates or punches the first ten bytes."""
-    checked(LIBC.fallocate(descriptor, mode, ctypes.c_long(0), ctypes.c_long(10)))
-
-
-class Target:
-    """One file to attack, its surroundings, and what was opened before it was locked."""
-
-    def __init__(self, root: Path, scratch: Path) -> None:
-        self.grandparent = root / "records"
-        self.parent = self.grandparent / "logs"
-        self.parent.mkdir(parents=True)
-        self.file = self.parent / "audit.log"
-        self.file.write_bytes(LINES)
-        os.setxattr(self.file, "user.kept", b"yes")
-        self.free = self.parent / "free-name"
-        self.outside = root / "outside"
-        self.outside.write_bytes(b"forged\n")
-        self.other_folder = root / "other"
-        self.other_folder.mkdir()
-        self.scratch = scratch / "forged"
-        self.scratch.write_bytes(b"forged by copy\n")
-
-    def open_handles(self, stack: ExitStack) -> None:
-        """Opens what an attacker may hold from before the lock."""
-        self.writing = os.open(self.file, os.O_RDWR)
-        stack.callback(os.close, self.writing)
-        self.appending = os.open(self.file, os.O_WRONLY | os.O_APPEND)
-        stack.callback(os.close, self.appending)
-        self.reading = os.open(self.file, os.O_RDONLY)
-        stack.callback(os.close, self.reading)
-        self.map = mmap.mmap(self.writing, len(LINES))
-
-    def source(self) -> int:
-        """A descriptor of a file on the same mount to copy from; it is closed with the process."""
-        return os.open(self.outside, os.O_RDONLY)
-
-    def fresh(self, name: str) -> Path:
-        """A new file of the mount to put in the target's place."""
-        path = self.other_folder / name
-        path.write_bytes(b"forged\n")
-        return path
-
-
-def with_open(target: Target, flags: int) -> None:
-    """Opens the target and closes it."""
-    os.close(os.open(target.file, flags))
-
-
-def splice_into(target: Target) -> None:
-    """Moves bytes into an old handle without a write(2)."""
-    reader, writer = os.pipe()
-    try:
-        os.write(writer, b"forged")
-        os.splice(reader, target.writing, 6, offset_dst=0)
-    finally:
-        os.close(reader)
-        os.close(writer)
-
-
-def write_through_old_map(target: Target) -> None:
-    """Changes mapped memory; msync may report it, and must when the pages cannot be kept."""
-    target.map[0:6] = b"FORGED"
-    target.map.flush()
-    raise PermissionError(EPERM, "msync said nothing; the content decides")
-
-
-def reopen_for_writing(target: Target) -> None:
-    """Upgrades a read-only descriptor by /proc."""
-    os.close(os.open(f"/proc/self/fd/{target.reading}", os.O_WRONLY | os.O_TRUNC))
-
-
-Attempt = tuple[str, Callable[[Target], object], int]
-
-# By a path, on a file that is locked in whatever way.
-BY_PATH: tuple[Attempt, ...] = (
-    ("open O_WRONLY|O_TRUNC", lambda t: with_open(t, os.O_WRONLY | os.O_TRUNC), EPERM),
-    ("open O_RDONLY|O_TRUNC", lambda t: with_open(t, os.O_RDONLY | os.O_TRUNC), EPERM),
-    ("open O_CREAT|O_TRUNC", lambda t: with_open(t, os.O_RDWR | os.O_CREAT | os.O_TRUNC), EPERM),
-    ("truncate to 0", lambda t: os.truncate(t.file, 0), EPERM),
-    ("truncate shorter", lambda t: os.truncate(t.file, 5), EPERM),
-    ("truncate longer", lambda t: os.truncate(t.file, 500), EPERM),
-    ("unlink", lambda t: os.unlink(t.file), EPERM),
-    ("rmdir", lambda t: os.rmdir(t.file), ENOTDIR),
-    ("rename out of the folder", lambda t: os.rename(t.file, t.other_folder / "a"), EPERM),
-    ("rename over another file", lambda t: os.rename(t.file, t.fresh("over")), EPERM),
-    ("another file renamed over it", lambda t: os.rename(t.fresh("new"), t.file), EPERM),
-    ("EXCHANGE", lambda t: rename2(t.file, t.outside, RENAME_EXCHANGE), EPERM),
-    ("EXCHANGE, the other way", lambda t: rename2(t.outside, t.file, RENAME_EXCHANGE), EPERM),
-    ("NOREPLACE onto it", lambda t: rename2(t.outside, t.file, RENAME_NOREPLACE), EEXIST),
-    ("rename of the parent", lambda t: os.rename(t.parent, t.grandparent / "moved"), EPERM),
-    ("parent moved out", lambda t: os.rename(t.parent, t.other_folder / "moved"), EPERM),
-    ("grandparent", lambda t: os.rename(t.grandparent, t.other_folder / "moved"), EPERM),
-    (
-        "EXCHANGE of the parent",
-        lambda t: rename2(t.parent, t.other_folder, RENAME_EXCHANGE),
-        EPERM,
-    ),
-    (
-        "EXCHANGE of the grandparent",
-        lambda t: rename2(t.other_folder, t.grandparent, RENAME_EXCHANGE),
-        EPERM,
-    ),
-    ("hard link", lambda t: os.link(t.file, t.other_folder / "link"), EPERM),
-    ("link onto it", lambda t: os.link(t.outside, t.file), EEXIST),
-    ("symlink onto it", lambda t: os.symlink("x", t.file), EEXIST),
-    ("mkdir onto it", lambda t: os.mkdir(t.file), EEXIST),
-    ("mknod onto it", lambda t: os.mknod(t.file), EEXIST),
-    ("chmod", lambda t: os.chmod(t.file, 0o600), EPERM),
-    ("chown", lambda t: os.chown(t.file, 12, 34), EPERM),
-    ("utime now", lambda t: os.utime(t.file), EPERM),
-    ("utime then", lambda t: os.utime(t.file, ns=(1, 1)), EPERM),
-    ("setxattr", lambda t: os.setxattr(t.file, "user.new", b"1"), EPERM),
-    ("setxattr over", lambda t: os.setxattr(t.file, "user.kept", b"no"), EPERM),
-    ("removexattr", lambda t: os.removexattr(t.file, "user.kept"), EPERM),
-    ("mode off", lambda t: os.removexattr(t.file, "s3.object-lock-mode"), EPERM),
-    ("date off", lambda t: os.removexattr(t.file, "s3.object-lock-retain-until-date"), EPERM),
-    ("lock emptied", lambda t: os.setxattr(t.file, "s3.object-lock", b""), EINVAL),
-    ("lock garbled", lambda t: os.setxattr(t.file, "s3.object-lock", b"\xff\xfe"), EINVAL),
-    (
-        "lock shortened",
-        lambda t: os.setxattr(t.file, "s3.object-lock", b"COMPLIANCE 1h"),
-        EPERM,
-    ),
-    (
-        "lock weakened",
-        lambda t: os.setxattr(t.file, "s3.object-lock", b"GOVERNANCE 99y"),
-        EPERM,
-    ),
-    (
-        "date in the past",
-        lambda t: os.setxattr(t.file, "s3.object-lock-retain-until-date", b"2001-01-01T00:00:00Z"),
-        EINVAL,
-    ),
-    (
-        "date overflowing",
-        lambda t: os.setxattr(t.file, "s3.object-lock-retain-until-date", b"9" * 300 + b"y"),
-        EINVAL,
-    ),
-)
-
-# Through what was opened before the lock.
-BY_OLD_HANDLE: tuple[Attempt, ...] = (
-    ("old descriptor reopened by /proc", reopen_for_writing, EPERM),
-    ("old pwrite at 0", lambda t: os.pwrite(t.writing, b"FORGED", 0), EPERM),
-    ("old pwrite inside", lambda t: os.pwrite(t.writing, b"FORGED", 7), EPERM),
-    ("old pwritev", lambda t: os.pwritev(t.writing, [b"FOR", b"GED"], 0), EPERM),
-    ("old write over the end", lambda t: os.pwrite(t.writing, b"FORGED", len(LINES) - 2), EPERM),
-    ("old ftruncate", lambda t: os.ftruncate(t.writing, 0), EPERM),
-    ("old ftruncate of an appender", lambda t: os.ftruncate(t.appending, 3), EPERM),
-    ("old ftruncate longer", lambda t: os.ftruncate(t.writing, 500), EPERM),
-    ("old fchmod", lambda t: os.fchmod(t.writing, 0o777), EPERM),
-    ("old fchown", lambda t: os.fchown(t.writing, 12, 34), EPERM),
-    ("old futimens", lambda t: os.utime(t.writing, ns=(1, 1)), EPERM),
-    ("old fsetxattr", lambda t: os.setxattr(t.writing, "user.new", b"1"), EPERM),
-    ("old fremovexattr", lambda t: os.removexattr(t.reading, "user.kept"), EPERM),
-    (
-        "old copy_file_range",
-        lambda t: os.copy_file_range(t.source(), t.writing, 6, offset_dst=0),
-        EPERM,
-    ),
-    ("old sendfile", lambda t: os.sendfile(t.writing, t.source(), 0, 6), EPERM),
-    ("old splice", splice_into, EPERM),
-    (
-        "old punch",
-        lambda t: fallocate(t.writing, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE),
-        EOPNOTSUPP,
-    ),
-    ("old mapping", write_through_old_map, EPERM),
-)
-
-# Appending is the attack on a file that is locked as it stands.
-BY_APPENDING: tuple[Attempt, ...] = (
-    ("open O_WRONLY", lambda t: with_open(t, os.O_WRONLY), EPERM),
-    ("open O_RDWR", lambda t: with_open(t, os.O_RDWR), EPERM),
-    ("open O_APPEND", lambda t: with_open(t, os.O_WRONLY | os.O_APPEND), EPERM),
-    ("old append", lambda t: os.write(t.appending, b"forged\n"), EPERM),
-    ("rename inside the folder", lambda t: os.rename(t.file, t.free), EPERM),
-)
 
 # Programs, run in the folder of the file `audit.log`, with `forged` to put in its place.
 BY_TOOL = (
@@ -247,31 +54,6 @@ BY_TOOL = (
     "setfacl -m u:12:rwx audit.log",
     ": >audit.log",
 )
-
-
-def state_of(path: Path) -> tuple[object, ...]:
-    """All that an attempt might have changed."""
-    status = path.stat()
-    return (
-        path.read_bytes(),
-        status.st_mode,
-        status.st_uid,
-        status.st_gid,
-        status.st_mtime_ns,
-        status.st_nlink,
-        os.getxattr(path, "user.kept"),
-        os.getxattr(path, "s3.object-lock-mode"),
-        os.getxattr(path, "s3.object-lock-retain-until-date"),
-    )
-
-
-def is_soon(expected: object, found: Callable[[], object]) -> bool:
-    """Pages of a mapping that were refused are dropped right after the refusal, from a thread."""
-    give_up = monotonic() + 5
-    while found() != expected:
-        if monotonic() > give_up:
-            return False
-    return True
 
 
 def successes(target: Target, attempts: tuple[Attempt, ...]) -> list[str]:
@@ -334,13 +116,6 @@ def target(locking: MountedStore, tmp_path: Path) -> Iterator[Target]:
         yield made
         with suppress(OSError, ValueError):
             made.map.close()
-
-
-def test_a_compliance_locked_file_stands_every_system_call(target: Target) -> None:
-    """Also as root, and also through handles and mappings from before the lock."""
-    s3fs_local("retention", "set", "compliance", "30d", target.file, "--cut-writers")
-
-    assert successes(target, BY_PATH + BY_APPENDING + BY_OLD_HANDLE) == []
 
 
 def test_a_compliance_locked_file_stands_every_tool(target: Target) -> None:
