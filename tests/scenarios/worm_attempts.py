@@ -158,14 +158,22 @@ def unlink_from_folder(target: Target) -> None:
 
 def map_shared_for_writing(target: Target) -> None:
     """Maps what is open for reading only as if it were open for writing."""
-    mmap.mmap(target.reading, 4, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE).close()
+    reading = os.open(target.file, os.O_RDONLY)
+    try:
+        mmap.mmap(reading, 4, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE).close()
+    finally:
+        os.close(reading)
 
 
 def link_a_descriptor(target: Target) -> None:
     """Gives an open file another name, by /proc."""
-    source = f"/proc/self/fd/{target.reading}".encode()
+    reading = os.open(target.file, os.O_RDONLY)
+    source = f"/proc/self/fd/{reading}".encode()
     name = bytes(target.other_folder / "linked")
-    checked(LIBC.linkat(-100, source, -100, name, AT_SYMLINK_FOLLOW))
+    try:
+        checked(LIBC.linkat(-100, source, -100, name, AT_SYMLINK_FOLLOW))
+    finally:
+        os.close(reading)
 
 
 def append_by_pwritev2(target: Target) -> None:
