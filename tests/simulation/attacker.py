@@ -21,11 +21,14 @@ from msgspec import Struct, structs
 from trio.testing import MockClock
 
 from s3fs_local.engine.attributes import AttributeChange
-from s3fs_local.engine.purging import collect_garbage, purge
+from s3fs_local.engine.compaction import collect_garbage
+from s3fs_local.engine.lifecycle_runs import Turns
+from s3fs_local.engine.purging import purge
 from s3fs_local.engine.restoring import Restoring, state_at
 from s3fs_local.errors import LockError, S3fsLocalError
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.lifecycle_validation import read_lifecycle
 from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.retention import (
     COMPLIANCE,
@@ -48,6 +51,8 @@ MALLORY: Final = Caller(uid=1001, gid=1001, pid=666)
 CALLERS: Final = (ROOT, ROOT, ALICE, ALICE, MALLORY)
 FOLDERS: Final = ("/file", "/s3", "/quiet", "/habit", "/logs", "/free", "/free/deep", "/file/deep")
 NAMES: Final = ("a", "b", "c", "d")
+EXPIRE_ALL: Final = b"""{"Rules": [{"ID": "all", "Status": "Enabled", "Filter": {},
+    "Expiration": {"Days": 1}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}]}"""
 LOCK_VALUES: Final = (
     *(b"GOVERNANCE 1d", b"COMPLIANCE 1d", b"COMPLIANCE 3d", b"GOVERNANCE 9d", b"NONE", b""),
     *(b"COMPLIANCE 0d", b"COMPLIANCE -1d", b"COMPLIANCE 1990-01-01", b"1", b"ON", b"OFF", b"0"),
@@ -90,6 +95,7 @@ class Attacker:
             *[self.hold, self.lift_hold, self.set_append_only, self.protect],
             *[self.restore_content, self.restore_tree, self.purge, self.purge],
             *[self.tick, self.lock_due, self.gc, self.flush, self.crash, self.add_marker],
+            self.run_lifecycle,
         ]
 
     def _lay_ground(self) -> None:
@@ -385,6 +391,14 @@ class Attacker:
     def lock_due(self) -> None:
         """The background task looks."""
         self.store.fs.locks.pending.lock_due()
+
+    def run_lifecycle(self) -> None:
+        """Rules that let everything go that may go."""
+        lifecycle = self.store.fs.lifecycle
+        if lifecycle.rules.in_force is None:
+            document, _ = read_lifecycle(EXPIRE_ALL, minimum=None, new_id=lambda: 1)
+            lifecycle.rules.put(document)
+        trio.run(lambda: lifecycle.run(Turns()))
 
     def gc(self) -> None:
         """Packs that nobody needs go."""
