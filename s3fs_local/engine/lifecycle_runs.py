@@ -161,7 +161,7 @@ class LifecycleRuns:
             self.rules.note_looked_at(keys[-1])
             for outcome in told:
                 await tell(outcome)
-            await rest.after(len(keys))
+            await self._keep(rest, len(keys))
         if self.rules.cursor() is not None:
             self.rules.note_looked_at(None)
 
@@ -170,7 +170,7 @@ class LifecycleRuns:
         while places := self.rules.due(run.started_ns, PLACES_A_STEP):
             for place, name in places:
                 await self._work_off_place(place, name, run.started_ns, rest, tell)
-            await rest.after(len(places))
+            await self._keep(rest, len(places))
 
     async def _work_off_place(
         self, place: int, name: bytes, now_ns: int, rest: Rest, tell: Told
@@ -179,10 +179,18 @@ class LifecycleRuns:
         for number, key in enumerate(self.rules.keys_at(place, name), start=1):
             told += self._look(key, now_ns)
             if number % KEYS_A_STEP == 0:  # a directory that was moved
-                await rest.after(KEYS_A_STEP)
+                await self._keep(rest, KEYS_A_STEP)
         self.rules.looked_at(place, name, now_ns)
         for outcome in told:
             await tell(outcome)
+
+    async def _keep(self, rest: Rest, keys: int) -> None:
+        """What was done so far survives the end of the process, and others have their turn."""
+        durability = self._volume.durability
+        await durability.flush(durable=False, only_facts=True)
+        if durability.commit_is_due:
+            await durability.settle()
+        await rest.after(keys)
 
     def _look(self, key: Key, now_ns: int) -> list[Outcome]:
         """What was due for the key is done, and is told if it was anything."""
