@@ -136,25 +136,24 @@ def _start(store: Path) -> "subprocess.Popen[bytes]":
 
 def _let_run(store: Path) -> float:
     """The run is left alone; how long it took."""
-    process = _start(store)
-    started = time.monotonic()
-    if process.wait(timeout=600):
-        raise Difference("the run failed")
-    return time.monotonic() - started
+    with _start(store) as process:
+        started = time.monotonic()
+        if process.wait(timeout=600):
+            raise Difference("the run failed")
+        return time.monotonic() - started
 
 
 def _kill_once(store: Path, after_seconds: float) -> bool:
     """Whether the run was killed before it ended by itself."""
-    process = _start(store)
-    try:
-        process.wait(timeout=after_seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return True
-    if process.returncode:
-        raise Difference("the run failed")
-    return False
+    with _start(store) as process:
+        try:
+            process.wait(timeout=after_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+        if process.returncode:
+            raise Difference("the run failed")
+        return False
 
 
 def kill_runs(base: Path, *, kills: int, keys: int, seed: int) -> Kills:
