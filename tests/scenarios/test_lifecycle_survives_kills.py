@@ -39,6 +39,9 @@ class KillingInvalidation:
         """See `Invalidation`."""
         self._count((parent, name))
 
+    async def settled(self) -> None:
+        """See `Invalidation`."""
+
     def _count(self, what: object) -> None:
         self._left -= 1
         if self._left < 0:
