@@ -52,7 +52,7 @@ def test_each_close_makes_a_version(store: MemoryStore) -> None:
     assert store.history("/f") == [b"two", b"one"]
 
 
-@promise("A version stays until somebody purges it.")
+@promise("A version stays until somebody purges it, or a lifecycle rule removes it.")
 def test_nothing_but_a_purge_takes_a_version_away(store: MemoryStore) -> None:
     """Whatever people do to a file by mistake, what it was is there."""
     store.write("/f", b"one")
