@@ -209,8 +209,9 @@ _REMOVAL: Final = (
         asks=(Operation.PURGE_VERSION,),
     ),
     Door("engine.purging._purge_version", "the end of `purge`", asked_by_callers=True),
+    Door("engine.version_removal.remove_version", "of one", asked_by_callers=True),
     Door(
-        "engine.version_removal.remove_version",
+        "engine.version_removal.remove_versions",
         "the one way in which a version goes",
         asked_by_callers=True,
     ),
@@ -242,10 +243,11 @@ _LIFECYCLE: Final = (
     Door("engine.lifecycle_runs.LifecycleRuns.run", "what the last run did"),
     Door("engine.lifecycle.LifecycleRules._act", "delete markers, which are never locked"),
     Door(
-        "engine.lifecycle.LifecycleRules._remove",
-        "expiration of a version; the current one is taken its name by `unlink`, which asks",
+        "engine.lifecycle.LifecycleRules._act_on",
+        "old versions are asked for; the current one loses its name by `unlink`, which asks",
         asks=(Operation.PURGE_VERSION,),
     ),
+    Door("engine.lifecycle.LifecycleRules._remove", "the end of it", asked_by_callers=True),
     Door(
         "engine.version_removal.forget_nameless",
         "without a version there is nothing that a lock lies on",

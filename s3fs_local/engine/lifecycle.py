@@ -15,6 +15,7 @@ alone until the next day: one action a version a day (S3).
 
 import base64
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,7 +26,7 @@ from s3fs_local.engine.classes import Classes
 from s3fs_local.engine.lifecycle_keys import Key, Keys, KeyStack
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.namespace import Namespace
-from s3fs_local.engine.version_removal import forget_nameless, remove_version
+from s3fs_local.engine.version_removal import forget_nameless, remove_versions
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import LockError
 from s3fs_local.metadata.changes import (
@@ -58,7 +59,7 @@ DOCUMENT_SETTING: Final = "fact.lifecycle"
 """The bucket's lifecycle document, as JSON."""
 CURSOR_SETTING: Final = "fact.lifecycle-cursor"
 """The last key that a look at every key has done; gone when it is finished."""
-KEYS_A_STEP: Final = 64
+KEYS_A_STEP: Final = 16
 
 
 class InForce(Struct, frozen=True):
@@ -235,19 +236,46 @@ class LifecycleRules:
         if self._is_in_use(found, decided):
             self.put_off(key, now_ns)
             return Outcome(found, postponed=True)
-        done: list[Verdict] = []
-        held = list(decided.held)
         with self._volume.agenda.resting():
-            for verdict in decided.verdicts:
-                try:
-                    self._act(found.items[verdict.item.stamp_ns], verdict, now_ns)
-                except LockError as error:  # a lock that the rules do not know of
-                    logger.warning("lifecycle leaves %r alone: %s", found.stack.key, error)
-                    held.append(Held(verdict, OPEN_NS))
-                else:
-                    done.append(verdict)
+            refused = self._act_on(found, decided, now_ns)
             self._volume.apply(self._next_row(key, decided, now_ns, acted=bool(decided.verdicts)))
-        return Outcome(found, tuple(done), tuple(held))
+        done = tuple(verdict for verdict in decided.verdicts if verdict not in refused)
+        held = [Held(verdict, OPEN_NS) for verdict in refused]
+        return Outcome(found, done, (*decided.held, *held))
+
+    def _act_on(self, found: KeyStack, decided: Pass, now_ns: int) -> list[Verdict]:
+        """What was decided is done; those that a lock refused of which the rules do not know.
+
+        Old versions go first: a null marker destroys the null version, wherever it is (S3).
+        """
+        refused: list[Verdict] = []
+        gone: defaultdict[int, set[int]] = defaultdict(set)
+        left: list[tuple[HistoryItem, Verdict]] = []
+        for verdict in decided.verdicts:
+            item = found.items[verdict.item.stamp_ns]
+            if item.version is None or item.is_latest or verdict.action is not Action.EXPIRE:
+                left.append((item, verdict))
+                continue
+            try:
+                self._locks.check_version(Operation.PURGE_VERSION, item.version)
+            except LockError as error:
+                self._note_refusal(found, verdict, error, refused)
+            else:
+                gone[item.version.ino].add(item.stamp_ns)
+        for ino, stamps in gone.items():
+            self._remove(ino, stamps)
+        for item, verdict in reversed(left):
+            try:
+                self._act(item, verdict, now_ns)
+            except LockError as error:
+                self._note_refusal(found, verdict, error, refused)
+        return refused
+
+    def _note_refusal(
+        self, found: KeyStack, verdict: Verdict, error: LockError, refused: list[Verdict]
+    ) -> None:
+        logger.warning("lifecycle leaves %r alone: %s", found.stack.key, error)
+        refused.append(verdict)
 
     def put_off(self, key: Key, now_ns: int) -> None:
         """The key is looked at again tomorrow."""
@@ -282,10 +310,8 @@ class LifecycleRules:
         elif item.version is None:
             entry = item.entry
             self._volume.apply([RemoveEntry(entry.parent, entry.name, entry.from_ns)])
-        elif item.is_latest:
-            self._take_name(item, now_ns)
         else:
-            self._remove(item)
+            self._take_name(item, now_ns)
 
     def _move(self, item: HistoryItem, storage_class: str) -> None:
         version = item.version
@@ -309,11 +335,8 @@ class LifecycleRules:
         elif not self._volume.is_open(entry.ino):
             forget_nameless(self._volume, entry.ino)
 
-    def _remove(self, item: HistoryItem) -> None:
-        version = item.version
-        assert version is not None
-        self._locks.check_version(Operation.PURGE_VERSION, version)
-        remove_version(self._volume, version)
-        self._volume.invalidation.inode(version.ino)
-        if not self._volume.is_open(version.ino):
-            forget_nameless(self._volume, version.ino)
+    def _remove(self, ino: int, stamps: set[int]) -> None:
+        remove_versions(self._volume, ino, stamps)
+        self._volume.invalidation.inode(ino)
+        if not self._volume.is_open(ino):
+            forget_nameless(self._volume, ino)

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 LAST_RUN_SETTING: Final = "fact.lifecycle-run"
 """The last whole run, as JSON."""
-PLACES_A_STEP: Final = 64
+PLACES_A_STEP: Final = 16
 ERRORS_TOLD: Final = 8
 DUE_TOLD: Final = 10_000
 

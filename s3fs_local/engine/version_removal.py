@@ -4,7 +4,9 @@ A layout row [from, to) is needed while some remaining version's stamp lies in i
 with the last version that needs them, blocks with the last row, data keys with the last block.
 """
 
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Collection
 
 from msgspec import Struct, structs
 
@@ -33,7 +35,7 @@ from s3fs_local.rules.versioning import Version, VersioningState
 
 
 class _Removal(Struct):
-    """What the removal of one version changes, and the keys of the blocks it frees."""
+    """What the removal of versions changes, and the keys of the blocks it frees."""
 
     changes: list[Change]
     keys: set[int]
@@ -44,14 +46,18 @@ def remove_version(volume: Volume, version: Version) -> None:
 
     Asks no policy gate: the caller did. No draft may lie over the version.
     """
-    inode = volume.inode(version.ino)
-    remaining = [
-        other
-        for other in volume.metadata.versions(version.ino)
-        if other.stamp_ns != version.stamp_ns
-    ]
-    removal = _plan(volume.metadata, version, [other.stamp_ns for other in remaining])
-    if inode.version_ns == version.stamp_ns:
+    remove_versions(volume, version.ino, {version.stamp_ns})
+
+
+def remove_versions(volume: Volume, ino: int, gone: Collection[int]) -> None:
+    """As `remove_version`, for several versions of one file, by their stamps, in one go.
+
+    Costs the history of the file once, not once a version.
+    """
+    inode = volume.inode(ino)
+    remaining = [other for other in volume.metadata.versions(ino) if other.stamp_ns not in gone]
+    removal = _plan(volume.metadata, ino, gone, [other.stamp_ns for other in remaining])
+    if inode.version_ns in gone:
         newest = remaining[0] if remaining else None
         removal.changes.append(PutInode(_with_content_of(volume.metadata, inode, newest)))
     if volume.uses_classes:  # what only the removed version kept warm may be colder now
@@ -75,16 +81,18 @@ def forget_nameless(volume: Volume, ino: int) -> None:
     volume.apply([*changes, RemoveInode(ino)])
 
 
-def _plan(metadata: Metadata, version: Version, remaining: list[int]) -> _Removal:
+def _plan(metadata: Metadata, ino: int, gone: Collection[int], remaining: list[int]) -> _Removal:
     newest = max(remaining, default=0)
-    changes: list[Change] = [RemoveVersion(version.ino, version.stamp_ns)]
+    ascending = sorted(remaining)
+    changes: list[Change] = [RemoveVersion(ino, stamp_ns) for stamp_ns in sorted(gone)]
     unused: Counter[int] = Counter()
-    for cell, from_ns, to_ns, layout in metadata.cell_rows(version.ino):
-        if not any(from_ns <= stamp < to_ns for stamp in remaining):
-            changes.append(RemoveCell(version.ino, cell, from_ns))
+    for cell, from_ns, to_ns, layout in metadata.cell_rows(ino):
+        next_stamp = bisect_left(ascending, from_ns)
+        if next_stamp == len(ascending) or ascending[next_stamp] >= to_ns:
+            changes.append(RemoveCell(ino, cell, from_ns))
             unused.update(blocks_of(decode_layout(layout)))
         elif from_ns <= newest < to_ns != OPEN_NS:
-            changes.append(ReopenCell(version.ino, cell, from_ns))
+            changes.append(ReopenCell(ino, cell, from_ns))
     keys = set()
     for block_id, count in unused.items():
         block = metadata.block(block_id)

@@ -112,8 +112,9 @@ class Volume:
             StoreReadOnly: after a failed sync, or a bug.
         """
         self.check_writable()
-        rows = self.agenda.with_rows(changes, self.now_ns())
-        self.durability.apply(rows, ended_draft=ended_draft)
+        if self.agenda.is_kept:
+            changes = self.agenda.with_rows(changes, self.now_ns())
+        self.durability.apply(changes, ended_draft=ended_draft)
 
     def note(self, note: Note) -> None:
         """The ledger will say so; survives a killed process after the next flush."""

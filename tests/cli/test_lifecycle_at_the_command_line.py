@@ -82,7 +82,7 @@ def test_people_see_days_rules_and_costs(store: Path, capsys: Capture) -> None:
     out = capsys.readouterr().out
 
     assert "2027-02-01\ttidy\tTransition → STANDARD_IA\t1\t195.3 KiB\treport" in out
-    assert "cost a month\t0.00 USD\t0.00 USD" in out
+    assert "cost a month\t0.0000 USD\t0.0000 USD" in out
     assert run(["lifecycle", "plan", str(store), "--days", "3"]) == 0
     assert "nothing is due" in capsys.readouterr().out
 

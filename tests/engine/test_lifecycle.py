@@ -1,10 +1,12 @@
 """What lifecycle rules do to a store: S3's steps, on files as people use them."""
 
 import pytest
+from msgspec import structs
 
 from s3fs_local.errors import NoSuchName
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import LegalHold, Retention
+from s3fs_local.rules.versioning import VersioningState
 from tests.engine.invariants import check_invariants
 from tests.engine.lifecycle_store import DAY, LARGE, SMALL, LifecycleStore
 from tests.engine.memory_store import ALICE, ROOT
@@ -312,3 +314,35 @@ def test_deleted_rules_do_nothing_more() -> None:
     assert store.agenda() == []
     store.crash()
     assert store.runs.rules.in_force is None
+
+
+def test_a_null_marker_and_an_old_null_version_go_together() -> None:
+    """Suspended: the marker destroys the null version below, which is due by itself as well."""
+    store = LifecycleStore(versioning='"Suspended"')
+    store.write("/f", b"null")
+    store.fs.volume.settings = structs.replace(
+        store.fs.volume.settings, versioning=VersioningState.ENABLED
+    )
+    store.write("/f", b"kept")
+    store.fs.volume.settings = structs.replace(
+        store.fs.volume.settings, versioning=VersioningState.SUSPENDED
+    )
+    store.put_rules(EXPIRE_3, {"NoncurrentVersionExpiration": {"NoncurrentDays": 3}})
+
+    assert sorted(store.pass_days(4)) == ["4 DeleteMarker f", "4 Expire f"]
+    assert store.history("/f") == [b"kept"]
+    check_invariants(store)
+
+
+def test_a_file_of_many_versions_loses_them_in_one_go() -> None:
+    """A log that is saved every minute for a year: the cost is its history, once."""
+    store = LifecycleStore()
+    for number in range(300):
+        store.write("/log", b"%d" % number)
+    store.put_rules(
+        {"NoncurrentVersionExpiration": {"NoncurrentDays": 1, "NewerNoncurrentVersions": 2}}
+    )
+
+    assert len(store.pass_days(2)) == 297
+    assert store.history("/log") == [b"299", b"298", b"297"]
+    check_invariants(store)
