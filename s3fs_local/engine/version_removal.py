@@ -61,7 +61,7 @@ def remove_versions(volume: Volume, ino: int, gone: Collection[int]) -> None:
         newest = remaining[0] if remaining else None
         removal.changes.append(PutInode(_with_content_of(volume.metadata, inode, newest)))
     if volume.uses_classes:  # what only the removed version kept warm may be colder now
-        for member in (version.ino, *volume.metadata.sharing(version.ino)):
+        for member in (ino, *volume.metadata.sharing(ino)):
             removal.changes.append(volume.mark_unsettled(member))
     volume.apply(removal.changes)
     own = {inode.key_id} if inode.key_id else set()

@@ -23,8 +23,8 @@ from msgspec import Struct
 from s3fs_local.daemon.assembly import TEST_CLOCK_VARIABLE, open_store
 from s3fs_local.daemon.creation import StorePlan, create_store
 from s3fs_local.daemon.unlocking import Unlocking
-from s3fs_local.engine import purging
 from s3fs_local.engine.attributes import AttributeChange
+from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.lifecycle_keys import Key
 from s3fs_local.engine.lifecycle_runs import Turns
@@ -103,7 +103,7 @@ async def _run(store: Path) -> None:
         sys.stdout.write("begun\n")
         sys.stdout.flush()
         await opened.filesystem.lifecycle.run(Turns())
-        await purging.collect_garbage(opened.filesystem, dry_run=False)
+        await collect_garbage(opened.filesystem, dry_run=False)
 
 
 async def _state(store: Path) -> Any:  # noqa: ANN401 - to be compared, whatever it is

@@ -172,7 +172,7 @@ def test_one_thing_a_day() -> None:
 @promise("The order of the rules does not matter.")
 def test_what_wins() -> None:
     """Removal over a move, a move over a marker."""
-    noncurrent = {
+    noncurrent: dict[str, Any] = {
         "NoncurrentVersionTransitions": [{"NoncurrentDays": 1, "StorageClass": "GLACIER"}]
     }
     rules = [noncurrent, NONCURRENT_2, EXPIRE_3, IA_30]
