@@ -33,13 +33,15 @@ def draw_curve(curve: list[LifecycleCurvePoint], path: Path) -> None:
     days = array([point.date for point in curve], dtype="datetime64[D]")
     held = [{found.storage_class: found.bytes for found in point.classes} for point in curve]
     names = [name.value for name in StorageClass if any(day.get(name.value) for day in held)]
+    most = max((sum(day.values()) for day in held), default=0)
+    unit = GB_BYTES if most >= GB_BYTES else GB_BYTES >> 10
     figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.subplots()
     if names:
-        rows = [[day.get(name, 0) / GB_BYTES for day in held] for name in names]
+        rows = [[day.get(name, 0) / unit for day in held] for name in names]
         axes.stackplot(days, rows, labels=names, step="post")
-        axes.legend(loc="upper left", reverse=True)
-    axes.set_ylabel("GiB")
+        figure.legend(loc="outside right upper", reverse=True)
+    axes.set_ylabel("GiB" if unit == GB_BYTES else "MiB")
     axes.set_title("What each storage class will hold, by today's lifecycle rules")
     axes.margins(x=0)
     axes.set_ylim(bottom=0)

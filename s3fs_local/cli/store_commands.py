@@ -31,6 +31,7 @@ from s3fs_local.control.results import (
     Collection,
     Created,
     Done,
+    LifecycleStatus,
     SettingListing,
     Statistics,
     Status,
@@ -141,8 +142,21 @@ def _print_status(found: Status) -> None:
         ["versioning", found.versioning or "never enabled"],
         ["object lock", "on" if found.object_lock else "off"],
         *(["zone", f"{zone.url}: {zone.state}{_room(zone)}"] for zone in found.zones),
+        *([["lifecycle", _lifecycle(found.lifecycle)]] if found.lifecycle else []),
     ]
     print_table(["", ""], rows)
+
+
+def _lifecycle(found: LifecycleStatus) -> str:
+    rules = f"{found.rules} rules"
+    if found.started is None:
+        return f"{rules}, which begin on the next day"
+    if found.running:
+        return f"{rules}; a run since {found.started} has looked at {found.keys_looked_at} keys"
+    return (
+        f"{rules}; last run {found.started}: moved {human_size(found.moved_bytes)},"
+        f" removed {human_size(found.expired_bytes)}, held {human_size(found.held_bytes)}"
+    )
 
 
 def _room(zone: ZoneRow) -> str:

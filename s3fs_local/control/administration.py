@@ -120,7 +120,7 @@ def change_settings(context: Context, values: dict[str, str]) -> None:
     volume.apply([PutSetting(name, value) for name, value in values.items()])
     volume.settings = wanted
     locks.marks.forget_unminded()
-    if present.versioning is not wanted.versioning:
+    if (present.versioning, present.lock_semantics) != (wanted.versioning, wanted.lock_semantics):
         context.filesystem.lifecycle.rules.look_at_all()  # it means something else now
 
 

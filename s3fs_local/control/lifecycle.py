@@ -29,7 +29,7 @@ from s3fs_local.control.results import (
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.lifecycle import Outcome
 from s3fs_local.engine.lifecycle_keys import KeyStack
-from s3fs_local.engine.lifecycle_plans import Holdings, PlannedPass, plan
+from s3fs_local.engine.lifecycle_plans import Holdings, plan
 from s3fs_local.engine.lifecycle_runs import LifecycleRuns, Run, Turns
 from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.rules.instants import format_rfc3339, parse_instant
@@ -41,9 +41,6 @@ from s3fs_local.rules.storage_costs import ClassUsage, Prices, monthly_cost
 
 DAYS_MAX: Final = 3660
 KEYS_BETWEEN_REPORTS: Final = 4096
-
-
-_Told = list[tuple[KeyStack, tuple[Verdict, ...], tuple[Held, ...]]]
 
 
 async def describe_lifecycle(_: DescribeLifecycle, context: Context) -> LifecycleDocument:
@@ -87,10 +84,11 @@ async def plan_lifecycle(request: PlanLifecycle, context: Context) -> LifecycleP
     runs = context.filesystem.lifecycle
     now_ns = volume.now_ns()
     first_ns, until_ns = _window(request, now_ns)
-    by_day: dict[int, list[PlannedPass]] = defaultdict(list)
+    by_day: defaultdict[int, _Day] = defaultdict(_Day)
     looked_at = 0
     async for planned in plan(runs.rules, volume.metadata, now_ns=now_ns, until_ns=until_ns):
-        by_day[planned.found.at_ns // DAY_NS].append(planned)
+        found = planned.found
+        by_day[found.at_ns // DAY_NS].add(planned.key, found.verdicts, found.held)
         looked_at += 1
         if looked_at % KEYS_BETWEEN_REPORTS == 0:
             await context.outlet.progress("planning", done=looked_at)
@@ -98,13 +96,13 @@ async def plan_lifecycle(request: PlanLifecycle, context: Context) -> LifecycleP
     holdings = Holdings(before)
     days = []
     curve = [LifecycleCurvePoint(_date(now_ns), _class_bytes(before))]
-    for day in range(now_ns // DAY_NS, until_ns // DAY_NS + 1):
-        passes = sorted(by_day.pop(day, ()), key=lambda planned: planned.key.stack.key)
-        for planned in passes:
-            holdings.apply(planned.found)
-        if passes and day * DAY_NS >= first_ns - first_ns % DAY_NS:
-            days.append(_day(day * DAY_NS, passes))
-        curve.append(LifecycleCurvePoint(_date(day * DAY_NS), _class_bytes(holdings.usages())))
+    for number in range(now_ns // DAY_NS, until_ns // DAY_NS + 1):
+        day = by_day.pop(number, None)
+        if day is not None:
+            holdings.include(day.holdings)
+            if number >= first_ns // DAY_NS:
+                days.append(day.row(number * DAY_NS))
+        curve.append(LifecycleCurvePoint(_date(number * DAY_NS), _class_bytes(holdings.usages())))
     prices = volume.settings.prices
     return LifecyclePlan(
         days=days,
@@ -134,19 +132,19 @@ async def run_lifecycle(request: RunLifecycle, context: Context) -> LifecycleRun
     context.check_may_administer()
     filesystem = context.filesystem
     now_ns = filesystem.volume.now_ns()
-    told: _Told = []
+    day = _Day()
     if request.dry_run:
         planned = plan(
             filesystem.lifecycle.rules, filesystem.volume.metadata, now_ns=now_ns, until_ns=now_ns
         )
         async for one in planned:
-            told.append((one.key, one.found.verdicts, one.found.held))
-        return _run_result(now_ns, told, Run(now_ns), dry_run=True)
+            day.add(one.key, one.found.verdicts, one.found.held)
+        return _run_result(day, Run(now_ns), dry_run=True)
 
     async def tell(outcome: Outcome) -> None:
-        told.append((outcome.key, outcome.done, outcome.held))
-        if len(told) % KEYS_BETWEEN_REPORTS == 0:
-            await context.outlet.progress("acting", done=len(told))
+        day.add(outcome.key, outcome.done, outcome.held)
+        if len(day.actions) % KEYS_BETWEEN_REPORTS == 0:
+            await context.outlet.progress("acting", done=len(day.actions))
 
     run = await filesystem.lifecycle.run(Turns(), tell)
     freed = 0
@@ -154,35 +152,42 @@ async def run_lifecycle(request: RunLifecycle, context: Context) -> LifecycleRun
         await filesystem.settling.settle_all(AT_ONCE)
     if run.freed:
         freed = (await collect_garbage(filesystem, dry_run=False)).bytes
-    return _run_result(now_ns, told, run, freed=freed, dry_run=False)
+    return _run_result(day, run, freed=freed, dry_run=False)
 
 
-def _run_result(
-    now_ns: int, told: _Told, run: Run, *, freed: int = 0, dry_run: bool
-) -> LifecycleRun:
-    told.sort(key=lambda one: one[0].stack.key)
-    day = LifecycleDay(
-        date=_date(now_ns),
-        actions=[_action(key, verdict) for key, done, _ in told for verdict in done],
-        held=[_held(key, held) for key, _, kept in told for held in kept],
-    )
+class _Day:
+    """What happens on one day, as rows: a million keys with their histories would not fit."""
+
+    def __init__(self) -> None:
+        self.actions: list[LifecycleActionRow] = []
+        self.held: list[HeldRow] = []
+        self.holdings: Final = Holdings([])
+
+    def add(self, key: KeyStack, verdicts: Iterable[Verdict], held: Iterable[Held]) -> None:
+        """This happens to the key, too."""
+        self.holdings.apply(verdicts)
+        self.actions += [_action(key, verdict) for verdict in verdicts]
+        self.held += [_held(key, found) for found in held]
+
+    def row(self, day_ns: int) -> LifecycleDay:
+        """The day, by path."""
+        return LifecycleDay(
+            date=_date(day_ns),
+            actions=sorted(self.actions, key=lambda row: row.path),
+            held=sorted(self.held, key=lambda row: row.path),
+        )
+
+
+def _run_result(day: _Day, run: Run, *, freed: int = 0, dry_run: bool) -> LifecycleRun:
+    is_empty = not day.actions and not day.held
     return LifecycleRun(
-        days=[day] if day.actions or day.held else [],
+        days=[] if is_empty else [day.row(run.started_ns)],
         keys_looked_at=run.keys,
         postponed=run.postponed,
         errors=list(run.errors),
         error_count=run.error_count,
         freed_bytes=freed,
         dry_run=dry_run,
-    )
-
-
-def _day(day_ns: int, passes: Iterable[PlannedPass]) -> LifecycleDay:
-    found = list(passes)
-    return LifecycleDay(
-        date=_date(day_ns),
-        actions=[_action(one.key, verdict) for one in found for verdict in one.found.verdicts],
-        held=[_held(one.key, held) for one in found for held in one.found.held],
     )
 
 

@@ -1,6 +1,6 @@
 """Plans: what the runs of the coming days will do, by the same evaluator as the runs."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from s3fs_local.engine.lifecycle import KEYS_A_STEP, LifecycleRules
 from s3fs_local.engine.lifecycle_keys import Key, KeyStack
 from s3fs_local.metadata.interface import Metadata
-from s3fs_local.rules.lifecycle import Action
+from s3fs_local.rules.lifecycle import Action, Verdict
 from s3fs_local.rules.lifecycle_forecast import ForecastPass, forecast
 from s3fs_local.rules.storage_costs import ClassUsage
 
@@ -77,9 +77,14 @@ class Holdings:
         """Classes that hold something, by name."""
         return [usage for _, usage in sorted(self._usages.items()) if usage.versions]
 
-    def apply(self, found: ForecastPass) -> None:
-        """The pass was made."""
-        for verdict in found.verdicts:
+    def include(self, changes: "Holdings") -> None:
+        """What another one gathered, from nothing, has happened here."""
+        for name, usage in changes._usages.items():  # noqa: SLF001 - of the same class
+            self._usages[name] = usage.merged(self._usages.get(name) or ClassUsage(name))
+
+    def apply(self, verdicts: Iterable[Verdict]) -> None:
+        """This was done."""
+        for verdict in verdicts:
             item = verdict.item
             if item.is_marker:
                 continue

@@ -5,7 +5,7 @@ has the rest, and the next run goes on. Only a whole run counts as the day's.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Protocol
 
 import msgspec
@@ -15,8 +15,9 @@ from msgspec import Struct, structs
 from s3fs_local.engine.lifecycle import KEYS_A_STEP, LifecycleRules, Outcome
 from s3fs_local.engine.lifecycle_keys import Key
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import DataDamaged, EncryptionError, StaleInode
+from s3fs_local.errors import DataDamaged, EncryptionError, S3fsLocalError, StaleInode
 from s3fs_local.metadata.changes import PutSetting
+from s3fs_local.rules.findings import Finding, Severity
 from s3fs_local.rules.lifecycle import Action, Verdict
 from s3fs_local.rules.names import printed
 
@@ -27,6 +28,7 @@ LAST_RUN_SETTING: Final = "fact.lifecycle-run"
 PLACES_A_STEP: Final = 16
 ERRORS_TOLD: Final = 8
 DUE_TOLD: Final = 10_000
+_ADVICE: Final = "The next run tries again: `s3fs-local lifecycle run STORE`; daemon.log says more."
 
 
 class Tally(Struct, frozen=True):
@@ -118,9 +120,22 @@ class LifecycleRuns:
         self._volume = volume
         self.rules: Final = rules
         self.present: Run | None = None
+        self.failure = ""  # what ended the last run before it was whole
         self._mutex = trio.Lock()
+        volume.inspections.add("lifecycle", self._inspect)
         stored = self._volume.metadata.setting(LAST_RUN_SETTING)
         self.last = None if stored is None else msgspec.json.decode(stored, type=Run)
+
+    def _inspect(self) -> Iterator[Finding]:
+        """What `status` says where rules were not followed."""
+        if self.rules.in_force is None:
+            return
+        if self.failure:
+            sentence = f"the last run ended early: {self.failure}"
+            yield Finding(Severity.WARNING, "lifecycle", sentence, _ADVICE)
+        elif self.last is not None and self.last.error_count:
+            sentence = f"{self.last.error_count} keys could not be looked at: {self.last.errors[0]}"
+            yield Finding(Severity.WARNING, "lifecycle", sentence, _ADVICE)
 
     def due_count(self) -> int:
         """How many places a run would look at now; `DUE_TOLD` where there are more."""
@@ -147,6 +162,10 @@ class LifecycleRuns:
                 await self._look_at_all(self.present, rest, tell)
                 await self._work_off(self.present, rest, tell)
                 run = structs.replace(self.present, ended_ns=self._volume.now_ns())
+                self.failure = ""
+            except S3fsLocalError as error:
+                self.failure = str(error)
+                raise
             finally:
                 self.present = None
             stored = msgspec.json.encode(run).decode()

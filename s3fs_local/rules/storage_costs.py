@@ -105,6 +105,16 @@ class ClassUsage(Struct, frozen=True):
             self.small_bytes + count * size * is_small,
         )
 
+    def merged(self, other: "ClassUsage") -> "ClassUsage":
+        """Both together."""
+        return ClassUsage(
+            self.storage_class,
+            self.versions + other.versions,
+            self.bytes + other.bytes,
+            self.small_versions + other.small_versions,
+            self.small_bytes + other.small_bytes,
+        )
+
 
 def monthly_cost(usages: Iterable[ClassUsage], prices: Prices) -> float:
     """What these versions cost a month, in the currency of the prices."""

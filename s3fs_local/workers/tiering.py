@@ -8,7 +8,7 @@ import trio
 from s3fs_local.engine.compaction import DEAD_SHARE_OF_WORKER, collect_garbage
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.pace import Pace
-from s3fs_local.errors import StorageError, StoreReadOnly
+from s3fs_local.errors import S3fsLocalError
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Tiering:
                     removes_orphans=False,
                     pace=pace,
                 )
-        except (StorageError, StoreReadOnly) as error:
+        except S3fsLocalError as error:
             logger.error("lifecycle goes on when it can: %s", error)  # noqa: TRY400 - expected
         else:
             logger.info(

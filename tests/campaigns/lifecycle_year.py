@@ -164,7 +164,7 @@ class World:
         if choice < 0.3:
             things[0].tags = self.chance.choice(TAGS)
             self.filesystem.lock_attributes.set_tags(ino.ino, things[0].tags, ME)
-        if choice < 0.05:
+        if choice < 0.05 and not things[0].locked_until:
             until_ns = self.clock.now_ns() + self.chance.randrange(1, 150) * DAY_NS
             things[0].locked_until = until_ns
             self.filesystem.locks.set_retention(

@@ -3,7 +3,8 @@
 import pytest
 from msgspec import structs
 
-from s3fs_local.errors import NoSuchName
+from s3fs_local.engine.lifecycle_keys import Key, KeyStack
+from s3fs_local.errors import DataDamaged, NoSuchName
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import LegalHold, Retention
 from s3fs_local.rules.versioning import VersioningState
@@ -301,6 +302,35 @@ def test_only_one_thing_happens_to_a_key_on_one_day() -> None:
     assert store.run().markers_added == 0
 
     assert store.pass_days(1) == ["1 DeleteMarker f"]
+
+
+def test_a_key_that_cannot_be_looked_at_does_not_stop_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others are looked at; `status` tells, and the next day tries again."""
+    store = LifecycleStore()
+    for path in ("/a", "/b", "/c"):
+        store.write(path, SMALL)
+    store.put_rules(EXPIRE_3)
+    store.tick(10 * DAY)
+    keys = store.runs.rules.keys
+    stack_of = keys.stack_of
+
+    def damaged(key: Key) -> KeyStack:
+        if key.name == b"b":
+            raise DataDamaged("a zone lost it")
+        return stack_of(key)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keys, "stack_of", damaged)
+        run = store.run()
+    assert (run.markers_added, run.error_count) == (2, 1)
+    findings = store.fs.volume.inspections.findings()
+    assert [finding.subject for finding in findings] == ["lifecycle"]
+    assert "a zone lost it" in findings[0].sentence
+
+    assert store.pass_days(1) == ["1 DeleteMarker b"]
+    assert store.fs.volume.inspections.findings() == []
 
 
 def test_deleted_rules_do_nothing_more() -> None:
