@@ -17,7 +17,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from s3fs_local.daemon.assembly import TEST_CLOCK_VARIABLE, open_store
+from s3fs_local.daemon.assembly import open_store
 from s3fs_local.daemon.creation import StorePlan, create_store
 from s3fs_local.daemon.layout import METADATA_NAME
 from s3fs_local.daemon.unlocking import Unlocking
@@ -33,16 +33,14 @@ from s3fs_local.metadata.changes import (
 )
 from s3fs_local.metadata.sqlite import SqliteMetadata
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
-from s3fs_local.rules.instants import parse_instant
 from s3fs_local.rules.lifecycle_validation import read_lifecycle
 from s3fs_local.rules.namespace import Entry
 from s3fs_local.rules.versioning import Version
+from s3fs_local.system.clock import wall_ns
 from tests.rules.lifecycle_replay import DAY
 
 ME: Final = Caller(uid=os.getuid(), gid=os.getgid())
-MADE_NS: Final = parse_instant("2027-01-01T12:00:00Z", now_ns=0)
-NOW: Final = "2027-03-01T00:00:10Z"
-NOW_NS: Final = parse_instant(NOW, now_ns=0)
+AGE_DAYS: Final = 60
 BATCH: Final = 5000
 RULES: Final = [
     {
@@ -71,27 +69,28 @@ class Scan(Struct, frozen=True):
 
 def fill(store: Path, *, versions: int, due: int) -> None:
     """A new store with so many files, some of them due."""
-    create_store(store, StorePlan(owner=ME, test_clock=True))
+    create_store(store, StorePlan(owner=ME))
+    made_ns = wall_ns() - AGE_DAYS * DAY
     metadata = SqliteMetadata(store / METADATA_NAME)
     document, _ = read_lifecycle(
         json.dumps({"Rules": RULES}).encode(), minimum=None, new_id=lambda: 0
     )
-    in_force = msgspec.json.encode(InForce(MADE_NS, document)).decode()
+    in_force = msgspec.json.encode(InForce(made_ns, document)).decode()
     metadata.apply([PutSetting(DOCUMENT_SETTING, in_force)])
     every = max(versions // due, 1)
     for start in range(0, versions, BATCH):
         changes: list[Change] = []
         for number in range(start, min(start + BATCH, versions)):
-            changes += _file(number, is_due=number % every == 0 and number // every < due)
+            changes += _file(number, made_ns, is_due=number % every == 0 and number // every < due)
         metadata.apply(changes)
         metadata.commit(metadata.position())
     metadata.close()
 
 
-def _file(number: int, *, is_due: bool) -> list[Change]:
-    ino, stamp_ns = number + 10, MADE_NS + number
+def _file(number: int, made_ns: int, *, is_due: bool) -> list[Change]:
+    ino, stamp_ns = number + 10, made_ns + number
     name = b"%s%d" % (b"due" if is_due else b"kept", number)
-    at_ns = NOW_NS - DAY if is_due else MADE_NS + 3651 * DAY
+    at_ns = made_ns + (31 if is_due else 3651) * DAY
     inode = Inode(ino, 0o100644, ME.uid, ME.gid, size=17, version_ns=stamp_ns, btime_ns=stamp_ns)
     return [
         PutInode(inode),
@@ -113,7 +112,6 @@ async def scan(store: Path, *, versions: int, due: int) -> Scan:
 
 def measure(base: Path, *, versions: int, due: int) -> Scan:
     """Of a new store."""
-    os.environ[TEST_CLOCK_VARIABLE] = NOW
     store = base / f"{versions}-{due}"
     fill(store, versions=versions, due=due)
     return trio.run(lambda: scan(store, versions=versions, due=due))

@@ -135,6 +135,7 @@ def test_what_is_overdue_when_rules_come_is_done_at_the_next_run() -> None:
     store.put_rules({**EXPIRE_3, "Filter": {"Prefix": "f1"}})
 
     assert store.run().markers_added == 111
+    assert store.runs.rules.cursor() is None
     assert store.run().markers_added == 0
     store.put_rules({**EXPIRE_3, "Filter": {"Prefix": "f2"}})
     assert store.run().markers_added == 11

@@ -149,6 +149,22 @@ def test_vector(
         given = after(given, moves, Circumstances(state), at(now))
 
 
+def test_a_date_is_due_at_the_next_midnight_for_what_comes_later() -> None:
+    """Vector 27 on the day itself: a run at noon leaves what was made that morning alone."""
+    lifecycle = rules(rule(expire(date="2026-06-01")))
+    given = stack(version("2026-07-04T00:00:01Z"))
+
+    assert done(lifecycle, given, "2026-07-04T12:00:00Z") == []
+    assert done(lifecycle, given, "2026-07-05") == [_step("0 DeleteMarker")]
+
+
+def test_what_could_not_be_replicated_moves_no_class() -> None:
+    """As vector 33, for FAILED; once it is COMPLETED it moves."""
+    lifecycle = rules(rule(move(("GLACIER", 1))))
+    for status, steps in (("FAILED", []), ("COMPLETED", [_step("0 → GLACIER")])):
+        assert done(lifecycle, stack(version("2025", replication=status)), "2026") == steps
+
+
 def test_vector_28_a_disabled_rule_does_not_exist() -> None:
     """It is left out when the document is read: see test_lifecycle_documents."""
     assert (28, rules()) in [(number, lifecycle) for number, lifecycle, *_ in VECTORS]

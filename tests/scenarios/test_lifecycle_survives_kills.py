@@ -14,7 +14,7 @@ from s3fs_local.daemon.assembly import TEST_CLOCK_VARIABLE
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.namespace import Entry
 from tests.campaigns.lifecycle_kills import FILLED, kill_runs
-from tests.campaigns.lifecycle_scan import NOW, measure
+from tests.campaigns.lifecycle_scan import measure
 from tests.engine.invariants import check_invariants
 from tests.engine.lifecycle_store import DAY, LARGE, SMALL, LifecycleStore
 
@@ -120,8 +120,6 @@ def test_killed_runs_end_as_one_that_was_left_alone(
 
 
 @pytest.mark.slow
-def test_a_run_costs_what_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_costs_what_is_due(tmp_path: Path) -> None:
     """The short form of `scripts/lifecycle-scan`: keys are counted, not seconds."""
-    monkeypatch.setenv(TEST_CLOCK_VARIABLE, NOW)
-
     assert measure(tmp_path, versions=5000, due=50).looked_at == 50
