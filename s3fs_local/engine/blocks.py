@@ -18,6 +18,8 @@ from s3fs_local.rules.extents import Block
 from s3fs_local.system.randomness import Randomness
 
 CACHED_BLOCKS_MAX: Final = 16_384
+FETCHED_BYTES_MAX: Final = 16 << 20
+"""Of bytes that were waited for: more than one read can need."""
 STANDARD: Final = "STANDARD"
 
 
@@ -187,13 +189,22 @@ class BlockStorage:
         sealed = self._packs.read_nowait(*place)
         if sealed is not None:
             return sealed
-        fetched = self._fetched.pop(place, None)
+        fetched = self._fetched.get(place)
         if isinstance(fetched, StorageError):
+            del self._fetched[place]
             raise fetched
         if fetched is None:
             self._missing = place
-            self._fetched.clear()
+            self._make_room()
         return fetched
+
+    def _make_room(self) -> None:
+        """What was fetched stays until a read has all that it needs: that may be many blocks."""
+        held = sum(len(found) for found in list(self._fetched.values()) if isinstance(found, bytes))
+        while held > FETCHED_BYTES_MAX:
+            oldest = next(iter(self._fetched))
+            found = self._fetched.pop(oldest)
+            held -= len(found) if isinstance(found, bytes) else 0
 
     def _read_elsewhere(self, block: Block, *, skip: int, size: int) -> bytes:
         """The frames as another zone has them, salt included: it may be what was damaged."""

@@ -5,18 +5,23 @@ are moved, as they lie, to the pack that is being filled for the same placement 
 There is nothing to resume after a crash: what was moved is moved, and the next run looks anew.
 """
 
+import logging
 from typing import Final
 
+import trio
 from msgspec import Struct
 
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.pace import AT_ONCE, Pace
 from s3fs_local.engine.settling import Mover
 from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import DataDamaged
 from s3fs_local.metadata.changes import RemovePack
 from s3fs_local.packs.pack_store import HEADER_BYTES
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.retention import Operation
+
+logger = logging.getLogger(__name__)
 
 DEAD_SHARE_OF_COMMAND: Final = 1 / 16
 """A person who asks for space gets it: at most this much of any pack stays dead."""
@@ -57,7 +62,7 @@ async def collect_garbage(
 
     Raises:
         StoreFull: too little room to move blocks; empty packs were removed first.
-        DataDamaged, ZoneUnavailable: a live block cannot be read; its pack stays.
+        ZoneUnavailable: the zones of a live block do not answer.
     """
     volume = filesystem.volume
     filesystem.locks.check(Operation.COMPACT, volume.inode(ROOT_INO))
@@ -85,16 +90,14 @@ async def _look(volume: Volume) -> list[_Pack]:
     """Every pack in the zones that no draft uses."""
     lengths = await volume.durability.run_blocking(volume.blocks.pack_lengths)
     metadata = volume.metadata
-    return [
-        _Pack(
-            pack_id,
-            length,
-            metadata.live_bytes(pack_id),
-            is_orphan=metadata.placement(pack_id) is None,
-        )
-        for pack_id, length in sorted(lengths.items())
-        if pack_id not in _in_drafts(volume)
-    ]
+    found: list[_Pack] = []
+    for pack_id, length in sorted(lengths.items()):
+        if pack_id not in _in_drafts(volume):
+            live_bytes = metadata.live_bytes(pack_id)
+            is_orphan = metadata.placement(pack_id) is None
+            found.append(_Pack(pack_id, length, live_bytes, is_orphan))
+        await trio.lowlevel.checkpoint()
+    return found
 
 
 def _in_drafts(volume: Volume) -> set[int]:
@@ -102,12 +105,15 @@ def _in_drafts(volume: Volume) -> set[int]:
 
 
 async def _empty(volume: Volume, pack: _Pack, garbage: Garbage, pace: Pace) -> None:
-    """The pack's live blocks lie elsewhere."""
+    """The pack's live blocks lie elsewhere, but for those that cannot be read."""
     async with volume.moving:
         placement = volume.blocks.placement(pack.pack_id)
         mover = Mover(volume, pace)
         for block in volume.metadata.blocks_in_pack(pack.pack_id):
-            await mover.move(block, placement, recodes=False)
+            try:
+                await mover.move(block, placement, recodes=False)
+            except DataDamaged:
+                logger.exception("pack %016x is not emptied", pack.pack_id)
         await mover.finish()
     garbage.moved_bytes += mover.moved_bytes
     garbage.bytes -= mover.moved_bytes
