@@ -1,7 +1,12 @@
 """Moves of blocks beside readers, full disks and failing zones: nothing is lost, all goes on."""
 
+import os
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import trio
+from msgspec import structs
 
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.pace import AT_ONCE
@@ -157,3 +162,89 @@ def test_a_change_of_class_while_the_bytes_move_is_not_lost() -> None:
     assert current(store, "log").storage_class == "ONEZONE_IA"
     assert placements(store, "log") == {"ONEZONE_IA"}
     assert not store.metadata.unsettled(1)
+
+
+def test_a_class_that_changes_again_while_the_last_block_moves_is_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The mark of an unsettled file goes only after a pass that nothing overtook."""
+    store = MemoryStore()
+    store.write("log", TEXT)
+    set_class(store, "log", "STANDARD_IA")
+    calls = 0
+
+    async def overtaken(function: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes through
+        nonlocal calls
+        calls += 1
+        if calls == len(blocks(store, "log")):
+            set_class(store, "log", "GLACIER_IR")
+        return function()
+
+    monkeypatch.setattr(store.fs.volume.durability, "run_blocking", overtaken)
+
+    settle(store)
+
+    assert placements(store, "log") == {"GLACIER_IR"}
+    assert not store.metadata.unsettled(1)
+
+
+def test_blocks_grow_cold_when_the_last_warm_version_is_purged() -> None:
+    """A removal is a reason to move, like a change of class."""
+    store = MemoryStore()
+    store.write("log", TEXT)
+    old_ns = store.stat("log").version_ns
+    store.fs.classes.set_by(store.stat("log").ino, old_ns, StorageClass.STANDARD_IA, ALICE)
+    store.append("log", b"more")
+    settle(store)
+    assert placements(store, "log") == {"STANDARD"}
+    newest = store.fs.histories.of_name(*store.place("log")).items[0]
+
+    purge(store.fs, newest, caller=ALICE, bypass=None)
+    settle(store)
+
+    assert store.stat("log").version_ns == old_ns
+    assert placements(store, "log") == {"STANDARD_IA"}
+    assert store.fs.getxattr(store.stat("log").ino, b"s3.storage-class") == b"STANDARD_IA"
+
+
+def test_new_bytes_are_durable_before_a_row_names_them() -> None:
+    """A power cut that keeps the journal and loses what packs had not synced loses nothing."""
+    zone = FailingObjects(MemoryObjects())
+    store = MemoryStore(zone=zone)
+    store.write("log", TEXT)
+    store.write("other", b"x")
+    store.flush(durable=True)
+
+    change(store, "log", "STANDARD_IA")
+    store.remove("other")  # hands the journal all that was changed, unsynced
+    zone.power_cut(lambda name, unsynced: unsynced if name.startswith("journal") else b"")
+    store.crash()
+
+    assert placements(store, "log") == {"STANDARD_IA"}
+    assert store.read("log") == TEXT
+
+
+def test_a_mount_never_looks_for_blocks_whose_pack_was_removed() -> None:
+    """A block that was synced before the journal named it is not sought after it was collected."""
+    zone = FailingObjects(MemoryObjects())
+    store = MemoryStore(zone=zone)
+    volume = store.fs.volume
+    volume.settings = structs.replace(volume.settings, draft_memory_bytes=9000)
+    handle = store.open("log", os.O_CREAT | os.O_RDWR)
+    for number in range(10):
+        store.fs.write(handle, number * 5000, bytes([number + 1]) * 5000)  # sealed early
+    trio.run(volume.durability.sync_packs)
+    store.close(handle)
+    first = store.stat("log").version_ns
+    (pack_id,) = {block.pack_id for block in blocks(store, "log")}
+    volume.blocks.leave_pack(pack_id)
+    store.write("log", b"kept")
+    items = store.fs.histories.of_name(*store.place("log")).items
+    (old,) = [i for i in items if i.version is not None and i.version.stamp_ns == first]
+    purge(store.fs, old, caller=ALICE, bypass=None)
+
+    assert trio.run(lambda: collect_garbage(store.fs, dry_run=False)).packs == 1
+    zone.power_cut()
+    store.crash()
+
+    assert store.read("log") == b"kept"
