@@ -248,3 +248,33 @@ def test_a_mount_never_looks_for_blocks_whose_pack_was_removed() -> None:
     store.crash()
 
     assert store.read("log") == b"kept"
+
+
+def test_a_block_that_goes_while_it_moves_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A purge does not wait for a mover, and a mover brings nothing back."""
+    store = MemoryStore()
+    store.write("log", TEXT)
+    store.write("log", b"new")
+    old = store.fs.histories.of_name(*store.place("log")).items[1]
+    assert old.version is not None
+    store.fs.classes.transition(
+        old.version.ino, old.version.stamp_ns, "STANDARD_IA", present="STANDARD"
+    )
+    calls = 0
+
+    async def purging(function: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes through
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            purge(store.fs, old, caller=ALICE, bypass=None)
+        return function()
+
+    monkeypatch.setattr(store.fs.volume.durability, "run_blocking", purging)
+
+    settle(store)
+
+    assert store.read("log") == b"new"
+    assert store.metadata.usage().blocks == 1
+    monkeypatch.undo()
+    trio.run(lambda: collect_garbage(store.fs, dry_run=False))
+    assert pack_bytes(store) < 200
