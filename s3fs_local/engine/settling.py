@@ -48,7 +48,7 @@ class Mover:
         self._pace = pace
         self._pending: list[Move] = []
         self._pending_bytes = 0
-        self.moved_bytes = 0
+        self.moved_bytes = 0  # of content where it is recoded, else of what lies in packs
 
     async def move(self, block: Block, placement: str, *, recodes: bool) -> None:
         """The block's bytes are appended to a pack of the placement; `finish` makes it a fact.
@@ -73,7 +73,7 @@ class Mover:
             return
         self._check_space(len(recoded.sealed))
         self._pending.append(Move(block, blocks.append(block, recoded, placement)))
-        self._pending_bytes += max(len(recoded.sealed), block.sealed_length)
+        self._pending_bytes += block.length if recodes else len(recoded.sealed)
         if self._pending_bytes >= BATCH_BYTES:
             await self.finish()
 

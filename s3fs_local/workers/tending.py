@@ -33,7 +33,7 @@ class Tending:
     def __init__(self, filesystem: FileSystem) -> None:
         self._filesystem = filesystem
         self._volume = filesystem.volume
-        self._due_s: dict[str, float] = {"reads": READS_S, "tiers": 0.0, "garbage": GARBAGE_S}
+        self._due_s: dict[str, float] = {}  # by the event loop's clock
         self.failure = ""  # of the last step, for `status`
 
     async def run(self) -> None:
@@ -71,8 +71,10 @@ class Tending:
         await self._every("garbage", GARBAGE_S, lambda: self._collect(pace))
 
     async def _every(self, what: str, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-        if trio.current_time() >= self._due_s[what]:
-            self._due_s[what] = trio.current_time() + seconds
+        """It is done, unless it was less than `seconds` ago; the first time after so long."""
+        now_s = trio.current_time()
+        if now_s >= self._due_s.setdefault(what, now_s + seconds):
+            self._due_s[what] = now_s + seconds
             await act()
 
     async def _apply_reads(self) -> None:

@@ -13,10 +13,11 @@ from tests.engine.test_classes_move_bytes import DAY_S, TEXT, current, pack_byte
 
 
 def step(store: MemoryStore, *, after_s: float = 4000) -> Tending:
-    """A worker that has run for so long takes one step."""
+    """A worker takes a step, and another so long after."""
     tending = Tending(store.fs)
 
     async def run() -> None:
+        await tending.step()
         await trio.sleep(after_s)
         await tending.step()
 
@@ -41,6 +42,19 @@ def test_bytes_follow_their_class_and_old_packs_go(store: MemoryStore) -> None:
     assert placements(store, "log") == {"GLACIER_IR"}
     assert pack_bytes(store) < before / 3
     assert store.read("log") == TEXT
+
+
+def test_a_mount_does_not_begin_with_a_collection(store: MemoryStore) -> None:
+    """Who mounts wants to work; what is dead can wait for an hour."""
+    store.write("log", TEXT)
+    before = pack_bytes(store)
+    set_class(store, "log", "GLACIER_IR")
+
+    step(store, after_s=1800)
+    assert pack_bytes(store) > before
+    step(store, after_s=3600)
+
+    assert pack_bytes(store) < before / 3
 
 
 def test_retrievals_come_and_expire(store: MemoryStore) -> None:
