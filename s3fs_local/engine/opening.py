@@ -109,10 +109,9 @@ def open_filesystem(parts: Parts) -> Opened:
         durability.apply([PutPack(last_pack_id, placement)])
         return last_pack_id
 
-    settings = settings_of(metadata)
-
     def homes_of(placement: str) -> Homes:
-        wanted = with_defaults(settings.storage_classes).get(placement)
+        present = settings_of(metadata)  # commands change them
+        wanted = with_defaults(present.storage_classes).get(placement)
         return EVERYWHERE if wanted is None else Homes(wanted.copies, wanted.kinds)
 
     packs = PackStore(
@@ -124,7 +123,7 @@ def open_filesystem(parts: Parts) -> Opened:
     found = replay_journal(journal, packs, metadata, ledger_position=keeper.covered)
     for _, batch in found.batches:
         keeper.add(batch)
-    settings = settings_of(metadata)  # the journal may have changed them
+    settings = settings_of(metadata)
     zones.wanted_quorum = settings.write_quorum
     zones.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
     counters = metadata.counters()
