@@ -29,6 +29,7 @@ from s3fs_local.rules.storage_classes import shared_placement, with_defaults
 logger = logging.getLogger(__name__)
 
 CELLS_A_STEP: Final = 64
+INODES_A_STEP: Final = 256
 BATCH_BYTES: Final = 8 << 20
 """This much is appended between two syncs of the packs."""
 
@@ -121,22 +122,27 @@ class Settling:
         self.done_bytes = 0  # of it, counted as offsets in the file
 
     async def settle_all(self, pace: Pace) -> None:
-        """Every inode that was unsettled when it was its turn is settled. Raises as `settle`."""
-        tried: set[int] = set()
-        while todo := [
-            i for i in self._volume.metadata.unsettled(len(tried) + 1) if i not in tried
-        ]:
-            tried.add(todo[0])
-            try:
-                await self.settle(todo[0], pace)
-            except DataDamaged:
-                logger.exception("blocks of inode %d stay where they are", todo[0])
+        """Every inode that was unsettled when it was its turn is settled. Raises as `settle`.
+
+        Small files go together, so that many of them cost one sync; one that is marked again while
+        they move waits for the next call.
+        """
+        metadata = self._volume.metadata
+        after = 0
+        while todo := metadata.unsettled(INODES_A_STEP, after):
+            after = todo[-1]
+            large = [ino for ino in todo if metadata.next_cell(ino, CELLS_A_STEP) is not None]
+            await self._settle_small([ino for ino in todo if ino not in large], pace)
+            for ino in large:
+                await self.settle(ino, pace)
 
     async def settle(self, ino: int, pace: Pace) -> None:
         """Every block that the inode uses lies where the versions that use it want it.
 
+        A block that no zone has whole stays where it is: a scrub may mend it, a move cannot.
+
         Raises:
-            DataDamaged, ZoneUnavailable: a block cannot be read; all others were moved.
+            ZoneUnavailable, TooFewZones: the zones do not answer.
             StoreFull: the rest waits for room.
             StorageError: a sync failed.
         """
@@ -152,23 +158,36 @@ class Settling:
         finally:
             self.present_ino = 0
 
+    async def _settle_small(self, inos: list[int], pace: Pace) -> None:
+        """Those of the inodes that nothing overtook are settled; none has more than a step."""
+        volume = self._volume
+        volume.freshly_unsettled.difference_update(inos)
+        async with volume.moving:
+            mover = Mover(volume, pace)
+            for ino in inos:
+                await self._move_cells(mover, ino, 0)
+            await mover.finish()
+        done = [MarkSettled(ino) for ino in inos if ino not in volume.freshly_unsettled]
+        if done:
+            volume.apply(done)
+
     async def _pass(self, ino: int, pace: Pace) -> None:
-        failure: DataDamaged | None = None
         first = self._volume.metadata.next_cell(ino, 0)
         while first is not None:
             async with self._volume.moving:  # two passes never move the same blocks
                 mover = Mover(self._volume, pace)
-                for block, placement in self._misplaced(ino, first, first + CELLS_A_STEP):
-                    try:
-                        await mover.move(block, placement, recodes=True)
-                    except DataDamaged as error:
-                        failure = error
+                await self._move_cells(mover, ino, first)
                 await mover.finish()
             self.done_bytes = (first + CELLS_A_STEP) * CELL_BYTES
             await trio.lowlevel.checkpoint()
             first = self._volume.metadata.next_cell(ino, first + CELLS_A_STEP)
-        if failure is not None:
-            raise failure
+
+    async def _move_cells(self, mover: Mover, ino: int, first: int) -> None:
+        for block, placement in self._misplaced(ino, first, first + CELLS_A_STEP):
+            try:
+                await mover.move(block, placement, recodes=True)
+            except DataDamaged:
+                logger.exception("block %d of inode %d is not moved", block.block_id, ino)
 
     def _misplaced(self, ino: int, first: int, limit: int) -> list[tuple[Block, str]]:
         """Blocks of these cells that lie elsewhere than they belong, with the placement."""

@@ -186,8 +186,8 @@ class Metadata(Protocol):
         """The highest pack id of every placement."""
         ...
 
-    def unsettled(self, limit: int) -> list[int]:
-        """Inodes whose blocks may lie elsewhere than they belong, ascending."""
+    def unsettled(self, limit: int, after: int = 0) -> list[int]:
+        """Inodes > `after` whose blocks may lie elsewhere than they belong, ascending."""
         ...
 
     def sharing(self, ino: int) -> list[int]:

@@ -272,8 +272,8 @@ class MemoryMetadata:
     def newest_packs(self) -> dict[str, int]:
         return {placement: pack_id for pack_id, placement in sorted(self._packs.items())}
 
-    def unsettled(self, limit: int) -> list[int]:
-        return sorted(self._unsettled)[:limit]
+    def unsettled(self, limit: int, after: int = 0) -> list[int]:
+        return sorted(ino for ino in self._unsettled if ino > after)[:limit]
 
     def sharing(self, ino: int) -> list[int]:
         pairs = [pair for pair in self._sharing if ino in pair]

@@ -542,6 +542,7 @@ def test_unsettled_inodes_are_remembered(store: Store) -> None:
     store.restart()
     assert store.metadata.unsettled(10) == [5, 7]
     assert store.metadata.unsettled(1) == [5]
+    assert store.metadata.unsettled(10, after=5) == [7]
 
     store.metadata.apply([MarkSettled(5)])
 

@@ -1,7 +1,7 @@
 """Moves of blocks beside readers, full disks and failing zones: nothing is lost, all goes on."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -164,8 +164,20 @@ def test_a_change_of_class_while_the_bytes_move_is_not_lost() -> None:
     assert not store.metadata.unsettled(1)
 
 
+async def alone(store: MemoryStore) -> None:
+    """As a command that waits for one file."""
+    await store.fs.settling.settle(store.stat("log").ino, AT_ONCE)
+
+
+async def with_others(store: MemoryStore) -> None:
+    """As the worker, which comes by again."""
+    await store.fs.settling.settle_all(AT_ONCE)
+    await store.fs.settling.settle_all(AT_ONCE)
+
+
+@pytest.mark.parametrize("settles", [alone, with_others])
 def test_a_class_that_changes_again_while_the_last_block_moves_is_followed(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, settles: Callable[[MemoryStore], Awaitable[None]]
 ) -> None:
     """The mark of an unsettled file goes only after a pass that nothing overtook."""
     store = MemoryStore()
@@ -182,7 +194,7 @@ def test_a_class_that_changes_again_while_the_last_block_moves_is_followed(
 
     monkeypatch.setattr(store.fs.volume.durability, "run_blocking", overtaken)
 
-    settle(store)
+    trio.run(settles, store)
 
     assert placements(store, "log") == {"GLACIER_IR"}
     assert not store.metadata.unsettled(1)
@@ -278,3 +290,19 @@ def test_a_block_that_goes_while_it_moves_is_let_go(monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     trio.run(lambda: collect_garbage(store.fs, dry_run=False))
     assert pack_bytes(store) < 200
+
+
+def test_many_small_files_move_with_few_syncs() -> None:
+    """A rule that moves a million small files must not cost a million syncs."""
+    store = MemoryStore()
+    for number in range(100):
+        store.write(f"{number}", TEXT[: 5000 + number])
+        set_class(store, f"{number}", "GLACIER_IR")
+    before = store.fs.volume.durability.fsyncs
+
+    settle(store)
+
+    assert not store.metadata.unsettled(1)
+    assert store.fs.volume.durability.fsyncs - before < 5
+    assert all(placements(store, f"{number}") == {"GLACIER_IR"} for number in range(100))
+    assert store.read("77") == TEXT[:5077]

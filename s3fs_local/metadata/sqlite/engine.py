@@ -271,8 +271,8 @@ class SqliteMetadata:
     def newest_packs(self) -> dict[str, int]:
         return dict(self._rows(queries.NEWEST_PACKS, ()))
 
-    def unsettled(self, limit: int) -> list[int]:
-        return [ino for (ino,) in self._rows(queries.UNSETTLED, (limit,))]
+    def unsettled(self, limit: int, after: int = 0) -> list[int]:
+        return [ino for (ino,) in self._rows(queries.UNSETTLED, (after, limit))]
 
     def sharing(self, ino: int) -> list[int]:
         return [other for (other,) in self._rows(queries.SHARING, (ino,))]

@@ -102,7 +102,7 @@ LIVE_BYTES: Final = "SELECT coalesce(sum(sealed_length), 0) FROM block WHERE pac
 PLACEMENT: Final = "SELECT placement FROM pack WHERE pack_id = ?"
 NEWEST_PACKS: Final = "SELECT placement, max(pack_id) FROM pack GROUP BY placement"
 
-UNSETTLED: Final = "SELECT ino FROM unsettled WHERE ino > 0 ORDER BY ino LIMIT ?"
+UNSETTLED: Final = "SELECT ino FROM unsettled WHERE ino > ? ORDER BY ino LIMIT ?"
 SHARING: Final = """
     SELECT source FROM sharing WHERE ino = ?1 UNION SELECT ino FROM sharing WHERE source = ?1
     ORDER BY 1"""
