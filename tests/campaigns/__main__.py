@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from tests.campaigns.line import Failed, Line, Piece, added, printed
@@ -32,8 +33,9 @@ def run_line(line: Line, *, seed: int, size: int, progress: Progress, base: Path
         base.mkdir()
         try:
             figures = line.run(piece)
-        except Failed as failure:
-            say(f"{line.name}: FAILED after {done.size} {line.counts}: {line.promise}\n{failure}")
+        except Exception as failure:  # noqa: BLE001 - one line that breaks must not hide the others
+            words = str(failure) if isinstance(failure, Failed) else traceback.format_exc()
+            say(f"{line.name}: FAILED after {done.size} {line.counts}: {line.promise}\n{words}")
             say(f"again: scripts/campaign {line.name} --seed {piece.seed} --size {piece.size}")
             return False
         finally:

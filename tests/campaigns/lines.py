@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.campaigns import (
+    bit_flips,
     faults,
     full_disk,
     fuzz,
@@ -10,7 +11,9 @@ from tests.campaigns import (
     kills,
     power_cuts,
     scripts,
+    security,
     simulation,
+    soak,
 )
 from tests.campaigns.line import Line
 from tests.campaigns.loop_disks import lacks_loop_devices
@@ -78,6 +81,13 @@ LINES: Final = {
             lacks_loop_devices,
         ),
         Line(
+            "bit-flips",
+            "a bit that changed on the disk is never served, and costs no more than an error",
+            "flips",
+            *(12, 10_000, 50),
+            bit_flips.run,
+        ),
+        Line(
             "hostile-sizes",
             "a file of any size costs what was written to it",
             "files",
@@ -98,6 +108,20 @@ LINES: Final = {
             *(20_000, 10_000_000, 100_000),
             fuzz.run_guided,
             fuzz.lacks_atheris,
+        ),
+        Line(
+            "soak",
+            "a mount that works for days needs no more memory and descriptors than after an hour",
+            "steps",
+            *(1500, 1_000_000, 20_000),
+            soak.run,
+        ),
+        Line(
+            "security",
+            "no key and no content leaks, and others find every door closed",
+            "messages of garbage",
+            *(300, 20_000, 1000),
+            security.run,
         ),
     )
 }
