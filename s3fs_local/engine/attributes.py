@@ -122,12 +122,25 @@ class Attributes:
         What is locked or append-only keeps its mode.
         """
         left = SET_ID_BITS if by_truncating_open else _left_by_kernel(inode.mode)
-        if not caller.uid or not inode.mode & left:
-            return
-        lost = left & set_id_bits_lost(inode.mode, is_in_group=_is_in_group(caller, inode.gid))
+        lost = left & _set_id_bits_lost(inode, caller)
         if lost and not inode.lock and not inode.append_only:
             self.set(inode.ino, AttributeChange(mode=inode.mode & ~lost), caller)
             self._volume.invalidation.inode(inode.ino)
+
+    @staticmethod
+    def without_set_id_bits(
+        inode: Inode, wanted: AttributeChange, caller: Caller
+    ) -> AttributeChange:
+        """The change, which also takes the bits that go with a new size or owner.
+
+        The kernel asks for that itself, but not always for all of them; see `drop_set_id_bits`.
+        """
+        is_harmless = wanted.size is None and wanted.uid is None and wanted.gid is None
+        lost = 0 if is_harmless else _left_by_kernel(inode.mode) & _set_id_bits_lost(inode, caller)
+        if not lost:
+            return wanted
+        mode = inode.mode if wanted.mode is None else wanted.mode
+        return msgspec.structs.replace(wanted, mode=mode & ~lost)
 
     def restore(self, ino: int, was: Inode) -> None:
         """Mode, owner, times and extended attributes are as they were.
@@ -268,6 +281,12 @@ def _check_namespace(name: bytes) -> None:
 
 def _left_by_kernel(mode: int) -> int:
     return 0 if mode & stat.S_IXGRP else stat.S_ISGID
+
+
+def _set_id_bits_lost(inode: Inode, caller: Caller) -> int:
+    if not (caller.uid and inode.is_file and inode.mode & SET_ID_BITS):
+        return 0
+    return set_id_bits_lost(inode.mode, is_in_group=_is_in_group(caller, inode.gid))
 
 
 def _is_in_group(caller: Caller, gid: int) -> bool:

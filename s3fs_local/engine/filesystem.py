@@ -258,10 +258,7 @@ class FileSystem:
                 self.open_files.get(handle).wrote = True
             elif not self.open_files.writers(ino):
                 self.writing.commit(ino, origin=Origin.TRUNCATED)
-        is_handed_over = wanted.uid is not None or wanted.gid is not None
-        if wanted.mode is None and (wanted.size is not None or is_handed_over):
-            inode = self.volume.inode(ino)
-            self.attributes.drop_set_id_bits(inode, caller, by_truncating_open=False)
+        wanted = self.attributes.without_set_id_bits(self.volume.inode(ino), wanted, caller)
         only_size = wanted == AttributeChange(size=wanted.size)
         if wanted.size is None or not only_size:
             return self.attributes.set(ino, wanted, caller)

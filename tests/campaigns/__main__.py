@@ -3,6 +3,7 @@
 import argparse
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -69,6 +70,7 @@ def parsed(words: list[str]) -> argparse.Namespace:
 def main() -> None:
     """Runs, and tells; the exit code is 1 if a promise did not hold."""
     options = parsed(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing stays mounted
     seed = secrets.randbelow(1 << 24) if options.seed is None else options.seed
     progress = Progress(options.state)
     failed = []

@@ -16,7 +16,7 @@ from tests.campaigns import (
     soak,
 )
 from tests.campaigns.line import Line
-from tests.campaigns.loop_disks import lacks_loop_devices
+from tests.campaigns.loop_disks import lacks_loop_disks
 
 LINES: Final = {
     line.name: line
@@ -33,21 +33,21 @@ LINES: Final = {
             "random-io",
             "every byte is where a copy in memory has it, through every way to read and write",
             "operations",
-            *(5000, 1_000_000, 20_000),
+            *(3000, 1_000_000, 20_000),
             scripts.random_io,
         ),
         Line(
             "model",
             "no sequence of system calls tells the mount from ext4, nor versions from a reference",
             "sequences",
-            *(100, 10_000, 1000),
+            *(40, 10_000, 1000),
             scripts.model,
         ),
         Line(
             "simulation",
             "the engine does what its reference says, crashes and power cuts included",
             "histories",
-            *(600, 40_000, 600),
+            *(300, 40_000, 1000),
             simulation.run,
         ),
         Line(
@@ -63,28 +63,28 @@ LINES: Final = {
             "states",
             *(20, 2000, 10),
             power_cuts.run_piece,
-            lacks_loop_devices,
+            lambda: lacks_loop_disks(*power_cuts.FILESYSTEMS),
         ),
         Line(
             "faults",
             "a system call that fails is told, loses nothing acknowledged and ends no daemon",
             "faults",
-            *(12, 2000, 12),
+            *(8, 2000, 20),
             faults.run,
         ),
         Line(
             "full-disk",
             "a full disk refuses what does not fit, nothing else, and no longer than it is full",
             "cycles",
-            *(20, 100, 20),
+            *(12, 100, 20),
             full_disk.run,
-            lacks_loop_devices,
+            lambda: lacks_loop_disks("ext4"),
         ),
         Line(
             "bit-flips",
             "a bit that changed on the disk is never served, and costs no more than an error",
             "flips",
-            *(12, 10_000, 50),
+            *(10, 10_000, 50),
             bit_flips.run,
         ),
         Line(
@@ -113,7 +113,7 @@ LINES: Final = {
             "soak",
             "a mount that works for days needs no more memory and descriptors than after an hour",
             "steps",
-            *(1500, 1_000_000, 20_000),
+            *(1000, 1_000_000, 20_000),
             soak.run,
         ),
         Line(

@@ -2,12 +2,13 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.mounting import run, unmount_by_force
+from tests.mounting import CommandFailed, run, unmount_by_force
 
 SIZE_MIB: Final = {"ext4": 128, "xfs": 320}
 """The least that mkfs.xfs takes, and what holds a history for ext4."""
@@ -19,11 +20,18 @@ MAKE: Final = {
 MOUNT_OPTIONS: Final = {"ext4": "nodiscard", "xfs": "nodiscard,nouuid"}
 
 
-def lacks_loop_devices() -> str:
-    """What it takes to have one, and is not here."""
+def lacks_loop_disks(*kinds: str) -> str:
+    """What it takes to have disks of these kinds, and is not here; found out by making one."""
     if os.geteuid() != 0:
         return "root"
-    return "" if os.access("/dev/loop-control", os.R_OK | os.W_OK) else "loop devices"
+    for kind in kinds:
+        with tempfile.TemporaryDirectory(prefix="s3fs-local-disk-") as folder:
+            try:
+                with mounted(make_image(Path(folder) / "image", kind), kind, Path(folder) / "disk"):
+                    pass
+            except (CommandFailed, FileNotFoundError):
+                return f"{kind} on a loop device"
+    return ""
 
 
 def make_image(path: Path, kind: str, size_mib: int = 0) -> Path:

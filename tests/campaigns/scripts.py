@@ -15,12 +15,21 @@ PJDFSTEST: Final = "S3FS_LOCAL_PJDFSTEST"
 
 
 def _output(*command: str | Path) -> str:
-    result = subprocess.run(
-        command, cwd=PROJECT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
-    if result.returncode != 0:
-        raise Failed(f"{result.stdout}{result.stderr}")
-    return result.stdout
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as script:
+        try:
+            said, _ = script.communicate()
+        finally:
+            script.terminate()  # it unmounts what it mounted
+    if script.returncode != 0:
+        raise Failed(said)
+    return said
 
 
 def lacks_pjdfstest() -> str:

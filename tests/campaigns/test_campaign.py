@@ -1,11 +1,13 @@
 """The campaign itself: it can be ended and goes on, and a failure tells how to have it again."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.campaigns.__main__ import run_line
 from tests.campaigns.line import Failed, Figures, Line, Piece
+from tests.campaigns.lines import LINES
 from tests.campaigns.progress import Progress
 
 
@@ -75,3 +77,13 @@ def test_what_a_machine_lacks_is_said_and_is_no_success_in_silence(
     run_line(line, seed=1, size=1, progress=Progress(None), base=tmp_path / "piece")
 
     assert capsys.readouterr().out == "recorder: not run, this machine lacks a moon\n"
+
+
+def test_the_page_shows_every_line_and_no_other() -> None:
+    """A promise without a figure, or a figure without a command, would be only words."""
+    page = (Path(__file__).parents[2] / "docs/reliability.md").read_text()
+    shown = re.findall(r"`scripts/campaign ([\w-]+)[^`]*`", page)
+
+    assert set(shown) == set(LINES)
+    for name in LINES:
+        assert f"**{name}**" in page

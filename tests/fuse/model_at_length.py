@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), metavar="S")
     parser.add_argument("--folder", type=Path, help="where to work; the system's temporary folder")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing stays mounted
     say(f"seed {options.seed}")
     calls: Counter[Kind] = Counter()
     with (
