@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import Final
 
 from tests.mounting import CommandFailed, run, unmount_by_force
@@ -17,6 +18,8 @@ MAKE: Final = {
     "ext4": ("mkfs.ext4", "-q", "-F", "-E", "nodiscard"),
     "xfs": ("mkfs.xfs", "-q", "-f", "-K"),
 }
+UNMOUNT_TRIES: Final = 300
+UNMOUNT_PAUSE_S: Final = 0.1
 MOUNT_OPTIONS: Final = {"ext4": "nodiscard", "xfs": "nodiscard,nouuid"}
 
 
@@ -61,5 +64,17 @@ def mounted(file: Path, kind: str, point: Path) -> Iterator[Path]:
         try:
             yield point
         finally:
-            if subprocess.run(["umount", point], capture_output=True, check=False).returncode:
-                unmount_by_force(point)
+            _unmount(point)
+
+
+def _unmount(point: Path) -> None:
+    """Nothing writes to the disk any more, which a lazy unmount would not promise.
+
+    A process that has just ended may be held for a moment by whoever looks at it in /proc.
+    """
+    for _ in range(UNMOUNT_TRIES):
+        if not subprocess.run(["umount", point], capture_output=True, check=False).returncode:
+            return
+        sleep(UNMOUNT_PAUSE_S)
+    unmount_by_force(point)
+    raise AssertionError(f"{point} stays in use")

@@ -104,8 +104,8 @@ def work(mount: MountedStore, chance: random.Random, log: Path) -> list[str]:
 
 def states(
     history: History, count: int, chance: random.Random, image: Path
-) -> Iterator[tuple[Path, int, list[str]]]:
-    """Images a power cut may leave, where in the log each is, and what had been told by then."""
+) -> Iterator[tuple[Path, int]]:
+    """Images a power cut may leave, and where in the log each is."""
     positions = [int(line.split()[0]) for line in history.told]
     within = [
         number
@@ -125,7 +125,8 @@ def states(
         applied = flushed
         run("cp", "--sparse=always", durable, image)
         write(image, partly(history.requests[flushed : cut + 1], chance))
-        yield image, cut, history.told
+        yield image, cut
+        image.unlink()
 
 
 def partly(unflushed: Sequence[Request], chance: random.Random) -> Iterator[Request]:
@@ -183,7 +184,7 @@ def run_piece(piece: Piece) -> Figures:
     folder = piece.folder / "real"
     history = record(folder, kind, chance, lies=False)
     slowest, checked = 0.0, 0
-    for image, cut, _ in states(history, piece.size, chance, folder / "state"):
+    for image, cut in states(history, piece.size, chance, folder / "state"):
         outcome = examine(image, history, cut, folder)
         if outcome.wrong:
             raise Failed(f"{kind}, cut after request {cut}:\n" + "\n".join(outcome.wrong))
@@ -204,7 +205,7 @@ def run_piece(piece: Piece) -> Figures:
 def control(folder: Path, kind: str, chance: random.Random) -> tuple[int, int]:
     """How many states were tried with lying syncs, and how many had a loss: one at least."""
     history = record(folder, kind, chance, lies=True)
-    for tried, (image, cut, _) in enumerate(
+    for tried, (image, cut) in enumerate(
         states(history, CONTROL_STATES, chance, folder / "state"), start=1
     ):
         if examine(image, history, cut, folder).wrong:
