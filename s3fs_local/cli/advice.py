@@ -46,7 +46,7 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.ZoneUnavailable: "Bring the zone's disk or server back; `s3fs-local status` names it.",
     errors.TooFewZones: "Bring zones back (`s3fs-local zone list` names them), or repair one.",
     errors.JournalDamaged: "Do not write to the store; restore its journal from a copy.",
-    errors.MetadataDamaged: "Do not write to the store; restore its database from a copy.",
+    errors.MetadataDamaged: "`s3fs-local fsck STORE --rebuild` makes it anew from the zones.",
     errors.KeyMissing: "Without its key the content is lost, unless a copy of the keys exists.",
     errors.KeyDisabled: "Enable it: `s3fs-local key enable STORE NAME`, or in the KMS.",
     errors.KeyNotPermitted: "Give this store's user kms:Decrypt and kms:GenerateDataKey on it.",

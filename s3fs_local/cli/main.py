@@ -24,6 +24,7 @@ from s3fs_local.cli.store_access import KeySources
 from s3fs_local.cli.store_commands import bucket, config, gc, init, stats, status
 from s3fs_local.cli.top_command import top
 from s3fs_local.cli.version_commands import cat, diff, log, purge, restore, undelete, versions
+from s3fs_local.cli.zone_commands import fsck, scrub, zone
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,7 +46,7 @@ for command in (
     *(verify, ledger),
     *(versions, log, diff, cat, restore, undelete, purge),
     *(protect, retention, legal_hold, append_only, why),
-    *(bucket, key, lifecycle, tag, stats, top, gc, completion),
+    *(bucket, key, lifecycle, tag, stats, top, gc, zone, scrub, fsck, completion),
     *(storage_class, retrieve),
 ):
     program.add_command(command)

@@ -24,6 +24,7 @@ from s3fs_local.control import (
     restoring,
     tagging,
     verifying,
+    zoning,
 )
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import Request
@@ -54,6 +55,7 @@ _READING: Final[dict[type, Handler]] = {
     requests.DescribeLifecycle: lifecycle.describe_lifecycle,
     requests.PlanLifecycle: lifecycle.plan_lifecycle,
     requests.DescribeTags: tagging.describe_tags,
+    requests.ListZones: zoning.list_zones,
 }
 _CHANGING: Final[dict[type, Handler]] = {
     requests.Restore: restoring.restore,
@@ -81,6 +83,10 @@ _CHANGING: Final[dict[type, Handler]] = {
     requests.RemoveLifecycle: lifecycle.remove_lifecycle,
     requests.RunLifecycle: lifecycle.run_lifecycle,
     requests.ChangeTags: tagging.change_tags,
+    requests.AddZone: zoning.add_zone,
+    requests.RemoveZone: zoning.remove_zone,
+    requests.RepairZone: zoning.repair_zone,
+    requests.Scrub: zoning.scrub,
 }
 
 

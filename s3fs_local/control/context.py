@@ -9,6 +9,7 @@ from msgspec import Struct
 from s3fs_local import errors
 from s3fs_local.control.results import Status
 from s3fs_local.control.server import Outlet
+from s3fs_local.control.zone_access import Zoning
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.rules.inode import ROOT_INO, Caller
 from s3fs_local.rules.ledger_notes import Actor
@@ -23,6 +24,7 @@ class Context(Struct, frozen=True):
     caller: Caller
     outlet: Outlet
     describe: Callable[[], Status]
+    zoning: Zoning | None = None
 
     def check_may_administer(self) -> None:
         """The caller may change the store as a whole.

@@ -320,6 +320,33 @@ class ChangeTags(Struct, frozen=True, tag="tag-set", tag_field="command"):
     tags: dict[str, str]
 
 
+class ListZones(Struct, frozen=True, tag="zone-list", tag_field="command"):
+    """Every zone, how it is doing, and what it lacks."""
+
+
+class AddZone(Struct, frozen=True, tag="zone-add", tag_field="command"):
+    """The store has one more zone, which holds what it should."""
+
+    url: str
+
+
+class RemoveZone(Struct, frozen=True, tag="zone-remove", tag_field="command"):
+    """The store has one zone less; what it alone held, others hold."""
+
+    url: str
+    dry_run: bool = False
+
+
+class RepairZone(Struct, frozen=True, tag="zone-repair", tag_field="command"):
+    """The zone, which may be a new disk, holds what it should, and was read through."""
+
+    url: str
+
+
+class Scrub(Struct, frozen=True, tag="scrub", tag_field="command"):
+    """Every copy of everything was read, and mended from another zone where it was damaged."""
+
+
 class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
     """The daemon has unmounted, and everything is durable. Answered by a daemon only."""
 
@@ -372,6 +399,11 @@ Request = (
     | RunLifecycle
     | DescribeTags
     | ChangeTags
+    | ListZones
+    | AddZone
+    | RemoveZone
+    | RepairZone
+    | Scrub
     | Unmount
 )
 

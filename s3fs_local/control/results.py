@@ -213,6 +213,43 @@ class Status(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=T
     lifecycle: LifecycleStatus | None = None
 
 
+class ZoneDescription(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """One zone, in full."""
+
+    url: str
+    zone_id: str
+    kind: str
+    state: str
+    reason: str = ""
+    missing_bytes: int = 0  # what it has yet to be given, as far as that is known
+    free_bytes: int = 0
+    total_bytes: int = 0
+    bytes: int = 0  # of the objects in it
+
+
+class ZoneListing(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The zones of a store, in the order in which reads prefer them."""
+
+    zones: list[ZoneDescription]
+    write_quorum: int  # the least number that must be well
+
+
+class PieceRow(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Something that was damaged in a zone."""
+
+    zone: str
+    name: str
+    repaired: bool
+
+
+class ScrubResult(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What a scrub read, and found."""
+
+    copies: int
+    bytes: int
+    damaged: list[PieceRow]
+
+
 class Statistics(Struct, frozen=True, kw_only=True, rename="pascal"):
     """How much the store holds."""
 

@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,21 +12,29 @@ import trio
 from msgspec import Struct
 
 from s3fs_local import errors
+from s3fs_local.control.zone_access import Zoning
 from s3fs_local.crypto.aws_kms import AwsKms
 from s3fs_local.crypto.key_ring import KeyRing
-from s3fs_local.crypto.slot_secrets import Passphrase, Secret
+from s3fs_local.crypto.slot_secrets import Passphrase
+from s3fs_local.daemon.checkpointing import MetadataCopies, rebuild_metadata
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
-from s3fs_local.daemon.layout import METADATA_NAME, OWNER_LOCK_NAME, SCRATCH_NAME
+from s3fs_local.daemon.layout import METADATA_NAME, OWNER_LOCK_NAME, SCRATCH_NAME, VERIFIED_NAME
 from s3fs_local.daemon.ring_secrets import secret_of
 from s3fs_local.daemon.store_file import StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.daemon.zone_changes import ZoneChanges
 from s3fs_local.daemon.zones import open_zones
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.healing import Healing
 from s3fs_local.engine.key_administration import SaveRing
 from s3fs_local.engine.ledger_setup import ClockStart
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
+from s3fs_local.engine.scrubbing import Scrubbing
+from s3fs_local.engine.verified_copies import VerifiedCopies
+from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.metadata.sqlite.engine import SqliteMetadata
 from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.packs.checkpoints import Checkpoints
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import parse_instant
 from s3fs_local.rules.versioning import Origin
@@ -52,6 +61,7 @@ class OpenStore(Struct, frozen=True):
     filesystem: FileSystem
     zones: ZoneSet
     metadata: SqliteMetadata
+    zoning: Zoning
     recovered_files: int  # whose unclosed content a crash had left behind
 
 
@@ -70,18 +80,26 @@ async def open_store(
     record = read_store_file(path)
     with ExitStack() as closing:
         closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME, mountpoint=mount_point))
-        secret = secret_of(path, record, unlocking)
         zones = open_zones(path, record)
         closing.callback(zones.close)
         ring_files = KeyRingFiles(path, zones)
-        ring = _open_key_ring(path, ring_files, secret)
+        ring = key_ring_of(path, record, ring_files, unlocking)
+        checkpoints = checkpoints_of(zones, ring, record)
+        if not (path / METADATA_NAME).exists():
+            rebuild_metadata(path, checkpoints)
         metadata = SqliteMetadata(path / METADATA_NAME)
         closing.callback(metadata.close)
         opened = _open_filesystem(
             path, record, ring=ring, zones=zones, metadata=metadata, save_ring=ring_files.save
         )
         filesystem = opened.filesystem
-        store = OpenStore(path, record, filesystem, zones, metadata, len(opened.recovered))
+        durability = filesystem.volume.durability
+        copies = MetadataCopies(path, metadata, checkpoints, durability.journal)
+        durability.may_trim = copies.renew_if_due
+        zoning = zoning_of(path, record, filesystem, checkpoints)
+        closing.callback(zoning.care.verified.save)
+        recovered = len(opened.recovered)
+        store = OpenStore(path, record, filesystem, zones, metadata, zoning, recovered)
         try:
             yield store
         finally:
@@ -177,13 +195,60 @@ async def _make_durable(store: OpenStore) -> None:
     await durability.close(store.metadata)
 
 
-def _open_key_ring(path: Path, files: KeyRingFiles, secret: Secret) -> KeyRing:
+def key_ring_of(
+    path: Path, record: StoreRecord, files: KeyRingFiles, unlocking: Unlocking
+) -> KeyRing:
+    """The store's keys; where its own copy is lost, from one that a zone has.
+
+    Raises:
+        WrongKey: what was given does not open them.
+        StoreDamaged: nobody has them.
+    """
+    secret = secret_of(path, record, unlocking)
     data = files.read()
     try:
         return KeyRing.open(data, secret)
     except errors.WrongKey:
         given = "the passphrase" if isinstance(secret, Passphrase) else "the key file"
         raise errors.WrongKey(f"{given} does not open the keys of {path}") from None
+
+
+def zoning_of(
+    path: Path, record: StoreRecord, filesystem: FileSystem, checkpoints: Checkpoints
+) -> Zoning:
+    """Who looks after the zones of the open store."""
+    volume = filesystem.volume
+    durability = volume.durability
+    verified = VerifiedCopies(
+        partial(durable_files.read_small, path / VERIFIED_NAME),
+        partial(durable_files.replace, path / VERIFIED_NAME),
+    )
+    healing = Healing(volume, durability.packs, verified)
+    changes = ZoneChanges(path, record, filesystem)
+
+    def best_copy(name: str, copies: Sequence[bytes]) -> bytes | None:
+        keepers = {
+            "journal": durability.journal.best_copy,
+            "ledger": durability.ledger.ledger.best_copy,
+            "checkpoint": checkpoints.best_copy,
+        }
+        return keepers[name.partition("/")[0]](name, copies)
+
+    return Zoning(
+        ZoneCare(volume, durability.packs, healing, reopen=changes.reopen),
+        Scrubbing(volume.zones, durability.packs, healing, best_copy=best_copy),
+        changes,
+    )
+
+
+def checkpoints_of(zones: ZoneSet, ring: KeyRing, record: StoreRecord) -> Checkpoints:
+    """The copies of the metadata in the zones."""
+    return Checkpoints(
+        zones,
+        key=ring.subkey("checkpoint"),
+        store_id=bytes.fromhex(record.store_id),
+        randomness=SystemRandomness(),
+    )
 
 
 def make_metadata(path: Path, *, owner: Caller, settings: dict[str, str]) -> None:

@@ -9,13 +9,15 @@ from msgspec import Struct
 from s3fs_local import errors
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
-from s3fs_local.daemon.assembly import make_metadata
-from s3fs_local.daemon.layout import DEFAULT_ZONE, KEY_FILE_NAME, KEY_RING_NAME
+from s3fs_local.daemon.assembly import checkpoints_of, make_metadata
+from s3fs_local.daemon.layout import DEFAULT_ZONE, KEY_FILE_NAME, KEY_RING_NAME, METADATA_NAME
 from s3fs_local.daemon.recovery_sheet import recovery_sheet
 from s3fs_local.daemon.store_file import StoreRecord, ZoneRecord, new_record, write_store_file
 from s3fs_local.daemon.unlocking import put_into_keyring
 from s3fs_local.daemon.zones import directory_of, make_zone, parse_zone
 from s3fs_local.engine.ledger_setup import TEST_CLOCK_SETTING
+from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.packs.checkpoints import PIECE_BYTES
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import format_rfc3339
 from s3fs_local.rules.quorum import ZONES_MAX
@@ -100,19 +102,21 @@ def _new_record(plan: StorePlan) -> StoreRecord:
 
 
 def _fill(path: Path, record: StoreRecord, plan: StorePlan) -> None:
-    key_ring = _make_keys(path, record, plan)
-    for zone in record.zones:
-        make_zone(path, record, zone, key_ring=key_ring)
+    ring, sealed = _make_keys(path, record, plan)
+    zones = ZoneSet.of([make_zone(path, record, zone, key_ring=sealed) for zone in record.zones])
     settings = {"versioning": parse_setting("versioning", plan.versioning)}
     if plan.object_lock:
         settings["object-lock"] = parse_setting("object-lock", "on")
     if plan.test_clock:
         settings[TEST_CLOCK_SETTING] = "true"
     make_metadata(path, owner=plan.owner, settings=settings)
+    image = (path / METADATA_NAME).read_bytes()
+    pieces = (image[at : at + PIECE_BYTES] for at in range(0, len(image), PIECE_BYTES))
+    checkpoints_of(zones, ring, record).write(0, pieces)
 
 
-def _make_keys(path: Path, record: StoreRecord, plan: StorePlan) -> bytes:
-    """The key ring and the file that opens it are there; returns the sealed ring."""
+def _make_keys(path: Path, record: StoreRecord, plan: StorePlan) -> tuple[KeyRing, bytes]:
+    """The key ring and the file that opens it are there; returns the ring, and it sealed."""
     randomness = SystemRandomness()
     secret: Secret
     if plan.passphrase is not None:
@@ -132,7 +136,7 @@ def _make_keys(path: Path, record: StoreRecord, plan: StorePlan) -> bytes:
         )
     sealed = ring.serialize()
     durable_files.replace(path / KEY_RING_NAME, sealed)
-    return sealed
+    return ring, sealed
 
 
 def new_key_text() -> str:

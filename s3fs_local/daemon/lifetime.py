@@ -37,6 +37,7 @@ from s3fs_local.system.heap import keep_freed_memory
 from s3fs_local.workers.tending import Tending
 from s3fs_local.workers.tiering import Tiering
 from s3fs_local.workers.upkeep import Upkeep
+from s3fs_local.workers.zone_keeper import ZoneKeeper
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +169,10 @@ async def _mounted(
             measure = partial(_measured, store, plan)
             where = await nursery.start(serve_metrics, options.metrics, measure)
             log.info("metrics are told at %s", where)
+        keeper = ZoneKeeper(
+            volume, volume.durability.packs, store.zoning.care, store.zoning.scrubbing
+        )
+        nursery.start_soon(keeper.run)
         await session.serve(
             operations,
             gate,
@@ -232,6 +237,7 @@ class _Desk:
             caller=caller,
             outlet=outlet,
             describe=lambda: _status(store, self._plan),
+            zoning=store.zoning,
         )
         with trio.CancelScope() as scope:
             self._running[scope] = done = trio.Event()

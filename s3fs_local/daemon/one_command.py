@@ -59,5 +59,6 @@ async def _run(path: Path, request: Request, unlocking: Unlocking, callbacks: _C
             caller=caller,
             outlet=callbacks,
             describe=lambda: describe(store),
+            zoning=store.zoning,
         )
         return await carry_out(request, context)

@@ -4,11 +4,14 @@ Beside `assembly` the only module that names concrete object stores.
 """
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
+
+from msgspec import structs
 
 from s3fs_local import errors
 from s3fs_local.daemon.layout import KEY_RING_NAME
@@ -86,6 +89,32 @@ def open_zone(path: Path, store_id: str, zone: ZoneRecord) -> ObjectStore:
     return objects
 
 
+def check_vacant(path: Path, zone: ZoneRecord) -> None:
+    """Nothing lies where the zone is to be made.
+
+    Raises:
+        StoreExists: something does.
+    """
+    directory = directory_of(path, zone)
+    if directory is None:
+        return
+    if directory.is_dir():
+        if any(entry.name != "lost+found" for entry in directory.iterdir()):
+            raise errors.StoreExists(f"{directory} is not empty")
+    elif directory.exists() or directory.is_symlink():
+        raise errors.StoreExists(f"{directory} is a file")
+    elif not directory.parent.is_dir():
+        raise errors.ZoneUnavailable(f"there is no directory {directory.parent}")
+
+
+def is_same_place(path: Path, zone: ZoneRecord, former: ObjectStore | None) -> bool:
+    """Whether the very directory that was the zone is there, whatever happened to its content."""
+    directory = directory_of(path, zone)
+    if directory is None or not isinstance(former, LocalDirectory):
+        return False
+    return former.is_at(directory)
+
+
 def make_zone(path: Path, record: StoreRecord, zone: ZoneRecord, *, key_ring: bytes) -> ObjectStore:
     """The zone belongs to the store, durably, and holds what opens a store from it alone.
 
@@ -115,7 +144,10 @@ def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
     if len(record.zones) == 1:
         only = record.zones[0]
         store = open_zone(path, record.store_id, only)
-        return ZoneSet([Zone(store, zone_id=only.zone_id, url=only.url, kind=only.kind)])
+        zone = Zone(store, zone_id=only.zone_id, url=only.url, kind=only.kind)
+        known = newest_record(_records(path, [zone]))
+        behind = structs.replace(known, behind=())  # whoever is alone lacks nothing that is left
+        return ZoneSet([zone], record=behind, keep_record=_keeper(path))
     zones = [
         Zone(None, zone_id=zone.zone_id, url=zone.url, kind=zone.kind, has_threads=True)
         for zone in record.zones
@@ -123,13 +155,16 @@ def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
     _open_each(path, record, zones)
     newest = newest_record(_records(path, zones))
     _check_they_know(zones, newest)
-    home = path / RECORD_NAME
     return ZoneSet(
         zones,
         wanted_quorum=newest.wanted_quorum,
         record=newest,
-        keep_record=lambda data: durable_files.replace(home, data),
+        keep_record=_keeper(path),
     )
+
+
+def _keeper(path: Path) -> Callable[[bytes], None]:
+    return partial(durable_files.replace, path / RECORD_NAME)
 
 
 def _open_each(path: Path, record: StoreRecord, zones: list[Zone]) -> None:

@@ -209,6 +209,7 @@ class BlockStorage:
     def _read_elsewhere(self, block: Block, *, skip: int, size: int) -> bytes:
         """The frames as another zone has them, salt included: it may be what was damaged."""
         self.forget(block.block_id)
+        self._packs.suspects.add(block.pack_id)
         whole = self.read_sealed(block)
         opened = self._opened_with(block, whole)
         start, length, first, _ = opened.span(skip, size)

@@ -371,7 +371,19 @@ _STORE: Final = (
     Door("engine.durability.Durability.leave_segment_behind", "where the journal begins"),
 )
 
+_ZONES: Final = (
+    Door(
+        "engine.healing.Healing._replace",
+        "a pack that was removed while a copy of it was written",
+    ),
+    Door(
+        "engine.zone_care._delete",
+        "objects that no zone which is well has, in one that comes back",
+    ),
+    Door("packs.checkpoints.Checkpoints.write", "copies of the metadata that a newer one replaces"),
+)
+
 DOORS: Final = (
     *(*_ATTRIBUTES, *_CONTENT, *_NAMES, *_REMOVAL, *_LIFECYCLE, *_CLASSES, *_LOCKS, *_KEYS),
-    *_STORE,
+    *(*_STORE, *_ZONES),
 )

@@ -86,6 +86,8 @@ class Durability:
         self._written = 0
         self._synced = 0
         self.failure: StorageError | None = None
+        # Whether what the facts have may leave the journal; asked in a thread.
+        self.may_trim: Callable[[], bool] = lambda: True
         self.fsyncs = 0
 
     def apply(self, changes: Sequence[Change], *, ended_draft: int = 0) -> None:
@@ -270,6 +272,16 @@ class Durability:
             raise
 
     @property
+    def journal(self) -> Journal:
+        """The durable truth."""
+        return self._journal
+
+    @property
+    def packs(self) -> PackStore:
+        """The blocks."""
+        return self._packs
+
+    @property
     def segment_bytes(self) -> int:
         """Length of the journal segment in use."""
         return self._journal.segment_bytes
@@ -318,6 +330,16 @@ class Durability:
         self._written = generation
         self._uncommitted = 0
 
+    async def begin_anew(self) -> None:
+        """Whatever grows from now on was begun after this call; what grew before is durable."""
+        async with self._mutex:
+            self._packs.leave_open_packs()
+            with self._noting_failures():
+                await self.run_blocking(self._packs.sync)
+                self._journal.rotate()
+                self.ledger.ledger.rotate()
+            self._position = self._journal.position
+
     async def leave_segment_behind(self, checkpointing: Checkpointing) -> None:
         """The journal's past segments are gone, and nothing that they alone held was lost."""
         await self.flush(durable=True)
@@ -332,7 +354,8 @@ class Durability:
         self.apply([PutSetting(FLOOR_SETTING, str(floor))])
         await self.settle()
         await self.run_blocking(checkpointing.checkpoint)
-        self._journal.trim(segment)
+        if await self.run_blocking(self.may_trim):
+            self._journal.trim(segment)
 
     async def close(self, checkpointing: Checkpointing) -> None:
         """Everything is durable and the next open has nothing to replay."""

@@ -109,9 +109,10 @@ class ThreadLane:
             self._queue.put(None)
 
     @property
-    def has_ended(self) -> bool:
-        """Whether nothing of it can touch the zone any more."""
-        return self._is_left and not any(thread.is_alive() for thread in self._threads)
+    def is_busy(self) -> bool:
+        """Whether a call runs, or will."""
+        with self._mutex:
+            return bool(self._begun) or (self._waiting > 0 and not self._is_left)
 
     def _run(self, number: int) -> None:
         while (item := self._queue.get()) is not None:

@@ -241,6 +241,7 @@ class LocalDirectory:
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`."""
         with _errors_of(self._root):
+            self._check_root()
             answer = os.statvfs(self._root)
         return answer.f_bavail * answer.f_frsize, answer.f_blocks * answer.f_frsize
 
@@ -248,6 +249,14 @@ class LocalDirectory:
         """No file is held open for reading any more."""
         with self._mutex:
             self._readers.clear()
+
+    def is_at(self, directory: Path) -> bool:
+        """Whether the directory is the one that this was made for, and is still there."""
+        try:
+            status = directory.stat()
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
 
     def _identify_root(self) -> tuple[int, int]:
         try:

@@ -15,7 +15,7 @@ Jobs = list[tuple[Zone, Callable[[], object]]]
 class Doing(Protocol):
     """What an object asks of the set of its zones."""
 
-    def do(self, jobs: Jobs, *, needed: int, size_bytes: int = 0) -> None:
+    def do(self, jobs: Jobs, *, needed: int, size_bytes: int = 0, waits: bool = False) -> None:
         """Enough zones have done their jobs. Raises StoreFull, TooFewZones."""
         ...
 
@@ -83,6 +83,8 @@ class MirroredAppender:
         self.name = name
         self.copies = copies
         self.needed = needed
+        self.waits = False  # for every zone, at each append
+        self.homes: list[Zone] = [copy.zone for copy in copies]  # where it should be
         self._zones = zones
         self._length = 0
         self._failure: str | None = None
@@ -116,7 +118,7 @@ class MirroredAppender:
             offset = self._length
             jobs = self._jobs(partial(Copy.append, data=piece, offset=offset))
             try:
-                self._zones.do(jobs, needed=self.needed, size_bytes=len(piece))
+                self._zones.do(jobs, needed=self.needed, size_bytes=len(piece), waits=self.waits)
             except StorageError as error:
                 self._failure = f"{self.name}: an earlier append failed: {error}"
                 raise
@@ -130,6 +132,12 @@ class MirroredAppender:
         """
         self._zones.do(self._jobs(Copy.sync), needed=self.needed)
         self._zones.record_changes()
+
+    def sync_in(self, zone: Zone) -> None:
+        """What the zone has of it is durable there once its lane has come to this."""
+        for copy in self.copies:
+            if copy.zone is zone and copy.is_live:
+                self._zones.do([(zone, copy.sync)], needed=0)
 
     def close(self) -> None:
         """See `Appender`."""
@@ -160,6 +168,8 @@ class MirroredAppender:
 
     def lacks(self, zone: Zone) -> bool:
         """Whether the zone should have a copy that grows, and has none."""
+        if zone not in self.homes:
+            return False
         return not any(copy.zone is zone and copy.is_live for copy in self.copies)
 
     def _jobs(self, work: Callable[[Copy], object]) -> Jobs:

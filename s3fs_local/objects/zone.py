@@ -41,6 +41,7 @@ class Zone:
         self.doubtful: tuple[str, ...] = ()
         self.space: tuple[int, int] = (0, 0)  # free and total bytes when last asked
         self.failing = ""  # what it said instead
+        self.missing_bytes = 0  # of a zone that is not well: what it has yet to be given, as known
         self._has_threads = has_threads
         self.lane: Lane
         self.readers: Lane
@@ -64,6 +65,20 @@ class Zone:
         else:
             self.lane = self.readers = DirectLane()
 
+    def use_threads(self, *, wanted: bool) -> None:
+        """Its calls run in threads of its own, or in the caller's. Before anything grows in it."""
+        if self._has_threads != wanted:
+            self.leave_lanes()
+            self._has_threads = wanted
+            self.renew_lanes()
+
+    def stop_writing(self) -> None:
+        """Nothing more is written to it; who must may read what it has."""
+        self.lane.leave()
+        if self._has_threads:
+            self.readers.leave()
+            self.readers = ThreadLane(f"zone-{self.zone_id[:8]}-read", threads=READERS)
+
     def leave_lanes(self) -> None:
         """Nothing more is done in it."""
         self.lane.leave()
@@ -71,5 +86,10 @@ class Zone:
 
     @property
     def hangs(self) -> bool:
-        """Whether a call of ours may still be at work in it, which could write late."""
-        return isinstance(self.lane, ThreadLane) and not self.lane.has_ended
+        """Whether a call of ours is still at work in it, which could write late."""
+        return isinstance(self.lane, ThreadLane) and self.lane.is_busy
+
+    @property
+    def answers_reads(self) -> bool:
+        """Whether a read may be tried, although it is not well."""
+        return self.store is not None and not self.hangs and not self.readers.busy_seconds

@@ -35,11 +35,11 @@ def mark_zone(zone: ObjectStore, mark: ZoneMark) -> None:
         raise StoreExists("the zone already belongs to a store")
 
 
-def check_zone(zone: ObjectStore, *, store_id: str) -> ZoneMark:
-    """The mark of a zone of this store. An empty mount point does not pass for one.
+def read_mark(zone: ObjectStore) -> ZoneMark:
+    """Whose zone it is. An empty mount point does not pass for one.
 
     Raises:
-        ZoneUnavailable: it is no zone, or another store's.
+        ZoneUnavailable: it is no zone.
         FormatTooNew: a newer release wrote it.
     """
     try:
@@ -50,6 +50,17 @@ def check_zone(zone: ObjectStore, *, store_id: str) -> ZoneMark:
         raise ZoneUnavailable(f"{MARK_NAME} is damaged: {error}") from error
     if mark.format > FORMAT:
         raise FormatTooNew(f"the zone has format {mark.format}, this release knows {FORMAT}")
+    return mark
+
+
+def check_zone(zone: ObjectStore, *, store_id: str) -> ZoneMark:
+    """The mark of a zone of this store.
+
+    Raises:
+        ZoneUnavailable: it is no zone, or another store's.
+        FormatTooNew: a newer release wrote it.
+    """
+    mark = read_mark(zone)
     if mark.store_id != store_id:
         raise ZoneUnavailable(f"the zone belongs to store {mark.store_id}, not {store_id}")
     return mark

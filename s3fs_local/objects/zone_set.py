@@ -32,6 +32,8 @@ TIMEOUT_SECONDS: Final = 10.0
 """How long the others wait for a zone before they go on without it."""
 LAG_BYTES_MAX: Final = 64 << 20
 """What may wait for one slow zone; beyond it is suspended, and caught up from its neighbours."""
+LISTING_SECONDS_MAX: Final = 120.0
+"""All objects of a large zone may take this long to list: nobody waits for it."""
 _SPACE_SECONDS_MAX: Final = 0.5
 _Answer = TypeVar("_Answer")
 
@@ -100,6 +102,11 @@ class ZoneSet:
         return [zone for zone in self.zones if zone.is_well]
 
     @property
+    def not_well(self) -> list[Zone]:
+        """The others."""
+        return [zone for zone in self.zones if not zone.is_well]
+
+    @property
     def growing(self) -> list[MirroredAppender]:
         """The objects that grow in several zones now."""
         with self._mutex:
@@ -130,12 +137,18 @@ class ZoneSet:
         self.do(self._each(lambda store: store.put(name, data)), needed=self.quorum, waits=True)
         self.record_changes()
 
-    def create(self, name: str, homes: Homes = EVERYWHERE, *, spread: int = 0) -> Appender:
-        """See `ObjectStore`; in the zones where `homes` wants copies."""
+    def create(
+        self, name: str, homes: Homes = EVERYWHERE, *, spread: int = 0, patient: bool = False
+    ) -> Appender:
+        """See `ObjectStore`; in the zones where `homes` wants copies.
+
+        With `patient` each append waits for all of them: for long objects that nobody waits for.
+        """
         if self.only is not None:
             return self.only.create(name)
         zones = self.homes_of(homes, spread=spread)
         appender = self._appender(name, zones)
+        appender.waits = patient
         try:
             appender.open()
         except (FileExistsError, StorageError):
@@ -200,7 +213,7 @@ class ZoneSet:
         def question(store: ObjectStore) -> bytes:
             return store.read(name, offset, length)
 
-        return first_good(self._readable(), question, check, self.timeout_seconds)
+        return first_good(self.readable, question, check, self.timeout_seconds)
 
     def read_nowait(self, name: str, offset: int, length: int) -> bytes | None:
         """See `ObjectStore`; None also where no zone that is well has all of them."""
@@ -225,7 +238,7 @@ class ZoneSet:
         def reading(store: ObjectStore) -> bytes:
             return store.read(name, offset, store.length(name) if length is None else length)
 
-        found = self._ask(self._readable(), reading)
+        found = self._ask(self.readable, reading)
         return {zone: each for zone, each in found.items() if not isinstance(each, Exception)}
 
     def lengths_of(self, name: str) -> dict[Zone, int]:
@@ -235,6 +248,27 @@ class ZoneSet:
             ZoneUnavailable: none answers.
         """
         return self._good(self._ask(self.well, lambda store: store.length(name)))
+
+    def lengths_in(self, zones: Sequence[Zone], prefix: str) -> dict[Zone, dict[str, int]]:
+        """Every object whose name begins with `prefix`, with its length, in each of the zones.
+
+        Raises:
+            ZoneUnavailable: one of them does not answer.
+        """
+
+        def lengths(store: ObjectStore) -> dict[str, int]:
+            found = {}
+            for name in store.list(prefix):
+                with suppress(KeyError):  # removed while we look
+                    found[name] = store.length(name)
+            return found
+
+        found = answers(zones, lengths, LISTING_SECONDS_MAX)
+        for zone in zones:
+            answer = found.get(zone)
+            if not isinstance(answer, dict):
+                raise ZoneUnavailable(f"{zone.url}: {answer or 'no answer'}")
+        return {zone: each for zone, each in found.items() if isinstance(each, dict)}
 
     def length(self, name: str) -> int:
         """See `ObjectStore`; the greatest."""
@@ -253,7 +287,7 @@ class ZoneSet:
 
     def list_anywhere(self, prefix: str) -> Sequence[str]:
         """The names that any zone has that answers, those behind included; ascending."""
-        return self._names(self._readable(), prefix)
+        return self._names(self.readable, prefix)
 
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`; of the zone that decides whether a quorum has room."""
@@ -299,9 +333,9 @@ class ZoneSet:
                 if len(self.well) == 1:
                     return False
                 self._unrecorded = True
-                zone.doubtful = tuple(each.name for each in self._growing if not each.lacks(zone))
+                zone.doubtful = tuple(each.name for each in self._growing if zone in each.homes)
             zone.state, zone.reason = ZoneState.BEHIND, reason
-            zone.leave_lanes()
+            zone.stop_writing()
             waiting = list(self._rounds)
         for each in waiting:
             each.note(zone, ZoneUnavailable(reason))
@@ -374,6 +408,17 @@ class ZoneSet:
             self._keep_record(data)
         except OSError as error:
             logger.warning("%s of the store cannot be written: %s", RECORD_NAME, error)
+
+    def check_left(self, zones: Sequence[Zone]) -> None:
+        """With only these zones the store would go on.
+
+        Raises:
+            TooFewZones: not enough of them are well.
+        """
+        well = [zone for zone in zones if zone.is_well]
+        needed = quorum_of(len(zones), wanted=self.wanted_quorum)
+        if len(well) < max(needed, 1):
+            raise TooFewZones(f"only {len(well)} zones that are well would be left")
 
     def reopen(self, zones: Iterable[Zone]) -> None:
         """The set has these zones from now on; objects that grow keep theirs."""
@@ -465,18 +510,19 @@ class ZoneSet:
     def _appender(self, name: str, zones: Sequence[Zone]) -> MirroredAppender:
         quorum = self.quorum if len(zones) == len(self.zones) else quorum_of(len(zones))
         copies = [Copy(zone) for zone in zones if zone.takes_new]
-        return MirroredAppender(self, name, copies, needed=quorum)
+        appender = MirroredAppender(self, name, copies, needed=quorum)
+        appender.homes = list(zones)
+        return appender
 
     def _remember(self, appender: MirroredAppender) -> MirroredAppender:
         with self._mutex:
             self._growing.append(appender)
         return appender
 
-    def _readable(self) -> Sequence[Zone]:
+    @property
+    def readable(self) -> Sequence[Zone]:
         """The zones that may be read, the best first; one that hangs is none."""
-        there = [zone for zone in self.zones if zone.store is not None]
-        well = [zone for zone in there if zone.is_well]
-        return well + [zone for zone in there if not zone.is_well and not zone.hangs]
+        return self.well + [zone for zone in self.not_well if zone.answers_reads]
 
     def _ask(
         self,

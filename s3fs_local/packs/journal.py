@@ -25,7 +25,7 @@ from s3fs_local.errors import (
 )
 from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.zone_set import ZoneSet
-from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Record, Segment
+from s3fs_local.packs.segment import HEAD_BYTES, HEADER_BYTES, OVERHEAD_BYTES, Record, Segment
 from s3fs_local.system.randomness import Randomness, SystemRandomness
 
 SEGMENT_BYTES_MAX: Final = 256 << 20  # replay holds one segment in memory
@@ -245,6 +245,32 @@ class Journal:
         self._check_no_failure()
         current = self._begin()
         self._position = _position(current.segment.number, current.end)
+
+    def best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+        """The copy of a segment that nobody appends to with the most records; None: none has any.
+
+        Of equals the one without a torn end. Reads only what it is given.
+        """
+        (number,) = numbers_of([name], self._stream)
+        best: tuple[int, int] | None = None
+        found: bytes | None = None
+        for copy in copies:
+            segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
+            if segment is None:
+                continue
+            end = HEADER_BYTES
+            for record in segment.run(copy, HEADER_BYTES):
+                end = record.end
+            rank = (end, -len(copy))
+            if end > HEADER_BYTES and (best is None or rank > best):
+                best, found = rank, copy
+        return found
+
+    def extent(self) -> tuple[int, int]:
+        """How many segments there are, and their bytes in all. Blocks."""
+        numbers = self._numbers()
+        lengths = [self._zones.length(segment_name(n, self._stream)) for n in numbers]
+        return len(numbers), sum(lengths)
 
     def trim(self, before_segment: int) -> None:
         """Segments below the number are gone; the one with the last position always stays."""

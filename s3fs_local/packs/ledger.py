@@ -160,6 +160,10 @@ class Ledger:
         self.head = head
         return head
 
+    def rotate(self) -> None:
+        """The next record goes to a new segment. Blocks. Raises as `Journal.rotate`."""
+        self._stream.rotate()
+
     def sync(self) -> None:
         """Every record survives a power cut. Blocks. Raises as `Journal.sync`."""
         self._stream.sync()
@@ -187,6 +191,10 @@ class Ledger:
             if signed is None:
                 raise JournalDamaged("a record of the ledger makes no sense")
             yield position, signed
+
+    def best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+        """See `Journal.best_copy`."""
+        return self._stream.best_copy(name, copies)
 
     def close(self) -> None:
         """No segment is open any more; not a sync."""

@@ -98,6 +98,8 @@ class PackStore:
         self._open: dict[str, _OpenPack] = {}
         self._retired: list[_OpenPack] = []  # closed to appends, not yet to syncs
         self._failure: str | None = None
+        self.suspects: set[int] = set()  # packs that a reader found damaged in a zone
+        self.removed: set[int] = set()  # packs that are gone since this was made
         self._mutex = Lock()  # around _open, _retired and synced_bytes
         self._sync_mutex = Lock()  # one sync at a time
 
@@ -245,6 +247,7 @@ class PackStore:
     def remove(self, pack_id: int) -> None:
         """The pack is gone from every zone, durably; appends that follow begin a new one."""
         self.leave(pack_id)
+        self.removed.add(pack_id)
         self.zones.delete(pack_name(pack_id))
 
     def leave_open_packs(self) -> None:
@@ -324,6 +327,14 @@ class PackStore:
 
     def _packs(self) -> list[_OpenPack]:
         return [*self._open.values(), *self._retired]
+
+    def homes_of(self, placement: str) -> Homes:
+        """Where packs of the placement belong."""
+        return self._homes_of(placement)
+
+    def header(self, pack_id: int) -> bytes:
+        """The first bytes of the pack."""
+        return self._header(pack_id)
 
     def _header(self, pack_id: int) -> bytes:
         return _HEADER.pack(_MAGIC, FORMAT, 0, self._store_id, pack_id)

@@ -27,6 +27,7 @@ _HEADER: Final = Layout(f">8sII16sQ{SALT_BYTES}s")  # magic, format, zero, store
 _FRAME: Final = Layout(">II")  # length of the sealed bytes, CRC-32 of salt, offset and length
 _DURABLE: Final = Layout(">I")  # offset up to which the segment is known to be durable
 _ORIGIN: Final = Layout(">QQ")  # segment before this one (0: none), its length
+HEADER_BYTES: Final = _HEADER.size
 OVERHEAD_BYTES: Final = _FRAME.size + _DURABLE.size + TAG_BYTES
 HEAD_BYTES: Final = _HEADER.size + OVERHEAD_BYTES + _ORIGIN.size
 

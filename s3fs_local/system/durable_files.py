@@ -67,6 +67,17 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
         fsync_directory(path.parent)
 
 
+def move_durably(source: Path, target: Path) -> None:
+    """The whole file has the other name, in the same directory, and its bytes are durable."""
+    descriptor = os.open(source, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    source.replace(target)
+    fsync_directory(target.parent)
+
+
 def read_small(path: Path, limit_bytes: int = 16 << 20) -> bytes:
     """The whole file.
 

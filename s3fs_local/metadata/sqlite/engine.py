@@ -151,6 +151,31 @@ class SqliteMetadata:
             connection.close()
         self._log_may_restart = True
 
+    def write_image(self, target: Path) -> int:
+        """A database of its own at `target` holds what the last commit left; returns its position.
+
+        What was removed has left no trace in it. For a worker thread: has its own connection.
+
+        Raises:
+            StoreFull: no room for it; something may be left at `target`.
+        """
+        target.unlink(missing_ok=True)
+        target.touch(0o600, exist_ok=False)
+        connection = connect(self._path)
+        try:
+            connection.execute("VACUUM INTO ?", (str(target),))
+        except apsw.Error as error:
+            raise_translated(error, connection.system_errno)
+        finally:
+            connection.close()
+        image = connect(target)
+        try:
+            row: Row = image.execute(queries.STATE).fetchall()[0]
+        finally:
+            image.close()
+        position: int = row[0]
+        return position
+
     @property
     def wal_bytes(self) -> int:
         """Length of the write-ahead log that a checkpoint has yet to copy completely."""

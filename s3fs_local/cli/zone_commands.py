@@ -1,0 +1,159 @@
+"""Commands about where bytes are kept: zone, scrub, fsck."""
+
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from s3fs_local import errors
+from s3fs_local.cli.exit_codes import ExitCode
+from s3fs_local.cli.options import dry_run_option, json_option, store_argument, yes_option
+from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
+from s3fs_local.cli.store_access import KeySources, ask, store_of
+from s3fs_local.control.requests import AddZone, ListZones, RemoveZone, RepairZone, Scrub
+from s3fs_local.control.results import ScrubResult, ZoneDescription, ZoneListing
+from s3fs_local.daemon.unlocking import Unlocking
+
+
+class RebuiltStore(Struct, frozen=True, rename="pascal"):
+    """What `fsck --rebuild` prints."""
+
+    store: str
+    zones: list[str]
+    files: int
+    versions: int
+    recovered_files: int
+
+
+@click.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--rebuild", is_flag=True, help="Make the metadata anew from the zones.")
+@click.option("--zone", "zones", multiple=True, help="With --rebuild: the zones that are left.")
+@json_option
+@click.pass_context
+def fsck(
+    context: click.Context, store: Path, zones: tuple[str, ...], *, rebuild: bool, as_json: bool
+) -> None:
+    """Check a store, or make it whole again from its zones."""
+    if not rebuild:
+        raise click.UsageError("say --rebuild")
+    # The engine is imported only by commands that need it.
+    from s3fs_local.daemon.rebuilding import rebuild as rebuild_store  # noqa: PLC0415
+
+    sources = context.find_object(KeySources) or KeySources()
+    try:
+        unlocking = sources.unlocking(store)
+    except errors.NotAStore:
+        unlocking = Unlocking()
+    found = rebuild_store(store, unlocking, zones=zones)
+    urls = [zone.url for zone in found.record.zones]
+    rebuilt = RebuiltStore(str(store), urls, found.files, found.versions, found.recovered_files)
+    if as_json:
+        print_json(rebuilt)
+        return
+    print_line(
+        f"rebuilt {store} from {len(urls)} zones: {found.files} files, {found.versions} versions"
+    )
+    if found.recovered_files:
+        print_line(f"recovered what was unclosed in {found.recovered_files} files")
+
+
+@click.group()
+def zone() -> None:
+    """Say where a store keeps its bytes."""
+
+
+@zone.command("list")
+@store_argument
+@json_option
+def list_zones(store: str, *, as_json: bool) -> None:
+    """List the zones, how they are doing, and what they lack."""
+    found = ask(store_of(store), ListZones(), ZoneListing, quiet=as_json)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["zone", "kind", "state", "holds", "lacks", "free"],
+        [
+            [
+                row.url,
+                row.kind,
+                f"{row.state}: {row.reason}" if row.reason else row.state,
+                human_size(row.bytes),
+                human_size(row.missing_bytes),
+                human_size(row.free_bytes),
+            ]
+            for row in found.zones
+        ],
+    )
+
+
+@zone.command("add")
+@store_argument
+@click.argument("url")
+@json_option
+def add_zone(store: str, url: str, *, as_json: bool) -> None:
+    """Give a store one more zone: an empty directory, or s3://bucket/prefix?endpoint=URL."""
+    found = ask(store_of(store), AddZone(url=_absolute(url)), ZoneDescription, quiet=as_json)
+    if as_json:
+        print_json(found)
+    else:
+        print_line(f"{found.url} is a zone now, and {found.state}")
+
+
+@zone.command("remove")
+@store_argument
+@click.argument("url")
+@yes_option
+@dry_run_option
+@json_option
+def remove_zone(store: str, url: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Take a zone away; what it alone holds is copied to others first."""
+    if not dry_run:
+        confirm(f"{url} will be a zone of {store} no more.", yes=yes)
+    request = RemoveZone(url=_absolute(url), dry_run=dry_run)
+    found = ask(store_of(store), request, ZoneDescription, quiet=as_json)
+    if as_json:
+        print_json(found)
+    elif dry_run:
+        print_line(f"{found.url} would be removed")
+    else:
+        print_line(f"{found.url} is a zone no more; what lies there may be deleted")
+
+
+@zone.command("repair")
+@store_argument
+@click.argument("url")
+@json_option
+@click.pass_context
+def repair_zone(context: click.Context, store: str, url: str, *, as_json: bool) -> None:
+    """Make a zone whole: after a fault, or on a new and empty disk in the old one's place."""
+    found = ask(store_of(store), RepairZone(url=_absolute(url)), ScrubResult, quiet=as_json)
+    _print_scrub(context, found, as_json=as_json)
+
+
+@click.command()
+@store_argument
+@json_option
+@click.pass_context
+def scrub(context: click.Context, store: str, *, as_json: bool) -> None:
+    """Read every copy in every zone, and mend what is damaged; exit code 9 where that fails."""
+    found = ask(store_of(store), Scrub(), ScrubResult, quiet=as_json)
+    _print_scrub(context, found, as_json=as_json)
+
+
+def _print_scrub(context: click.Context, found: ScrubResult, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        print_line(f"read {found.copies} copies of packs, {human_size(found.bytes)}")
+        for piece in found.damaged:
+            end = "repaired" if piece.repaired else "no zone has it whole"
+            print_line(f"damaged in {piece.zone}: {piece.name}: {end}")
+    if not all(piece.repaired for piece in found.damaged):
+        context.exit(ExitCode.DEGRADED)
+
+
+def _absolute(url: str) -> str:
+    """A path as it is meant here: the daemon works elsewhere."""
+    return url if "://" in url else str(Path(url).absolute())

@@ -1,0 +1,110 @@
+"""Commands zone and scrub: where bytes are kept, and whether they are what they were."""
+
+from functools import partial
+
+from s3fs_local import errors
+from s3fs_local.control.context import Context
+from s3fs_local.control.requests import AddZone, ListZones, RemoveZone, RepairZone, Scrub
+from s3fs_local.control.results import (
+    PieceRow,
+    ScrubResult,
+    ZoneDescription,
+    ZoneListing,
+)
+from s3fs_local.control.zone_access import Zoning
+from s3fs_local.engine.durability import run_in_thread
+from s3fs_local.engine.healing import Piece
+from s3fs_local.engine.scrubbing import Findings
+from s3fs_local.errors import StorageError
+from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone_set import ZoneSet
+
+_UNHURRIED = 1 << 40  # bytes a second: a person waits for it
+
+
+async def list_zones(_: ListZones, context: Context) -> ZoneListing:
+    """Every zone."""
+    zones = context.filesystem.volume.zones
+    await run_in_thread(zones.look_at_space)
+    rows = [await _describe(zones, zone) for zone in zones.zones]
+    return ZoneListing(zones=rows, write_quorum=zones.quorum)
+
+
+async def add_zone(request: AddZone, context: Context) -> ZoneDescription:
+    """One more."""
+    zoning = _zoning(context)
+    zone = await zoning.changes.add(request.url, zoning.care)
+    return await _describe(context.filesystem.volume.zones, zone)
+
+
+async def remove_zone(request: RemoveZone, context: Context) -> ZoneDescription:
+    """One less."""
+    zoning = _zoning(context)
+    zones = context.filesystem.volume.zones
+    zone = zoning.changes.zone_of(request.url)
+    described = await _describe(zones, zone)
+    if not request.dry_run:
+        await zoning.changes.remove(request.url, zoning.care, report=lambda _: None)
+    return described
+
+
+async def repair_zone(request: RepairZone, context: Context) -> ScrubResult:
+    """As it should be, every copy in it read."""
+    zoning = _zoning(context)
+    zone = await zoning.changes.repair(request.url, zoning.care)
+    findings = await zoning.scrubbing.run(
+        before_ns=context.filesystem.volume.now_ns(), rate_bytes=_UNHURRIED, only=zone
+    )
+    return _result(findings)
+
+
+async def scrub(_: Scrub, context: Context) -> ScrubResult:
+    """All copies in all zones."""
+    zoning = _zoning(context)
+    outlet = context.outlet
+
+    async def report(findings: Findings) -> None:
+        await outlet.progress("reading", done=findings.copies, total=findings.total_copies)
+
+    findings = await zoning.scrubbing.run(
+        before_ns=context.filesystem.volume.now_ns(), rate_bytes=_UNHURRIED, report=report
+    )
+    return _result(findings)
+
+
+def _zoning(context: Context) -> Zoning:
+    context.check_may_administer()
+    if context.zoning is None:
+        raise errors.Unsupported("the zones of this store cannot be changed from here")
+    return context.zoning
+
+
+def _result(findings: Findings) -> ScrubResult:
+    rows = [_row(piece) for piece in findings.pieces]
+    return ScrubResult(copies=findings.copies, bytes=findings.bytes, damaged=rows)
+
+
+def _row(piece: Piece) -> PieceRow:
+    return PieceRow(zone=piece.zone, name=piece.name, repaired=piece.repaired)
+
+
+async def _describe(zones: ZoneSet, zone: Zone) -> ZoneDescription:
+    held = 0
+    if zone.takes_new:
+        try:
+            lengths = await run_in_thread(partial(zones.lengths_in, [zone], ""))
+            held = sum(lengths[zone].values())
+        except StorageError:
+            held = 0
+    free_bytes, total_bytes = zone.space
+    return ZoneDescription(
+        url=zone.url,
+        zone_id=zone.zone_id,
+        kind=zone.kind,
+        state=zone.state.value,
+        reason=zone.reason,
+        missing_bytes=zone.missing_bytes,
+        free_bytes=free_bytes,
+        total_bytes=total_bytes,
+        bytes=held,
+    )

@@ -1,0 +1,102 @@
+"""The metadata's copies in the zones: made now and then, and turned into a database again."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Protocol
+
+from s3fs_local import errors
+from s3fs_local.daemon.layout import IMAGE_NAME, METADATA_NAME
+from s3fs_local.packs.checkpoints import PIECE_BYTES, Checkpoints
+from s3fs_local.packs.journal import Journal
+from s3fs_local.system import durable_files
+
+log = logging.getLogger(__name__)
+
+JOURNAL_BYTES_MIN: Final = 64 << 20
+"""With a large database it is copied after as much journal as it is long, so each byte of a change
+is copied twice at most; with a small one not before the journal is as long as this."""
+SMALL_IMAGE_BYTES: Final = 4 << 20
+"""Copied whenever the journal could be cut: that takes milliseconds."""
+SEGMENTS_MAX: Final = 64
+
+
+class Imaged(Protocol):
+    """A metadata engine that can be copied whole."""
+
+    def write_image(self, target: Path) -> int:
+        """What the last commit left is at `target`; returns its journal position. Blocks."""
+        ...
+
+
+class MetadataCopies:
+    """Keeps a copy of the metadata in every zone that, with the journal, is all of it."""
+
+    def __init__(
+        self, path: Path, metadata: Imaged, checkpoints: Checkpoints, journal: Journal
+    ) -> None:
+        """For the store at `path`."""
+        self._image = path / IMAGE_NAME
+        self._metadata = metadata
+        self._checkpoints = checkpoints
+        self._journal = journal
+
+    def renew_if_due(self) -> bool:
+        """Whether journal segments that the database does not need may go. Blocks."""
+        size = self._checkpoints.size_bytes()
+        if size > SMALL_IMAGE_BYTES:
+            segments, length = self._journal.extent()
+            if length < max(JOURNAL_BYTES_MIN, size) and segments < SEGMENTS_MAX:
+                return False
+        self.renew()
+        return True
+
+    def renew(self) -> None:
+        """The newest copy is of now. Blocks."""
+        try:
+            position = self._metadata.write_image(self._image)
+            self._checkpoints.write(position, _pieces(self._image))
+        finally:
+            self._image.unlink(missing_ok=True)
+
+
+def rebuild_metadata(path: Path, checkpoints: Checkpoints) -> None:
+    """The database is the newest copy that a zone has; replaying the journal does the rest.
+
+    Raises:
+        StoreDamaged: no zone that answers has a copy.
+        DataDamaged: none has a whole one.
+    """
+    positions = checkpoints.positions()
+    if not positions:
+        raise errors.StoreDamaged("no zone holds a copy of the metadata")
+    image = path / IMAGE_NAME
+    failure: errors.DataDamaged | None = None
+    for position in positions:
+        try:
+            with image.open("wb") as file:
+                image.chmod(0o600)
+                file.writelines(checkpoints.read(position))
+        except errors.DataDamaged as error:
+            failure = error
+            continue
+        durable_files.move_durably(image, path / METADATA_NAME)
+        log.warning("rebuilt the metadata from the copy at journal position %d", position)
+        return
+    image.unlink(missing_ok=True)
+    assert failure is not None
+    raise failure
+
+
+def set_aside(path: Path) -> None:
+    """The present database is not used; it is kept beside, for whoever wants to look at it."""
+    for suffix in ("", "-wal", "-shm"):
+        file = path / f"{METADATA_NAME}{suffix}"
+        if file.exists():
+            durable_files.move_durably(file, path / f"{METADATA_NAME}.set-aside{suffix}")
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece

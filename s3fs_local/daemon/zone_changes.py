@@ -1,0 +1,168 @@
+"""Adding, removing and repairing zones of an open store: who is in `store.json`, and in what order.
+
+The order keeps a crash harmless: a zone that has nothing yet is known as behind before it is known
+at all, and one that goes is forgotten before anything in it is.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from msgspec import structs
+
+from s3fs_local import errors
+from s3fs_local.daemon.layout import KEY_RING_NAME
+from s3fs_local.daemon.store_file import (
+    StoreRecord,
+    ZoneRecord,
+    encode_store_file,
+    write_store_file,
+)
+from s3fs_local.daemon.zones import (
+    check_vacant,
+    is_same_place,
+    make_zone,
+    open_zone,
+    parse_zone,
+)
+from s3fs_local.engine.durability import run_in_thread
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.zone_care import ZoneCare
+from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.zone import Zone
+from s3fs_local.rules.quorum import ZONES_MAX
+from s3fs_local.system.randomness import SystemRandomness
+
+STORE_NAME: Final = "store.json"
+_ID_BYTES: Final = 16
+
+
+class ZoneChanges:
+    """The zones of one open store, as `store.json` names them."""
+
+    def __init__(self, path: Path, record: StoreRecord, filesystem: FileSystem) -> None:
+        self._path = path
+        self._record = record
+        self._volume = filesystem.volume
+        self._zones = filesystem.volume.zones
+
+    def reopen(self, zone: Zone) -> ObjectStore:
+        """The objects of a zone that is there again; an emptied one is marked anew.
+
+        Only where it is the very directory that it was: another one is for `zone repair`.
+
+        Raises:
+            ZoneUnavailable: it is not there, or not the one it should be.
+        """
+        record = self._record_of(zone)
+        try:
+            return open_zone(self._path, self._record.store_id, record)
+        except errors.ZoneUnavailable:
+            if not is_same_place(self._path, record, zone.store):
+                raise
+        return make_zone(self._path, self._record, record, key_ring=self._key_ring())
+
+    async def add(self, text: str, care: ZoneCare) -> Zone:
+        """The zone is one of the store's; it is given everything, and then counts.
+
+        Raises:
+            InvalidArgument: it is one already, or no zone.
+            StoreExists: the place is not empty.
+            ZoneUnavailable, StoreFull: of the place.
+        """
+        url, kind = parse_zone(text)
+        if url in {zone.url for zone in self._record.zones}:
+            raise errors.InvalidArgument(f"{url} is a zone of the store already")
+        if len(self._record.zones) >= ZONES_MAX:
+            raise errors.InvalidArgument(f"a store has at most {ZONES_MAX} zones")
+        zone_id = SystemRandomness().bytes(_ID_BYTES).hex()
+        new = ZoneRecord(zone_id=zone_id, url=url, kind=kind)
+        check_vacant(self._path, new)
+        record = structs.replace(self._record, zones=(*self._record.zones, new))
+        await run_in_thread(partial(make_zone, self._path, record, new, key_ring=self._key_ring()))
+        zone = Zone(None, zone_id=zone_id, url=url, kind=kind, reason="it is new", has_threads=True)
+        await self._change_set([*self._zones.zones, zone], record)
+        await care.bring_back(zone)
+        return zone
+
+    async def remove(self, text: str, care: ZoneCare, *, report: Callable[[int], object]) -> Zone:
+        """The zone is none of the store's any more; what it alone should keep, others have.
+
+        Raises:
+            InvalidArgument: it is no zone of the store, or its last one.
+            TooFewZones: too few would be left, or copies could not be moved.
+        """
+        zone = self.zone_of(text)
+        left = [each for each in self._zones.zones if each is not zone]
+        if not left:
+            raise errors.InvalidArgument("it is the only zone of the store")
+        self._zones.check_left(left)
+        await care.move_away(zone, report=report)
+        records = tuple(each for each in self._record.zones if each.zone_id != zone.zone_id)
+        await self._change_set(left, structs.replace(self._record, zones=records))
+        zone.leave_lanes()
+        return zone
+
+    async def repair(self, text: str, care: ZoneCare) -> Zone:
+        """The zone, which may be a new and empty disk, has everything again and counts.
+
+        Raises:
+            InvalidArgument: it is no zone of the store.
+            StoreExists: something else is there.
+            ZoneUnavailable: it cannot be reached, or failed again.
+        """
+        zone = self.zone_of(text)
+        record = self._record_of(zone)
+        opening = partial(open_zone, self._path, self._record.store_id, record)
+        try:
+            await run_in_thread(opening)
+        except errors.ZoneUnavailable:
+            check_vacant(self._path, record)
+            if len(self._zones.well) == 1 and zone.is_well:
+                raise
+            await run_in_thread(partial(self._zones.suspend, zone, "it is being repaired"))
+            making = partial(make_zone, self._path, self._record, record, key_ring=self._key_ring())
+            await run_in_thread(making)
+        if not zone.is_well and not await care.bring_back(zone):
+            raise errors.ZoneUnavailable(f"{zone.url}: {zone.reason}")
+        return zone
+
+    def zone_of(self, text: str) -> Zone:
+        """The zone of that URL, or of that beginning of its id.
+
+        Raises:
+            InvalidArgument: there is none; names those there are.
+        """
+        places = {text, str(self._path / text)}
+        if "://" not in text:
+            places.add(str(Path(text).resolve()))
+        for zone in self._zones.zones:
+            is_named = len(text) >= 8 and zone.zone_id.startswith(text)
+            if is_named or zone.url in places or str(self._path / zone.url) in places:
+                return zone
+        known = ", ".join(zone.url for zone in self._zones.zones)
+        raise errors.InvalidArgument(f"{text} is no zone of the store; there are: {known}")
+
+    def _record_of(self, zone: Zone) -> ZoneRecord:
+        return next(each for each in self._record.zones if each.zone_id == zone.zone_id)
+
+    def _key_ring(self) -> bytes:
+        copies = self._zones.copies(KEY_RING_NAME, 0, None)
+        well = [copy for zone, copy in copies.items() if zone.is_well]
+        if not well:
+            raise errors.ZoneUnavailable("no zone that is well gives its key ring")
+        return well[0]
+
+    async def _change_set(self, zones: list[Zone], record: StoreRecord) -> None:
+        """The store has these zones, durably, and nothing grows outside of them."""
+        volume = self._volume
+        for zone in zones:
+            zone.use_threads(wanted=len(zones) > 1)
+        await volume.durability.settle()
+        self._zones.reopen(zones)
+        await volume.durability.begin_anew()
+        await run_in_thread(self._zones.record_changes)
+        self._record = record
+        await run_in_thread(partial(write_store_file, self._path, record))
+        await run_in_thread(partial(self._zones.put, STORE_NAME, encode_store_file(record)))

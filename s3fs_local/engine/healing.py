@@ -1,0 +1,169 @@
+"""Making the copies of packs whole: read, compare with what was sealed, take from another zone.
+
+A copy is replaced as a whole, and only by one whose every block some zone has: so the only good
+copy of anything is never touched. Each step is small and finds out anew what there is to do, so
+whatever was interrupted is simply begun again.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import trio
+from msgspec import Struct
+
+from s3fs_local.engine.durability import run_in_thread
+from s3fs_local.engine.pack_images import Image, copy_in, damaged_blocks, good_image
+from s3fs_local.engine.verified_copies import VerifiedCopies
+from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import StorageError, ZoneUnavailable
+from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.reading import gather
+from s3fs_local.objects.zone import Zone
+from s3fs_local.packs.pack_store import PackStore, pack_name
+from s3fs_local.rules.extents import Block
+from s3fs_local.rules.placement import Home, lacking
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int], None]
+
+
+class Piece(Struct, frozen=True):
+    """Something that was found wrong in a zone, by name, and what was done about it."""
+
+    zone: str
+    name: str  # of the object, and of the block in it
+    repaired: bool
+
+
+class Healing:
+    """Checks and repairs packs of an open store, in the loop; bytes are read in threads."""
+
+    def __init__(self, volume: Volume, packs: PackStore, verified: VerifiedCopies) -> None:
+        self._volume = volume
+        self._packs = packs
+        self._zones = packs.zones
+        self.verified = verified
+
+    def homes(
+        self, pack_id: int, placement: str, holders: set[Zone], *, without: Zone | None = None
+    ) -> list[Zone]:
+        """The zones that should get a copy, where only `holders` have one."""
+        zones = [zone for zone in self._zones.zones if zone is not without]
+        described = [Home(zone.kind, zone.takes_new) for zone in zones]
+        held = {index for index, zone in enumerate(zones) if zone in holders}
+        wanted = lacking(described, held, self._packs.homes_of(placement), spread=pack_id)
+        return [zones[index] for index in wanted if zones[index].takes_new]
+
+    def all_packs(self) -> dict[int, str]:
+        """Every pack, and its placement."""
+        return {pack_id: placement for pack_id, placement, _ in self._volume.metadata.packs()}
+
+    def blocks_in(self, pack_id: int) -> list[Block]:
+        """The blocks of the pack, those of drafts included."""
+        blocks = list(self._volume.metadata.blocks_in_pack(pack_id))
+        for draft in self._volume.drafts.values():
+            blocks += [block for block in draft.blocks.values() if block.pack_id == pack_id]
+        return blocks
+
+    async def check(self, pack_id: int, zone: Zone) -> list[Piece]:
+        """The zone's copy was read; what was wrong in it is repaired if any zone allows.
+
+        A copy without fault, and one that was repaired, is noted as verified now.
+        """
+        blocks = self.blocks_in(pack_id)
+        copy = await run_in_thread(partial(copy_in, self._packs, zone, pack_id))
+        if pack_id in self._packs.removed:
+            return []
+        damaged = (
+            blocks if copy is None else await run_in_thread(partial(damaged_blocks, copy, blocks))
+        )
+        if copy is not None and not damaged:
+            self.note_verified(pack_id, zone)
+            return []
+        del copy
+        self.verified.doubt(zone.zone_id, pack_id)
+        names = [f"{pack_name(pack_id)} block {block.block_id}" for block in damaged]
+        lost = await self.give(pack_id, zone)
+        lost_names = {f"{pack_name(pack_id)} block {block.block_id}" for block in lost or damaged}
+        still = lost_names if lost is None or lost else set()
+        pieces = [
+            Piece(zone=zone.url, name=name, repaired=name not in still)
+            for name in names or [pack_name(pack_id)]
+        ]
+        for piece in pieces:
+            logger.warning(
+                "zone %s: %s was damaged, %s",
+                piece.zone,
+                piece.name,
+                "repaired" if piece.repaired else "and no zone has it whole",
+            )
+        return pieces
+
+    async def give(self, pack_id: int, zone: Zone) -> list[Block] | None:
+        """The zone has a whole copy of the pack, as whole as any; None where there is none to give.
+
+        Returns:
+            The blocks that nobody has.
+        """
+        await self.finish(pack_id)
+        blocks = self.blocks_in(pack_id)
+        image: Image | None = await run_in_thread(
+            partial(good_image, self._packs, pack_id, blocks, zone)
+        )
+        if image is None:
+            return None
+        if self._volume.drafts and self.blocks_in(pack_id) != blocks:
+            return await self.give(pack_id, zone)
+        await self._replace(pack_id, zone, image)
+        if pack_id in self._packs.removed:
+            return []
+        if not image.lost:
+            self.note_verified(pack_id, zone)
+        return image.lost
+
+    async def finish(self, pack_id: int) -> None:
+        """Nothing is added to the pack any more, and what it has is durable where it counts."""
+        if self._packs.is_growing(pack_id):
+            self._packs.leave(pack_id)
+            with trio.CancelScope(shield=True):
+                await run_in_thread(self._packs.sync)
+
+    def now_ns(self) -> int:
+        """The present instant of the store's clock."""
+        return self._volume.now_ns()
+
+    def note_verified(self, pack_id: int, zone: Zone) -> None:
+        """The zone's copy of the pack was read, or written anew, and is whole."""
+        self.verified.note(zone.zone_id, pack_id, self._volume.now_ns())
+
+    async def _replace(self, pack_id: int, zone: Zone, image: Image) -> None:
+        name = pack_name(pack_id)
+
+        def put(store: ObjectStore) -> None:
+            store.put(name, image.data)
+
+        await in_zone(zone, put)
+        if pack_id in self._packs.removed:
+            await in_zone(zone, lambda store: store.delete(name))
+
+
+PUT_SECONDS_MAX = 120.0
+
+
+async def in_zone(zone: Zone, work: Callable[[ObjectStore], object]) -> None:
+    """The work was done in that zone, in a thread of the zone's.
+
+    Raises:
+        ZoneUnavailable: not in time, or it failed.
+    """
+    store = zone.store
+    if store is None:
+        raise ZoneUnavailable(zone.reason)
+    done = await run_in_thread(partial(gather, {zone: partial(work, store)}, PUT_SECONDS_MAX))
+    if zone not in done:
+        raise ZoneUnavailable(f"no answer for {PUT_SECONDS_MAX:g} s")
+    answer = done[zone]
+    if isinstance(answer, Exception):
+        raise answer if isinstance(answer, StorageError) else ZoneUnavailable(str(answer))

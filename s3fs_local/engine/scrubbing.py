@@ -1,0 +1,168 @@
+"""Reading every copy of everything, and mending what is found wrong.
+
+A pass goes through the copies in the order in which they were verified last, so one that was broken
+off goes on where it was. Copies that grow now are read in the next pass.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from s3fs_local.engine.durability import run_in_thread
+from s3fs_local.engine.healing import Healing, Piece, in_zone
+from s3fs_local.errors import StorageError, ZoneUnavailable
+from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.packs.pack_store import PackStore, pack_name
+
+logger = logging.getLogger(__name__)
+
+STREAM_PREFIXES: Final = ("journal/", "ledger/", "checkpoint/")
+STREAMS: Final = "streams"
+"""What stands for all of them among the copies that were verified."""
+
+BestCopy = Callable[[str, Sequence[bytes]], bytes | None]
+"""The copy of an object that counts, of those there are; None where none makes sense."""
+
+
+class Findings(Struct):
+    """What a pass has done so far."""
+
+    copies: int = 0
+    bytes: int = 0
+    total_copies: int = 0
+    pieces: list[Piece] = []
+
+
+class _Due(Struct, frozen=True):
+    """A copy to be read."""
+
+    verified_ns: int
+    pack_id: int
+    zone: Zone
+    length: int
+
+
+async def _tell_nobody(_: Findings) -> None:
+    """Progress that nobody follows."""
+
+
+class Scrubbing:
+    """Reads and mends the copies of one open store."""
+
+    def __init__(
+        self, zones: ZoneSet, packs: PackStore, healing: Healing, *, best_copy: BestCopy
+    ) -> None:
+        self._zones = zones
+        self._packs = packs
+        self._healing = healing
+        self._best_copy = best_copy
+
+    async def run(
+        self,
+        *,
+        before_ns: int,
+        rate_bytes: int,
+        only: Zone | None = None,
+        report: Callable[[Findings], Awaitable[None]] = _tell_nobody,
+    ) -> Findings:
+        """Every copy that was not verified since `before_ns` was read, and mended where possible.
+
+        Args:
+            before_ns: an instant of the store's clock.
+            rate_bytes: a second at most, of packs.
+            only: the one zone to read; others are read only to mend it.
+            report: told after each copy.
+        """
+        due = [each for each in await self._due(before_ns) if only in {None, each.zone}]
+        findings = Findings(total_copies=len(due), pieces=[])
+        for each in due:
+            if not each.zone.is_well or each.pack_id in self._packs.removed:
+                continue
+            findings.pieces += await self._checked(each)
+            findings.copies += 1
+            findings.bytes += each.length
+            await report(findings)
+            await trio.sleep(each.length / rate_bytes)
+        if (self._healing.verified.at_ns(STREAMS, 0) or 0) < before_ns:
+            findings.pieces += await self._streams()
+            self._healing.verified.note(STREAMS, 0, self._healing.now_ns())
+        self._healing.verified.keep_only(set(self._healing.all_packs()))
+        return findings
+
+    async def mend(self, pack_id: int) -> list[Piece]:
+        """Every copy of the pack was read, and mended where possible."""
+        pieces = []
+        for zone, length in (await self._holders(pack_id)).items():
+            pieces += await self._checked(_Due(0, pack_id, zone, length))
+        return pieces
+
+    async def _checked(self, due: _Due) -> list[Piece]:
+        try:
+            return await self._healing.check(due.pack_id, due.zone)
+        except StorageError as error:
+            logger.warning("zone %s: pack %016x: %s", due.zone.url, due.pack_id, error)
+            return [Piece(zone=due.zone.url, name=pack_name(due.pack_id), repaired=False)]
+
+    async def _due(self, before_ns: int) -> list[_Due]:
+        """What is to be read, the longest unread first; missing copies before all others."""
+        asked = [zone for zone in self._zones.zones if zone.is_well]
+        lengths = await run_in_thread(partial(self._zones.lengths_in, asked, "packs/"))
+        due = []
+        for pack_id, placement in self._healing.all_packs().items():
+            name = pack_name(pack_id)
+            if self._packs.is_growing(pack_id):
+                continue
+            holders = {zone for zone in asked if name in lengths[zone]}
+            wanted = holders | set(self._healing.homes(pack_id, placement, holders))
+            for zone in wanted:
+                verified_ns = self._healing.verified.at_ns(zone.zone_id, pack_id) or 0
+                length = lengths.get(zone, {}).get(name, 0)
+                if not length:
+                    verified_ns = -1
+                if verified_ns < before_ns:
+                    due.append(_Due(verified_ns, pack_id, zone, length))
+        return sorted(due, key=lambda each: (each.verified_ns, each.pack_id, each.zone.zone_id))
+
+    async def _holders(self, pack_id: int) -> dict[Zone, int]:
+        name = pack_name(pack_id)
+        holders: dict[Zone, int] = await run_in_thread(partial(self._zones.lengths_of, name))
+        return holders
+
+    async def _streams(self) -> list[Piece]:
+        """Segments and checkpoints are whole and the same in every zone."""
+        pieces: list[Piece] = []
+        growing = {each.name for each in self._zones.growing}
+        for prefix in STREAM_PREFIXES:
+            names = await run_in_thread(partial(self._zones.list_anywhere, prefix))
+            for name in names:
+                if name not in growing:
+                    pieces += await self._stream(name)
+        return pieces
+
+    async def _stream(self, name: str) -> list[Piece]:
+        copies: dict[Zone, bytes] = await run_in_thread(partial(self._zones.copies, name, 0, None))
+        best = await run_in_thread(partial(self._best_copy, name, list(copies.values())))
+        pieces = []
+        for zone in self._zones.well:
+            if best is not None and copies.get(zone) == best:
+                continue
+            repaired = best is not None and await self._put(zone, name, best)
+            if best is not None or zone in copies:
+                pieces.append(Piece(zone=zone.url, name=name, repaired=repaired))
+        for piece in pieces:
+            logger.warning("zone %s: %s was damaged", piece.zone, piece.name)
+        return pieces
+
+    async def _put(self, zone: Zone, name: str, data: bytes) -> bool:
+        if name in {each.name for each in self._zones.growing}:
+            return False
+        try:
+            await in_zone(zone, lambda store: store.put(name, data))
+        except (StorageError, ZoneUnavailable):
+            return False
+        return True

@@ -1,0 +1,262 @@
+"""What zones need: to be told what they missed, and to be read through now and then.
+
+A zone that was suspended returns in steps. First it gets whatever is begun from then on. Then it is
+compared, object by object, with those that are well, and given what differs; objects that grow are
+joined while they grow. When nothing is left, and all of it is durable, it counts again. What it
+lacks is found by comparing, so the queue of what it missed is the difference itself: it survives
+every crash, and is never longer than the store.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from threading import Event
+from typing import Final
+
+import trio
+
+from s3fs_local.engine.durability import run_in_thread
+from s3fs_local.engine.healing import Healing, in_zone
+from s3fs_local.engine.verified_copies import VerifiedCopies
+from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import S3fsLocalError, StorageError, TooFewZones, ZoneUnavailable
+from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.lanes import ThreadLane
+from s3fs_local.objects.reading import gather
+from s3fs_local.objects.zone import Zone, ZoneState
+from s3fs_local.packs.pack_store import PackStore, pack_id_of, pack_name
+
+logger = logging.getLogger(__name__)
+
+STREAMS: Final = ("journal/", "ledger/", "checkpoint/")
+SMALL: Final = ("store.json", "key-ring.json")
+ROUNDS_MAX: Final = 5
+"""Comparisons in a row; a zone that still lacks something then is tried again later."""
+
+Reopen = Callable[[Zone], ObjectStore]
+
+
+class ZoneCare:
+    """Looks after the zones of one open store. Its methods run in the loop, one at a time."""
+
+    def __init__(
+        self, volume: Volume, packs: PackStore, healing: Healing, *, reopen: Reopen
+    ) -> None:
+        """`reopen` gives the objects of a zone that is there again, or raises StorageError."""
+        self._volume = volume
+        self._packs = packs
+        self._zones = packs.zones
+        self._healing = healing
+        self._reopen = reopen
+        self._probes: dict[Zone, ThreadLane] = {}
+        self._mutex = trio.Lock()
+
+    @property
+    def verified(self) -> VerifiedCopies:
+        """When each copy was last found whole."""
+        return self._healing.verified
+
+    async def look(self) -> None:
+        """Zones that hang are suspended; those that are there again are told what they missed."""
+        settings = self._volume.settings
+        self._zones.timeout_seconds = settings.zone_timeout_ns / 1_000_000_000
+        self._zones.wanted_quorum = settings.write_quorum
+        self._zones.check_lanes()
+        await run_in_thread(self._zones.look_at_space)
+        for zone in self._zones.well:
+            if zone.failing and len(self._zones.well) > 1:
+                await run_in_thread(partial(self._zones.suspend, zone, zone.failing))
+        for zone in self._zones.not_well:
+            if zone.state is ZoneState.BEHIND and not zone.hangs and self._zones.well:
+                await self.bring_back(zone)
+
+    async def bring_back(self, zone: Zone) -> bool:
+        """The zone is well, if it can be reached and given all it missed."""
+        async with self._mutex:
+            try:
+                store = await self._probe(zone)
+                self._zones.welcome(zone, store)
+                await self._catch_up(zone)
+            except S3fsLocalError as error:
+                if zone.state is ZoneState.RETURNING:
+                    self._zones.suspend(zone, str(error))
+                else:
+                    zone.reason = str(error)
+                return False
+            return zone.is_well
+
+    async def move_away(self, zone: Zone, *, report: Callable[[int], object]) -> None:
+        """Other zones have as many copies of everything as its class wants, without this one.
+
+        Raises:
+            TooFewZones: a pack would have none, or fewer than now for want of zones that are well.
+        """
+        async with self._mutex:
+            asked = [each for each in self._zones.well if each is not zone]
+            lengths: dict[Zone, dict[str, int]] = await run_in_thread(
+                partial(self._zones.lengths_in, asked, "packs/")
+            )
+            for pack_id, placement in self._healing.all_packs().items():
+                name = pack_name(pack_id)
+                holders = {each for each in asked if name in lengths[each]}
+                for home in self._healing.homes(pack_id, placement, holders, without=zone):
+                    await self._give_away(pack_id, home)
+                    holders.add(home)
+                    report(pack_id)
+                if not holders and self._healing.blocks_in(pack_id):
+                    raise TooFewZones(f"pack {pack_id:016x} would have no copy")
+
+    async def _give_away(self, pack_id: int, home: Zone) -> None:
+        lost = await self._healing.give(pack_id, home)
+        if lost is None or lost:
+            raise TooFewZones(f"pack {pack_id:016x} cannot be copied whole to {home.url}")
+
+    async def _probe(self, zone: Zone) -> ObjectStore:
+        """Its objects, if it answers in time; a probe that hangs is not followed by another."""
+        lane = self._probes.setdefault(zone, ThreadLane("probe"))
+        if lane.busy_seconds:
+            raise ZoneUnavailable(zone.reason)
+        probe = Zone(None, has_threads=True)
+        probe.leave_lanes()
+        probe.readers = lane
+        call = partial(gather, {probe: partial(self._reopen, zone)}, self._zones.timeout_seconds)
+        found = (await run_in_thread(call)).get(probe)
+        if found is None:
+            raise ZoneUnavailable(f"no answer for {self._zones.timeout_seconds:g} s")
+        if isinstance(found, StorageError):
+            raise found
+        if isinstance(found, Exception):
+            raise ZoneUnavailable(str(found))
+        store: ObjectStore = found
+        return store
+
+    async def _catch_up(self, zone: Zone) -> None:
+        """All that the zone lacks is there; then it counts."""
+        logger.info("zone %s is there again, and catches up", zone.url)
+        for _ in range(ROUNDS_MAX):
+            given = await self._give_packs(zone) + await self._give_objects(zone)
+            joined = await self._join_growing(zone)
+            if not given and not joined:
+                break
+        else:
+            raise ZoneUnavailable("it does not catch up with what is written")
+        await run_in_thread(partial(self._settle, zone))
+        zone.missing_bytes = 0
+
+    async def _give_packs(self, zone: Zone) -> int:
+        """Every pack that belongs there is there; returns how many were not."""
+        lengths = await self._lengths("packs/")
+        due = self._missing_packs(zone, lengths)
+        await self._remove_foreign(zone, lengths)
+        zone.missing_bytes = sum(length for _, length in due)
+        for pack_id, length in due:
+            lost = await self._healing.give(pack_id, zone)
+            zone.doubtful = tuple(name for name in zone.doubtful if name != pack_name(pack_id))
+            zone.missing_bytes -= length
+            if lost is None:
+                logger.error("no zone has anything of pack %016x", pack_id)
+            await self._pace(length)
+        return len(due)
+
+    def _missing_packs(
+        self, zone: Zone, lengths: dict[Zone, dict[str, int]]
+    ) -> list[tuple[int, int]]:
+        """The packs, with their lengths, that the zone lacks or has in part."""
+        there = lengths[zone]
+        others = {each: names for each, names in lengths.items() if each is not zone}
+        growing = {each.name for each in self._zones.growing}
+        due = []
+        for pack_id, placement in self._healing.all_packs().items():
+            name = pack_name(pack_id)
+            longest = max((names.get(name, 0) for names in others.values()), default=0)
+            if name in growing or not longest:
+                continue
+            holders = {each for each, names in others.items() if name in names}
+            if name in there:
+                lacks = there[name] < longest or name in zone.doubtful
+            else:
+                lacks = zone in self._healing.homes(pack_id, placement, holders)
+            if lacks:
+                due.append((pack_id, longest))
+        return due
+
+    async def _remove_foreign(self, zone: Zone, lengths: dict[Zone, dict[str, int]]) -> None:
+        """Packs that were removed while it was away are gone from it, too."""
+        elsewhere = {name for each, names in lengths.items() if each is not zone for name in names}
+        known = self._healing.all_packs()
+        for name in set(lengths[zone]) - elsewhere:
+            pack_id = pack_id_of(name)
+            if pack_id is not None and pack_id not in known:
+                await in_zone(zone, partial(_delete, name))
+
+    async def _give_objects(self, zone: Zone) -> int:
+        """Segments, checkpoints and small files are as the others have them; returns how many."""
+        given = 0
+        growing = {each.name for each in self._zones.growing}
+        for prefix in STREAMS:
+            lengths = await self._lengths(prefix)
+            there = lengths.pop(zone, {})
+            wanted: dict[str, int] = {}
+            for names in lengths.values():
+                for name, length in names.items():
+                    wanted[name] = max(wanted.get(name, 0), length)
+            for name, length in wanted.items():
+                if name in growing or (there.get(name) == length and name not in zone.doubtful):
+                    continue
+                await self._copy(zone, name, length)
+                zone.doubtful = tuple(each for each in zone.doubtful if each != name)
+                given += 1
+            for name in set(there) - set(wanted) - growing:
+                await in_zone(zone, partial(_delete, name))
+        for name in SMALL:
+            await self._copy_small(zone, name)
+        return given
+
+    async def _join_growing(self, zone: Zone) -> int:
+        """What grows, grows there as well from now on; returns how many objects did not."""
+        lacking = [each for each in self._zones.growing if each.lacks(zone)]
+        for each in lacking:
+            present = each.length
+            await self._copy(zone, each.name, present)
+            missing = partial(self._bytes_of, each.name)
+            await run_in_thread(partial(each.join, zone, missing, present=present))
+        return len(lacking)
+
+    def _bytes_of(self, name: str, start: int, end: int) -> bytes:
+        return self._zones.read_good(name, start, end - start) if end > start else b""
+
+    def _settle(self, zone: Zone) -> None:
+        """What it was given through its lane is durable, and it counts. Blocks."""
+        for each in self._zones.growing:
+            each.sync_in(zone)
+        done = Event()
+        zone.lane.submit(done.set)
+        if not done.wait(self._zones.timeout_seconds):
+            raise ZoneUnavailable(f"no answer for {self._zones.timeout_seconds:g} s")
+        self._zones.settle_in(zone)
+
+    async def _copy(self, zone: Zone, name: str, length: int) -> None:
+        data = await run_in_thread(partial(self._zones.read_good, name, 0, length))
+        await in_zone(zone, lambda store: store.put(name, data))
+        await self._pace(length)
+
+    async def _copy_small(self, zone: Zone, name: str) -> None:
+        copies = await run_in_thread(partial(self._zones.copies, name, 0, None))
+        best = [copy for each, copy in copies.items() if each.is_well]
+        if best and copies.get(zone) != best[0]:
+            await in_zone(zone, lambda store: store.put(name, best[0]))
+
+    async def _lengths(self, prefix: str) -> dict[Zone, dict[str, int]]:
+        """The objects of each zone that is well or returning, with their lengths."""
+        asked = [zone for zone in self._zones.zones if zone.takes_new]
+        lengths: dict[Zone, dict[str, int]] = await run_in_thread(
+            partial(self._zones.lengths_in, asked, prefix)
+        )
+        return lengths
+
+    async def _pace(self, length: int) -> None:
+        await trio.sleep(length / self._volume.settings.repair_rate_bytes)
+
+
+def _delete(name: str, store: ObjectStore) -> None:
+    store.delete(name)

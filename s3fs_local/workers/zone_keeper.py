@@ -1,0 +1,65 @@
+"""Looks after the zones of an open store: suspends, brings back, mends, reads through."""
+
+import logging
+from typing import Final
+
+import trio
+
+from s3fs_local.engine.scrubbing import Findings, Scrubbing
+from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.zone_care import ZoneCare
+from s3fs_local.errors import S3fsLocalError
+from s3fs_local.packs.pack_store import PackStore
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 1.0
+SCRUB_LOOK_SECONDS: Final = 60.0
+"""How often it is asked whether copies are due to be read."""
+
+
+class ZoneKeeper:
+    """The background task of one open store with zones. Nothing that a zone does ends it."""
+
+    def __init__(
+        self, volume: Volume, packs: PackStore, care: ZoneCare, scrubbing: Scrubbing
+    ) -> None:
+        self._volume = volume
+        self._packs = packs
+        self._care = care
+        self._scrubbing = scrubbing
+        self.last_scrub: Findings | None = None
+
+    async def run(self) -> None:
+        """Never returns; cancel it."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._look_after_zones)
+            nursery.start_soon(self._scrub)
+
+    async def _look_after_zones(self) -> None:
+        while True:
+            try:
+                if len(self._volume.zones.zones) > 1:
+                    await self._care.look()
+                while self._packs.suspects:
+                    await self._scrubbing.mend(self._packs.suspects.pop())
+            except S3fsLocalError as error:
+                logger.warning("looking after the zones: %s", error)
+            await trio.sleep(LOOK_SECONDS)
+
+    async def _scrub(self) -> None:
+        while True:
+            await trio.sleep(SCRUB_LOOK_SECONDS)
+            settings = self._volume.settings
+            if not settings.scrub_interval_ns or self._volume.read_only_reason:
+                continue
+            before_ns = self._volume.now_ns() - settings.scrub_interval_ns
+            try:
+                findings = await self._scrubbing.run(
+                    before_ns=before_ns, rate_bytes=settings.scrub_rate_bytes
+                )
+            except S3fsLocalError as error:
+                logger.warning("the scrub was broken off: %s", error)
+                continue
+            if findings.copies:
+                self.last_scrub = findings
