@@ -1,7 +1,7 @@
 """A store on a real disk, opened in this process without a mount, and worked with by paths."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from s3fs_local.control.results import Status
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.creation import StorePlan, create_store
 from s3fs_local.daemon.description import describe
+from s3fs_local.daemon.inspectors import register_inspectors
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.objects.zone_set import ZoneSet
@@ -124,7 +125,7 @@ class StoreOnDisk:
         return ZoneKeeper(volume, volume.durability.packs, zoning.care, zoning.scrubbing)
 
 
-def make_store(path: Path, zones: list[Path], *, object_lock: bool = False) -> None:
+def make_store(path: Path, zones: Sequence[Path | str], *, object_lock: bool = False) -> None:
     """A new store with these zones; a key file and a recovery key lie beside it."""
     plan = StorePlan(
         owner=OWNER,
@@ -139,6 +140,7 @@ def make_store(path: Path, zones: list[Path], *, object_lock: bool = False) -> N
 async def opened(path: Path, unlocking: Unlocking | None = None) -> AsyncIterator[StoreOnDisk]:
     """The store, closed cleanly at the end."""
     async with open_store(path, unlocking or Unlocking()) as store:
+        register_inspectors(store, mount_point=None)
         yield StoreOnDisk(store)
 
 

@@ -53,7 +53,10 @@ async def repair_zone(request: RepairZone, context: Context) -> ScrubResult:
     zoning = _zoning(context)
     zone = await zoning.changes.repair(request.url, zoning.care)
     findings = await zoning.scrubbing.run(
-        before_ns=context.filesystem.volume.now_ns(), rate_bytes=_UNHURRIED, only=zone
+        before_ns=context.filesystem.volume.now_ns(),
+        rate_bytes=_UNHURRIED,
+        only=zone,
+        with_growing=True,
     )
     return _result(findings)
 
@@ -67,7 +70,10 @@ async def scrub(_: Scrub, context: Context) -> ScrubResult:
         await outlet.progress("reading", done=findings.copies, total=findings.total_copies)
 
     findings = await zoning.scrubbing.run(
-        before_ns=context.filesystem.volume.now_ns(), rate_bytes=_UNHURRIED, report=report
+        before_ns=context.filesystem.volume.now_ns(),
+        rate_bytes=_UNHURRIED,
+        with_growing=True,
+        report=report,
     )
     return _result(findings)
 

@@ -38,6 +38,7 @@ from s3fs_local.packs.checkpoints import Checkpoints
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import parse_instant
 from s3fs_local.rules.versioning import Origin
+from s3fs_local.system import durable_files
 from s3fs_local.system.clock import Clock, SettableClock, TrustedClock, wall_ns
 from s3fs_local.system.durable_files import OwnerLock
 from s3fs_local.system.randomness import SystemRandomness

@@ -14,7 +14,7 @@ from s3fs_local.daemon.layout import DEFAULT_ZONE, KEY_FILE_NAME, KEY_RING_NAME,
 from s3fs_local.daemon.recovery_sheet import recovery_sheet
 from s3fs_local.daemon.store_file import StoreRecord, ZoneRecord, new_record, write_store_file
 from s3fs_local.daemon.unlocking import put_into_keyring
-from s3fs_local.daemon.zones import directory_of, make_zone, parse_zone
+from s3fs_local.daemon.zones import check_vacant, directory_of, make_zone, parse_zone
 from s3fs_local.engine.ledger_setup import TEST_CLOCK_SETTING
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.checkpoints import PIECE_BYTES
@@ -57,6 +57,9 @@ def create_store(path: Path, plan: StorePlan) -> StoreRecord:
     directories = [path, *(directory for directory in zone_directories if directory is not None)]
     for directory in directories:
         _check_empty(directory)
+    for zone in record.zones:
+        if directory_of(path, zone) is None:
+            check_vacant(path, zone)
     if not path.parent.is_dir():
         raise errors.InvalidArgument(f"{path.parent} is not a directory")
     existed = {directory for directory in directories if directory.exists()}

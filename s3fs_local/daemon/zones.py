@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import structs
 
@@ -19,6 +19,7 @@ from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, ZoneRecor
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.reading import answers, gather
+from s3fs_local.objects.s3 import S3Objects, S3Place
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_mark import ZoneMark, check_zone, mark_zone
 from s3fs_local.objects.zone_record import RECORD_NAME, ZonesRecord, newest_record
@@ -28,43 +29,73 @@ from s3fs_local.rules.storage_classes import ZoneKind
 from s3fs_local.system import durable_files
 
 _KIND: Final = re.compile(r"(?P<place>.+)\?kind=(?P<kind>[a-z]+)")
+_S3: Final = "s3://"
+_S3_PARAMETERS: Final = {
+    "endpoint": "endpoint",
+    "region": "region",
+    "profile": "profile",
+    "credentials": "credentials_file",
+    "storage-class": "storage_class",
+}
 _RECORD_BYTES_MAX: Final = 1 << 20
 
 
 def parse_zone(text: str) -> tuple[str, ZoneKind]:
-    """The URL of a zone, as it is kept, and its kind: `/mnt/b`, `file:///mnt/b?kind=cold`.
+    """The URL of a zone, as it is kept, and its kind.
+
+    `/mnt/b`, `file:///mnt/b?kind=cold`, `s3://bucket/prefix?endpoint=https://host&kind=archive`.
 
     Raises:
         InvalidArgument: it names no zone.
     """
+    if text.startswith(_S3):
+        place, kind = _s3_place(text)
+        del place
+        return text, kind
     match = _KIND.fullmatch(text)
-    place = text if match is None else match["place"]
+    where = text if match is None else match["place"]
+    kind = ZoneKind.HOT if match is None else _kind(match["kind"], text)
+    parts = urlsplit(where)
+    if "://" not in where:
+        return str(Path(where).resolve()), kind
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path:
+        raise errors.InvalidArgument(
+            f"zone {text!r} is neither a directory nor a file:// or s3:// URL"
+        )
+    return str(Path(unquote(parts.path)).resolve()), kind
+
+
+def _kind(text: str, url: str) -> ZoneKind:
     try:
-        kind = ZoneKind.HOT if match is None else ZoneKind(match["kind"])
+        return ZoneKind(text)
     except ValueError:
         raise errors.InvalidArgument(
-            f"{text!r}: there are zones of kind hot, cold and archive"
+            f"{url!r}: there are zones of kind hot, cold and archive"
         ) from None
-    try:
-        return _resolved(place), kind
-    except ValueError:  # no scheme that is ours; also a NUL in a path, half an IPv6 address
+
+
+def _s3_place(url: str) -> tuple[S3Place, ZoneKind]:
+    """Where an s3:// URL points, and the kind of zone that it is.
+
+    Raises:
+        InvalidArgument: it has no bucket, or a parameter that means nothing.
+    """
+    parts = urlsplit(url)
+    values = dict(parse_qsl(parts.query))
+    kind = _kind(values.pop("kind", "hot"), url)
+    unknown = set(values) - set(_S3_PARAMETERS)
+    if not parts.netloc or unknown:
         raise errors.InvalidArgument(
-            f"zone {text!r} is neither a directory nor a file:// URL"
-        ) from None
-
-
-def _resolved(place: str) -> str:
-    if "://" not in place:
-        return str(Path(place).resolve())
-    parts = urlsplit(place)
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path:
-        raise ValueError(place)
-    return str(Path(unquote(parts.path)).resolve())
+            f"{url!r}: write s3://bucket/prefix?endpoint=URL; known are "
+            f"{', '.join([*_S3_PARAMETERS, 'kind'])}"
+        )
+    given = {_S3_PARAMETERS[name]: value for name, value in values.items()}
+    return S3Place(bucket=parts.netloc, prefix=parts.path.strip("/"), **given), kind
 
 
 def directory_of(path: Path, zone: ZoneRecord) -> Path | None:
     """Where the zone lies on this machine; None where it does not."""
-    return path / zone.url
+    return None if zone.url.startswith(_S3) else path / zone.url
 
 
 def connect(path: Path, zone: ZoneRecord) -> ObjectStore:
@@ -73,6 +104,8 @@ def connect(path: Path, zone: ZoneRecord) -> ObjectStore:
     Raises:
         ZoneUnavailable: it does not answer.
     """
+    if zone.url.startswith(_S3):
+        return S3Objects(_s3_place(zone.url)[0])
     return LocalDirectory(path / zone.url)
 
 
@@ -97,6 +130,8 @@ def check_vacant(path: Path, zone: ZoneRecord) -> None:
     """
     directory = directory_of(path, zone)
     if directory is None:
+        if next(iter(connect(path, zone).list("")), None) is not None:
+            raise errors.StoreExists(f"{zone.url} is not empty")
         return
     if directory.is_dir():
         if any(entry.name != "lost+found" for entry in directory.iterdir()):

@@ -130,6 +130,13 @@ class Healing:
             with trio.CancelScope(shield=True):
                 await run_in_thread(self._packs.sync)
 
+    async def finish_all(self) -> None:
+        """No pack grows that did before, and every zone that is well has come as far."""
+        self._packs.leave_open_packs()
+        with trio.CancelScope(shield=True):
+            await run_in_thread(self._packs.sync)
+        await run_in_thread(self._zones.wait_for_lanes)
+
     def now_ns(self) -> int:
         """The present instant of the store's clock."""
         return self._volume.now_ns()
@@ -161,7 +168,9 @@ async def in_zone(zone: Zone, work: Callable[[ObjectStore], object]) -> None:
     store = zone.store
     if store is None:
         raise ZoneUnavailable(zone.reason)
-    done = await run_in_thread(partial(gather, {zone: partial(work, store)}, PUT_SECONDS_MAX))
+    done = await run_in_thread(
+        partial(gather, {zone: partial(work, store)}, PUT_SECONDS_MAX, as_errand=True)
+    )
     if zone not in done:
         raise ZoneUnavailable(f"no answer for {PUT_SECONDS_MAX:g} s")
     answer = done[zone]

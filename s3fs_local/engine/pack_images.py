@@ -44,7 +44,7 @@ def copy_in(packs: PackStore, zone: Zone, pack_id: int) -> bytes | None:
         return store.read(name, 0, store.length(name))
 
     seconds = max(packs.zones.timeout_seconds, PACK_SECONDS_MAX)
-    answer = answers([zone], reading, seconds).get(zone)
+    answer = answers([zone], reading, seconds, as_errand=True).get(zone)
     return answer if isinstance(answer, bytes) else None
 
 

@@ -68,6 +68,7 @@ class Scrubbing:
         before_ns: int,
         rate_bytes: int,
         only: Zone | None = None,
+        with_growing: bool = False,
         report: Callable[[Findings], Awaitable[None]] = _tell_nobody,
     ) -> Findings:
         """Every copy that was not verified since `before_ns` was read, and mended where possible.
@@ -76,8 +77,11 @@ class Scrubbing:
             before_ns: an instant of the store's clock.
             rate_bytes: a second at most, of packs.
             only: the one zone to read; others are read only to mend it.
+            with_growing: packs that grow are finished first, and read too.
             report: told after each copy.
         """
+        if with_growing:
+            await self._healing.finish_all()
         due = [each for each in await self._due(before_ns) if only in {None, each.zone}]
         findings = Findings(total_copies=len(due), pieces=[])
         for each in due:

@@ -90,16 +90,24 @@ class DirectoryAppender:
     def sync(self) -> None:
         """See `Appender`."""
         self._check_no_failure()
+        length = self._length
         try:
             os.fdatasync(self._descriptor)  # includes the length, not the times
             if not self._name_is_durable:
                 durable_files.fsync_directory(self._path.parent)
                 self._name_is_durable = True
-            if not self.is_deleted and not os.fstat(self._descriptor).st_nlink:
-                raise FileNotFoundError(errno.ENOENT, "the file was removed from the zone")
+            self._check_still_there(length)
         except OSError as error:
             self._failure = f"{self._path}: an earlier sync failed: {error.strerror}"
             raise ZoneUnavailable(f"{self._path}: sync failed: {error.strerror}") from error
+
+    def _check_still_there(self, length: int) -> None:
+        """What was synced is in the zone, and not in a file that somebody removed or cut."""
+        status = os.fstat(self._descriptor)
+        if not self.is_deleted and not status.st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "the file was removed from the zone")
+        if status.st_size < length:
+            raise OSError(errno.EIO, "the file was cut by somebody else")
 
     def close(self) -> None:
         """See `Appender`."""

@@ -18,16 +18,18 @@ _Answer = TypeVar("_Answer")
 
 
 def gather(
-    asked: Mapping[Zone, Callable[[], _Answer]], seconds: float
+    asked: Mapping[Zone, Callable[[], _Answer]], seconds: float, *, as_errand: bool = False
 ) -> dict[Zone, _Answer | Exception]:
     """What each call comes to, of those that are done in time. Waits for the last.
 
-    Exceptions that are neither a StorageError nor a KeyError leave.
+    With `as_errand` it may take long, and nobody thinks that the zone hangs. Exceptions that are
+    neither a StorageError nor a KeyError leave.
     """
     results: SimpleQueue[tuple[Zone, _Answer | Exception]] = SimpleQueue()
     found: dict[Zone, _Answer | Exception] = {}
     for zone, call in asked.items():
-        zone.readers.submit(partial(_tell, results, zone, call))
+        lane = zone.errands if as_errand else zone.readers
+        lane.submit(partial(_tell, results, zone, call))
     deadline = monotonic() + seconds
     for _ in asked:
         try:
@@ -40,10 +42,15 @@ def gather(
 
 
 def answers(
-    zones: Sequence[Zone], question: Callable[[ObjectStore], _Answer], seconds: float
+    zones: Sequence[Zone],
+    question: Callable[[ObjectStore], _Answer],
+    seconds: float,
+    *,
+    as_errand: bool = False,
 ) -> dict[Zone, _Answer | Exception]:
     """What each zone says; see `gather`."""
-    return gather({zone: partial(_ask, zone, question) for zone in zones}, seconds)
+    asked = {zone: partial(_ask, zone, question) for zone in zones}
+    return gather(asked, seconds, as_errand=as_errand)
 
 
 def first_good(
@@ -60,22 +67,17 @@ def first_good(
     """
     results: SimpleQueue[tuple[Zone, bytes | Exception]] = SimpleQueue()
     asked = answered = running = 0
-    deadline = monotonic() + seconds
-    while True:
+    hedge = min(HEDGE_SECONDS, seconds / len(zones)) if zones else 0.0
+    while asked < len(zones) or running:
         if asked < len(zones):
-            zones[asked].readers.submit(
-                partial(_tell, results, zones[asked], partial(_ask, zones[asked], question))
-            )
+            ask = partial(_ask, zones[asked], question)
+            zones[asked].readers.submit(partial(_tell, results, zones[asked], ask))
             asked += 1
             running += 1
-        elif not running:
-            break
-        left = deadline - monotonic()
-        patience = min(left, HEDGE_SECONDS) if asked < len(zones) else left
         try:
-            _, answer = results.get(timeout=max(0.0, patience))
+            _, answer = results.get(timeout=hedge if asked < len(zones) else seconds)
         except Empty:
-            if left <= 0 and asked == len(zones):
+            if asked == len(zones):
                 break
             continue
         running -= 1

@@ -45,6 +45,7 @@ class Zone:
         self._has_threads = has_threads
         self.lane: Lane
         self.readers: Lane
+        self.errands: Lane  # long work that nobody waits for
         self.renew_lanes()
 
     @property
@@ -62,8 +63,9 @@ class Zone:
         if self._has_threads:
             self.lane = ThreadLane(f"zone-{self.zone_id[:8]}")
             self.readers = ThreadLane(f"zone-{self.zone_id[:8]}-read", threads=READERS)
+            self.errands = ThreadLane(f"zone-{self.zone_id[:8]}-errand")
         else:
-            self.lane = self.readers = DirectLane()
+            self.lane = self.readers = self.errands = DirectLane()
 
     def use_threads(self, *, wanted: bool) -> None:
         """Its calls run in threads of its own, or in the caller's. Before anything grows in it."""
@@ -83,6 +85,7 @@ class Zone:
         """Nothing more is done in it."""
         self.lane.leave()
         self.readers.leave()
+        self.errands.leave()
 
     @property
     def hangs(self) -> bool:

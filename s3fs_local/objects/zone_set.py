@@ -263,7 +263,7 @@ class ZoneSet:
                     found[name] = store.length(name)
             return found
 
-        found = answers(zones, lengths, LISTING_SECONDS_MAX)
+        found = answers(zones, lengths, LISTING_SECONDS_MAX, as_errand=True)
         for zone in zones:
             answer = found.get(zone)
             if not isinstance(answer, dict):
@@ -371,6 +371,12 @@ class ZoneSet:
             self._check_lane(zone)
             if zone.readers.busy_seconds > self.timeout_seconds:
                 self.suspend(zone, f"a read has not returned for {self.timeout_seconds:g} s")
+
+    def wait_for_lanes(self) -> None:
+        """Every zone that is well has done what it was told; one that does not is suspended."""
+        jobs: Jobs = [(zone, lambda: None) for zone in self.well]
+        with suppress(TooFewZones):
+            self.do(jobs, needed=1, waits=True)
 
     def record_changes(self) -> None:
         """It is durable in the zones that go on which ones do not. Before any acknowledgement.

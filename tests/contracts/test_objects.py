@@ -1,6 +1,8 @@
 """What every `ObjectStore` promises, asked of each one."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,12 @@ from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.objects.s3 import S3Objects, S3Place
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
+from tests.aws_server import AwsServer
+
+_BUCKETS = count()
 
 
 def _three_directories(place: Path) -> ZoneSet:
@@ -32,9 +38,13 @@ FACTORIES: dict[str, Callable[[Path], ObjectStore]] = {
 }
 
 
-@pytest.fixture(params=FACTORIES)
+@pytest.fixture(params=[*FACTORIES, pytest.param("s3", marks=pytest.mark.s3)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """An empty store of each kind."""
+    if request.param == "s3":
+        aws: AwsServer = request.getfixturevalue("aws")
+        place = S3Place(bucket=aws.make_bucket(f"bucket-{next(_BUCKETS)}"), prefix="a/zone")
+        return S3Objects(place, aws.client("s3"))
     return FACTORIES[request.param](tmp_path)
 
 
@@ -106,8 +116,8 @@ def test_what_is_not_there_is_a_key_error(store: ObjectStore) -> None:
     """Not a fault of the zone: another zone may still have it."""
     with pytest.raises(KeyError):
         store.read("none", 0, 1)
-    with pytest.raises(KeyError):
-        store.read_nowait("none", 0, 1)
+    with suppress(KeyError):  # or None: a network would have to be waited for
+        assert store.read_nowait("none", 0, 1) is None
     with pytest.raises(KeyError):
         store.length("no/such")
     with pytest.raises(KeyError):

@@ -1,0 +1,414 @@
+"""A zone in a bucket of S3, or of anything that speaks its language.
+
+An object of ours that was put is one of theirs. One that grows cannot be: S3 has no append. Its
+bytes wait in memory until a `sync`, which puts them as a *piece* beside it, named for the offset of
+its first byte, and returns when S3 has it. A long object is put piece by piece even without a sync.
+When the object is closed its pieces become one object, and go; readers take either.
+
+    packs/01/…01.pack                        what was put whole, or joined
+    packs/01/…01.pack.piece-0000000000001000 what follows from byte 4096 on
+
+Every PUT carries a checksum that S3 verifies. boto3 retries what may be retried, with backoff and
+jitter. What was appended and not synced is lost with the process: other zones have it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+
+from s3fs_local.errors import StoreFull, ZoneUnavailable
+from s3fs_local.objects.lanes import ThreadLane
+from s3fs_local.objects.names import check_name, is_name
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+PIECE_BYTES_MAX: Final = 8 << 20
+"""An object that grew by so much since its last piece is put without being asked."""
+PART_BYTES: Final = 16 << 20
+"""Larger objects are put in parts of this size (multipart upload)."""
+CHECKSUM: Final = "CRC32"
+CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 15
+ATTEMPTS: Final = 4
+
+_PIECE: Final = ".piece-"
+_ROOM: Final = 1 << 60  # S3 does not say
+_MISSING: Final = frozenset({"NoSuchKey", "404", "NotFound"})
+_FULL: Final = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
+
+
+class S3Place(Struct, frozen=True):
+    """Where a zone lies in S3."""
+
+    bucket: str
+    prefix: str = ""  # without a slash at either end
+    endpoint: str = ""  # "" = AWS
+    region: str = ""
+    profile: str = ""
+    credentials_file: str = ""
+    storage_class: str = ""  # of packs; "" = the bucket's default
+
+
+class _Piece(Struct, frozen=True):
+    """A run of bytes of an object, as S3 has it."""
+
+    key: str
+    start: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """The offset after it."""
+        return self.start + self.length
+
+
+def client_of(place: S3Place) -> "S3Client":
+    """A client for the place: path-style, credentials by AWS's usual chain or the named file."""
+    session = boto3.Session(profile_name=place.profile or None)
+    if place.credentials_file:
+        session._session.set_config_variable(  # noqa: SLF001 - boto3 offers no other way
+            "credentials_file", place.credentials_file
+        )
+    config = Config(
+        s3={"addressing_style": "path"},
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        request_checksum_calculation="when_required",
+    )
+    return session.client(
+        "s3",
+        endpoint_url=place.endpoint or None,
+        region_name=place.region or session.region_name or "us-east-1",
+        config=config,
+    )
+
+
+@contextmanager
+def _errors_of(name: str) -> Iterator[None]:
+    """What S3 says leaves the block as the errors of the `ObjectStore` contract."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _MISSING:
+            raise KeyError(name) from error
+        if code in _FULL:
+            raise StoreFull(f"no space left for {name}: {error}") from error
+        raise ZoneUnavailable(f"{name}: {error}") from error
+    except BotoCoreError as error:
+        raise ZoneUnavailable(f"{name}: {error}") from error
+
+
+class S3Appender:
+    """Grows one object, piece by piece."""
+
+    def __init__(self, objects: "S3Objects", name: str, length: int) -> None:
+        self._objects = objects
+        self._name = name
+        self._put = length  # what S3 has
+        self._waiting = bytearray()
+        self._failure: str | None = None
+        self._grew = False
+        self._mutex = Lock()  # around _waiting; a sync may run beside an append
+
+    @property
+    def length(self) -> int:
+        """See `Appender`."""
+        return self._put + len(self._waiting)
+
+    @property
+    def can_grow(self) -> bool:
+        """See `Appender`."""
+        return self._failure is None
+
+    def append(self, data: bytes | bytearray | memoryview) -> int:
+        """See `Appender`; the bytes may wait in memory for the next sync."""
+        self._check_no_failure()
+        with self._mutex:
+            offset = self.length
+            self._waiting += data
+            is_long = len(self._waiting) >= PIECE_BYTES_MAX
+        if is_long:
+            self.sync()
+        return offset
+
+    def waiting(self, start: int, end: int) -> bytes:
+        """Bytes [start, end) of the object, as far as they were not put yet."""
+        with self._mutex:
+            return bytes(self._waiting[max(0, start - self._put) : max(0, end - self._put)])
+
+    def sync(self) -> None:
+        """See `Appender`."""
+        self._check_no_failure()
+        with self._mutex:
+            if not self._waiting and self._grew:
+                return
+            piece = bytes(self._waiting)
+            try:
+                self._objects.put_piece(self._name, self._put, piece)
+            except (StoreFull, ZoneUnavailable) as error:
+                self._failure = f"{self._name}: an earlier sync failed: {error}"
+                raise
+            self._grew = True
+            self._put += len(piece)
+            self._waiting.clear()
+
+    def close(self) -> None:
+        """See `Appender`; its pieces are joined, if nothing keeps them from it."""
+        with suppress(StoreFull, ZoneUnavailable):
+            if self._waiting:
+                self.sync()
+            if self._grew:
+                self._objects.join_later(self._name)
+
+    def _check_no_failure(self) -> None:
+        if self._failure is not None:
+            raise ZoneUnavailable(self._failure)
+
+
+class S3Objects:
+    """An `ObjectStore` in a bucket. Any thread may call."""
+
+    def __init__(self, place: S3Place, client: "S3Client | None" = None) -> None:
+        """For a bucket that exists.
+
+        Raises:
+            ZoneUnavailable: it does not, or does not answer.
+        """
+        self.place = place
+        # Any: its stubs cannot say that some arguments are there only sometimes.
+        self._client: Any = client or client_of(place)
+        self._joining = ThreadLane(f"s3-{place.bucket}")
+        self._growing: WeakValueDictionary[str, S3Appender] = WeakValueDictionary()
+        self._deleted: set[str] = set()  # names that are not joined any more
+        self._root = f"{place.prefix}/" if place.prefix else ""
+        try:
+            self._client.head_bucket(Bucket=place.bucket)
+        except (ClientError, BotoCoreError) as error:
+            raise ZoneUnavailable(f"the bucket {place.bucket}: {error}") from error
+
+    def put(self, name: str, data: bytes) -> None:
+        """See `ObjectStore`."""
+        check_name(name)
+        self._deleted.discard(name)
+        with _errors_of(name):
+            former = self._pieces(name)
+            self._put_whole(name, data)
+            self._delete_keys([piece.key for piece in former if piece.key != self._key(name)])
+
+    def create(self, name: str) -> S3Appender:
+        """See `ObjectStore`; the empty object is there at once."""
+        check_name(name)
+        with _errors_of(name):
+            if self._pieces(name):
+                raise FileExistsError(name)
+            self._deleted.discard(name)
+            self.put_piece(name, 0, b"")
+        return self._growing_one(name, 0)
+
+    def append_to(self, name: str) -> S3Appender:
+        """See `ObjectStore`."""
+        check_name(name)
+        with _errors_of(name):
+            pieces = self._pieces(name)
+        if not pieces:
+            raise KeyError(name)
+        return self._growing_one(name, pieces[-1].end)
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """See `ObjectStore`."""
+        check_name(name)
+        if not length:
+            self.length(name)
+            return b""
+        with _errors_of(name):
+            pieces = self._pieces(name)
+            if not pieces:
+                raise KeyError(name)
+            parts = []
+            for piece in pieces:
+                start, end = max(offset, piece.start), min(offset + length, piece.end)
+                if start < end:
+                    parts.append(self._get(piece, start - piece.start, end - piece.start))
+            growing = self._growing.get(name)
+            if growing is not None:
+                parts.append(growing.waiting(max(offset, pieces[-1].end), offset + length))
+            return b"".join(parts)
+
+    def read_nowait(self, name: str, offset: int, length: int) -> bytes | None:
+        """See `ObjectStore`; a network always makes wait."""
+        check_name(name)
+        del offset, length
+        return None
+
+    def length(self, name: str) -> int:
+        """See `ObjectStore`."""
+        check_name(name)
+        with _errors_of(name):
+            pieces = self._pieces(name)
+        if not pieces:
+            raise KeyError(name)
+        growing = self._growing.get(name)
+        return pieces[-1].end if growing is None else max(growing.length, pieces[-1].end)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See `ObjectStore`."""
+        with _errors_of(prefix):
+            keys = [key for key, _ in self._keys(prefix)]
+        names = {key.partition(_PIECE)[0] for key in keys}
+        return iter(sorted(name for name in names if is_name(name) and name.startswith(prefix)))
+
+    def delete(self, name: str) -> None:
+        """See `ObjectStore`."""
+        check_name(name)
+        with _errors_of(name), suppress(KeyError):
+            self._deleted.add(name)
+            self._growing.pop(name, None)
+            keys = [key for key, _ in self._keys(name) if key.partition(_PIECE)[0] == name]
+            self._delete_keys([self._root + key for key in keys])
+
+    def free_bytes(self) -> tuple[int, int]:
+        """See `ObjectStore`; S3 does not say, but it must answer."""
+        try:
+            self._client.head_bucket(Bucket=self.place.bucket)
+        except (ClientError, BotoCoreError) as error:
+            raise ZoneUnavailable(f"the bucket {self.place.bucket}: {error}") from error
+        return _ROOM, _ROOM
+
+    def put_piece(self, name: str, start: int, data: bytes) -> None:
+        """The bytes follow those before `start`, durably, unless the object was deleted."""
+        if name in self._deleted:
+            return
+        with _errors_of(name):
+            self._put_key(f"{self._key(name)}{_PIECE}{start:016x}", data)
+
+    def join_later(self, name: str) -> None:
+        """The object will be joined, in a thread, unless something keeps it from that."""
+
+        def join() -> None:
+            with suppress(StoreFull, ZoneUnavailable, KeyError):
+                self.join(name)
+
+        self._joining.submit(join)
+
+    def join(self, name: str) -> None:
+        """The object is one of theirs; until it is, and after, readers find the same bytes."""
+        with _errors_of(name):
+            pieces = self._pieces(name)
+            if [piece.key for piece in pieces] == [self._key(name)]:
+                return
+            data = b"".join([self._get(piece, 0, piece.length) for piece in pieces])
+            if not pieces or name in self._deleted:
+                return
+            self._put_whole(name, data)
+            if name in self._deleted:
+                self._delete_keys([self._key(name)])
+            self._delete_keys([piece.key for piece in pieces if piece.key != self._key(name)])
+
+    def _growing_one(self, name: str, length: int) -> S3Appender:
+        appender = S3Appender(self, name, length)
+        self._growing[name] = appender
+        return appender
+
+    def _key(self, name: str) -> str:
+        return self._root + name
+
+    def _keys(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Keys below the root, with their sizes."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.place.bucket, Prefix=self._root + prefix
+        )
+        for page in pages:
+            for entry in page.get("Contents", []):
+                yield entry["Key"].removeprefix(self._root), entry["Size"]
+
+    def _pieces(self, name: str) -> Sequence[_Piece]:
+        """The runs that make up the object, in order; the whole one first, then what follows it."""
+        whole: list[_Piece] = []
+        rest: list[_Piece] = []
+        for key, size in self._keys(name):
+            if key == name:
+                whole = [_Piece(self._key(name), 0, size)]
+            elif key.startswith(name + _PIECE):
+                start = int(key.removeprefix(name + _PIECE), 16)
+                rest.append(_Piece(self._root + key, start, size))
+        pieces = whole
+        for piece in sorted(rest, key=lambda each: (each.start, each.length)):
+            end = pieces[-1].end if pieces else 0
+            if piece.start == end and (piece.length or not pieces):
+                pieces = [*pieces, piece]
+        return pieces
+
+    def _get(self, piece: _Piece, start: int, end: int) -> bytes:
+        if start >= end:
+            return b""
+        answer = self._client.get_object(
+            Bucket=self.place.bucket, Key=piece.key, Range=f"bytes={start}-{end - 1}"
+        )
+        data: bytes = answer["Body"].read()
+        return data
+
+    def _put_whole(self, name: str, data: bytes) -> None:
+        if len(data) <= PART_BYTES:
+            self._put_key(self._key(name), data)
+        else:
+            self._put_parts(self._key(name), data)
+
+    def _put_key(self, key: str, data: bytes) -> None:
+        self._client.put_object(
+            Bucket=self.place.bucket,
+            Key=key,
+            Body=data,
+            ChecksumAlgorithm=CHECKSUM,
+            **self._class_of(key),
+        )
+
+    def _class_of(self, key: str) -> dict[str, str]:
+        is_pack = key.removeprefix(self._root).startswith("packs/") and _PIECE not in key
+        storage_class = self.place.storage_class
+        return {"StorageClass": storage_class} if is_pack and storage_class else {}
+
+    def _put_parts(self, key: str, data: bytes) -> None:
+        bucket = self.place.bucket
+        begun = self._client.create_multipart_upload(
+            Bucket=bucket, Key=key, ChecksumAlgorithm=CHECKSUM, **self._class_of(key)
+        )
+        upload = begun["UploadId"]
+        parts = []
+        try:
+            for number, start in enumerate(range(0, len(data), PART_BYTES), 1):
+                answer = self._client.upload_part(
+                    Bucket=bucket,
+                    Key=key,
+                    UploadId=upload,
+                    PartNumber=number,
+                    Body=data[start : start + PART_BYTES],
+                    ChecksumAlgorithm=CHECKSUM,
+                )
+                part = {"ETag": answer["ETag"], "PartNumber": number}
+                if "ChecksumCRC32" in answer:
+                    part["ChecksumCRC32"] = answer["ChecksumCRC32"]
+                parts.append(part)
+            self._client.complete_multipart_upload(
+                Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+            )
+        except (ClientError, BotoCoreError):
+            with suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+            raise
+
+    def _delete_keys(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), 1000):
+            self._client.delete_objects(
+                Bucket=self.place.bucket,
+                Delete={"Objects": [{"Key": key} for key in keys[start : start + 1000]]},
+            )

@@ -1,0 +1,166 @@
+"""Every fault of a zone, during every operation: all goes on, nothing acknowledged is lost.
+
+After each operation the store is opened a second time, as a crash would leave it, and without the
+zone that failed.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from s3fs_local.control.requests import ChangeSetting, ListVersions, Purge, SetRetention
+from s3fs_local.daemon.rebuilding import rebuild
+from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.rules.findings import Health
+from tests.store_on_disk import OWNER, StoreOnDisk, make_store, opened, wait_until_well
+from tests.zones.faults import FAULTS, WRAPPED, Victim, after_a_crash
+
+BEFORE = {"old": b"old" * 30_000, "older": b"older" * 9, "empty": b""}
+CLASSES = ["STANDARD", "STANDARD_IA", "GLACIER_IR"]
+Operation = Callable[[StoreOnDisk, dict[str, bytes]], Awaitable[None]]
+
+
+async def _create(disk: StoreOnDisk, expected: dict[str, bytes]) -> None:
+    expected["new"] = b"new" * 50_000
+    disk.write("new", expected["new"])
+
+
+async def _overwrite(disk: StoreOnDisk, expected: dict[str, bytes]) -> None:
+    expected["old"] = b"overwritten" * 20_000
+    disk.write("old", expected["old"])
+
+
+async def _remove(disk: StoreOnDisk, expected: dict[str, bytes]) -> None:
+    disk.fs.unlink(*disk.place("older"), OWNER)
+    del expected["older"]
+
+
+async def _rename(disk: StoreOnDisk, expected: dict[str, bytes]) -> None:
+    disk.fs.rename(*disk.place("old"), *disk.place("renamed"), 0, OWNER)
+    expected["renamed"] = expected.pop("old")
+
+
+async def _lock(disk: StoreOnDisk, expected: dict[str, bytes]) -> None:
+    del expected
+    await disk.ask(SetRetention((b"old",), "COMPLIANCE", "30d"))
+
+
+async def _purge(disk: StoreOnDisk, expected: dict[str, bytes]) -> None:
+    expected["older"] = b"newest"
+    disk.write("older", b"newest")
+    await disk.sync()
+    versions = (await disk.ask(ListVersions(b"older")))["Versions"]
+    await disk.ask(Purge(b"older", versions[-1]["VersionId"]))
+
+
+async def _leave_segment(disk: StoreOnDisk, expected: dict[str, bytes]) -> None:
+    await _create(disk, expected)
+    await disk.fs.volume.durability.leave_segment_behind(disk.store.metadata)
+
+
+async def _read(disk: StoreOnDisk, expected: dict[str, bytes]) -> None:
+    for name, content in expected.items():
+        assert await disk.read(name) == content
+
+
+OPERATIONS: dict[str, Operation] = {
+    "create": _create,
+    "overwrite": _overwrite,
+    "remove": _remove,
+    "rename": _rename,
+    "lock": _lock,
+    "purge": _purge,
+    "leave a segment": _leave_segment,
+    "read": _read,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_zone_fails_during_each_operation(tmp_path: Path, fault: str) -> None:
+    """The matrix: zone and class change from cell to cell, so that all of them meet each fault."""
+    for number, (name, operation) in enumerate(OPERATIONS.items()):
+        place = tmp_path / str(number)
+        place.mkdir()
+        await _one_cell(place, fault, operation, lost=number % 3, placement=CLASSES[number % 3])
+        assert (place / "crash" / "store").exists(), name
+
+
+async def _one_cell(
+    place: Path, fault: str, operation: Operation, *, lost: int, placement: str
+) -> None:
+    zones = [place / f"zone-{number}" for number in range(3)]
+    make_store(place / "store", zones, object_lock=True)
+    async with opened(place / "store") as disk:
+        disk.zones.timeout_seconds = 0.2
+        await disk.ask(ChangeSetting("default-class", placement))
+        victim = Victim(disk, lost, zones[lost])
+        if fault in WRAPPED:
+            victim.wrap()
+        expected = dict(BEFORE)
+        for name, content in BEFORE.items():
+            disk.write(name, content)
+        await disk.sync()
+        FAULTS[fault](victim)
+        try:
+            await operation(disk, expected)
+            await disk.sync()
+            for name, content in expected.items():
+                assert await disk.read(name) == content
+            await disk.sync()
+            crash = after_a_crash(place / "store", zones, place / "crash", lost=lost)
+        finally:
+            victim.release()
+    async with opened(crash) as again:
+        assert again.states.count("well") == 2
+        for name, content in expected.items():
+            assert await again.read(name) == content
+        assert ("older" in expected) == _exists(again, "older")
+
+
+def _exists(disk: StoreOnDisk, path: str) -> bool:
+    return disk.fs.volume.metadata.lookup(*disk.place(path)) is not None
+
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "removed"])
+async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: str) -> None:
+    """With everything it missed and everything it lost: then any other may fail."""
+    zones = [tmp_path / f"zone-{number}" for number in range(3)]
+    make_store(tmp_path / "store", zones, object_lock=True)
+    async with opened(tmp_path / "store") as disk:
+        disk.zones.timeout_seconds = 0.5
+        await disk.ask(ChangeSetting("zone-timeout", "0.5s"))
+        victim = Victim(disk, 1, zones[1])
+        if fault in WRAPPED:
+            victim.wrap()
+        disk.write("before", b"before" * 1000)
+        await disk.sync()
+        FAULTS[fault](victim)
+        disk.write("meanwhile", b"meanwhile" * 1000)
+        disk.fs.unlink(*disk.place("before"), OWNER)
+        await disk.sync()
+        if fault not in {"corrupt bytes", "hanging"}:  # one is found by reading, one not yet
+            assert disk.states == ["well", "behind", "well"]
+            assert disk.status().health is Health.DEGRADED
+        victim.failing.faults.clear()
+        victim.release()
+        await wait_until_well(disk)
+        pieces = (await disk.ask_scrub())["Damaged"]
+        disk.write("after", b"after")
+        await disk.sync()
+        assert all(piece["Repaired"] for piece in pieces)
+        crash = after_a_crash(tmp_path / "store", zones, tmp_path / "crash", lost=0)
+        (tmp_path / "crash" / "zone-2").rename(tmp_path / "gone")
+    found = await _rebuilt_from(crash, tmp_path / "crash" / "zone-1", tmp_path / "recovery.key")
+    assert found == {"meanwhile": b"meanwhile" * 1000, "after": b"after"}
+
+
+async def _rebuilt_from(crash: Path, zone: Path, key_file: Path) -> dict[str, bytes]:
+    """What the zone alone still has."""
+    key = Unlocking(key_file=key_file)
+    new = crash.with_name("new")
+    await trio.to_thread.run_sync(lambda: rebuild(new, key, zones=(str(zone),)))
+    async with opened(new, key) as disk:
+        names = [entry.name.decode() for entry, _ in disk.fs.volume.metadata.children(1, 0, 99)]
+        return {name: await disk.read(name) for name in names}
