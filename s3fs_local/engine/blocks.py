@@ -148,6 +148,7 @@ class BlockStorage:
         try:
             opened = self._opened_with(block, head)
         except DataDamaged:
+            self._packs.suspects.add(block.pack_id)
             opened = self._opened_with(block, self.read_sealed(block))
         self._remember(opened)
         return opened
