@@ -208,6 +208,7 @@ _REMOVAL: Final = (
         "asked of the version; delete markers are never locked",
         asks=(Operation.PURGE_VERSION,),
     ),
+    Door("engine.purging._uncover", "intervals of files that have no version any more"),
     Door("engine.purging._purge_version", "the end of `purge`", asked_by_callers=True),
     Door("engine.version_removal.remove_version", "of one", asked_by_callers=True),
     Door(

@@ -48,7 +48,7 @@ class Habit:
         inode = self._attributes.get(ino)
         if not inode.is_file or not inode.size or not inode.mode & _WRITE_BITS:
             return False
-        is_free = not inode.append_only and not is_protected(inode.lock, self._volume.now_ns())
+        is_free = not inode.append_only and not is_protected(inode.lock, self._volume.expiry_ns())
         return is_free and self._policy(inode) is not None
 
     def _policy(self, inode: Inode) -> DirectoryPolicy | None:
@@ -86,7 +86,7 @@ class Habit:
             return False
         inode = self._volume.inode(ino)
         retention = inode.lock.retention if inode.lock is not None else None
-        if retention is None or retention.until_ns <= self._volume.now_ns():
+        if retention is None or retention.until_ns <= self._volume.expiry_ns():
             return False
         return wanted.atime_ns > retention.until_ns and self._policy(inode) is not None
 

@@ -44,7 +44,11 @@ def _uncover(filesystem: FileSystem, marker: Entry, caller: Caller) -> None:
     if below is None or below.to_ns == OPEN_NS:
         return
     if below.is_marker:
-        filesystem.volume.apply(reopen_marker(below))
+        # What lies between has no version any more, and the marker's new interval covers it.
+        history = filesystem.histories.of_name(marker.parent, marker.name)
+        between = [entry for entry in history.intervals if entry.from_ns > below.from_ns]
+        forgotten = [RemoveEntry(entry.parent, entry.name, entry.from_ns) for entry in between]
+        filesystem.volume.apply([*forgotten, *reopen_marker(below)])
         return
     inode = filesystem.volume.inode(below.ino)
     if inode.nlink == 0 and below.ending is not Ending.MOVED:

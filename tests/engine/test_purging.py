@@ -7,6 +7,7 @@ from s3fs_local.crypto.sealing import KEY_BYTES
 from s3fs_local.engine.compaction import Garbage, collect_garbage
 from s3fs_local.engine.purging import purge
 from s3fs_local.errors import BadHandle, InvalidArgument, KeyMissing, WriterActive
+from s3fs_local.rules.inode import ROOT_INO
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, MemoryStore
 
@@ -224,4 +225,21 @@ def test_blocks_of_an_open_draft_are_no_garbage(store: MemoryStore) -> None:
     store.close(handle)
 
     assert store.read("/f") == b"x" * (3 << 20)
+    check_invariants(store)
+
+
+def test_a_marker_that_is_uncovered_twice_is_the_only_one_of_its_time(store: MemoryStore) -> None:
+    """The random attacker found it: below the marker lay a file whose last version was purged."""
+    store.write("/f", b"first")
+    store.remove("/f")
+    older = store.fs.histories.of_name(ROOT_INO, b"f").items[0]
+    assert older.version is None
+    store.write("/f", b"second")
+    store.remove("/f")
+    newest, second, *_ = store.fs.histories.of_name(ROOT_INO, b"f").items
+    purge(store.fs, second, caller=ALICE, bypass=None)
+    purge(store.fs, newest, caller=ALICE, bypass=None)
+    store.write("/f", b"third")
+
+    assert store.history("/f") == [b"third", b"first"]
     check_invariants(store)

@@ -11,8 +11,10 @@ from trio.testing import MockClock
 
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.purging import purge
+from s3fs_local.engine.refusals import Refusal
 from s3fs_local.errors import (
     BypassNotPermitted,
+    DirectoryNotEmpty,
     InvalidArgument,
     NotPermitted,
     ObjectLockDisabled,
@@ -22,15 +24,18 @@ from s3fs_local.errors import (
 from s3fs_local.fuse.errno_table import errno_of
 from s3fs_local.rules.inode import ROOT_INO, Caller
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.object_lock import DefaultRetention
 from s3fs_local.rules.retention import (
     COMPLIANCE,
     GOVERNANCE,
     Bypass,
     DirectoryPolicy,
     LegalHold,
+    Operation,
     Retention,
     Semantics,
 )
+from s3fs_local.rules.settings import GovernanceBypass
 from tests.engine.memory_store import ALICE, ROOT, START_NS, MemoryStore
 from tests.mounting import MountedStore, s3fs_local
 from tests.pretended_machine import PretendedMachine
@@ -466,3 +471,285 @@ def test_a_hold_is_lifted_by_who_placed_it(store: MemoryStore) -> None:
 
     with pytest.raises(NotPermitted):
         store.fs.locks.clear_legal_hold(ino, "7", caller=ALICE)
+
+
+@promise(
+    "A directory may have semantics of its own, by `protect --semantics file|s3`, and so has all "
+    "that is below it."
+)
+def test_semantics_are_said_by_directory(store: MemoryStore) -> None:
+    """Backups beside records, in one store."""
+    store.mkdir("/backups")
+    store.mkdir("/backups/deep")
+    store.mkdir("/records")
+    policy = DirectoryPolicy(COMPLIANCE, DAY_S * SECOND_NS, semantics="s3")
+    store.fs.locks.set_policy(store.stat("/backups").ino, policy, caller=ALICE)
+    protect(store, "/records")
+    for path in ("/backups/deep/f", "/records/f"):
+        store.write(path, b"one")
+
+    store.write("/backups/deep/f", b"two")
+    store.remove("/backups/deep/f")
+    store.rename("/backups/deep", "/backups/moved")
+    item = store.fs.histories.of_name(*store.place("/backups/moved/f")).items[-1]
+    assert is_refused(lambda: purge(store.fs, item, caller=ROOT, bypass=ENTITLED))
+    assert is_refused(lambda: store.write("/records/f", b"two"))
+
+
+@promise(
+    "Semantics only go from `s3` to `file`. A store or directory in which files are locked in "
+    "place does not go to `s3`."
+)
+def test_semantics_are_never_weakened(store: MemoryStore) -> None:
+    """Else what is locked could be removed after one command."""
+    store.mkdir("/d")
+    store.mkdir("/e")
+    store.write("/d/f", b"one")
+    retain(store, "/d/f")
+    protect(store, "/e")
+    weaker = DirectoryPolicy(COMPLIANCE, 8 * DAY_S * SECOND_NS, semantics="s3")
+    locks = store.fs.locks
+
+    assert is_refused(lambda: locks.set_policy(store.stat("/d").ino, weaker, caller=ROOT))
+    assert is_refused(lambda: locks.check(Operation.WEAKEN_SEMANTICS, store.stat("/")))
+    with pytest.raises(InvalidArgument):
+        locks.set_policy(store.stat("/e").ino, weaker, caller=ROOT)
+    store.tick(DAY_S + 1)
+    locks.set_policy(store.stat("/d").ino, weaker, caller=ALICE)
+    stricter = structs.replace(weaker, semantics="file")
+    locks.set_policy(store.stat("/d").ino, stricter, caller=ALICE)
+
+
+@promise(
+    "What a second `protect` of a directory does not say of semantics and commit stays as it was."
+)
+def test_a_second_protect_drops_nothing(store: MemoryStore) -> None:
+    """A longer time is all that was meant."""
+    store.mkdir("/d")
+    ino = store.stat("/d").ino
+    first = DirectoryPolicy(
+        COMPLIANCE, DAY_S * SECOND_NS, semantics="s3", commit="quiet", quiet_ns=600 * SECOND_NS
+    )
+    store.fs.locks.set_policy(ino, first, caller=ALICE)
+    protect(store, "/d", days=9)
+
+    policy = store.stat("/d").policy
+    assert policy == structs.replace(first, period_ns=9 * DAY_S * SECOND_NS)
+
+
+@promise(
+    "The semantics that hold when a directory is protected stay, whatever the store's setting is "
+    "later."
+)
+def test_protection_pins_its_semantics(store: MemoryStore) -> None:
+    """Whoever administers the store later does not change what was promised."""
+    store.mkdir("/d")
+    protect(store, "/d")
+    volume = store.fs.volume
+    volume.settings = structs.replace(volume.settings, lock_semantics=Semantics.S3)
+    store.write("/d/f", b"one")
+
+    assert is_refused(lambda: store.write("/d/f", b"two"))
+
+
+@promise(
+    "With `protect --commit quiet=10m` a file is locked when nobody has written to it for ten "
+    "minutes."
+)
+def test_quiet_files_are_locked(store: MemoryStore) -> None:
+    """Programs that save several times have their time."""
+    quietly(store)
+    store.write("/d/f", b"one")
+    store.tick(599)
+    store.append("/d/f", b"two")
+    lock_due(store, 600 - 2)
+    assert not is_refused(lambda: store.append("/d/f", b"three"))
+
+    lock_due(store, 602)
+    assert is_refused(lambda: store.append("/d/f", b"four"))
+
+
+@promise("A file that is empty, or open for writing, is never locked by the passing of time.")
+def test_time_locks_no_empty_and_no_open_file(store: MemoryStore) -> None:
+    """Its content is still to come."""
+    quietly(store)
+    store.write("/d/empty", b"")
+    handle = store.open("/d/open", os.O_RDWR | os.O_CREAT)
+    store.fs.write(handle, 0, b"one")
+    store.fs.flush(handle)
+    lock_due(store, 100 * DAY_S)
+
+    store.fs.write(handle, 3, b"two")
+    store.close(handle)
+    store.write("/d/empty", b"content")
+
+
+@promise(
+    "With `protect --commit chmod`, `touch -a -d DATE f; chmod a-w f` locks a file until DATE, or "
+    "for the directory's time if DATE is not ahead."
+)
+def test_files_are_locked_by_habit(store: MemoryStore) -> None:
+    """As on the appliances, with the commands that people know by heart."""
+    store.mkdir("/d")
+    policy = DirectoryPolicy(COMPLIANCE, DAY_S * SECOND_NS, commit="chmod")
+    store.fs.locks.set_policy(store.stat("/d").ino, policy, caller=ALICE)
+    store.write("/d/f", b"one")
+    fs, ino = store.fs, store.stat("/d/f").ino
+    until_ns = store.clock.now_ns() + 5 * DAY_S * SECOND_NS
+    fs.setattr(ino, AttributeChange(atime_ns=until_ns), None, ALICE)
+    readonly = AttributeChange(mode=0o444)
+    assert fs.locks_by_habit(ino, readonly)
+    trio.run(fs.lock_by_habit, ino, readonly, ALICE)
+
+    assert fs.getxattr(ino, b"s3.object-lock").startswith(b"COMPLIANCE ")
+    assert store.stat("/d/f").atime_ns == until_ns
+    later_ns = until_ns + DAY_S * SECOND_NS
+    fs.setattr(ino, AttributeChange(atime_ns=later_ns), None, ALICE)
+    assert is_refused(lambda: fs.setattr(ino, AttributeChange(atime_ns=until_ns), None, ALICE))
+    store.tick(5 * DAY_S)
+    assert is_refused(lambda: store.remove("/d/f"))
+    store.tick(2 * DAY_S)
+    store.remove("/d/f")
+
+
+@promise("Locks that fall by themselves survive a crash, and wait on a full disk.")
+def test_waiting_locks_are_not_forgotten(store: MemoryStore) -> None:
+    """What was promised when the file was closed is kept after the next mount."""
+    quietly(store)
+    store.write("/d/f", b"one")
+    store.flush(durable=True)
+    store.crash()
+    lock_due(store, 601)
+
+    assert is_refused(lambda: store.write("/d/f", b"two"))
+
+
+@promise(
+    "`bucket object-lock put` gives each new version of the store a retention from its commit on."
+)
+def test_the_store_has_a_default_retention(store: MemoryStore) -> None:
+    """Put-object-lock-configuration."""
+    with_default(store, days=2)
+    store.write("/f", b"one")
+    store.tick(2 * DAY_S - 2)
+    assert is_refused(lambda: store.remove("/f"))
+    store.tick(3)
+    store.remove("/f")
+
+
+@promise("A retention that a file was given by itself wins over the store's default.")
+def test_what_a_file_is_given_wins_over_a_default(store: MemoryStore) -> None:
+    """Also if it is shorter (S3); a directory's demand is kept all the same."""
+    with_default(store, days=30)
+    handle = store.open("/f", os.O_RDWR | os.O_CREAT)
+    store.fs.write(handle, 0, b"one")
+    wanted = Retention(GOVERNANCE, store.clock.now_ns() + DAY_S * SECOND_NS)
+
+    async def lock() -> None:
+        ino = store.stat("/f").ino
+        await store.fs.lock_attributes.set_retention(ino, wanted, ALICE, cut_writers=True)
+
+    trio.run(lock)
+    store.close(handle)
+    lock_now = store.stat("/f").lock
+
+    assert lock_now is not None
+    assert lock_now.retention == wanted
+
+
+@promise(
+    "With the setting `governance-bypass` at `permanently-disabled` GOVERNANCE yields to nobody."
+)
+def test_the_bypass_can_be_given_up(store: MemoryStore) -> None:
+    """Then GOVERNANCE is as good as COMPLIANCE against everybody."""
+    volume = store.fs.volume
+    final = GovernanceBypass.PERMANENTLY_DISABLED
+    volume.settings = structs.replace(volume.settings, governance_bypass=final)
+    store.write("/f", b"one")
+    retain(store, "/f", GOVERNANCE)
+    locks, ino = store.fs.locks, store.stat("/f").ino
+
+    with pytest.raises(BypassNotPermitted, match="nobody may override GOVERNANCE"):
+        locks.set_retention(ino, None, caller=ROOT, bypass=ENTITLED)
+
+
+@pytest.mark.mount
+@pytest.mark.slow
+@promise("`why` answers from the rule that refuses, and says until when it does and who may.")
+def test_a_refusal_is_explained(shared_mount: MountedStore) -> None:
+    """Whoever meets EPERM learns what to do, from the command and from the attribute."""
+    file = shared_mount.path / "explained"
+    file.write_bytes(b"one")
+    s3fs_local("legal-hold", "set", file, "--case", "17", "--reason", "court")
+    said = s3fs_local("why", "unlink", file).stdout
+    reason = os.getxattr(file, "s3.lock-reason").decode()
+    s3fs_local("legal-hold", "clear", file, "--case", "17", "--reason", "over")
+
+    assert "unlink refused: legal hold for case '17'" in said
+    assert "until: no date is set" in said
+    assert "nobody until the legal hold is cleared by its holder or root (case 17)" in said
+    assert reason == "legal hold for case '17': court"
+
+
+@promise(
+    "Each refusal by a lock is in `STORE/daemon.log`, with the user, the process and its program."
+)
+def test_refusals_are_recorded(store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+    """The first question after an incident is who."""
+    store.write("/f", b"one")
+    retain(store, "/f")
+    heard: list[Refusal] = []
+    store.fs.refusals.listeners.append(heard.append)
+    with pytest.raises(Protected) as refused:
+        store.remove("/f")
+    with caplog.at_level("WARNING"):
+        store.fs.refusals.note(refused.value, Caller(uid=7, gid=7, pid=os.getpid()))
+
+    assert "tried by user 7, process" in caplog.text
+    assert "python" in caplog.text
+    assert [(refusal.operation, refusal.path, refusal.uid) for refusal in heard] == [
+        ("unlink", b"f", 7)
+    ]
+
+
+@promise(
+    "`rm -r` of a tree removes what is free and leaves what is locked. Moving the tree is refused "
+    "as a whole."
+)
+def test_a_tree_with_a_locked_file_is_removed_in_part_and_moved_not_at_all(
+    store: MemoryStore,
+) -> None:
+    """Unlink is asked of each file, a move of all that is below."""
+    store.mkdir("/d")
+    store.write("/d/free", b"one")
+    store.write("/d/locked", b"one")
+    retain(store, "/d/locked")
+
+    assert is_refused(lambda: store.rename("/d", "/e"))
+    assert store.listing("/d") == [b"free", b"locked"]
+    store.remove("/d/free")
+    assert is_refused(lambda: store.remove("/d/locked"))
+    with pytest.raises(DirectoryNotEmpty):
+        store.remove("/d")
+
+
+def quietly(store: MemoryStore) -> None:
+    """/d locks its files ten minutes after the last write."""
+    store.mkdir("/d")
+    policy = DirectoryPolicy(
+        COMPLIANCE, 900 * DAY_S * SECOND_NS, commit="quiet", quiet_ns=600 * SECOND_NS
+    )
+    store.fs.locks.set_policy(store.stat("/d").ino, policy, caller=ALICE)
+
+
+def lock_due(store: MemoryStore, seconds: int) -> None:
+    """Time passes, and the background task looks."""
+    store.tick(seconds)
+    store.fs.locks.pending.lock_due()
+
+
+def with_default(store: MemoryStore, *, days: int) -> None:
+    """New versions have a default retention."""
+    volume = store.fs.volume
+    default = DefaultRetention(GOVERNANCE, days=days)
+    volume.settings = structs.replace(volume.settings, default_retention=default)
