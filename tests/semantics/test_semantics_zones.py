@@ -1,0 +1,181 @@
+"""Promises of section 11: zones. The long form of each is in tests/zones and tests/objects."""
+
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from s3fs_local.daemon.rebuilding import rebuild
+from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.errors import StoreFull, TooFewZones, ZoneUnavailable
+from s3fs_local.objects.failing import FailingObjects
+from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone_set import ZoneSet
+from tests.semantics.promises import promise
+from tests.store_on_disk import StoreOnDisk, make_store, opened, wait_until_well
+
+
+def _zones(number: int) -> tuple[list[FailingObjects], ZoneSet]:
+    objects = [FailingObjects(MemoryObjects()) for _ in range(number)]
+    zones = [Zone(each, zone_id=f"{index:032x}") for index, each in enumerate(objects)]
+    return objects, ZoneSet(zones)
+
+
+def _in_a_store(place: Path, work: Callable[[StoreOnDisk], Awaitable[None]]) -> None:
+    """Work on a new store of three zones."""
+
+    async def run() -> None:
+        make_store(place / "store", [place / name for name in ("a", "b", "c")])
+        async with opened(place / "store") as disk:
+            disk.write("file", b"content" * 10_000)
+            await disk.sync()
+            await work(disk)
+
+    trio.run(run)
+
+
+def _damage(zone: Path) -> None:
+    for pack in zone.glob("packs/*/*.pack"):
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.write_bytes(data)
+
+
+@promise(
+    "fsync is answered when everything is durable in two zones at least, as long as two are well."
+)
+def test_fsync_is_answered_when_everything_is_durable_in_two_zones() -> None:
+    """A power cut in all of them, and then any one is lost."""
+    objects, zones = _zones(2)
+    appender = zones.create("a")
+    appender.append(b"one")
+    appender.sync()
+    for each in objects:
+        each.power_cut()
+    assert [each.read("a", 0, 9) for each in objects] == [b"one", b"one"]
+
+
+@promise("A zone that fails, hangs or is full stops nobody.")
+@pytest.mark.parametrize("error", [ZoneUnavailable("gone"), StoreFull("full")])
+def test_a_zone_that_fails_stops_nobody(error: ZoneUnavailable | StoreFull) -> None:
+    """One that hangs: tests/objects/test_zone_set.py."""
+    objects, zones = _zones(3)
+    objects[0].fail("append", error, for_ever=True)
+    objects[0].fail("read", error, for_ever=True)
+    appender = zones.create("a")
+    appender.append(b"one")
+    appender.sync()
+    assert zones.read("a", 0, 3) == b"one"
+
+
+@promise(
+    "With fewer zones than the write quorum a write fails with EIO, and is never acknowledged with "
+    "less."
+)
+def test_with_fewer_zones_than_the_quorum_a_write_fails() -> None:
+    """EIO is what the error means; tests/fuse/test_errno_table.py."""
+    objects, zones = _zones(3)
+    appender = zones.create("a")
+    for each in objects[:2]:
+        each.fail("sync", ZoneUnavailable("gone"), for_ever=True)
+    appender.append(b"one")
+    with pytest.raises(TooFewZones):
+        appender.sync()
+
+
+@promise(
+    "A zone that comes back is given what it missed by itself, and counts when it has everything."
+)
+def test_a_zone_that_comes_back_is_given_what_it_missed(tmp_path: Path) -> None:
+    """Emptied while the store is open."""
+
+    async def work(disk: StoreOnDisk) -> None:
+        for entry in (tmp_path / "b").iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        disk.write("more", b"more")
+        await disk.sync()
+        assert disk.states == ["well", "behind", "well"]
+        await wait_until_well(disk)
+
+    _in_a_store(tmp_path, work)
+    packs = [
+        {pack.relative_to(tmp_path / name): pack.read_bytes() for pack in _packs(tmp_path / name)}
+        for name in ("a", "b")
+    ]
+    assert packs[0] == packs[1] != {}
+
+
+def _packs(zone: Path) -> list[Path]:
+    return sorted(zone.glob("packs/*/*.pack"))
+
+
+@promise("A zone that missed something never passes for the newest.")
+def test_a_zone_that_missed_something_never_passes_for_the_newest(tmp_path: Path) -> None:
+    """It is there alone, and lacks what was acknowledged while it was away."""
+
+    async def run() -> None:
+        zones = [tmp_path / "a", tmp_path / "b"]
+        make_store(tmp_path / "store", zones)
+        zones[1].rename(tmp_path / "away")
+        async with opened(tmp_path / "store") as disk:
+            disk.write("file", b"content")
+            await disk.sync()
+        shutil.rmtree(zones[0])
+        (tmp_path / "away").rename(zones[1])
+        with pytest.raises(TooFewZones):
+            async with opened(tmp_path / "store"):
+                pass
+
+    trio.run(run)
+
+
+@promise("Bytes that a read finds damaged in one zone come from another, and are mended there.")
+def test_bytes_that_a_read_finds_damaged_are_mended(tmp_path: Path) -> None:
+    """The reader sees nothing of it."""
+
+    async def work(disk: StoreOnDisk) -> None:
+        good = [pack.read_bytes() for pack in _packs(tmp_path / "a")]
+        _damage(tmp_path / "a")
+        assert await disk.read("file") == b"content" * 10_000
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(disk.keeper().run)
+                while [each.read_bytes() for each in _packs(tmp_path / "a")] != good:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+
+    _in_a_store(tmp_path, work)
+
+
+@promise("`scrub` reads every copy, mends what it can, and names what it found.")
+def test_scrub_mends_and_names(tmp_path: Path) -> None:
+    """Damage in one zone; a second scrub finds nothing."""
+
+    async def work(disk: StoreOnDisk) -> None:
+        _damage(tmp_path / "b")
+        found = await disk.ask_scrub()
+        assert [(row["Zone"], row["Repaired"]) for row in found["Damaged"]] == [
+            (str(tmp_path / "b"), True)
+        ]
+        assert "packs/" in found["Damaged"][0]["Name"]
+        assert (await disk.ask_scrub())["Damaged"] == []
+
+    _in_a_store(tmp_path, work)
+
+
+@promise("Any zone alone, with a key, is the store: files, versions, history and locks.")
+def test_any_zone_alone_is_the_store(tmp_path: Path) -> None:
+    """The others and the store's directory are gone; locks: tests/zones."""
+
+    async def work(disk: StoreOnDisk) -> None:
+        del disk
+
+    _in_a_store(tmp_path, work)
+    for name in ("store", "a", "b"):
+        shutil.rmtree(tmp_path / name)
+    key = Unlocking(key_file=tmp_path / "recovery.key")
+    found = rebuild(tmp_path / "new", key, zones=(str(tmp_path / "c"),))
+    assert (found.files, found.versions) == (1, 1)
