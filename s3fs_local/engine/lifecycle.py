@@ -187,17 +187,23 @@ class LifecycleRules:
             if home is not None:
                 yield home
             return
+        waiting = [place]
+        while waiting:
+            directory = waiting.pop()
+            for child in self._names_in(directory):
+                yield Key(directory, child)
+                below = self._metadata.lookup(directory, child)
+                if below is not None and below.is_directory:
+                    waiting.append(below.ino)
+
+    def _names_in(self, directory: int) -> Iterator[bytes]:
+        """Every name that there ever was in the directory."""
         last = b""
-        while found := self._metadata.names_after(place, last, KEYS_A_STEP):
+        while found := self._metadata.names_after(directory, last, KEYS_A_STEP):
             for parent, child in found:
-                if parent != place:
+                if parent != directory:
                     return
-                yield Key(place, child)
-                entry = self._metadata.entry(place, child)
-                if entry is not None and not entry.is_marker:
-                    below = self._metadata.inode(entry.ino)
-                    if below is not None and below.is_directory:
-                        yield from self.keys_at(entry.ino, b"")
+                yield child
                 last = child
 
     def looked_at(self, place: int, name: bytes, now_ns: int) -> None:

@@ -1,5 +1,7 @@
 """What lifecycle rules do to a store: S3's steps, on files as people use them."""
 
+import os
+
 import pytest
 from msgspec import structs
 
@@ -124,6 +126,20 @@ def test_the_prefix_is_that_of_the_name_a_file_has_now() -> None:
     assert store.exists("/c")
     assert store.exists("/logs2")
     check_invariants(store)
+
+
+def test_a_tree_may_be_deeper_than_python_recurses() -> None:
+    """Moved into a prefix, it is looked through to its last file."""
+    store = LifecycleStore()
+    directory = 1
+    for _ in range(1200):
+        store.fs.mkdir(directory, b"d", 0o040755, ALICE)
+        directory = store.fs.lookup(directory, b"d").ino
+    store.fs.create(directory, b"f", 0o100644, os.O_WRONLY, ALICE)
+
+    keys = list(store.runs.rules.keys_at(1, b""))
+    assert len(keys) == 1201
+    assert keys[-1] == Key(directory, b"f")
 
 
 def test_what_is_overdue_when_rules_come_is_done_at_the_next_run() -> None:
