@@ -131,7 +131,7 @@ async def run_lifecycle(request: RunLifecycle, context: Context) -> LifecycleRun
     """
     context.check_may_administer()
     filesystem = context.filesystem
-    now_ns = filesystem.volume.now_ns()
+    now_ns = filesystem.volume.expiry_ns()
     day = _Day()
     if request.dry_run:
         planned = plan(

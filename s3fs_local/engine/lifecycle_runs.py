@@ -139,7 +139,7 @@ class LifecycleRuns:
 
     def due_count(self) -> int:
         """How many places a run would look at now; `DUE_TOLD` where there are more."""
-        return len(self.rules.due(self._volume.now_ns(), DUE_TOLD))
+        return len(self.rules.due(self._volume.expiry_ns(), DUE_TOLD))
 
     def is_due(self) -> bool:
         """Whether a day began since the last whole run, or since the rules were put."""
@@ -148,7 +148,7 @@ class LifecycleRuns:
             return False
         since_ns = max(in_force.put_ns, self.last.started_ns if self.last else 0)
         calendar = self.rules.calendar
-        return calendar.midnight_ns(self._volume.now_ns()) > calendar.midnight_ns(since_ns)
+        return calendar.midnight_ns(self._volume.expiry_ns()) > calendar.midnight_ns(since_ns)
 
     async def run(self, rest: Rest, tell: Told = _tell_nobody) -> Run:
         """Everything that is due now is done; `tell` hears of each key where something was.
@@ -157,7 +157,7 @@ class LifecycleRuns:
             StorageError, StoreReadOnly: the store does not take changes; the rest stays due.
         """
         async with self._mutex:
-            self.present = Run(self._volume.now_ns())
+            self.present = Run(self._volume.expiry_ns())  # a false date must expire nothing
             try:
                 await self._look_at_all(self.present, rest, tell)
                 await self._work_off(self.present, rest, tell)

@@ -157,7 +157,8 @@ class Volume:
 
         Stands still while the date is in doubt, and lags behind it by the time nobody measured.
         """
-        return self.clock.expiry_ns()
+        expiry_ns = self.clock.expiry_ns()
+        return self.now_ns() if expiry_ns == self.clock.now_ns() else expiry_ns
 
     def salt(self) -> int:
         """The random half of a version id."""
