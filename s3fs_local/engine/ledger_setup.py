@@ -1,5 +1,6 @@
 """The ledger and the clock of a store that is opened: each needs what the other knows."""
 
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -11,11 +12,13 @@ from s3fs_local.engine.ledger import LedgerKeeper, entries, open_ledger
 from s3fs_local.engine.refusal_notes import RefusalNotes
 from s3fs_local.engine.refusals import Refusals
 from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import StoreFull
 from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.ledger import Ledger
 from s3fs_local.rules.compliance_clock import ClockState
+from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.instants import SECOND_NS, format_duration
 from s3fs_local.rules.ledger_notes import ClockNoted
 from s3fs_local.system.randomness import Randomness
@@ -46,8 +49,20 @@ def open_keeper(
     opening = open_ledger(ledger, metadata)
     keeper = LedgerKeeper(ledger, opening)
     if opening.last is None and not ledger.head.number:
-        keeper.add(encode(ChangeBatch(list(metadata.facts()), [])))
+        _begin(keeper, metadata)
     return keeper
+
+
+def _begin(keeper: LedgerKeeper, metadata: Metadata) -> None:
+    """The ledger begins with all the facts there are, as of when the store was made.
+
+    At once: a store that was used and has no ledger is one whose ledger was taken away.
+    """
+    root = metadata.inode(ROOT_INO)
+    keeper.now_ns = lambda: 0 if root is None else root.btime_ns
+    keeper.add(encode(ChangeBatch(list(metadata.facts()), [])))
+    with suppress(StoreFull):  # it stays due
+        keeper.write(metadata.position())
 
 
 def set_up_ledger(keeper: LedgerKeeper, volume: Volume, refusals: Refusals) -> None:
@@ -62,7 +77,9 @@ def set_up_ledger(keeper: LedgerKeeper, volume: Volume, refusals: Refusals) -> N
 
 def clock_start(keeper: LedgerKeeper, metadata: Metadata) -> ClockStart:
     """What a clock of the store begins with."""
-    floor_ns = max(metadata.counters().stamp_ns, keeper.last_ns)
+    stamp_ns = metadata.counters().stamp_ns
+    # The first record of a ledger tells when the store was made, not that its clock showed it.
+    floor_ns = stamp_ns if keeper.last_clock is None else max(stamp_ns, keeper.last_ns)
     return ClockStart(floor_ns, keeper.last_clock, is_rehearsal=_is_rehearsal(keeper, metadata))
 
 

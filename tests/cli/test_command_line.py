@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -272,6 +273,28 @@ def test_time_can_be_rehearsed_in_a_test_store_only(
 
     assert may_remove(rehearsal)
     assert not may_remove(store)
+
+
+def test_no_edit_makes_a_store_one_that_rehearses_time(
+    store: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One word in store.json, one row in the database: the ledger says how the store was made."""
+    write(store, b"f", b"x")
+    run(["retention", "set", "compliance", "30d", f"{store}:/f"])
+    description = store / "store.json"
+    text = description.read_text()
+    assert '"test_clock": false' in text
+    description.write_text(text.replace('"test_clock": false', '"test_clock": true'))
+    connection = sqlite3.connect(store / "metadata.sqlite")
+    with connection:
+        connection.execute("INSERT INTO setting VALUES ('fact.test-clock', 'true')")
+    connection.close()
+    monkeypatch.setenv("S3FS_LOCAL_TEST_CLOCK", "2099-01-01T00:00:00Z")
+    capsys.readouterr()
+    run(["why", "unlink", f"{store}:/f", "--json"])
+
+    assert not json.loads(capsys.readouterr().out)["Allowed"]
+    assert run(["verify", str(store)]) == ExitCode.ALTERED
 
 
 def test_diff_shows_lines_and_compares_by_machine(store: Path, capfd: Capture) -> None:

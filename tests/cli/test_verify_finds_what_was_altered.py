@@ -445,8 +445,11 @@ def _without_lock(payload: bytes) -> LedgerRecord:
 
 
 def _edited(payloads: list[bytes]) -> list[bytes]:
-    changed = msgspec.msgpack.encode(_without_lock(payloads[3]))
-    return [*payloads[:3], payloads[3][:64] + changed, *payloads[4:]]
+    """The lock is taken out of the first record that has one."""
+    changed = [p[:64] + msgspec.msgpack.encode(_without_lock(p)) for p in payloads]
+    decoded = [decode_body(_decoded(payload).body) for payload in payloads]
+    place = next(n for n, p in enumerate(changed) if decode_body(_decoded(p).body) != decoded[n])
+    return [*payloads[:place], changed[place], *payloads[place + 1 :]]
 
 
 FORGERIES: dict[str, Callable[[list[bytes]], list[bytes]]] = {

@@ -46,7 +46,7 @@ def test_the_ledger_tells_the_facts() -> None:
     store.settle()
 
     check_ledger_tells_the_facts(store)
-    assert [entry.number for entry in _entries(store)] == [1, 2]
+    assert [entry.number for entry in _entries(store)] == [1, 2, 3], "the first tells of `init`"
 
 
 def test_work_after_the_last_settle_survives_a_kill() -> None:
@@ -74,7 +74,7 @@ def test_nothing_new_writes_nothing() -> None:
         trio.run(store.fs.volume.durability.close, NothingToCheckpoint())
         store.crash()
 
-    assert len(_entries(store)) == 1
+    assert len(_entries(store)) == 2
 
 
 def test_a_ledger_cut_short_is_found_when_the_store_opens() -> None:
@@ -89,9 +89,9 @@ def test_a_ledger_cut_short_is_found_when_the_store_opens() -> None:
     store.crash()
     findings = store.fs.volume.durability.ledger.findings
 
-    assert findings == ["the ledger ends at record 1, but 2 were written"]
+    assert findings == ["the ledger ends at record 2, but 3 were written"]
     store.settle()
-    assert store.fs.volume.durability.ledger.head.number == 3
+    assert store.fs.volume.durability.ledger.head.number == 4
 
 
 def test_a_ledger_that_is_gone_is_told_and_begun_anew() -> None:
@@ -108,3 +108,16 @@ def test_a_ledger_that_is_gone_is_told_and_begun_anew() -> None:
     check_ledger_tells_the_facts(store)
     (note,) = _notes(store)
     assert isinstance(note, LedgerDamaged)
+
+
+def test_a_store_killed_twice_before_it_settled_has_its_ledger() -> None:
+    """Regression: the second mount took a ledger that was not begun yet for one taken away."""
+    store = MemoryStore()
+    for _ in range(2):
+        store.write("a", b"one")
+        store.flush()
+        store.crash()
+
+    assert store.fs.volume.durability.ledger.findings == []
+    store.settle()
+    check_ledger_tells_the_facts(store)
