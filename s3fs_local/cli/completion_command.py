@@ -22,4 +22,6 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     script = kind(context.find_root().command, {}, PROGRAM, COMPLETION_VARIABLE)
-    click.echo(script.source_template % script.source_vars())
+    source = script.source_template % script.source_vars()
+    # Versions and times come newest first, and fish would sort them by their letters.
+    click.echo(source.replace("complete --no-files", "complete --no-files --keep-order"))

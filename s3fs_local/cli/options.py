@@ -9,6 +9,12 @@ from typing import Any, Final
 import click
 
 from s3fs_local import errors
+from s3fs_local.cli.completing import (
+    offer_deleted_paths,
+    offer_paths,
+    offer_times,
+    offer_versions,
+)
 
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, with S3's names."
@@ -18,7 +24,16 @@ dry_run_option: Final = click.option(
     "--dry-run", is_flag=True, help="Say what would happen, and change nothing."
 )
 reason_option: Final = click.option("--reason", default="", help="Why; kept in the record.")
-path_argument: Final = click.argument("path", type=click.Path())
+path_argument: Final = click.argument("path", type=click.Path(), shell_complete=offer_paths)
+deleted_path_argument: Final = click.argument(
+    "path", type=click.Path(), shell_complete=offer_deleted_paths
+)
+version_option: Final = click.option(
+    "--version", help="Version id, or its beginning.", shell_complete=offer_versions
+)
+at_option: Final = click.option(
+    "--at", help="As of then: a time, a day, or a duration ago (2d).", shell_complete=offer_times
+)
 paths_argument: Final = click.argument("paths", type=click.Path(), nargs=-1, required=True)
 store_argument: Final = click.argument("store", type=click.Path())
 existing_file: Final = click.Path(dir_okay=False, path_type=Path)

@@ -9,11 +9,15 @@ from typing import Final
 import click
 from msgspec import Struct
 
+from s3fs_local.cli.completing import offer_versions, offer_versions_and_words
 from s3fs_local.cli.options import (
+    at_option,
     bypass_options,
+    deleted_path_argument,
     dry_run_option,
     json_option,
     path_argument,
+    version_option,
     yes_option,
 )
 from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
@@ -115,8 +119,8 @@ def log(path: str, *, as_json: bool) -> None:
 
 @click.command()
 @path_argument
-@click.option("--version", help="Version id, or its beginning (default: the latest).")
-@click.option("--at", help="As of then: a time, a day, or a duration ago (2d).")
+@version_option
+@at_option
 def cat(path: str, version: str | None, at: str | None) -> None:
     """Write the content of a version to standard output."""
     where = place(path)
@@ -137,8 +141,8 @@ class Difference(Struct, frozen=True, rename="pascal"):
 
 @click.command()
 @path_argument
-@click.argument("older", default=PREVIOUS)
-@click.argument("newer", default=LATEST)
+@click.argument("older", default=PREVIOUS, shell_complete=offer_versions_and_words)
+@click.argument("newer", default=LATEST, shell_complete=offer_versions_and_words)
 @json_option
 def diff(path: str, older: str, newer: str, *, as_json: bool) -> None:
     """Compare two versions of a file.
@@ -173,8 +177,8 @@ def _show_difference(first: Path, second: Path, before: Content, after: Content)
 
 @click.command()
 @path_argument
-@click.option("--version", help="Version id, or its beginning.")
-@click.option("--at", help="As of then: a time, a day, or a duration ago (2d).")
+@version_option
+@at_option
 @click.option("--to", type=click.Path(), help="Give it this name instead of its own.")
 @dry_run_option
 @json_option
@@ -209,7 +213,7 @@ def _place_beside(to: str, where: Place) -> bytes:
 
 
 @click.command()
-@path_argument
+@deleted_path_argument
 @dry_run_option
 @json_option
 def undelete(path: str, *, dry_run: bool, as_json: bool) -> None:
@@ -241,7 +245,12 @@ def _cells(change: RestoredRow) -> list[str]:
 
 @click.command()
 @path_argument
-@click.option("--version", required=True, help="Version id, or its beginning.")
+@click.option(
+    "--version",
+    required=True,
+    help="Version id, or its beginning.",
+    shell_complete=offer_versions,
+)
 @bypass_options
 @dry_run_option
 @yes_option
