@@ -40,6 +40,34 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130  # Ctrl-C, as shells say it
 
 
+MEANINGS: Final[dict[ExitCode, str]] = {
+    ExitCode.OK: "it is done",
+    ExitCode.FAILURE: "a bug, an answer that makes no sense, or nobody read the output to its end",
+    ExitCode.USAGE: "the command line, or a value in it, makes no sense",
+    ExitCode.NOT_A_STORE: "the directory is not a store",
+    ExitCode.STORE_IN_USE: "another process has the store open",
+    ExitCode.WRONG_KEY: "the passphrase or key file does not open the store, or a key is gone",
+    ExitCode.PROTECTED: "a lock is in the way",
+    ExitCode.NOT_FOUND: "there is no such name, version or attribute",
+    ExitCode.STORAGE_FAILED: "bytes cannot be written or read: a zone failed, or data is damaged",
+    ExitCode.DEGRADED: "`status` only: something needs attention, as it says",
+    ExitCode.MOUNT_FAILED: "it could not be mounted, or not unmounted because it is in use",
+    ExitCode.NOT_MOUNTED: "the path is not inside a mounted store",
+    ExitCode.STORE_DAMAGED: "the store is damaged",
+    ExitCode.FORMAT_TOO_NEW: "a newer release wrote the store",
+    ExitCode.NOT_PERMITTED: "not permitted to this user",
+    ExitCode.ALREADY_EXISTS: "something of that name exists already",
+    ExitCode.WRITER_ACTIVE: "a program still has the file open for writing",
+    ExitCode.DAEMON_UNREACHABLE: "the daemon does not answer",
+    ExitCode.NOT_CONFIRMED: "destructive, and neither `--yes` nor a yes at the terminal was given",
+    ExitCode.STORE_FULL: "no space left",
+    ExitCode.READ_ONLY: "read-only",
+    ExitCode.WRONG_KIND: "what has the name is not of the kind that is needed, or misplaced",
+    ExitCode.NOT_SUPPORTED: "not supported: by design, or not by this store",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+}
+"""As docs/exit-codes.md and the manual tell them."""
+
 EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.NoSuchName: ExitCode.NOT_FOUND,
     errors.NameTaken: ExitCode.ALREADY_EXISTS,

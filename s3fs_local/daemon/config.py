@@ -59,6 +59,24 @@ _FOR_OTHERS: Final = frozenset(
 _KEY_OPTIONS: Final = frozenset({"passphrase_file", "key_file"})
 
 
+MEANINGS: Final = {
+    "allow_other": "Users other than the one who mounts may use the mount, too.",
+    "ro": "Nothing can be changed.",
+    "snapdir=hidden|visible": "Whether listings name the folder of versions; hidden if not said.",
+    "snapdirname=NAME": "The name of the folder of versions, instead of .versions.",
+    "xattr_list": "Listings of extended attributes name those of locks (s3.…).",
+    "writeback_cache": "The kernel gathers small writes; the last of them are then late to fail.",
+    "noacl": "POSIX ACLs are not heeded.",
+    "nonempty": "The directory may hold files, which the mount hides.",
+    "key_file=FILE": "Opens the keys of the store.",
+    "passphrase_file=FILE": "Its first line opens the keys of the store.",
+    "log=text|json|journal": "How the daemon logs: lines, JSON objects, or the system's journal.",
+    "metrics=ADDRESS": "Tell OpenMetrics at a port of the loopback or a unix socket.",
+    "noexec, nosuid, nodev, noatime, dirsync, sync": "As for any mount; the kernel heeds them.",
+}
+"""What mount options do, for the manual; their opposites (rw, acl, exec) are understood, too."""
+
+
 def parse_mount_options(texts: Iterable[str]) -> MountOptions:
     """The options in the arguments of all `-o`; `_` and `-` are the same, the last of equals wins.
 
@@ -86,6 +104,11 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         else:
             fields |= _FLAGS[name]
     return msgspec.convert({**fields, "kernel_flags": tuple(kernel_flags)}, MountOptions)
+
+
+def known_options() -> set[str]:
+    """The names of all options that take effect."""
+    return {*_FLAGS, *_VALUES, *_KERNEL_FLAGS}
 
 
 def without_key_options(texts: Iterable[str]) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ FISH = 's3fs-local completion fish | source; complete -C "$argv[1]"'
 ZSH = """
 zmodload zsh/zpty
 zpty shell 'PS1= ; zsh -f -i'
-zpty -w shell 'autoload -U compinit; compinit -u -D; stty cols 500; source <(s3fs-local completion zsh)'
-zpty -w shell 'zstyle ":completion:*" list-grouped false; LISTMAX=1000; setopt no_beep; print READY'
+zpty -w shell 'autoload -U compinit; compinit -u -D; stty cols 500'
+zpty -w shell 'source <(s3fs-local completion zsh)'
+zpty -w shell 'LISTMAX=1000; setopt no_beep; print READY'
 zpty -r -m shell line '*READY*READY*'
 zpty -w -n shell "$1"$'\\t\\t'
 zpty -w -n shell $'\\C-e; print DO''NE\\n'

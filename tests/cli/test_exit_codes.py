@@ -6,7 +6,7 @@ import pytest
 
 from s3fs_local import errors
 from s3fs_local.cli.advice import ADVICE
-from s3fs_local.cli.exit_codes import EXIT_CODES, ExitCode, exit_code_of
+from s3fs_local.cli.exit_codes import EXIT_CODES, MEANINGS, ExitCode, exit_code_of
 from s3fs_local.control.protocol import Failure, error_classes, error_of, failure_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "exit-codes.md"
@@ -41,9 +41,10 @@ def test_an_unknown_failure_is_a_plain_one() -> None:
 def test_the_page_for_users_lists_every_code() -> None:
     """`--help` sends them there."""
     rows = [line.split("|") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
-    listed = {int(row[1]) for row in rows if row[1].strip().isdigit()}
+    listed = {int(row[1]): row[2].strip() for row in rows if row[1].strip().isdigit()}
 
-    assert listed == {code.value for code in ExitCode}
+    assert listed == {code.value: text for code, text in MEANINGS.items()}
+    assert set(MEANINGS) == set(ExitCode)
 
 
 def test_exit_codes_keep_their_numbers() -> None:

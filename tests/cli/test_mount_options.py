@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3fs_local import errors
-from s3fs_local.daemon.config import MountOptions, parse_mount_options, without_key_options
+from s3fs_local.daemon.config import (
+    MEANINGS,
+    MountOptions,
+    known_options,
+    parse_mount_options,
+    without_key_options,
+)
 
 
 def test_a_line_of_fstab_is_understood() -> None:
@@ -73,6 +79,14 @@ def test_what_makes_no_sense_is_refused_by_name(text: str, complaint: str) -> No
     """A misspelt option must not silently mount without it."""
     with pytest.raises(errors.InvalidSetting, match=complaint):
         parse_mount_options([text])
+
+
+def test_every_option_of_the_manual_is_one() -> None:
+    """And every one that takes effect is in the manual, itself or as its opposite."""
+    told = {name.partition("=")[0] for line in MEANINGS for name in line.split(", ")}
+    opposites = {"rw", "acl", "suid", "dev", "exec", "atime"}
+
+    assert told == known_options() - opposites
 
 
 def test_where_keys_are_is_not_handed_on() -> None:
