@@ -12,7 +12,7 @@ import pytest
 PROJECT = Path(__file__).parent.parent.parent
 PACKAGE = PROJECT / "s3fs_local"
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
-LOCKS = (PROJECT / "requirements.lock", PROJECT / "requirements-build.lock")
+LOCKS = sorted(PROJECT.glob("requirements*.lock"))
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "types", "base", "misc", "core"}
