@@ -1,8 +1,9 @@
 """Commands about earlier contents: versions, log, diff, cat, restore, undelete, purge."""
 
-import subprocess
+import os
 import sys
-import tempfile
+from contextlib import ExitStack, suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ import click
 from msgspec import Struct
 
 from s3fs_local.cli.completing import offer_versions, offer_versions_and_words
+from s3fs_local.cli.differences import Chosen, fetched, show_difference
 from s3fs_local.cli.options import (
     at_option,
     bypass_options,
@@ -17,11 +19,12 @@ from s3fs_local.cli.options import (
     dry_run_option,
     json_option,
     path_argument,
+    paths_argument,
     version_option,
     yes_option,
 )
 from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
-from s3fs_local.cli.store_access import ask, place
+from s3fs_local.cli.store_access import ask, place, places
 from s3fs_local.control.mount_table import Place
 from s3fs_local.control.requests import (
     ListEvents,
@@ -42,27 +45,55 @@ from s3fs_local.control.results import (
     VersionRow,
     printed_key,
 )
-from s3fs_local.errors import InvalidArgument, Protected
+from s3fs_local.errors import InvalidArgument, IsADirectory, NoSuchVersion, Protected
 
 LATEST: Final = "latest"
 PREVIOUS: Final = "previous"
 
 
 @click.command()
-@path_argument
+@paths_argument
+@click.option("--deleted", is_flag=True, help="Only names that are no more.")
+@click.option("--diff", "with_diff", is_flag=True, help="Show what each version changed.")
 @json_option
-def versions(path: str, *, as_json: bool) -> None:
-    """List all versions of a file, newest first, or of the names in a directory."""
-    where = place(path)
-    request = ListVersions(where.path)
-    listing = ask(where.store, request, VersionListing, quiet=as_json, about=path)
+def versions(paths: tuple[str, ...], *, deleted: bool, with_diff: bool, as_json: bool) -> None:
+    """List all versions of files, newest first; of a directory those of each name in it."""
+    store, inside = places(paths)
+    listings = [
+        ask(store, ListVersions(path), VersionListing, quiet=as_json, about=typed)
+        for typed, path in zip(paths, inside, strict=True)
+    ]
+    listing = VersionListing(
+        [row for one in listings for row in one.versions],
+        [row for one in listings for row in one.delete_markers],
+    )
+    if deleted:
+        listing = _only_deleted(listing)
     if as_json:
         print_json(listing)
-        return
+    elif with_diff:
+        _print_with_differences(store, listing)
+    else:
+        _print_versions(listing)
+
+
+def _only_deleted(listing: VersionListing) -> VersionListing:
+    gone = {row.key for row in listing.delete_markers if row.is_latest}
+    return VersionListing(
+        [row for row in listing.versions if row.key in gone],
+        [row for row in listing.delete_markers if row.key in gone],
+    )
+
+
+def _in_order(listing: VersionListing) -> list[VersionRow | MarkerRow]:
+    """By name, then newest first; both kinds are in order already, and together must be so too."""
     rows: list[VersionRow | MarkerRow] = [*listing.versions, *listing.delete_markers]
-    # Both kinds are in order already; merged by key they must be so together.
     rows.sort(key=lambda row: row.last_modified, reverse=True)
     rows.sort(key=lambda row: row.key)
+    return rows
+
+
+def _print_versions(listing: VersionListing) -> None:
     print_table(
         ["version", "time", "size", "by", "name", ""],
         [
@@ -74,9 +105,36 @@ def versions(path: str, *, as_json: bool) -> None:
                 row.key,
                 _remarks(row),
             ]
-            for row in rows
+            for row in _in_order(listing)
         ],
     )
+
+
+def _print_with_differences(store: Path, listing: VersionListing) -> None:
+    """Each version after a line about it, against the one before; of each name the newest first."""
+    rows = _in_order(listing)
+    for row, older in zip_longest(rows, rows[1:]):
+        remarks = _remarks(row)
+        print_line(f"{row.key}  {row.version_id}  {row.last_modified}  {remarks}".rstrip())
+        if isinstance(row, MarkerRow):
+            continue
+        where = Place(store, os.fsencode(row.key))
+        before = (
+            Chosen(where, older.version_id)
+            if isinstance(older, VersionRow) and older.key == row.key
+            else None
+        )
+        _show(before, Chosen(where, row.version_id), about=row.key)
+
+
+def _show(before: Chosen | None, after: Chosen | None, *, about: str) -> None:
+    with ExitStack() as stack:
+        show_difference(
+            *(
+                None if side is None else stack.enter_context(fetched(side, about=about))
+                for side in (before, after)
+            )
+        )
 
 
 def _remarks(row: VersionRow | MarkerRow) -> str:
@@ -149,30 +207,16 @@ def diff(path: str, older: str, newer: str, *, as_json: bool) -> None:
 
     Without version ids: the latest one with the one before. With one: the latest with that one.
     """
-    with tempfile.TemporaryDirectory(prefix="s3fs-local-") as folder:
-        first, second = Path(folder, "older"), Path(folder, "newer")
-        before = _fetch(path, older, first)
-        after = _fetch(path, newer, second)
-        if as_json:
-            print_json(Difference(before, after, identical=before.etag == after.etag))
-        else:
-            _show_difference(first, second, before, after)
-
-
-def _fetch(path: str, version: str, target: Path) -> Content:
     where = place(path)
-    with target.open("wb") as file:
-        request = ReadVersion(where.path, version=version)
-        return ask(where.store, request, Content, quiet=True, about=path, on_data=file.write)
-
-
-def _show_difference(first: Path, second: Path, before: Content, after: Content) -> None:
-    labels = [f"--label={content.key}  {content.version_id}" for content in (before, after)]
-    colour = "--color=always" if sys.stdout.isatty() else "--color=never"
-    sys.stdout.flush()
-    # diff(1) copes with files of any size; its exit code 1 only says that they differ.
-    command = ["diff", "-u", colour, *labels, "--", str(first), str(second)]
-    subprocess.run(command, check=False)  # noqa: S603  no part of it is a shell's
+    with (
+        fetched(Chosen(where, older), about=path) as before,
+        fetched(Chosen(where, newer), about=path) as after,
+    ):
+        if as_json:
+            identical = before.content.etag == after.content.etag
+            print_json(Difference(before.content, after.content, identical=identical))
+        else:
+            show_difference(before, after)
 
 
 @click.command()
@@ -181,14 +225,16 @@ def _show_difference(first: Path, second: Path, before: Content, after: Content)
 @at_option
 @click.option("--to", type=click.Path(), help="Give it this name instead of its own.")
 @dry_run_option
+@click.option("--diff", "with_diff", is_flag=True, help="As --dry-run, and show each difference.")
 @json_option
-def restore(
+def restore(  # noqa: PLR0913  an argument each
     path: str,
     version: str | None,
     at: str | None,
     to: str | None,
     *,
     dry_run: bool,
+    with_diff: bool,
     as_json: bool,
 ) -> None:
     """Make a file or a whole tree what it was.
@@ -200,9 +246,35 @@ def restore(
         raise InvalidArgument("give --version or --at, not both")
     where = place(path)
     target = None if to is None else _place_beside(to, where)
-    request = Restore(where.path, version=version, at=at, to=target, dry_run=dry_run)
+    request = Restore(where.path, version=version, at=at, to=target, dry_run=dry_run or with_diff)
     restoration = ask(where.store, request, Restoration, quiet=as_json, about=path)
+    if with_diff and not as_json:
+        _preview(restoration, where, request)
     _report(restoration, as_json=as_json)
+
+
+def _preview(restoration: Restoration, where: Place, request: Restore) -> None:
+    """Shows how the content of each file would change."""
+    asked = printed_key(where.path)
+    target = asked if request.to is None else printed_key(request.to)
+    made = {change.key for change in restoration.changes if change.action == "make"}
+    for change in restoration.changes:
+        if change.action not in {"content", "remove"}:
+            continue
+        is_new = change.key in made
+        present = Chosen(Place(where.store, os.fsencode(change.key)))
+        came_from = os.fsencode(asked + change.key.removeprefix(target))
+        # Where nothing is named: see control.requests.Restore.
+        default = None if request.at else LATEST if is_new else PREVIOUS
+        was = Chosen(
+            Place(where.store, came_from), version=request.version or default, at=request.at
+        )
+        with suppress(IsADirectory, NoSuchVersion):  # what has no content to show
+            _show(
+                None if is_new else present,
+                None if change.action == "remove" else was,
+                about=change.key,
+            )
 
 
 def _place_beside(to: str, where: Place) -> bytes:
