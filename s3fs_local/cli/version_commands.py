@@ -258,8 +258,11 @@ def _preview(restoration: Restoration, where: Place, request: Restore) -> None:
     asked = printed_key(where.path)
     target = asked if request.to is None else printed_key(request.to)
     made = {change.key for change in restoration.changes if change.action == "make"}
+    filled = {change.key for change in restoration.changes if change.action == "content"}
     for change in restoration.changes:
-        if change.action not in {"content", "remove"}:
+        # A name that is made again may get its content by a step of its own.
+        is_shown = change.action == "make" and change.key not in filled
+        if not is_shown and change.action not in {"content", "remove"}:
             continue
         is_new = change.key in made
         present = Chosen(Place(where.store, os.fsencode(change.key)))
