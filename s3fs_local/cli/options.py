@@ -34,7 +34,9 @@ version_option: Final = click.option(
 at_option: Final = click.option(
     "--at", help="As of then: a time, a day, or a duration ago (2d).", shell_complete=offer_times
 )
-paths_argument: Final = click.argument("paths", type=click.Path(), nargs=-1, required=True)
+paths_argument: Final = click.argument(
+    "paths", type=click.Path(), nargs=-1, required=True, shell_complete=offer_paths
+)
 store_argument: Final = click.argument("store", type=click.Path())
 existing_file: Final = click.Path(dir_okay=False, path_type=Path)
 
