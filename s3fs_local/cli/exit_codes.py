@@ -64,6 +64,7 @@ MEANINGS: Final[dict[ExitCode, str]] = {
     ExitCode.READ_ONLY: "read-only",
     ExitCode.WRONG_KIND: "what has the name is not of the kind that is needed, or misplaced",
     ExitCode.NOT_SUPPORTED: "not supported: by design, or not by this store",
+    ExitCode.ARCHIVED: "in an archive, or on its way out of it",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 """As docs/exit-codes.md and the manual tell them."""
