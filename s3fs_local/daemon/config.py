@@ -64,6 +64,7 @@ MEANINGS: Final = {
     "ro": "Nothing can be changed.",
     "snapdir=hidden|visible": "Whether listings name the folder of versions; hidden if not said.",
     "snapdirname=NAME": "The name of the folder of versions, instead of .versions.",
+    "archived=fail|wait": "Opening an archived file fails at once, or waits until it is restored.",
     "xattr_list": "Listings of extended attributes name those of locks (s3.…).",
     "writeback_cache": "The kernel gathers small writes; the last of them are then late to fail.",
     "noacl": "POSIX ACLs are not heeded.",
