@@ -4,6 +4,7 @@ Runs before every request, so it looks up nothing but handles, and keeps no argu
 data of a write would stay in memory for as long as the record is kept.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import pyfuse3
@@ -12,40 +13,64 @@ from s3fs_local.engine.activity import Operation
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.errors import BadHandle
 
-_OF_A_FILE: Final = frozenset({"read", "write", "flush", "release", "fsync"})
-_OF_A_LISTING: Final = frozenset({"readdir", "releasedir", "fsyncdir"})
-_ABOUT_AN_ENTRY: Final = frozenset(
-    {"lookup", "mknod", "mkdir", "symlink", "unlink", "rmdir", "rename", "create"}
-)
-
 
 def operation_of(filesystem: FileSystem, kind: str, args: tuple[Any, ...]) -> Operation:
     """The request with these arguments, as it begins."""
-    started_ns = filesystem.activity.uptime_ns()
-    if kind in _OF_A_FILE:
-        return _of_a_file(filesystem, Operation(kind, started_ns), args)
-    if kind in _OF_A_LISTING:
-        return Operation(kind, started_ns, filesystem.listed_directory(args[0]))
-    if not args or not isinstance(args[0], int):
-        return Operation(kind, started_ns)  # of no inode: statfs, forget
-    operation = Operation(kind, started_ns, args[0])
-    if kind in _ABOUT_AN_ENTRY:
-        operation.name = args[1]
-    context = args[-1]
-    if isinstance(context, pyfuse3.RequestContext):
-        operation.uid, operation.pid = context.uid, context.pid
+    operation = Operation(kind, filesystem.activity.uptime_ns())
+    _DESCRIBERS.get(kind, _of_nothing)(filesystem, operation, args)
     return operation
 
 
-def _of_a_file(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> Operation:
+def _of_nothing(_: FileSystem, __: Operation, ___: tuple[Any, ...]) -> None:
+    """The request is about no inode."""
+
+
+def _of_an_inode(_: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
+    operation.ino = args[0]
+    context: pyfuse3.RequestContext = args[-1]
+    operation.uid, operation.pid = context.uid, context.pid
+
+
+def _of_an_entry(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
+    operation.name = args[1]
+    _of_an_inode(filesystem, operation, args)
+
+
+def _of_a_listing(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
+    operation.ino = filesystem.listed_directory(args[0])
+
+
+def _of_a_file(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
     try:
         handle = filesystem.open_files.get(args[0])
     except BadHandle:
-        return operation
+        return
     operation.ino = handle.ino
     operation.uid, operation.pid = handle.caller.uid, handle.caller.pid
-    if operation.kind == "read":
-        operation.size = args[2]
-    elif operation.kind == "write":
-        operation.size = len(args[2])
-    return operation
+
+
+def _of_a_read(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
+    operation.size = args[2]
+    _of_a_file(filesystem, operation, args)
+
+
+def _of_a_write(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
+    operation.size = len(args[2])
+    _of_a_file(filesystem, operation, args)
+
+
+_DESCRIBERS: Final[dict[str, Callable[[FileSystem, Operation, tuple[Any, ...]], None]]] = {
+    **dict.fromkeys(
+        ("lookup", "mknod", "mkdir", "symlink", "unlink", "rmdir", "rename", "create"),
+        _of_an_entry,
+    ),
+    **dict.fromkeys(
+        ("getattr", "setattr", "readlink", "link", "open", "opendir"),
+        _of_an_inode,
+    ),
+    **dict.fromkeys(("getxattr", "setxattr", "listxattr", "removexattr"), _of_an_inode),
+    **dict.fromkeys(("readdir", "releasedir", "fsyncdir"), _of_a_listing),
+    **dict.fromkeys(("flush", "release", "fsync"), _of_a_file),
+    "read": _of_a_read,
+    "write": _of_a_write,
+}

@@ -1,7 +1,10 @@
 """docs/semantics.md, 3: views."""
 
+import json
 import os
+import stat
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from s3fs_local.errors import InvalidTime, NameReserved, NoSuchName, ReadOnlyVie
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO
 from s3fs_local.rules.instants import SECOND_NS, format_file_time, format_rfc3339
 from tests.engine.memory_store import ALICE, ROOT, START_NS, MemoryStore
+from tests.mounting import MountedStore
 from tests.semantics.promises import promise
 
 DAY_S = 86_400
@@ -208,3 +212,19 @@ def test_numbers_in_views_are_stable(store: MemoryStore) -> None:
     store.write("/f", b"two")
 
     assert store.stat(newest).ino == number >= FIRST_VIRTUAL_INO
+
+
+@promise(
+    "At the root of a mount `.s3fs/status.json` says how the store is, and `.s3fs/oplog` what was "
+    "asked of it last. Only the owner of the store and root can read the second:"
+)
+@pytest.mark.mount
+def test_the_store_tells_of_itself(shared_mount: MountedStore, folder: Path) -> None:
+    """For programs that read files and nothing else."""
+    (folder / "f").write_text("x")
+    told = shared_mount.path / ".s3fs"
+
+    assert json.loads((told / "status.json").read_text())["Health"] == "healthy"
+    assert f"'/{folder.name}/f'" in (told / "oplog").read_text()
+    assert stat.S_IMODE((told / "oplog").stat().st_mode) == 0o400
+    assert (told / "oplog").stat().st_uid == shared_mount.path.stat().st_uid
