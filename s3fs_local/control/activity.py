@@ -4,7 +4,7 @@ from s3fs_local.control.context import Context
 from s3fs_local.control.requests import DescribeActivity
 from s3fs_local.control.results import ActivitySample, KindRow, RunningRow
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.engine.operation_log import path_of
+from s3fs_local.engine.operation_log import Paths
 
 
 async def describe_activity(_: DescribeActivity, context: Context) -> ActivitySample:
@@ -17,6 +17,7 @@ def sample_of(filesystem: FileSystem) -> ActivitySample:
     activity = filesystem.activity
     volume = filesystem.volume
     uptime_ns = activity.uptime_ns()
+    paths = Paths(volume.metadata)
     return ActivitySample(
         uptime_ns=uptime_ns,
         kinds=[
@@ -27,7 +28,7 @@ def sample_of(filesystem: FileSystem) -> ActivitySample:
         running=[
             RunningRow(
                 kind=operation.kind,
-                path=path_of(volume.metadata, operation),
+                path=paths.of(operation),
                 for_ns=uptime_ns - operation.started_ns,
                 uid=operation.uid,
                 pid=operation.pid,

@@ -109,7 +109,9 @@ def _listening(address: MetricsAddress) -> _Server:
         return _UnixServer(path, _Handler)
     except OSError as error:
         where = address.path or f"{address.host}:{address.port}"
-        raise InvalidSetting(f"metrics cannot be told at {where}: {error.strerror}") from error
+        raise InvalidSetting(
+            f"metrics cannot be told at {where}: {error.strerror or error}"
+        ) from error
 
 
 def _name_of(server: _Server) -> str:

@@ -23,6 +23,7 @@ def operation_log(filesystem: FileSystem) -> Iterator[str]:
     activity = filesystem.activity
     # What is timed by uptime is told in the store's time: both go on alike.
     ahead_ns = filesystem.volume.now_ns() - activity.uptime_ns()
+    paths = Paths(filesystem.volume.metadata)
     for operation in activity.last():
         took = (
             "running" if operation.took_ns == RUNNING else f"{operation.took_ns / _NS_PER_MS:.3f}"
@@ -30,24 +31,33 @@ def operation_log(filesystem: FileSystem) -> Iterator[str]:
         who = f"uid={operation.uid} pid={operation.pid}" if operation.pid else "-"
         yield (
             f"{format_rfc3339(operation.started_ns + ahead_ns):<30}  {operation.kind:<11}  "
-            f"{path_of(filesystem.volume.metadata, operation)}  {operation.size}  {took}  {who}  "
+            f"{paths.of(operation)}  {operation.size}  {took}  {who}  "
             f"{operation.failure or 'ok'}"
         )
 
 
-def path_of(metadata: Metadata, operation: Operation) -> str:
-    """The path that the operation was about, as it is now or was last; `-` where none is known."""
-    if not operation.ino:
-        return "-"
-    parts = [operation.name] if operation.name else []
-    ino = operation.ino
-    if ino >= FIRST_VIRTUAL_INO:
-        return printed(b"/".join([b"(a view)", *parts]))
-    while ino != ROOT_INO and len(parts) < _DEPTH_MAX:
-        entries = metadata.entries_of(ino)
-        if not entries:
-            return f"<inode {ino}>"
-        entry = next((one for one in entries if one.to_ns == OPEN_NS), entries[-1])
-        parts.append(entry.name)
-        ino = entry.parent
-    return printed(b"/" + b"/".join(reversed(parts)))
+class Paths:
+    """Where inodes are now, or were last. Good for one look: it remembers what it found."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+        self._known: dict[int, bytes] = {ROOT_INO: b""}
+
+    def of(self, operation: Operation) -> str:
+        """The path that the operation was about, in quotes; `-` where none is known."""
+        if not operation.ino:
+            return "-"
+        name = b"/" + operation.name if operation.name else b""
+        if operation.ino >= FIRST_VIRTUAL_INO:
+            return printed(b"(a view)" + name)
+        return printed(self._of_inode(operation.ino, _DEPTH_MAX) + name or b"/")
+
+    def _of_inode(self, ino: int, depth: int) -> bytes:
+        path = self._known.get(ino)
+        if path is None:
+            entries = self._metadata.entries_of(ino)
+            if not entries or not depth:
+                return b"(inode %d)" % ino  # of a file that is gone with all its names
+            entry = next((one for one in entries if one.to_ns == OPEN_NS), entries[-1])
+            path = self._known[ino] = self._of_inode(entry.parent, depth - 1) + b"/" + entry.name
+        return path

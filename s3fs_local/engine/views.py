@@ -99,9 +99,10 @@ class StatusFolder(Struct, frozen=True, tag=True):
 
 
 class StatusText(Struct, frozen=True):
-    """What a file in `.s3fs` holds; made when it is opened, and its size is 0 before, as in /proc.
+    """What a file in `.s3fs` holds; made when it is opened.
 
-    A private one can be read by the owner of the root directory, and root.
+    A private one can be read by the owner of the root directory, and root. Its size is 0 for all
+    who look before, as in /proc: it may be long, and changes all the time.
     """
 
     make: Callable[[], bytes]
@@ -205,8 +206,10 @@ class Views:
         if isinstance(node, LogFile):
             directory = self._volume.inode(node.directory)
             return _text(directory, ino, len(self._text_of(node)))
-        readers = 0o400 if self.status_texts[node.name].private else 0o444
-        return _text(self._volume.inode(ROOT_INO), ino, 0, readers)
+        root = self._volume.inode(ROOT_INO)
+        if self.status_texts[node.name].private:
+            return _text(root, ino, 0, 0o400)
+        return _text(root, ino, len(self._text_of(node)))
 
     def _version(self, node: VersionFile) -> Version:
         version = self._volume.metadata.version(node.ino, node.stamp_ns)
