@@ -65,6 +65,7 @@ MEANINGS: Final[dict[ExitCode, str]] = {
     ExitCode.WRONG_KIND: "what has the name is not of the kind that is needed, or misplaced",
     ExitCode.NOT_SUPPORTED: "not supported: by design, or not by this store",
     ExitCode.ARCHIVED: "in an archive, or on its way out of it",
+    ExitCode.ALTERED: "`verify` found something that is not as the ledger says",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 """As docs/exit-codes.md and the manual tell them."""
