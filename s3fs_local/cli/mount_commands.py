@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from s3fs_local.cli.mount_note import forget_note
 from s3fs_local.cli.options import json_option, unlock_options
 from s3fs_local.cli.output import print_json
 from s3fs_local.cli.store_access import KeySources
@@ -72,5 +73,6 @@ def mount(  # noqa: PLR0913  an argument each
 def umount(directory: Path, *, as_json: bool) -> None:
     """Take a mount away; returns when everything is durable."""
     unmount_and_wait(directory)
+    forget_note(directory)
     if as_json:
         print_json(Done())

@@ -6,7 +6,6 @@ Their arguments are those of mount(8), in "External helpers":
 daemon still makes things durable; a shutdown must not overtake it.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import Final, NoReturn
 import click
 
 from s3fs_local.cli.main import run
-from s3fs_local.control.mount_table import FILESYSTEM_TYPE
+from s3fs_local.cli.mount_note import note_helper
 
 SYSTEM_MOUNT_ERROR: Final = 32
 """mount(8) and umount(8): failure. Any other code would mean something else to them."""
@@ -37,24 +36,9 @@ def mount_helper(
     words = [word for option in options for word in ("-o", option)]
     if run(["mount", *words, "--", store, directory]):
         return SYSTEM_MOUNT_ERROR
-    _name_helper_of_umount(store, directory)
-    return 0
-
-
-def _name_helper_of_umount(store: str, directory: str) -> None:
-    """umount(8) will call our helper.
-
-    To save itself a look into the mount table it may ask the kernel for the type, and would then
-    look for the helper of `fuse` in general. So the mount is noted down where it looks first.
-    """
-    if os.geteuid() != 0:
-        return
-    note = ("mount", "--internal-only", "--fake", "--no-canonicalize", "-t", FILESYSTEM_TYPE)
-    noted = subprocess.run(  # noqa: S603  no shell
-        [*note, "-o", "helper=s3fs_local", "--", store, directory], check=False
-    )
-    if noted.returncode:
+    if not note_helper(store, directory):
         click.echo("mount.s3fs_local: umount will not wait until all is durable", err=True)
+    return 0
 
 
 @click.command("umount.s3fs_local", add_help_option=False)

@@ -38,7 +38,10 @@ class SystemMounts:
 
     def sh(self, script: str, *, check: bool = True) -> Completed:
         """The lines run one after the other, until one fails."""
-        overlay = f"mount -t overlay -o lowerdir={self.helpers}:/usr/sbin overlay /usr/sbin\n"
+        overlay = (
+            f"mount -t overlay -o lowerdir={self.helpers}:/usr/sbin overlay /usr/sbin\n"
+            "mkdir -p /run/mount; mount -t tmpfs tmpfs /run/mount\n"  # umount's notes
+        )
         return run(
             *("unshare", "--mount", "sh", "-euc", overlay + script),
             check=check,
@@ -115,6 +118,16 @@ def test_after_a_crash_the_mount_point_is_an_error_and_the_next_mount_recovers(
 
     assert seen.stdout.split() == ["kept", "1"]
     assert "Transport endpoint is not connected" in seen.stderr
+
+
+def test_the_command_leaves_no_note_for_umount_behind(system: SystemMounts) -> None:
+    """Notes of mounts that are gone would pile up, and name our helper for what is not ours."""
+    system.sh("""
+        mount -a -T "$FSTAB"
+        grep -q helper=s3fs_local /run/mount/utab
+        $S3FS_LOCAL umount "$POINT"
+        ! grep "$POINT" /run/mount/utab
+    """)
 
 
 @pytest.mark.parametrize(
