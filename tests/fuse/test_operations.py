@@ -10,7 +10,7 @@ import pytest
 from s3fs_local.fuse.translation import BLOCK_SIZE_BYTES
 from tests.fuse.memory_mount import memory_mount
 
-pytestmark = [pytest.mark.mount, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.mount, pytest.mark.timeout(300)]
 
 
 def fails_with(number: int) -> "pytest.RaisesExc[OSError]":

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,6 +161,19 @@ def test_a_group_bit_that_runs_nothing_stays_for_the_group_only(
         modes.append(mode_of(program))
 
     assert modes == ["600", "2600"][: len(modes)]
+
+
+def test_a_descriptor_handed_to_another_user_writes_as_who_opened_it(folder: Path) -> None:
+    """Unlike on a disk, where that group bit goes: pyfuse3 does not tell who writes."""
+    program = folder / "program"
+    program.write_bytes(b"x")
+    program.chmod(0o2600)
+    with program.open("ab") as opened:
+        stranger = ("setpriv", f"--reuid={BOB}", f"--regid={BOB}", "--clear-groups", "echo", "y")
+        subprocess.run(stranger, stdout=opened, check=True)
+
+    assert program.read_bytes() == b"xy\n"
+    assert mode_of(program) == "2600"
 
 
 def test_an_acl_grants_what_the_mode_does_not(folder: Path, as_user: As) -> None:

@@ -16,7 +16,7 @@ import trio.testing
 from s3fs_local.fuse.reader_gate import FAIR_NS, ReaderGate
 from tests.mounting import is_mounted
 
-pytestmark = [pytest.mark.mount, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.mount, pytest.mark.timeout(300)]
 
 Answer = Callable[[bytes], Awaitable[bytes]]
 

@@ -19,7 +19,7 @@ from s3fs_local.fuse.session import READ_AHEAD_KIB
 from tests.fuse.memory_mount import UNFIT, memory_mount, start
 from tests.mounting import is_mounted
 
-pytestmark = [pytest.mark.mount, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.mount, pytest.mark.timeout(300)]
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 FOR_EVERYBODY = pytest.mark.skipif(
