@@ -41,6 +41,7 @@ def locked(store_with_locks: MemoryStore) -> MemoryStore:
     store.write("/d/f", b"evidence")
     store.write("/d/g", b"other")
     store.write("/other", b"other")
+    store.fs.setxattr(store.stat("/d/f").ino, b"user.before", b"1", ALICE)
     lock(store, "/d/f", "COMPLIANCE 30d")
     return store
 

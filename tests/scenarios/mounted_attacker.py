@@ -114,7 +114,8 @@ class MountedAttacker:
     def write_by_old_handle(self, target: Target) -> None:
         """From before the lock, at any place."""
         data = self.random.randbytes(self.random.randint(1, 5000))
-        os.pwrite(target.writing, data, self.random.randrange(100))
+        handle = getattr(target, "writing", target.reading)  # some states allow no writer
+        os.pwrite(handle, data, self.random.randrange(100))
 
 
 def attack_mount(steps: int, seed: int, base: Path) -> tuple[Counter[str], Counter[str]]:

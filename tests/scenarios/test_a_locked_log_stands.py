@@ -179,6 +179,19 @@ def test_a_lock_on_a_file_with_a_writer_is_refused(target: Target) -> None:
     os.pwrite(target.writing, b"FIRST", 0)
 
 
+def test_what_a_mapping_held_when_the_writers_were_cut_is_kept(target: Target) -> None:
+    """The kernel sends its dirty pages before the lock falls, and forgets later ones."""
+    target.map[0:5] = b"DIRTY"
+    s3fs_local("retention", "set", "compliance", "30d", target.file, "--cut-writers")
+    kept = target.file.read_bytes()
+    target.map[0:5] = b"AFTER"
+    with suppress(OSError):
+        target.map.flush()
+
+    assert kept == b"DIRTY" + LINES[5:]
+    assert is_soon(kept, target.file.read_bytes)
+
+
 def test_python_logging_and_logrotate_work_in_a_protected_folder(
     locking: MountedStore, tmp_path: Path
 ) -> None:
