@@ -237,7 +237,13 @@ def zoning_of(
 
     return Zoning(
         ZoneCare(volume, durability.packs, healing, reopen=changes.reopen),
-        Scrubbing(volume.zones, durability.packs, healing, best_copy=best_copy),
+        Scrubbing(
+            volume.zones,
+            durability.packs,
+            healing,
+            best_copy=best_copy,
+            small_files=changes.small_files,
+        ),
         changes,
     )
 

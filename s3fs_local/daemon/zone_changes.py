@@ -5,6 +5,7 @@ at all, and one that goes is forgotten before anything in it is.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,7 @@ from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone import Zone
 from s3fs_local.rules.quorum import ZONES_MAX
+from s3fs_local.system import durable_files
 from s3fs_local.system.randomness import SystemRandomness
 
 STORE_NAME: Final = "store.json"
@@ -46,6 +48,13 @@ class ZoneChanges:
         self._record = record
         self._volume = filesystem.volume
         self._zones = filesystem.volume.zones
+
+    def small_files(self) -> dict[str, bytes]:
+        """What every zone should have beside packs and streams, by name."""
+        files = {STORE_NAME: encode_store_file(self._record)}
+        with suppress(OSError):
+            files[KEY_RING_NAME] = durable_files.read_small(self._path / KEY_RING_NAME)
+        return files
 
     def reopen(self, zone: Zone) -> ObjectStore:
         """The objects of a zone that is there again; an emptied one is marked anew.

@@ -76,10 +76,11 @@ class Healing:
         copy = await run_in_thread(partial(copy_in, self._packs, zone, pack_id))
         if pack_id in self._packs.removed:
             return []
+        has_header = copy is not None and copy.startswith(self._packs.header(pack_id))
         damaged = (
             blocks if copy is None else await run_in_thread(partial(damaged_blocks, copy, blocks))
         )
-        if copy is not None and not damaged:
+        if has_header and not damaged:
             self.note_verified(pack_id, zone)
             return []
         del copy

@@ -55,12 +55,20 @@ class Scrubbing:
     """Reads and mends the copies of one open store."""
 
     def __init__(
-        self, zones: ZoneSet, packs: PackStore, healing: Healing, *, best_copy: BestCopy
+        self,
+        zones: ZoneSet,
+        packs: PackStore,
+        healing: Healing,
+        *,
+        best_copy: BestCopy,
+        small_files: Callable[[], dict[str, bytes]] = dict,
     ) -> None:
+        """`small_files` gives those that every zone should have, by name, as they should be."""
         self._zones = zones
         self._packs = packs
         self._healing = healing
         self._best_copy = best_copy
+        self._small_files = small_files
 
     async def run(
         self,
@@ -146,11 +154,14 @@ class Scrubbing:
             for name in names:
                 if name not in growing:
                     pieces += await self._stream(name)
+        for name, data in self._small_files().items():
+            pieces += await self._stream(name, data)
         return pieces
 
-    async def _stream(self, name: str) -> list[Piece]:
+    async def _stream(self, name: str, best: bytes | None = None) -> list[Piece]:
         copies: dict[Zone, bytes] = await run_in_thread(partial(self._zones.copies, name, 0, None))
-        best = await run_in_thread(partial(self._best_copy, name, list(copies.values())))
+        if best is None:
+            best = await run_in_thread(partial(self._best_copy, name, list(copies.values())))
         pieces = []
         for zone in self._zones.well:
             if best is not None and copies.get(zone) == best:

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 STREAMS: Final = ("journal/", "ledger/", "checkpoint/")
 SMALL: Final = ("store.json", "key-ring.json")
+LOOKS_TO_NOTICE: Final = 10
+"""Zones are asked how they are at one look in so many: a bucket charges for each question."""
 ROUNDS_MAX: Final = 5
 """Comparisons in a row; a zone that still lacks something then is tried again later."""
 
@@ -50,6 +52,7 @@ class ZoneCare:
         self._reopen = reopen
         self._probes: dict[Zone, ThreadLane] = {}
         self._mutex = trio.Lock()
+        self._looks = 0
 
     @property
     def verified(self) -> VerifiedCopies:
@@ -62,13 +65,21 @@ class ZoneCare:
         self._zones.timeout_seconds = settings.zone_timeout_ns / 1_000_000_000
         self._zones.wanted_quorum = settings.write_quorum
         self._zones.check_lanes()
-        await run_in_thread(self._zones.look_at_space)
-        for zone in self._zones.well:
-            if zone.failing and len(self._zones.well) > 1:
-                await run_in_thread(partial(self._zones.suspend, zone, zone.failing))
+        self._looks += 1
+        if self._looks % LOOKS_TO_NOTICE == 1:
+            await self.notice()
         for zone in self._zones.not_well:
             if zone.state is ZoneState.BEHIND and not zone.hangs and self._zones.well:
                 await self.bring_back(zone)
+
+    async def notice(self) -> None:
+        """Zones that do not answer, or are not what they were, are suspended."""
+        self._zones.check_lanes()
+        await run_in_thread(self._zones.look_at_space)
+        await run_in_thread(self._zones.look_at_marks)
+        for zone in self._zones.well:
+            if zone.failing and len(self._zones.well) > 1:
+                await run_in_thread(partial(self._zones.suspend, zone, zone.failing))
 
     async def bring_back(self, zone: Zone) -> bool:
         """The zone is well, if it can be reached and given all it missed."""

@@ -22,6 +22,7 @@ from s3fs_local.objects.mirrored import Copy, Jobs, MirroredAppender
 from s3fs_local.objects.reading import Verify, answers, first_good
 from s3fs_local.objects.rounds import Round
 from s3fs_local.objects.zone import Zone, ZoneState
+from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_record import RECORD_NAME, BehindZone, ZonesRecord, encode_record
 from s3fs_local.rules.placement import EVERYWHERE, Home, Homes, choose
 from s3fs_local.rules.quorum import MAJORITY, quorum_of
@@ -316,6 +317,15 @@ class ZoneSet:
                 zone.store.length(name)
                 sealed.append(isinstance(zone.store, Sealing) and zone.store.seal(name))
         return all(sealed)
+
+    def look_at_marks(self) -> None:
+        """Zones that are well, and that somebody emptied, are known as failing."""
+        found = self._ask(self.well, lambda store: store.length(MARK_NAME))
+        for zone, answer in found.items():
+            if isinstance(answer, KeyError):
+                zone.failing = f"{MARK_NAME} is gone: somebody emptied the zone"
+            elif isinstance(answer, Exception):
+                zone.failing = str(answer)
 
     # Who is well.
 

@@ -1,0 +1,19 @@
+"""The campaigns of `scripts/zone-campaign`, in short."""
+
+from pathlib import Path
+
+from tests.campaigns.zones import flip_bits, take_zones_away
+
+
+def test_every_flipped_bit_is_found_and_mended(tmp_path: Path) -> None:
+    """In all zones but one, wherever it is."""
+    result = flip_bits(tmp_path, seed=1, flips=300, megabytes=1, say=print)
+
+    assert result.pieces > 10
+
+
+def test_zones_that_go_and_come_back_lose_nothing(tmp_path: Path) -> None:
+    """While files are written all the time."""
+    result = take_zones_away(tmp_path, seed=1, times=4, say=print)
+
+    assert result.acknowledged > 4
