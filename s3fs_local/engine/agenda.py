@@ -1,7 +1,7 @@
 """Which keys lifecycle must look at, because something about them has changed.
 
 While rules are in force every transaction carries rows for the agenda along: the names whose
-meaning changes, and the inodes whose versions, class, tags, lock or place change. A row for an
+meaning changes, and the inodes whose versions, class, tags, lock or names change. A row for an
 inode (with an empty name) is cheaper to write than one for the key that it counts under: that has
 to be searched for.
 """
@@ -13,6 +13,7 @@ from s3fs_local.metadata.changes import (
     Change,
     CloseEntry,
     OpenEntry,
+    PutInode,
     PutVersion,
     RemoveEntry,
     RemoveVersion,
@@ -51,6 +52,9 @@ def _places(change: Change) -> Iterator[tuple[int, bytes]]:
         yield change.version.ino, b""
     elif isinstance(change, RemoveVersion):
         yield change.ino, b""
+    elif isinstance(change, PutInode):  # one name less may make it count under another
+        if change.inode.is_file:
+            yield change.inode.ino, b""
     elif isinstance(change, CloseEntry | RemoveEntry):
         yield change.parent, change.name
     elif isinstance(change, OpenEntry):

@@ -331,15 +331,14 @@ class LifecycleRules:
         entry = item.entry
         self._namespace.unlink(entry.parent, entry.name, SYSTEM)
         self._volume.invalidation.entry(entry.parent, entry.name)
-        inode = self._metadata.inode(entry.ino)
-        if inode is None:
-            return
         self._volume.invalidation.inode(entry.ino)
-        home = self.keys.home_of(entry.ino) if inode.nlink else None
-        if home is not None:  # it counts under another of its names from now on
-            self.put_off(home, now_ns)
-        elif not self._volume.is_open(entry.ino):
+        if not self._volume.is_open(entry.ino):
             forget_nameless(self._volume, entry.ino)
+        home = self.keys.home_of(entry.ino)
+        if home is not None and home != Key(entry.parent, entry.name):
+            # It counts under another of its names from now on, but had its action of today.
+            next_ns = self._tomorrow_ns(now_ns)
+            self._volume.apply([ScheduleKey(home.parent, home.name, next_ns, now_ns)])
 
     def _remove(self, ino: int, stamps: set[int]) -> None:
         remove_versions(self._volume, ino, stamps)

@@ -113,9 +113,16 @@ class Keys:
             storage_class=version.storage_class,
             tier=version.tier,
             replication=version.replication,
+            named_until_ns=self._named_until_ns(inode) if is_current else 0,
             kept_until_ns=protected_until_ns(version.lock, append_only=append_only),
             name_kept_until_ns=self._name_kept_until_ns(inode) if item.is_latest else 0,
         )
+
+    def _named_until_ns(self, inode: Inode) -> int:
+        """When the file lost its last name, be it a temporary one; 0 where it has one."""
+        if inode.nlink:
+            return 0
+        return max([entry.to_ns for entry in self._metadata.entries_of(inode.ino)], default=0)
 
     def _name_kept_until_ns(self, inode: Inode) -> int:
         """Until when a lock forbids to put a delete marker over the file."""

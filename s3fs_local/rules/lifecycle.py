@@ -154,6 +154,7 @@ class Item(Struct, frozen=True):
     storage_class: str = StorageClass.STANDARD
     tier: Tier = Tier.NONE
     replication: str = ""
+    named_until_ns: int = 0  # its file had a name, this or another, until then; 0: says nothing
     kept_until_ns: int = 0  # a lock forbids removing it for good until then
     name_kept_until_ns: int = 0  # a lock forbids taking the name from it until then
 
@@ -354,7 +355,8 @@ def _may_move(chance: Verdict, rule: Rule, lifecycle: Lifecycle) -> bool:
 
 def _noncurrent_since_ns(stack: Stack, position: int) -> int:
     """When the next newer item came (S3: "successor"), or the name was given up."""
-    return stack.items[position - 1].since_ns if position else stack.left_ns
+    since_ns = stack.items[position - 1].since_ns if position else stack.left_ns
+    return max(since_ns, stack.items[position].named_until_ns)
 
 
 def _newer_noncurrent(stack: Stack, position: int) -> int:
