@@ -11,6 +11,7 @@ from s3fs_local.metadata.changes import (
     KeepAttributes,
     MarkUnsettled,
     OpenEntry,
+    PlaceBlock,
     PutCell,
     PutInode,
     PutKey,
@@ -89,7 +90,7 @@ class ToldNames:
         if named:
             sentence = f"{sentence} ({named})"
         match change:
-            case AddBlock(block):
+            case AddBlock(block) | PlaceBlock(block):
                 self.tell_of_block(kind, sentence, block.block_id)
                 return
             case PutKey(key_id):
@@ -182,7 +183,7 @@ def _named(change: Change) -> str:
             return name
         case PutPack(pack_id):
             return f"pack {pack_id:016x}"
-        case AddBlock(block):
+        case AddBlock(block) | PlaceBlock(block):
             return f"block {block.block_id}"
         case _:
             return ""

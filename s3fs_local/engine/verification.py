@@ -32,6 +32,7 @@ from s3fs_local.errors import JournalDamaged, MetadataDamaged
 from s3fs_local.metadata.changes import (
     Change,
     Fact,
+    PlaceBlock,
     PutInode,
     PutSetting,
     PutVersion,
@@ -43,6 +44,7 @@ from s3fs_local.packs.ledger import LedgerHead, LedgerRecord
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.lawfulness import (
     is_kept,
+    judge_block,
     judge_inode,
     judge_removal,
     judge_setting,
@@ -185,6 +187,8 @@ class Verification:
             case RemoveVersion(ino, stamp_ns):
                 removed = told.version(ino, stamp_ns)
                 verdict = judge_removal(removed, at_ns=at_ns, notes=notes)
+            case PlaceBlock(block):
+                verdict = judge_block(told.block(block.block_id), block)
             case PutSetting(name, value):
                 verdict = judge_setting(name, told.setting(name), value)
             case _:

@@ -7,12 +7,16 @@ never weakened without a word about it, and what a version holds never changes.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
+from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.ledger_notes import Bypassed, LockLifted, Note
 from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.retention import COMPLIANCE, DirectoryPolicy, Lock, is_protected
 from s3fs_local.rules.versioning import Version
+
+_NEVER: Final = '"permanently-disabled"'
 
 
 def judge_inode(before: Inode | None, after: Inode, *, at_ns: int, notes: Sequence[Note]) -> str:
@@ -22,7 +26,8 @@ def judge_inode(before: Inode | None, after: Inode, *, at_ns: int, notes: Sequen
     is_same_content = before.version_ns == after.version_ns
     if is_same_content and is_weaker(before.lock, after.lock, at_ns) and not _lifted(notes, after):
         return "its lock was weakened without anybody's lifting it"
-    if before.append_only and not after.append_only and not is_protected(after.lock, at_ns):
+    retained = after.lock is not None and after.lock.retention is not None
+    if before.append_only and not after.append_only and not retained:  # as rotation does
         return "append-only was taken away"
     if _is_laxer(before.policy, after.policy):
         return "the directory's policy was weakened"
@@ -58,6 +63,18 @@ def judge_setting(name: str, before: str | None, after: str | None) -> str:
     """What is unlawful about the setting's new value (JSON); "" where nothing is."""
     if name == "object-lock" and before == "true" and after != "true":
         return "Object Lock was switched off"
+    if name == "governance-bypass" and before == _NEVER and after != _NEVER:
+        return "the bypass of GOVERNANCE, given up for ever, was taken back"
+    return ""
+
+
+def judge_block(before: Block | None, after: Block) -> str:
+    """What is unlawful about the block's new place and form; "" where nothing is."""
+    if before is None:
+        return ""
+    same = ("identity", "key_id", "offset", "length")
+    if any(getattr(before, name) != getattr(after, name) for name in same):
+        return "content was exchanged while it was moved"
     return ""
 
 

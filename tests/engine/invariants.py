@@ -8,6 +8,7 @@ from s3fs_local.rules.extents import Extent, blocks_of, data_bytes, decode_layou
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.namespace import OPEN_NS, Entry
 from tests.engine.memory_store import MemoryStore
+from tests.engine.verified import check_verified
 
 
 def check_invariants(store: MemoryStore) -> None:
@@ -21,6 +22,7 @@ def check_invariants(store: MemoryStore) -> None:
     for inode in inodes:
         _check_versions(store, inode)
         _check_cells(store, inode)
+    check_verified(store)
 
 
 def _check_blocks(store: MemoryStore, inodes: list[Inode]) -> None:
