@@ -224,6 +224,7 @@ def zoning_of(
         partial(durable_files.read_small, path / VERIFIED_NAME),
         partial(durable_files.replace, path / VERIFIED_NAME),
     )
+    volume.verified = verified
     healing = Healing(volume, durability.packs, verified)
     changes = ZoneChanges(path, record, filesystem)
 

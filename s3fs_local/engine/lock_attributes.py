@@ -13,6 +13,7 @@ import trio
 from s3fs_local.engine.encryption_kinds import kind_of
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.open_files import OpenFiles
+from s3fs_local.engine.replicas import replicas_of
 from s3fs_local.engine.retrieving import Retrieving
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
@@ -88,6 +89,8 @@ class LockAttributes:
             value = self._locks.describe(inode) or None
         if name.startswith(_ENCRYPTION) and inode.is_file:
             value = self._encryption(name.removeprefix(_ENCRYPTION), version)
+        if name == b"s3.replicas" and inode.is_file and version is not None:
+            value = replicas_of(self._volume, inode, version.stamp_ns)
         if name == b"s3.versions" and inode.is_file:
             value = str(len(self._volume.metadata.versions(inode.ino)))
         if value is None:

@@ -13,6 +13,7 @@ from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.inspections import Inspections
 from s3fs_local.engine.new_keys import NewKeys
 from s3fs_local.engine.space import SpaceGuard
+from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
 from s3fs_local.metadata.changes import Change, MarkUnsettled, PutSetting
 from s3fs_local.metadata.interface import Counters, Metadata, ScratchMaker
@@ -80,6 +81,7 @@ class Volume:
     ) -> None:
         self.metadata: Final = metadata
         self.zones: Final = zones
+        self.verified = VerifiedCopies()
         self.blocks: Final = blocks
         self.keys: Final = keys
         self.new_keys: Final = new_keys
