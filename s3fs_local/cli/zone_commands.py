@@ -27,16 +27,31 @@ class RebuiltStore(Struct, frozen=True, rename="pascal"):
 
 @click.command()
 @click.argument("store", type=click.Path(path_type=Path))
+@click.option("--repair", is_flag=True, help="Mend damaged copies from other zones.")
 @click.option("--rebuild", is_flag=True, help="Make the metadata anew from the zones.")
 @click.option("--zone", "zones", multiple=True, help="With --rebuild: the zones that are left.")
 @json_option
 @click.pass_context
 def fsck(
-    context: click.Context, store: Path, zones: tuple[str, ...], *, rebuild: bool, as_json: bool
+    context: click.Context,
+    store: Path,
+    zones: tuple[str, ...],
+    *,
+    repair: bool,
+    rebuild: bool,
+    as_json: bool,
 ) -> None:
-    """Check a store, or make it whole again from its zones."""
+    """Read every copy and the database, and say what is wrong; exit code 9 where something is.
+
+    Nothing is changed without --repair. What is broken off is simply begun again.
+    """
     if not rebuild:
-        raise click.UsageError("say --rebuild")
+        if zones:
+            raise click.UsageError("--zone goes with --rebuild")
+        request = Scrub(mends=repair, checks_metadata=True)
+        found = ask(store_of(str(store)), request, ScrubResult, quiet=as_json)
+        _print_scrub(context, found, as_json=as_json)
+        return
     # The engine is imported only by commands that need it.
     from s3fs_local.daemon.rebuilding import rebuild as rebuild_store  # noqa: PLC0415
 
@@ -45,17 +60,17 @@ def fsck(
         unlocking = sources.unlocking(store)
     except errors.NotAStore:
         unlocking = Unlocking()
-    found = rebuild_store(store, unlocking, zones=zones)
-    urls = [zone.url for zone in found.record.zones]
-    rebuilt = RebuiltStore(str(store), urls, found.files, found.versions, found.recovered_files)
+    made = rebuild_store(store, unlocking, zones=zones)
+    urls = [zone.url for zone in made.record.zones]
+    rebuilt = RebuiltStore(str(store), urls, made.files, made.versions, made.recovered_files)
     if as_json:
         print_json(rebuilt)
         return
     print_line(
-        f"rebuilt {store} from {len(urls)} zones: {found.files} files, {found.versions} versions"
+        f"rebuilt {store} from {len(urls)} zones: {made.files} files, {made.versions} versions"
     )
-    if found.recovered_files:
-        print_line(f"recovered what was unclosed in {found.recovered_files} files")
+    if made.recovered_files:
+        print_line(f"recovered what was unclosed in {made.recovered_files} files")
 
 
 @click.group()
@@ -148,9 +163,11 @@ def _print_scrub(context: click.Context, found: ScrubResult, *, as_json: bool) -
     else:
         print_line(f"read {found.copies} copies of packs, {human_size(found.bytes)}")
         for piece in found.damaged:
-            end = "repaired" if piece.repaired else "no zone has it whole"
+            end = "repaired" if piece.repaired else "not repaired"
             print_line(f"damaged in {piece.zone}: {piece.name}: {end}")
-    if not all(piece.repaired for piece in found.damaged):
+        for problem in found.metadata:
+            print_line(f"the database is damaged: {problem}")
+    if found.metadata or not all(piece.repaired for piece in found.damaged):
         context.exit(ExitCode.DEGRADED)
 
 

@@ -346,6 +346,9 @@ class RepairZone(Struct, frozen=True, tag="zone-repair", tag_field="command"):
 class Scrub(Struct, frozen=True, tag="scrub", tag_field="command"):
     """Every copy of everything was read, and mended from another zone where it was damaged."""
 
+    mends: bool = True  # or only told of
+    checks_metadata: bool = False
+
 
 class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
     """The daemon has unmounted, and everything is durable. Answered by a daemon only."""

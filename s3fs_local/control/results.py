@@ -248,6 +248,7 @@ class ScrubResult(Struct, frozen=True, kw_only=True, rename="pascal"):
     copies: int
     bytes: int
     damaged: list[PieceRow]
+    metadata: list[str] = []  # what is wrong in the database, in its own words
 
 
 class Statistics(Struct, frozen=True, kw_only=True, rename="pascal"):

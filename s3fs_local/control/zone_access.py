@@ -36,3 +36,4 @@ class Zoning(Struct, frozen=True):
     care: ZoneCare
     scrubbing: Scrubbing
     changes: ChangesOfZones
+    check_metadata: Callable[[], list[str]]

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import msgspec
+
 from s3fs_local import errors
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import AddZone, ListZones, RemoveZone, RepairZone, Scrub
@@ -61,7 +63,7 @@ async def repair_zone(request: RepairZone, context: Context) -> ScrubResult:
     return _result(findings)
 
 
-async def scrub(_: Scrub, context: Context) -> ScrubResult:
+async def scrub(request: Scrub, context: Context) -> ScrubResult:
     """All copies in all zones."""
     zoning = _zoning(context)
     outlet = context.outlet
@@ -73,9 +75,11 @@ async def scrub(_: Scrub, context: Context) -> ScrubResult:
         before_ns=context.filesystem.volume.now_ns(),
         rate_bytes=_UNHURRIED,
         with_growing=True,
+        mends=request.mends,
         report=report,
     )
-    return _result(findings)
+    wrong = zoning.check_metadata() if request.checks_metadata else []
+    return msgspec.structs.replace(_result(findings), metadata=wrong)
 
 
 def _zoning(context: Context) -> Zoning:

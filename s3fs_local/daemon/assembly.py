@@ -97,7 +97,7 @@ async def open_store(
         durability = filesystem.volume.durability
         copies = MetadataCopies(path, metadata, checkpoints, durability.journal)
         durability.may_trim = copies.renew_if_due
-        zoning = zoning_of(path, record, filesystem, checkpoints)
+        zoning = zoning_of(path, record, filesystem, checkpoints, metadata)
         closing.callback(zoning.care.verified.save)
         recovered = len(opened.recovered)
         store = OpenStore(path, record, filesystem, zones, metadata, zoning, recovered)
@@ -215,7 +215,11 @@ def key_ring_of(
 
 
 def zoning_of(
-    path: Path, record: StoreRecord, filesystem: FileSystem, checkpoints: Checkpoints
+    path: Path,
+    record: StoreRecord,
+    filesystem: FileSystem,
+    checkpoints: Checkpoints,
+    metadata: SqliteMetadata,
 ) -> Zoning:
     """Who looks after the zones of the open store."""
     volume = filesystem.volume
@@ -246,6 +250,7 @@ def zoning_of(
             small_files=changes.small_files,
         ),
         changes,
+        metadata.integrity_check,
     )
 
 

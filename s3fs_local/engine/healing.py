@@ -67,8 +67,8 @@ class Healing:
             blocks += [block for block in draft.blocks.values() if block.pack_id == pack_id]
         return blocks
 
-    async def check(self, pack_id: int, zone: Zone) -> list[Piece]:
-        """The zone's copy was read; what was wrong in it is repaired if any zone allows.
+    async def check(self, pack_id: int, zone: Zone, *, mends: bool = True) -> list[Piece]:
+        """The zone's copy was read; what was wrong in it is repaired (if `mends`) where a zone can.
 
         A copy without fault, and one that was repaired, is noted as verified now.
         """
@@ -86,7 +86,7 @@ class Healing:
         del copy
         self.verified.doubt(zone.zone_id, pack_id)
         names = [f"{pack_name(pack_id)} block {block.block_id}" for block in damaged]
-        lost = await self.give(pack_id, zone)
+        lost = await self.give(pack_id, zone) if mends else None
         lost_names = {f"{pack_name(pack_id)} block {block.block_id}" for block in lost or damaged}
         still = lost_names if lost is None or lost else set()
         pieces = [
@@ -98,7 +98,7 @@ class Healing:
                 "zone %s: %s was damaged, %s",
                 piece.zone,
                 piece.name,
-                "repaired" if piece.repaired else "and no zone has it whole",
+                "repaired" if piece.repaired else "and is not repaired",
             )
         return pieces
 

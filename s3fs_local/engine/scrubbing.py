@@ -77,6 +77,7 @@ class Scrubbing:
         rate_bytes: int,
         only: Zone | None = None,
         with_growing: bool = False,
+        mends: bool = True,
         report: Callable[[Findings], Awaitable[None]] = _tell_nobody,
     ) -> Findings:
         """Every copy that was not verified since `before_ns` was read, and mended where possible.
@@ -85,6 +86,7 @@ class Scrubbing:
             before_ns: an instant of the store's clock.
             rate_bytes: a second at most, of packs.
             only: the one zone to read; others are read only to mend it.
+            mends: whether anything is changed.
             with_growing: packs that grow are finished first, and read too.
             report: told after each copy.
         """
@@ -95,13 +97,13 @@ class Scrubbing:
         for each in due:
             if not each.zone.is_well or each.pack_id in self._packs.removed:
                 continue
-            findings.pieces += await self._checked(each)
+            findings.pieces += await self._checked(each, mends=mends)
             findings.copies += 1
             findings.bytes += each.length
             await report(findings)
             await trio.sleep(each.length / rate_bytes)
         if (self._healing.verified.at_ns(STREAMS, 0) or 0) < before_ns:
-            findings.pieces += await self._streams()
+            findings.pieces += await self._streams(mends=mends)
             self._healing.verified.note(STREAMS, 0, self._healing.now_ns())
         self._healing.verified.keep_only(set(self._healing.all_packs()))
         return findings
@@ -113,9 +115,9 @@ class Scrubbing:
             pieces += await self._checked(_Due(0, pack_id, zone, length))
         return pieces
 
-    async def _checked(self, due: _Due) -> list[Piece]:
+    async def _checked(self, due: _Due, *, mends: bool = True) -> list[Piece]:
         try:
-            return await self._healing.check(due.pack_id, due.zone)
+            return await self._healing.check(due.pack_id, due.zone, mends=mends)
         except StorageError as error:
             logger.warning("zone %s: pack %016x: %s", due.zone.url, due.pack_id, error)
             return [Piece(zone=due.zone.url, name=pack_name(due.pack_id), repaired=False)]
@@ -145,7 +147,7 @@ class Scrubbing:
         holders: dict[Zone, int] = await run_in_thread(partial(self._zones.lengths_of, name))
         return holders
 
-    async def _streams(self) -> list[Piece]:
+    async def _streams(self, *, mends: bool) -> list[Piece]:
         """Segments and checkpoints are whole and the same in every zone."""
         pieces: list[Piece] = []
         growing = {each.name for each in self._zones.growing}
@@ -153,12 +155,12 @@ class Scrubbing:
             names = await run_in_thread(partial(self._zones.list_anywhere, prefix))
             for name in names:
                 if name not in growing:
-                    pieces += await self._stream(name)
+                    pieces += await self._stream(name, None, mends=mends)
         for name, data in self._small_files().items():
-            pieces += await self._stream(name, data)
+            pieces += await self._stream(name, data, mends=mends)
         return pieces
 
-    async def _stream(self, name: str, best: bytes | None = None) -> list[Piece]:
+    async def _stream(self, name: str, best: bytes | None, *, mends: bool) -> list[Piece]:
         copies: dict[Zone, bytes] = await run_in_thread(partial(self._zones.copies, name, 0, None))
         if best is None:
             best = await run_in_thread(partial(self._best_copy, name, list(copies.values())))
@@ -166,7 +168,7 @@ class Scrubbing:
         for zone in self._zones.well:
             if best is not None and copies.get(zone) == best:
                 continue
-            repaired = best is not None and await self._put(zone, name, best)
+            repaired = mends and best is not None and await self._put(zone, name, best)
             if best is not None or zone in copies:
                 pieces.append(Piece(zone=zone.url, name=name, repaired=repaired))
         for piece in pieces:
