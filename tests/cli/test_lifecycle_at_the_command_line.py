@@ -112,6 +112,25 @@ def test_a_chart_of_the_coming_year_is_drawn(store: Path, tmp_path: Path, ending
     assert path.read_bytes().startswith({".png": b"\x89PNG", ".svg": b"<?xml"}[ending])
 
 
+def test_without_matplotlib_a_chart_says_what_to_install(
+    store: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Charts are an extra: a server has no need of them."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    assert run(["lifecycle", "plan", str(store), "--chart", "x.png"]) != 0
+    assert "pip install 's3fs-local[charts]'" in capsys.readouterr().err
+
+
+def test_status_tells_people_of_the_last_run(store: Path, capsys: Capture) -> None:
+    """Before the first one it says when it comes."""
+    run(["status", str(store)])
+    assert "lifecycle\t1 rules, which begin on the next day" in capsys.readouterr().out
+    assert run(["lifecycle", "run", str(store), "--yes"]) == 0
+    run(["status", str(store)])
+    assert "lifecycle\t1 rules; last run 2027-01-01T12:00:0" in capsys.readouterr().out
+
+
 def test_wrong_input_is_named(store: Path, tmp_path: Path, capsys: Capture) -> None:
     """S3's code in the message, and the name of the file."""
     (tmp_path / "bad.json").write_text('{"Rules": [{"Status": "Enabled", "Filter": {}}]}')
