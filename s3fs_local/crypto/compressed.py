@@ -35,7 +35,7 @@ FAR_CODEC: Final = 20
 
 _CONTEXT: Final = b"s3fs_local compressed block 1"
 _OUTER_CONTEXT: Final = b"s3fs_local compressed outer layer 1"
-_BINDING: Final = Layout(">QQQB")
+_BINDING: Final = Layout(">QQQQB")
 _ENTRY: Final = Layout(">I")
 _AS_IT_IS: Final = 1 << 31  # in the table: this frame did not shrink, and is not compressed
 _LAST_FRAME: Final = 1 << 95
@@ -100,6 +100,7 @@ def seal_compressed(  # noqa: PLR0913 - as `seal_block`, and how to compress
     data_key: bytes,
     key_id: int,
     offset: int,
+    block_id: int,
     salt: bytes,
     first_salt: bytes,
     codec: int,
@@ -112,6 +113,7 @@ def seal_compressed(  # noqa: PLR0913 - as `seal_block`, and how to compress
         data_key: named by `key_id`.
         key_id: the number of the data key.
         offset: where the plaintext stands in its file.
+        block_id: the number of the block, whatever its form.
         salt: SALT_BYTES fresh random bytes, never used before.
         first_salt: that of the block's plain form.
         codec: NEAR_CODEC or FAR_CODEC.
@@ -132,7 +134,7 @@ def seal_compressed(  # noqa: PLR0913 - as `seal_block`, and how to compress
     if total > sealed_length(len(source)) * _WORTH_IT:
         return None
     table = first_salt + b"".join([_ENTRY.pack(entry) for entry in entries])
-    binding = _BINDING.pack(key_id, offset, len(source), codec) + table
+    binding = _BINDING.pack(key_id, offset, len(source), block_id, codec) + table
     key = block_key(data_key, salt)
     cipher = AESGCM(key[:KEY_BYTES])
     frames = [
@@ -142,7 +144,9 @@ def seal_compressed(  # noqa: PLR0913 - as `seal_block`, and how to compress
     return b"".join([salt, table, *frames])
 
 
-def read_table(head: Bytes, *, key_id: int, offset: int, length: int, codec: int) -> Table:
+def read_table(
+    head: Bytes, *, key_id: int, offset: int, length: int, block_id: int, codec: int
+) -> Table:
     """The table in the first `head_bytes` of a block; it is true if frames open with it.
 
     Raises:
@@ -156,7 +160,7 @@ def read_table(head: Bytes, *, key_id: int, offset: int, length: int, codec: int
         plain = min(frame_bytes(codec), length - number * frame_bytes(codec))
         if not TAG_BYTES < entry & ~_AS_IT_IS <= plain + TAG_BYTES:
             raise DataDamaged(f"the table of a block at file offset {offset} is damaged")
-    binding = _BINDING.pack(key_id, offset, length, codec) + table
+    binding = _BINDING.pack(key_id, offset, length, block_id, codec) + table
     return Table(table[:SALT_BYTES], entries, binding)
 
 
@@ -203,13 +207,22 @@ def _decompress(data: bytes, expected: int) -> bytes:
     return zstandard.ZstdDecompressor().decompress(data, max_output_size=expected)
 
 
-def open_compressed(
-    sealed: Bytes, *, data_key: bytes, key_id: int, offset: int, length: int, codec: int
+def open_compressed(  # noqa: PLR0913 - as `open_block`, and the codec
+    sealed: Bytes,
+    *,
+    data_key: bytes,
+    key_id: int,
+    offset: int,
+    length: int,
+    block_id: int,
+    codec: int,
 ) -> bytes:
     """The plaintext of a whole compressed block. Raises DataDamaged."""
     view = memoryview(sealed)
     head = head_bytes(length, codec)
-    table = read_table(view[:head], key_id=key_id, offset=offset, length=length, codec=codec)
+    table = read_table(
+        view[:head], key_id=key_id, offset=offset, length=length, block_id=block_id, codec=codec
+    )
     key = block_key(data_key, bytes(view[:SALT_BYTES]))
     plain = open_compressed_frames(view[head:], table, key=key, length=length, codec=codec)
     if len(plain) != length:

@@ -38,7 +38,7 @@ DIGEST_BYTES: Final = 32
 _BLOCK_CONTEXT: Final = b"s3fs_local block 1"
 _OUTER_CONTEXT: Final = b"s3fs_local outer layer 1"
 _SEGMENT_CONTEXT: Final = b"s3fs_local segment 1"
-_BINDING: Final = Layout(">QQQ")
+_BINDING: Final = Layout(">QQQQ")
 _LAST_FRAME: Final = 1 << 95
 _CIPHER_BLOCK_BYTES: Final = 16
 
@@ -59,15 +59,19 @@ def block_key(data_key: bytes, salt: Bytes) -> bytes:
 
 
 def seal_block(
-    plain: Bytes, *, data_key: bytes, key_id: int, offset: int, salt: bytes
+    plain: Bytes, *, data_key: bytes, key_id: int, offset: int, block_id: int, salt: bytes
 ) -> bytearray:
-    """The block, readable again only as this length, at this file offset, under this key.
+    """The block, readable again only as this block, of this length, at this place in its file.
+
+    Its number matters, too: an earlier content of the same place was sealed under the same key, for
+    the same offset, perhaps with the same length.
 
     Args:
         plain: at least one byte.
         data_key: KEY_BYTES or TWO_KEYS_BYTES long; named by `key_id`.
         key_id: the number of the data key.
         offset: where the plaintext stands in its file.
+        block_id: a number that no other block has.
         salt: SALT_BYTES fresh random bytes, never used before.
     """
     length = len(plain)
@@ -77,7 +81,7 @@ def seal_block(
     source, target = memoryview(plain), memoryview(sealed)
     key = block_key(data_key, salt)
     cipher = AESGCM(key[:KEY_BYTES])
-    binding = _BINDING.pack(key_id, offset, length)
+    binding = _BINDING.pack(key_id, offset, length, block_id)
     for frame in range(frames):
         # One frame into its place in one buffer: joining pieces would cost ten times the cipher.
         start = SALT_BYTES + frame * SEALED_FRAME_BYTES
@@ -95,11 +99,13 @@ def _outer_layer(key: bytes, data: Bytes, *, start: int) -> bytes:
     return Cipher(AES256(key), CTR(counter)).encryptor().update(data)
 
 
-def open_block(sealed: Bytes, *, data_key: bytes, key_id: int, offset: int, length: int) -> bytes:
+def open_block(
+    sealed: Bytes, *, data_key: bytes, key_id: int, offset: int, length: int, block_id: int
+) -> bytes:
     """The plaintext of a whole sealed block.
 
     Raises:
-        DataDamaged: the bytes are not what was sealed as (key_id, offset, length).
+        DataDamaged: the bytes are not what was sealed as (key_id, offset, length, block_id).
     """
     view = memoryview(sealed)
     if len(view) != sealed_length(length):
@@ -110,11 +116,19 @@ def open_block(sealed: Bytes, *, data_key: bytes, key_id: int, offset: int, leng
         key_id=key_id,
         offset=offset,
         length=length,
+        block_id=block_id,
     )
 
 
-def open_frames(
-    frames: Bytes, *, key: bytes, key_id: int, offset: int, length: int, first_frame: int = 0
+def open_frames(  # noqa: PLR0913 - as above
+    frames: Bytes,
+    *,
+    key: bytes,
+    key_id: int,
+    offset: int,
+    length: int,
+    block_id: int,
+    first_frame: int = 0,
 ) -> bytes:
     """The plaintext of consecutive whole frames of a block.
 
@@ -124,12 +138,13 @@ def open_frames(
         key_id: as sealed.
         offset: as sealed.
         length: plaintext bytes of the whole block, as sealed.
+        block_id: as sealed.
         first_frame: number of the first frame given.
 
     Raises:
         DataDamaged: the bytes are not those frames of that block.
     """
-    binding = _BINDING.pack(key_id, offset, length)
+    binding = _BINDING.pack(key_id, offset, length, block_id)
     count = frame_count(length)
     if len(key) == TWO_KEYS_BYTES:
         start = first_frame * SEALED_FRAME_BYTES

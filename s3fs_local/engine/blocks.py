@@ -56,6 +56,7 @@ class _Opened(Struct, frozen=True):
             key_id=block.key_id,
             offset=block.offset,
             length=block.length,
+            block_id=block.block_id,
             first_frame=first,
         )
 
@@ -97,11 +98,19 @@ class BlockStorage:
         """
         data_key = self._keys.open(key_id)
         salt = self._randomness.bytes(SALT_BYTES)
-        sealed = seal_block(plain, data_key=data_key, key_id=key_id, offset=offset, salt=salt)
-        pack_id, pack_offset = self._packs.append(sealed, placement)
         self._last_block_id += 1
+        block_id = self._last_block_id
+        sealed = seal_block(
+            plain,
+            data_key=data_key,
+            key_id=key_id,
+            offset=offset,
+            block_id=block_id,
+            salt=salt,
+        )
+        pack_id, pack_offset = self._packs.append(sealed, placement)
         block = Block(
-            block_id=self._last_block_id,
+            block_id=block_id,
             key_id=key_id,
             offset=offset,
             length=len(plain),
@@ -163,6 +172,7 @@ class BlockStorage:
             key_id=block.key_id,
             offset=block.offset,
             length=block.length,
+            block_id=block.block_id,
             codec=block.codec,
         )
         return _Opened(block, compressed.block_key(data_key, salt), table)

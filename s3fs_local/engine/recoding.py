@@ -81,6 +81,7 @@ def recode(block: Block, sealed: bytes, *, data_key: bytes, form: Form, salt: by
         data_key=data_key,
         key_id=block.key_id,
         offset=block.offset,
+        block_id=block.block_id,
         salt=salt,
         first_salt=first_salt,
         codec=form.codec,
@@ -101,6 +102,7 @@ def _open(block: Block, sealed: Bytes, data_key: bytes, *, codec: int) -> bytes:
             key_id=block.key_id,
             offset=block.offset,
             length=block.length,
+            block_id=block.block_id,
         )
     return open_compressed(
         sealed,
@@ -108,6 +110,7 @@ def _open(block: Block, sealed: Bytes, data_key: bytes, *, codec: int) -> bytes:
         key_id=block.key_id,
         offset=block.offset,
         length=block.length,
+        block_id=block.block_id,
         codec=codec,
     )
 
@@ -115,7 +118,12 @@ def _open(block: Block, sealed: Bytes, data_key: bytes, *, codec: int) -> bytes:
 def _seal_again(block: Block, plain: bytes, data_key: bytes, first_salt: bytes) -> bytes:
     """The block as it was first sealed: same key, salt and content give the same bytes."""
     first = seal_block(
-        plain, data_key=data_key, key_id=block.key_id, offset=block.offset, salt=first_salt
+        plain,
+        data_key=data_key,
+        key_id=block.key_id,
+        offset=block.offset,
+        block_id=block.block_id,
+        salt=first_salt,
     )
     if digest(first) != block.identity:
         raise DataDamaged(f"block {block.block_id} does not hold what was sealed first")

@@ -5,6 +5,7 @@ from typing import Final
 from tests.campaigns import (
     bit_flips,
     faults,
+    flipped_bytes,
     full_disk,
     fuzz,
     hostile_sizes,
@@ -122,6 +123,13 @@ LINES: Final = {
             "messages of garbage",
             *(300, 20_000, 1000),
             security.run,
+        ),
+        Line(
+            "flipped-bytes",
+            "no stored byte can be changed, exchanged, cut off or put back and be read as content",
+            "places",
+            *(150, 10_000, 500),
+            flipped_bytes.run,
         ),
     )
 }

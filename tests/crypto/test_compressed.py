@@ -34,6 +34,7 @@ def tried(plain: bytes, *, codec: int = NEAR_CODEC) -> bytes | None:
         plain,
         data_key=KEY,
         key_id=5,
+        block_id=3,
         offset=7,
         salt=SALT,
         first_salt=FIRST_SALT,
@@ -52,7 +53,7 @@ def seal(plain: bytes, *, codec: int = NEAR_CODEC) -> bytes:
 def opened(sealed: bytes, length: int, *, codec: int = NEAR_CODEC, offset: int = 7) -> bytes:
     """The plaintext."""
     return open_compressed(
-        sealed, data_key=KEY, key_id=5, offset=offset, length=length, codec=codec
+        sealed, data_key=KEY, key_id=5, block_id=3, offset=offset, length=length, codec=codec
     )
 
 
@@ -69,7 +70,7 @@ def test_one_frame_opens_without_the_others() -> None:
     """A random read of a compressed file costs one frame."""
     sealed = seal(TEXT)
     head = sealed[: head_bytes(len(TEXT), NEAR_CODEC)]
-    table = read_table(head, key_id=5, offset=7, length=len(TEXT), codec=NEAR_CODEC)
+    table = read_table(head, key_id=5, block_id=3, offset=7, length=len(TEXT), codec=NEAR_CODEC)
     start, size = table.span(3, 4)
     frame = frame_bytes(NEAR_CODEC)
 
@@ -134,7 +135,7 @@ def test_a_frame_that_would_burst_is_refused_before_it_does() -> None:
     length = 1000
     bomb = zstandard.ZstdCompressor().compress(bytes(1 << 26))
     table = FIRST_SALT + pack(">I", len(bomb) + 16)
-    binding = pack(">QQQB", 5, 7, length, NEAR_CODEC) + table
+    binding = pack(">QQQQB", 5, 7, length, 3, NEAR_CODEC) + table
     nonce = (1 << 95).to_bytes(12, "big")
     frame = AESGCM(block_key(KEY, SALT)).encrypt(nonce, bomb, binding)
 
@@ -146,7 +147,12 @@ def test_a_table_cannot_name_more_than_there_can_be() -> None:
     """Lengths are bound before anything is opened."""
     with pytest.raises(DataDamaged, match="table"):
         read_table(
-            SALT + FIRST_SALT + pack(">I", 5000), key_id=5, offset=7, length=1000, codec=NEAR_CODEC
+            SALT + FIRST_SALT + pack(">I", 5000),
+            key_id=5,
+            block_id=3,
+            offset=7,
+            length=1000,
+            codec=NEAR_CODEC,
         )
 
 

@@ -1,6 +1,9 @@
 """Sealed blocks open as what they were sealed as, or not at all."""
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,11 +26,14 @@ LONG = SeededRandomness(1).bytes(3 * FRAME_BYTES + 100)
 
 def test_a_block_opens_as_what_was_sealed() -> None:
     """The story."""
-    sealed = seal_block(LONG, data_key=KEY, key_id=7, offset=1 << 40, salt=SALT)
+    sealed = seal_block(LONG, data_key=KEY, key_id=7, offset=1 << 40, block_id=3, salt=SALT)
 
     assert len(sealed) == sealed_length(len(LONG))
     assert sealed[:SALT_BYTES] == SALT
-    assert open_block(sealed, data_key=KEY, key_id=7, offset=1 << 40, length=len(LONG)) == LONG
+    assert (
+        open_block(sealed, data_key=KEY, key_id=7, offset=1 << 40, length=len(LONG), block_id=3)
+        == LONG
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,9 +41,12 @@ def test_a_block_opens_as_what_was_sealed() -> None:
 )
 def test_every_length_around_a_frame_opens(length: int) -> None:
     """Off-by-one errors live at frame ends."""
-    sealed = seal_block(LONG[:length], data_key=KEY, key_id=1, offset=0, salt=SALT)
+    sealed = seal_block(LONG[:length], data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT)
 
-    assert open_block(sealed, data_key=KEY, key_id=1, offset=0, length=length) == LONG[:length]
+    assert (
+        open_block(sealed, data_key=KEY, key_id=1, offset=0, length=length, block_id=3)
+        == LONG[:length]
+    )
 
 
 @given(st.data())
@@ -45,7 +54,7 @@ def test_any_part_opens_from_its_frames_alone(data: st.DataObject) -> None:
     """A random read must not open the block."""
     skip = data.draw(st.integers(0, len(LONG) - 1))
     size = data.draw(st.integers(1, len(LONG) - skip))
-    sealed = bytes(seal_block(LONG, data_key=KEY, key_id=1, offset=0, salt=SALT))
+    sealed = bytes(seal_block(LONG, data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT))
     start, length, first, drop = frame_span(skip, size, len(LONG))
     plain = open_frames(
         sealed[start : start + length],
@@ -53,6 +62,7 @@ def test_any_part_opens_from_its_frames_alone(data: st.DataObject) -> None:
         key_id=1,
         offset=0,
         length=len(LONG),
+        block_id=3,
         first_frame=first,
     )
 
@@ -63,6 +73,7 @@ def test_any_part_opens_from_its_frames_alone(data: st.DataObject) -> None:
     "change",
     [
         {"key_id": 2},
+        {"block_id": 4},
         {"offset": 4096},
         {"length": 99},
         {"length": 101},
@@ -70,9 +81,10 @@ def test_any_part_opens_from_its_frames_alone(data: st.DataObject) -> None:
     ],
 )
 def test_a_block_opens_only_as_what_it_is(change: dict[str, int | bytes]) -> None:
-    """Otherwise two blocks of one file could be swapped unnoticed."""
-    sealed = seal_block(LONG[:100], data_key=KEY, key_id=1, offset=0, salt=SALT)
+    """Or two blocks of one file, or two contents of one place, could be swapped unnoticed."""
+    sealed = seal_block(LONG[:100], data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT)
     wanted: dict[str, int | bytes] = {"data_key": KEY, "key_id": 1, "offset": 0, "length": 100}
+    wanted["block_id"] = 3
     arguments = wanted | change
     with pytest.raises(DataDamaged):
         open_block(sealed, **arguments)  # type: ignore[arg-type] # one value of each type
@@ -80,30 +92,34 @@ def test_a_block_opens_only_as_what_it_is(change: dict[str, int | bytes]) -> Non
 
 def test_every_flipped_bit_is_noticed() -> None:
     """Salt, ciphertext and tags alike; and the digest notices without a key."""
-    sealed = bytes(seal_block(b"short", data_key=KEY, key_id=1, offset=0, salt=SALT))
+    sealed = bytes(seal_block(b"short", data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT))
     for bit in range(len(sealed) * 8):
         flipped = bytearray(sealed)
         flipped[bit // 8] ^= 1 << bit % 8
         with pytest.raises(DataDamaged):
-            open_block(flipped, data_key=KEY, key_id=1, offset=0, length=5)
+            open_block(flipped, data_key=KEY, key_id=1, offset=0, length=5, block_id=3)
         assert digest(flipped) != digest(sealed)
 
 
 def test_a_block_cut_or_grown_does_not_open() -> None:
     """Also where the cut falls on a frame's end."""
     length = 2 * FRAME_BYTES
-    sealed = bytes(seal_block(LONG[:length], data_key=KEY, key_id=1, offset=0, salt=SALT))
+    sealed = bytes(
+        seal_block(LONG[:length], data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT)
+    )
     one_frame = SALT_BYTES + FRAME_BYTES + TAG_BYTES
     for damaged in (sealed[:one_frame], sealed[:-1], sealed + b"\0", b"", sealed[:10]):
         with pytest.raises(DataDamaged):
-            open_block(damaged, data_key=KEY, key_id=1, offset=0, length=length)
+            open_block(damaged, data_key=KEY, key_id=1, offset=0, length=length, block_id=3)
     with pytest.raises(DataDamaged):
-        open_block(sealed[:one_frame], data_key=KEY, key_id=1, offset=0, length=FRAME_BYTES)
+        open_block(
+            sealed[:one_frame], data_key=KEY, key_id=1, offset=0, length=FRAME_BYTES, block_id=3
+        )
 
 
 def test_frames_do_not_trade_places() -> None:
     """Each is bound to its number."""
-    sealed = bytes(seal_block(LONG, data_key=KEY, key_id=1, offset=0, salt=SALT))
+    sealed = bytes(seal_block(LONG, data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT))
     start, length, _, _ = frame_span(0, 1, len(LONG))
     with pytest.raises(DataDamaged):
         open_frames(
@@ -112,6 +128,7 @@ def test_frames_do_not_trade_places() -> None:
             key_id=1,
             offset=0,
             length=len(LONG),
+            block_id=3,
             first_frame=1,
         )
 
@@ -120,23 +137,23 @@ def test_frames_shorter_than_a_tag_are_damage_not_a_crash() -> None:
     """What a truncated pack gives."""
     for frames in (b"", b"short", bytes(FRAME_BYTES + TAG_BYTES + 3)):
         with pytest.raises(DataDamaged):
-            open_frames(frames, key=KEY, key_id=1, offset=0, length=2 * FRAME_BYTES)
+            open_frames(frames, key=KEY, key_id=1, offset=0, length=2 * FRAME_BYTES, block_id=3)
 
 
 def test_the_salt_alone_changes_every_byte() -> None:
     """Ids may repeat after a crash; with a fresh salt, no key and nonce ever do."""
-    first = seal_block(bytes(1000), data_key=KEY, key_id=1, offset=0, salt=SALT)
-    second = seal_block(bytes(1000), data_key=KEY, key_id=1, offset=0, salt=SALT[::-1])
+    first = seal_block(bytes(1000), data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT)
+    second = seal_block(bytes(1000), data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT[::-1])
 
     assert sum(a == b for a, b in zip(first, second, strict=True)) < 50
 
 
 def test_the_error_names_no_secret() -> None:
     """It goes into logs."""
-    sealed = seal_block(b"secret words", data_key=KEY, key_id=1, offset=0, salt=SALT)
+    sealed = seal_block(b"secret words", data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT)
     sealed[-1] ^= 1
     with pytest.raises(DataDamaged) as caught:
-        open_block(sealed, data_key=KEY, key_id=1, offset=0, length=12)
+        open_block(sealed, data_key=KEY, key_id=1, offset=0, length=12, block_id=3)
 
     assert KEY.hex() not in str(caught.value)
     assert "secret" not in str(caught.value)
@@ -157,3 +174,54 @@ def test_a_record_opens_at_its_offset_in_its_segment_only() -> None:
     for other, offset in others:
         with pytest.raises(DataDamaged):
             other.open(sealed, offset=offset)
+
+
+TWO_KEYS = KEY + bytes(range(32, 64))
+
+
+@given(st.data())
+def test_two_layers_open_frame_by_frame_and_take_no_more_room(data: st.DataObject) -> None:
+    """A random read of a file in two layers opens one frame, as in one."""
+    skip = data.draw(st.integers(0, len(LONG) - 1))
+    size = data.draw(st.integers(1, len(LONG) - skip))
+    sealed = bytes(seal_block(LONG, data_key=TWO_KEYS, key_id=1, offset=0, block_id=3, salt=SALT))
+    start, length, first, drop = frame_span(skip, size, len(LONG))
+    plain = open_frames(
+        sealed[start : start + length],
+        key=block_key(TWO_KEYS, sealed[:SALT_BYTES]),
+        key_id=1,
+        offset=0,
+        length=len(LONG),
+        block_id=3,
+        first_frame=first,
+    )
+
+    assert plain[drop : drop + size] == LONG[skip : skip + size]
+    assert len(sealed) == sealed_length(len(LONG))
+
+
+def test_each_layer_needs_its_own_key() -> None:
+    """Whoever has one of the two has nothing; and below the outer layer lies the inner one."""
+    one = bytes(seal_block(LONG, data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT))
+    two = bytes(seal_block(LONG, data_key=TWO_KEYS, key_id=1, offset=0, block_id=3, salt=SALT))
+    for key in (KEY, KEY + bytes(32), bytes(32) + TWO_KEYS[32:]):
+        with pytest.raises(DataDamaged):
+            open_block(two, data_key=key, key_id=1, offset=0, length=len(LONG), block_id=3)
+    outer = Cipher(AES256(block_key(TWO_KEYS, SALT)[32:]), CTR(bytes(16))).decryptor()
+
+    assert outer.update(two[SALT_BYTES:]) == one[SALT_BYTES:]
+    assert (
+        open_block(two, data_key=TWO_KEYS, key_id=1, offset=0, length=len(LONG), block_id=3) == LONG
+    )
+
+
+def test_a_flipped_bit_of_two_layers_is_noticed() -> None:
+    """The outer layer alone would pass it on: the inner one sees it."""
+    sealed = bytes(
+        seal_block(b"short", data_key=TWO_KEYS, key_id=1, offset=0, block_id=3, salt=SALT)
+    )
+    for bit in range(len(sealed) * 8):
+        flipped = bytearray(sealed)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(DataDamaged):
+            open_block(flipped, data_key=TWO_KEYS, key_id=1, offset=0, length=5, block_id=3)

@@ -32,9 +32,9 @@ def _number(data: bytes) -> int:
 def test_a_block_is_as_described() -> None:
     """Section 4."""
     plain = bytes(range(256)) * 200
-    sealed = bytes(seal_block(plain, data_key=KEY, key_id=7, offset=1 << 20, salt=SALT))
+    sealed = bytes(seal_block(plain, data_key=KEY, key_id=7, offset=1 << 20, block_id=9, salt=SALT))
     cipher = AESGCM(_keyed(KEY, SALT + b"s3fs_local block 1"))
-    bound = b"".join(number.to_bytes(8, "big") for number in (7, 1 << 20, len(plain)))
+    bound = b"".join(number.to_bytes(8, "big") for number in (7, 1 << 20, len(plain), 9))
     first = cipher.decrypt(bytes(12), sealed[16 : 16 + 32_784], bound)
     last = cipher.decrypt(b"\x80" + bytes(10) + b"\x01", sealed[16 + 32_784 :], bound)
 
@@ -113,13 +113,15 @@ def test_a_key_ring_is_as_described() -> None:
 
 def test_the_same_input_still_makes_the_same_bytes() -> None:
     """A change here makes every store in the world unreadable: it needs a new format number."""
-    block = seal_block(bytes(40_000), data_key=KEY, key_id=7, offset=1 << 20, salt=bytes(16))
+    block = seal_block(
+        bytes(40_000), data_key=KEY, key_id=7, offset=1 << 20, block_id=9, salt=bytes(16)
+    )
     segment = Segment.new(KEY, store_id=STORE_ID, number=3, salt=bytes(16))
     journal = segment.head(before=2, before_end=500)
     journal += segment.record(b"payload", offset=100, durable=100)
 
     assert blake3(block).hexdigest() == (
-        "495e8251d2319e9cc477aa5558b3464d38fcb21ae5fbb66cd0cbc80da6d05f97"
+        "7474a5e102bdb00349e04b8f22df83cd8bf1a5b08f68823a7a6e0cecbe932258"
     )
     assert blake3(journal).hexdigest() == (
         "e25e08f46613979fe84377ee675cd25e952c2f891f7657744794bbc06dd42661"
