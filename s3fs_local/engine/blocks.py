@@ -177,14 +177,17 @@ class BlockStorage:
         )
         return _Opened(block, compressed.block_key(data_key, salt), table)
 
+    async def obtain_key(self) -> None:
+        """The key that the last `read_nowait` lacked, if it was one, is known; others go on."""
+        await self._keys.questions.put_in_thread()
+
     def fetch(self) -> None:
         """What the last `read_nowait` lacked is in memory. Blocks; runs in a thread.
 
         A failure is told by the next `read_nowait`, if the bytes still belong where they were
         looked for: meanwhile they may have moved.
         """
-        if self._keys.questions.is_open:
-            self._keys.questions.put()
+        self._keys.questions.put()
         missing = self._missing
         if missing is not None:
             try:

@@ -358,7 +358,7 @@ class FileSystem:
 
     async def obtain_keys(self) -> None:
         """What `lacks_keys` lacked is known; other requests are served meanwhile."""
-        await run_in_thread(self.volume.keys.questions.put)
+        await self.volume.keys.questions.put_in_thread()
 
     def take_back(self, parent: int, name: bytes, handle: int) -> None:
         """A file that was just made, and cannot be written after all, leaves nothing behind."""

@@ -5,7 +5,7 @@ earlier ring that somebody puts back is noticed when the store is opened.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Final, TypeVar
 
@@ -101,15 +101,19 @@ class KeyAdministration:
     async def change(self, change: Callable[[KeyRing], _Result]) -> _Result:
         """The ring is changed, durably, or (on an error) what it was. `change` runs in a thread."""
         async with self._mutex:
-            self._volume.check_writable()
-            self._key_access.open_written()
-            with trio.CancelScope(shield=True):
-                result: _Result = await self.run_blocking(partial(self._changed, change))
-            self._volume.apply([_noted(self.ring)])
-            self._volume.keys.ring_changed()
-            # What is open now may be closed to the next reader, so the kernel's pages go too.
-            self._volume.blocks.forget_all()
-            return result
+            return await self._change(change)
+
+    async def _change(self, change: Callable[[KeyRing], _Result]) -> _Result:
+        """See `change`; the caller holds the mutex."""
+        self._volume.check_writable()
+        self._key_access.open_written()
+        with trio.CancelScope(shield=True):
+            result: _Result = await self.run_blocking(partial(self._changed, change))
+        self._volume.apply([_noted(self.ring)])
+        self._volume.keys.ring_changed()
+        # What is open now may be closed to the next reader, so derived keys go too.
+        self._volume.blocks.forget_all()
+        return result
 
     def _changed(self, change: Callable[[KeyRing], _Result]) -> _Result:
         before = self.ring.snapshot()
@@ -156,8 +160,10 @@ class KeyAdministration:
         if forget_old:
             old = {key: self._old_versions(key) for key in ([name] if name else self.ring.names())}
             if not dry_run:
-                await self._check_unneeded(old, on_progress)
-                await self.change(lambda ring: _destroy(ring, old))
+                async with self._mutex:  # no version is disabled between the look and the deed
+                    self._check_newest_wraps(old)
+                    await self._check_unneeded(old, on_progress)
+                    await self._change(lambda ring: _destroy(ring, old))
             done.destroyed = tuple((key, number) for key in old for number in old[key])
         return done
 
@@ -200,6 +206,14 @@ class KeyAdministration:
 
     def _old_versions(self, name: str) -> list[int]:
         return sorted(self.ring.states(name))[:-1]
+
+    def _check_newest_wraps(self, names: Collection[str]) -> None:
+        for name in names:
+            if self.ring.newest(name) != max(self.ring.states(name)):
+                raise InvalidArgument(
+                    f"the newest version of the key {name!r} is disabled, so an older one wraps:"
+                    " enable it and rewrap first"
+                )
 
     async def _check_unneeded(self, old: dict[str, list[int]], on_progress: OnProgress) -> None:
         def check(key_id: int, wrapped: bytes) -> None:

@@ -111,4 +111,5 @@ class Reading:
 
     async def wait(self, run_blocking: Callable[[Callable[[], Any]], Awaitable[Any]]) -> None:
         """What the last `read_nowait` lacked is in memory; other requests are served meanwhile."""
+        await self._blocks.obtain_key()
         await run_blocking(self._blocks.fetch)

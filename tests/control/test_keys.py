@@ -207,6 +207,20 @@ def test_an_old_version_is_destroyed_only_when_nothing_needs_it(store: MemorySto
         store.fs.volume.keys.ring.unwrap(old, b"")
 
 
+def test_nothing_is_destroyed_while_an_older_version_wraps(store: MemoryStore) -> None:
+    """With the newest one disabled, new files are wrapped by the one before."""
+    ask(store, RotateKey("store"))
+    ask(store, RewrapKeys())
+    ask(store, SetKeyState("store", enabled=False, version=2))
+    store.write("/new", b"x")
+    assert form(store, "/new").version == 1
+    with pytest.raises(errors.InvalidArgument, match="newest version"):
+        ask(store, RewrapKeys(forget_old=True))
+    ask(store, SetKeyState("store", enabled=True, version=2))
+
+    assert store.read("/new") == b"x"
+
+
 def test_the_key_of_a_locked_version_is_not_destroyed(store: MemoryStore) -> None:
     """The gate says which lock, before anybody says anything else."""
     ask(store, SetRetention((b"f0",), mode="COMPLIANCE", until="7d"))

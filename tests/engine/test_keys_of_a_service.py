@@ -2,12 +2,13 @@
 
 import json
 import os
+from collections.abc import Mapping
 
 import pytest
 import trio
 from msgspec import structs
 
-from s3fs_local.crypto.aws_kms import COOL_SECONDS
+from s3fs_local.crypto.aws_kms import COOL_SECONDS, AwsKms
 from s3fs_local.crypto.wrapped_keys import BucketForm, ServiceForm, TwoForm, form_of
 from s3fs_local.errors import (
     DataDamaged,
@@ -251,3 +252,41 @@ def test_a_new_default_is_for_what_is_written_from_then_on(aws: AwsServer) -> No
     with pytest.raises(KeyDisabled):
         store.open_waiting("/f", os.O_RDONLY)
     assert read(store, "/g") == b"only the new key"
+
+
+def test_many_who_open_at_once_ask_once_each(aws: AwsServer) -> None:
+    """Each task puts its own question, whatever others want meanwhile; none asks twice."""
+    store = make_store(aws, document(aws.make_key()))
+    paths = [f"/f{number}" for number in range(12)]
+    for path in paths:
+        write(store, path, path.encode())
+    keys = store.fs.volume.keys
+    service = keys.service
+    assert isinstance(service, AwsKms)
+    real: AwsKms = service
+    asked: list[bytes] = []
+
+    class Counting(AwsKms):
+        def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
+            asked.append(blob)
+            return real.unwrap(blob, context)
+
+    counting = Counting(endpoint="", region="")
+    keys.find_service = lambda: counting
+    for path in paths:
+        keys.forget(store.stat(path).key_id)
+
+    async def open_one(path: str) -> None:
+        ino = store.stat(path).ino
+        while store.fs.lacks_keys(ino, os.O_RDONLY):
+            await store.fs.obtain_keys()
+
+    async def open_all() -> None:
+        async with trio.open_nursery() as nursery:
+            for path in paths:
+                nursery.start_soon(open_one, path)
+
+    trio.run(open_all)
+
+    assert len(asked) == len(set(asked)) == len(paths)
+    assert [store.read(path) for path in paths] == [path.encode() for path in paths]
