@@ -21,8 +21,12 @@ from s3fs_local.control.requests import (
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import KeyFile, RecoveryKey
 from s3fs_local.crypto.wrapped_keys import RingForm, form_of
+from s3fs_local.engine.key_administration import GENERATION_SETTING
+from s3fs_local.engine.ledger import entries
 from s3fs_local.errors import KeyDisabled, KeyMissing
+from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.rules.inode import Caller
+from s3fs_local.rules.ledger_notes import Commanded
 from s3fs_local.system.randomness import SystemRandomness
 from tests.control.test_commands_on_a_store import ask
 from tests.engine.memory_store import MemoryStore
@@ -328,3 +332,26 @@ def test_an_earlier_ring_that_is_put_back_is_noticed(store: MemoryStore) -> None
     store.ring.generation = 1
     with pytest.raises(errors.StoreDamaged, match="earlier one"):
         store.crash()
+
+
+def test_the_ledger_tells_of_each_change_of_the_ring(store: MemoryStore) -> None:
+    """Who rotated or disabled a key, and which generation of the ring came of it."""
+    ask(store, RotateKey("store"))
+    ask(store, SetKeyState("store", enabled=False, version=1))
+    store.settle()
+    batches = [
+        batch
+        for entry in entries(store.fs.volume.durability.ledger.ledger)
+        for batch in entry.batches
+    ]
+    notes = [note for batch in batches for note in batch.notes]
+    commands = [note.command for note in notes if isinstance(note, Commanded)]
+    generations = [
+        change.value
+        for batch in batches
+        for change in batch.changes
+        if isinstance(change, PutSetting) and change.name == GENERATION_SETTING
+    ]
+
+    assert commands == ["key-rotate", "key-state"]
+    assert len(set(generations)) == 2

@@ -60,6 +60,12 @@ def test_a_file_of_a_disabled_key_cannot_be_opened_and_everything_else_goes_on(
     assert (mount.path / "moved").read_text() == "second"
     put_encryption(mount, tmp_path, {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "nobody"})
     assert errno_of(lambda: (mount.path / "new").write_text("x")) == errno.ENOKEY
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("correct horse battery staple")
+    s3fs_local("key", "passphrase", mount.store, "--only", "--new-passphrase-file", passphrase)
+    mount.options = (f"passphrase_file={passphrase}",)
+    mount.remount()
+    assert (mount.path / "moved").read_text() == "second"
     name = b"s3.server-side-encryption-customer-algorithm"
     refused = errno_of(lambda: os.setxattr(mount.path / "moved", name, b"AES256"))
     assert refused == errno.EOPNOTSUPP
