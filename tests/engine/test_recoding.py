@@ -19,7 +19,9 @@ NEAR, FAR = Form(NEAR_CODEC, 3), Form(FAR_CODEC, 9)
 
 def sealed(content: bytes, data_key: bytes) -> tuple[Block, bytes]:
     """A block as a commit seals it."""
-    data = bytes(seal_block(content, data_key=data_key, key_id=4, offset=11, salt=b"f" * 16))
+    data = bytes(
+        seal_block(content, data_key=data_key, key_id=4, offset=11, block_id=1, salt=b"f" * 16)
+    )
     return Block(1, 4, 11, len(content), 1, 40, len(data), digest(data)), data
 
 
@@ -63,6 +65,7 @@ def test_a_form_of_other_content_is_found_out() -> None:
         data_key=data_key,
         key_id=4,
         offset=11,
+        block_id=1,
         salt=b"s" * 16,
         first_salt=b"f" * 16,
         codec=NEAR_CODEC,
