@@ -7,10 +7,14 @@ from contextlib import suppress
 from typing import Final
 
 import pytest
+import trio
 
 from s3fs_local.engine.lifecycle import Outcome
+from s3fs_local.engine.lifecycle_keys import Key
+from s3fs_local.engine.lifecycle_plans import plan
 from s3fs_local.errors import S3fsLocalError
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.lifecycle import Verdict
 from s3fs_local.rules.retention import Retention
 from tests.engine.invariants import check_invariants
 from tests.engine.lifecycle_store import LARGE, LifecycleStore
@@ -41,7 +45,10 @@ RULES: Final = (
 
 
 class Twins:
-    """Two stores that live through the same; one looks at everything in each run."""
+    """Two stores that live through the same; one looks at everything in each run.
+
+    What a run does must also be what the plan said just before.
+    """
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -70,6 +77,7 @@ class Twins:
                 lambda store: store.link(path, other),
                 lambda store: store.fs.lock_attributes.set_tags(store.stat(path).ino, tags, ALICE),
                 self._move_folder,
+                _restart,
                 lambda store: self._lock(store, path, period_ns),
             )
         )
@@ -94,10 +102,26 @@ class Twins:
         self.stores[1].runs.rules.look_at_all()
         for store in self.stores:
             store.next_midnight()
+            planned = trio.run(_planned, store)
             told = store.run_told()[1]
+            done = {outcome.key.key: outcome.done for outcome in told if outcome.done}
+            assert planned == done
             seen.append(sorted(_said(outcome) for outcome in told if outcome.done))
         assert seen[0] == seen[1]
         return seen[0]
+
+
+async def _planned(store: LifecycleStore) -> dict[Key, tuple[Verdict, ...]]:
+    """What the plan says of now."""
+    now_ns = store.clock.now_ns()
+    passes = plan(store.runs.rules, store.metadata, now_ns=now_ns, until_ns=now_ns)
+    return {one.key.key: one.found.verdicts async for one in passes if one.found.verdicts}
+
+
+def _restart(store: LifecycleStore) -> None:
+    """The process ends, and the store is opened again."""
+    store.flush()
+    store.crash()
 
 
 def _said(outcome: Outcome) -> str:
