@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from threading import Event
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
@@ -35,7 +35,20 @@ LOOKS_TO_NOTICE: Final = 10
 ROUNDS_MAX: Final = 5
 """Comparisons in a row; a zone that still lacks something then is tried again later."""
 
+PATIENCE_SECONDS_MAX: Final = 60.0
+"""A zone that fails again and again while it catches up is tried no more seldom than this."""
+
 Reopen = Callable[[Zone], ObjectStore]
+
+
+class _Patience(NamedTuple):
+    """How long a zone is left alone, and until when."""
+
+    seconds: float
+    until: float
+
+
+_NONE: Final = _Patience(1.0, 0.0)
 
 
 class ZoneCare:
@@ -53,6 +66,7 @@ class ZoneCare:
         self._probes: dict[Zone, ThreadLane] = {}
         self._mutex = trio.Lock()
         self._looks = 0
+        self._patience: dict[Zone, _Patience] = {}
 
     @property
     def verified(self) -> VerifiedCopies:
@@ -69,7 +83,8 @@ class ZoneCare:
         if self._looks % LOOKS_TO_NOTICE == 1:
             await self.notice()
         for zone in self._zones.not_well:
-            if zone.state is ZoneState.BEHIND and not zone.hangs and self._zones.well:
+            is_due = trio.current_time() >= self._patience.get(zone, _NONE).until
+            if zone.state is ZoneState.BEHIND and is_due and not zone.hangs and self._zones.well:
                 await self.bring_back(zone)
 
     async def notice(self) -> None:
@@ -91,10 +106,17 @@ class ZoneCare:
             except S3fsLocalError as error:
                 if zone.state is ZoneState.RETURNING:
                     self._zones.suspend(zone, str(error))
+                    self._leave_alone(zone)
                 else:
                     zone.reason = str(error)
                 return False
+            self._patience.pop(zone, None)
             return zone.is_well
+
+    def _leave_alone(self, zone: Zone) -> None:
+        """It failed again while it caught up: the next attempt comes later than the last."""
+        seconds = min(2 * self._patience.get(zone, _NONE).seconds, PATIENCE_SECONDS_MAX)
+        self._patience[zone] = _Patience(seconds, trio.current_time() + seconds)
 
     async def move_away(self, zone: Zone, *, report: Callable[[int], object]) -> None:
         """Other zones have as many copies of everything as its class wants, without this one.

@@ -10,9 +10,18 @@ from pathlib import Path
 import pytest
 import trio
 
-from s3fs_local.control.requests import ChangeSetting, ListVersions, Purge, SetRetention
+from s3fs_local.control.requests import (
+    ChangeSetting,
+    ListVersions,
+    Purge,
+    RepairZone,
+    SetRetention,
+)
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.errors import StoreFull
+from s3fs_local.objects.failing import FailingObjects
+from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.rules.findings import Health
 from tests.store_on_disk import OWNER, StoreOnDisk, make_store, opened, wait_until_well
 from tests.zones.faults import FAULTS, WRAPPED, Victim, after_a_crash
@@ -154,6 +163,27 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
         (tmp_path / "crash" / "zone-2").rename(tmp_path / "gone")
     found = await _rebuilt_from(crash, tmp_path / "crash" / "zone-1", tmp_path / "recovery.key")
     assert found == {"meanwhile": b"meanwhile" * 1000, "after": b"after"}
+
+
+async def test_a_zone_that_fails_again_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    """A full disk is not tried every second; `zone repair` tries at once."""
+    zones = [tmp_path / f"zone-{number}" for number in range(3)]
+    make_store(tmp_path / "store", zones)
+    async with opened(tmp_path / "store") as disk:
+        care = disk.store.zoning.care
+        victim = disk.zones.zones[1]
+        disk.write("file", b"content")
+        await disk.sync()
+        disk.zones.suspend(victim, "scripted")
+        full = FailingObjects(MemoryObjects())
+        full.fail("put", StoreFull("scripted"), for_ever=True)
+        care._reopen, real = lambda _: full, care._reopen  # noqa: SLF001  no other way in
+        for _ in range(3):
+            await disk.look_after_zones()
+        assert full.calls["put"] == 1
+        care._reopen = real  # noqa: SLF001
+        await disk.ask(RepairZone(str(zones[1])))
+        assert disk.states == ["well"] * 3
 
 
 async def _rebuilt_from(crash: Path, zone: Path, key_file: Path) -> dict[str, bytes]:
