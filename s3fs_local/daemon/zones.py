@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from msgspec import structs
 
@@ -55,14 +55,27 @@ def parse_zone(text: str) -> tuple[str, ZoneKind]:
     match = _KIND.fullmatch(text)
     where = text if match is None else match["place"]
     kind = ZoneKind.HOT if match is None else _kind(match["kind"], text)
-    parts = urlsplit(where)
     if "://" not in where:
-        return str(Path(where).resolve()), kind
+        return _directory(where), kind
+    parts = _parts(where)
     if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path:
         raise errors.InvalidArgument(
             f"zone {text!r} is neither a directory nor a file:// or s3:// URL"
         )
-    return str(Path(unquote(parts.path)).resolve()), kind
+    return _directory(unquote(parts.path)), kind
+
+
+def _directory(path: str) -> str:
+    if "\0" in path:
+        raise errors.InvalidArgument(f"{path!r} cannot be the path of a zone")
+    return str(Path(path).resolve())
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise errors.InvalidArgument(f"zone {url!r} is no URL: {error}") from None
 
 
 def _kind(text: str, url: str) -> ZoneKind:
@@ -80,7 +93,7 @@ def _s3_place(url: str) -> tuple[S3Place, ZoneKind]:
     Raises:
         InvalidArgument: it has no bucket, or a parameter that means nothing.
     """
-    parts = urlsplit(url)
+    parts = _parts(url)
     values = dict(parse_qsl(parts.query))
     kind = _kind(values.pop("kind", "hot"), url)
     unknown = set(values) - set(_S3_PARAMETERS)
