@@ -46,10 +46,12 @@ MEANINGS: Final[dict[ExitCode, str]] = {
     ExitCode.USAGE: "the command line, or a value in it, makes no sense",
     ExitCode.NOT_A_STORE: "the directory is not a store",
     ExitCode.STORE_IN_USE: "another process has the store open",
-    ExitCode.WRONG_KEY: "the passphrase or key file does not open the store, or a key is gone, disabled or not permitted",
+    ExitCode.WRONG_KEY: "the passphrase or key file does not open the store, or a key is gone,"
+    " disabled or not permitted",
     ExitCode.PROTECTED: "a lock is in the way",
     ExitCode.NOT_FOUND: "there is no such name, version or attribute",
-    ExitCode.STORAGE_FAILED: "bytes cannot be written or read: a zone or a KMS failed, or data is damaged",
+    ExitCode.STORAGE_FAILED: "bytes cannot be written or read: a zone or a KMS failed, or data is"
+    " damaged",
     ExitCode.DEGRADED: "`status` only: something needs attention, as it says",
     ExitCode.MOUNT_FAILED: "it could not be mounted, or not unmounted because it is in use",
     ExitCode.NOT_MOUNTED: "the path is not inside a mounted store",
