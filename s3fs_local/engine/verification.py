@@ -11,7 +11,7 @@ The ledger's facts grow in a scratch engine, so memory does not grow with the st
 
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import trio
 from msgspec import Struct, structs
@@ -39,7 +39,7 @@ from s3fs_local.metadata.changes import (
     RemoveVersion,
     fact_key,
 )
-from s3fs_local.metadata.interface import Metadata
+from s3fs_local.metadata.interface import Counters, Metadata
 from s3fs_local.packs.ledger import LedgerHead, LedgerRecord
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.lawfulness import (
@@ -97,8 +97,9 @@ class Verification:
         """
         volume = self._volume
         ledger = volume.durability.ledger
-        head, facts, now_ns = await volume.durability.settled(
-            lambda: (ledger.head, volume.metadata.facts(), volume.expiry_ns())
+        metadata = volume.metadata
+        head, facts, counters, now_ns = await volume.durability.settled(
+            lambda: (ledger.head, metadata.facts(), metadata.counters(), volume.expiry_ns())
         )
         for finding in ledger.findings:
             self._found.add(Discrepancy(Kind.RECORD, finding, at_ns=now_ns))
@@ -113,6 +114,7 @@ class Verification:
                 await self._breathe("reading the ledger", records, head.number)
             told.commit(records)
             await self._compare(told.facts(), facts, names)
+            self._compare_counters(told.counters(), counters, now_ns)
             sealed = SealedBytes(volume, told, names, self._found)
             await self._read_bytes(sealed, told, now_ns)
             names.finish()
@@ -224,6 +226,12 @@ class Verification:
             self._facts += 1
             await self._breathe("comparing the database", self._facts, 0)
 
+    def _compare_counters(self, told: Counters, stored: Counters, now_ns: int) -> None:
+        """The highest numbers ever used, of stamps above all: from there the time goes on."""
+        if told != stored:
+            sentence = f"the last numbers used: {_difference_of(told, stored)}"
+            self._found.add(Discrepancy(Kind.STORE, sentence, at_ns=now_ns))
+
     def _tell_fact(self, what: str, fact: Fact, names: ToldNames) -> None:
         sentence = f"{TOLD_KINDS[type(fact)]} {what}"
         names.tell(Kind.FACT, sentence, fact)
@@ -267,16 +275,20 @@ def _append_only(inode: Inode | None, stamp_ns: int) -> int:
 
 def _difference(told: Fact, stored: Fact) -> str:
     """Which members of the row differ, and how."""
-    left, right = _row(told), _row(stored)
+    return f"was altered in the database: {_difference_of(_row(told), _row(stored))}"
+
+
+def _difference_of(told: Struct, stored: Struct) -> str:
+    left, right = structs.asdict(told), structs.asdict(stored)
     differing = [name for name in left if left[name] != right[name]]
-    words = [f"{name} is {_shown(right[name])}, not {_shown(left[name])}" for name in differing]
-    return f"was altered in the database: {'; '.join(words)}"
+    return "; ".join(
+        f"{name} is {_shown(right[name])}, not {_shown(left[name])}" for name in differing
+    )
 
 
-def _row(fact: Fact) -> dict[str, Any]:
-    members = structs.asdict(fact)
-    (first, *others) = members.values()
-    return structs.asdict(first) if not others and isinstance(first, Struct) else members
+def _row(fact: Fact) -> Struct:
+    (first, *others) = structs.astuple(fact)
+    return first if not others and isinstance(first, Struct) else fact
 
 
 def _shown(value: object) -> str:

@@ -275,6 +275,21 @@ def test_time_can_be_rehearsed_in_a_test_store_only(
     assert not may_remove(store)
 
 
+def test_no_edit_of_the_last_stamp_ends_a_lock(store: Path, capsys: Capture) -> None:
+    """The database says it is 2080 already; the ledger knows how late it was."""
+    write(store, b"f", b"x")
+    run(["retention", "set", "compliance", "30d", f"{store}:/f"])
+    connection = sqlite3.connect(store / "metadata.sqlite")
+    with connection:
+        connection.execute("UPDATE state SET stamp_ns = 3471292800000000000")
+    connection.close()
+    capsys.readouterr()
+    run(["why", "unlink", f"{store}:/f", "--json"])
+
+    assert not json.loads(capsys.readouterr().out)["Allowed"]
+    assert run(["verify", str(store)]) == ExitCode.ALTERED
+
+
 def test_no_edit_makes_a_store_one_that_rehearses_time(
     store: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

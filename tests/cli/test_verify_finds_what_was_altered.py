@@ -273,6 +273,7 @@ OTHER_EDITS = {
     "a name is added": """INSERT INTO entry (parent, name, from_ns, ino, to_ns, ending, salt,
         is_null, uid, ended_by) SELECT parent, CAST('more' AS BLOB), from_ns + 1, ino, to_ns,
         ending, salt, is_null, uid, ended_by FROM entry LIMIT 1""",
+    "the last stamp is one of 2080": "UPDATE state SET stamp_ns = 3471292800000000000",
     "the root directory is somebody else's": "UPDATE inode SET uid = 4711 WHERE ino = 1",
 }
 
