@@ -31,6 +31,7 @@ from s3fs_local.rules.inode import APPENDABLE, Caller, Inode
 from s3fs_local.rules.lawfulness import is_weaker
 from s3fs_local.rules.ledger_notes import Bypassed, LockLifted
 from s3fs_local.rules.retention import (
+    MINDED_BELOW,
     Bypass,
     DirectoryPolicy,
     Guarded,
@@ -86,7 +87,9 @@ class Locks:
         now_ns = self._volume.expiry_ns()
         if operation in _WHILE_BEING_MADE and self._is_being_made(inode, now_ns):
             return
-        below_ns = self.marks.until_ns(inode, now_ns) if inode.is_directory else 0
+        below_ns = 0
+        if inode.is_directory and operation in MINDED_BELOW:
+            below_ns = self.marks.until_ns(inode, now_ns)
         guarded = Guarded(inode.lock, inode.append_only, below_ns)
         # To look the semantics up takes a walk up the tree: not for every line of a log.
         matters = not inode.append_only and is_protected(inode.lock, now_ns)

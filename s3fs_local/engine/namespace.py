@@ -410,6 +410,7 @@ class Namespace:
         entry, inode, directory, replaced = move.entry, move.inode, move.directory, move.replaced
         if replaced is not None:
             replaced = self._keep_content(replaced)
+            directory = self._volume.inode(directory.ino)  # the commit may have marked it
         stamp_ns = self._volume.stamp()
         changes: list[Change] = []
         gained = int(inode.is_directory and move.crosses)
@@ -489,8 +490,9 @@ class Namespace:
             changes += self._touch(directory, stamp_ns, links=links)
             changes += self._touch(self._volume.inode(present.parent), stamp_ns, links=-links)
         self._volume.apply(changes)
-        self._note_protection(inode)
-        self._note_protection(other)
+        # As they are now: a directory's protection is told to those above its new place.
+        self._note_protection(self._volume.inode(inode.ino))
+        self._note_protection(self._volume.inode(other.ino))
 
     def _live(self, parent: int, name: bytes) -> tuple[Entry, Inode]:
         entry = self._metadata.entry(parent, name)

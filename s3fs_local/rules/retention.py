@@ -183,7 +183,7 @@ _ACCEPTED_UNDER_S3: Final = frozenset(
         Operation.CLEAR_APPEND_ONLY,
     }
 )
-_MINDED_BELOW: Final = frozenset(
+MINDED_BELOW: Final = frozenset(
     {
         Operation.WEAKEN_SEMANTICS,
         Operation.RENAME_FROM,
@@ -192,6 +192,7 @@ _MINDED_BELOW: Final = frozenset(
         Operation.MOVE_ANCESTOR,
     }
 )
+"""Asked of a directory for all that lies below it."""
 # Opening needs no O_APPEND as with chattr +a: every write through the handle is judged again.
 _ACCEPTED_BY_APPEND_ONLY: Final = {
     APPENDABLE: frozenset(
@@ -256,7 +257,7 @@ def check(
     """
     if operation in _ALWAYS_ACCEPTED:
         return
-    if operation in _MINDED_BELOW and guarded.descendants_protected_until_ns > now_ns:
+    if operation in MINDED_BELOW and guarded.descendants_protected_until_ns > now_ns:
         raise _protected_below(operation, guarded.descendants_protected_until_ns)
     if guarded.append_only and operation not in _NOT_FOR_APPEND_ONLY:
         if operation in _ACCEPTED_BY_APPEND_ONLY.get(guarded.append_only, ()):

@@ -251,3 +251,27 @@ def test_an_owner_does_not_lift_the_hold_that_root_placed(store_with_locks: Memo
     with pytest.raises(NotPermitted):
         store.fs.locks.clear_legal_hold(ino, "7", caller=ALICE)
     store.fs.locks.clear_legal_hold(ino, "7", caller=ROOT)
+
+
+@pytest.mark.parametrize("flags", [0, RENAME_EXCHANGE], ids=["rename", "exchange"])
+def test_a_directory_of_locked_versions_is_known_where_it_goes(
+    store_with_locks: MemoryStore, flags: int
+) -> None:
+    """The random attacker found it: moved to a place with `file` semantics, it moved once more.
+
+    With s3 semantics a directory moves with what is locked in it. Where it comes to be locked in
+    place, the directories above must learn of it, also when the two changed places.
+    """
+    store = store_with_locks
+    for folder in ("/s3", "/s3/a", "/file", "/file/b"):
+        store.mkdir(folder)
+    s3 = DirectoryPolicy(COMPLIANCE, 7 * DAY_NS, semantics="s3")
+    store.fs.locks.set_policy(store.stat("/s3").ino, s3, caller=ALICE)
+    protect(store, "/file", COMPLIANCE, days=7)
+    store.write("/s3/a/f", b"one")
+    target = "/file/b" if flags else "/file/c"
+    store.rename("/s3/a", target, flags)
+
+    assert is_refused(lambda: store.write(f"{target}/f", b"two"))
+    assert is_refused(lambda: store.rename("/file", "/hidden"))
+    assert is_refused(lambda: store.rename(target, "/hidden"))

@@ -341,3 +341,8 @@ def test_the_battery_is_not_small() -> None:
     named = {case.id for case in CASES}
 
     assert len(named) == len(CASES) >= 150
+
+
+def test_verify_finds_nothing_after_the_attempts(battery: Battery) -> None:
+    """Ledger, database and every byte of what is locked agree, whatever was tried before."""
+    assert ended("verify", battery.mounted.store) == ExitCode.OK
