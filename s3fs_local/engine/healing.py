@@ -20,7 +20,7 @@ from s3fs_local.errors import StorageError, ZoneUnavailable
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.reading import gather
 from s3fs_local.objects.zone import Zone
-from s3fs_local.packs.pack_store import PackStore, pack_name
+from s3fs_local.packs.pack_store import HEADER_BYTES, PackStore, pack_name
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.placement import Home, lacking
 
@@ -66,6 +66,11 @@ class Healing:
         for draft in self._volume.drafts.values():
             blocks += [block for block in draft.blocks.values() if block.pack_id == pack_id]
         return blocks
+
+    def end_of(self, pack_id: int) -> int:
+        """Where the last block of the pack ends: what lies behind it a crash has left."""
+        ends = [block.pack_offset + block.sealed_length for block in self.blocks_in(pack_id)]
+        return max([HEADER_BYTES, *ends])
 
     async def check(self, pack_id: int, zone: Zone, *, mends: bool = True) -> list[Piece]:
         """The zone's copy was read; what was wrong in it is repaired (if `mends`) where a zone can.

@@ -206,7 +206,8 @@ class ZoneCare:
                 continue
             holders = {each for each, names in others.items() if name in names}
             if name in there:
-                lacks = there[name] < longest or name in zone.doubtful
+                is_short = there[name] < longest and there[name] < self._healing.end_of(pack_id)
+                lacks = is_short or name in zone.doubtful
             else:
                 lacks = zone in self._healing.homes(pack_id, placement, holders)
             if lacks:

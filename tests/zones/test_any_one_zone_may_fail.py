@@ -4,6 +4,7 @@ After each operation the store is opened a second time, as a crash would leave i
 zone that failed.
 """
 
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -163,6 +164,27 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
         (tmp_path / "crash" / "zone-2").rename(tmp_path / "gone")
     found = await _rebuilt_from(crash, tmp_path / "crash" / "zone-1", tmp_path / "recovery.key")
     assert found == {"meanwhile": b"meanwhile" * 1000, "after": b"after"}
+
+
+async def test_a_zone_returns_beside_others_whose_torn_ends_differ(tmp_path: Path) -> None:
+    """A crash left bytes in one of them that no block owns."""
+    zones = [tmp_path / f"zone-{number}" for number in range(3)]
+    make_store(tmp_path / "store", zones)
+    async with opened(tmp_path / "store") as disk:
+        disk.write("file", b"content" * 1000)
+        await disk.sync()
+        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+    _tear(zones[2])
+    shutil.rmtree(zones[0])
+    async with opened(tmp_path / "store") as disk:
+        await disk.ask(RepairZone(str(zones[0])))
+        assert disk.states == ["well"] * 3
+
+
+def _tear(zone: Path) -> None:
+    for pack in zone.glob("packs/*/*.pack"):
+        with pack.open("ab") as file:
+            file.write(b"torn")
 
 
 async def test_a_zone_that_fails_again_is_left_alone_for_a_while(tmp_path: Path) -> None:
