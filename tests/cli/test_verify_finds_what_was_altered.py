@@ -485,6 +485,35 @@ def test_forged_records_are_found(
     assert any(found.time for found in records)
 
 
+def test_an_edited_record_that_was_signed_anew_breaks_the_chain(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The record itself is beyond reproach then; the next one has its old digest."""
+    forger = Forger(store)
+    payloads = _edited(forger.payloads())
+    signed = []
+    for payload in payloads:
+        head = LedgerHead(_decoded(payload).number, blake3(payload[64:]).digest())
+        signed.append(forger.signer.sign(head_message(forger.store_id, head)) + payload[64:])
+    forger.rewrite(signed)
+    sentences = [found.sentence for found in verify(store, capsys).findings]
+
+    assert any("does not follow" in sentence for sentence in sentences)
+    assert not any("not signed" in sentence for sentence in sentences)
+
+
+def test_records_without_the_stores_signature_are_found(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sealed and chained well, but by somebody who lacks the key that signs."""
+    forger = Forger(store)
+    forger.rewrite([bytes(64) + payload[64:] for payload in forger.payloads()])
+    sentences = [found.sentence for found in verify(store, capsys).findings]
+
+    assert sentences
+    assert all("not signed" in sentence for sentence in sentences)
+
+
 @pytest.mark.parametrize("offset", [10, HEAD_BYTES - 3, HEAD_BYTES + 3, HEAD_BYTES + 200])
 def test_a_flipped_bit_in_the_ledger_is_found(
     offset: int, store: Path, capsys: pytest.CaptureFixture[str]
