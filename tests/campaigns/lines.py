@@ -16,8 +16,26 @@ from tests.campaigns import (
     simulation,
     soak,
 )
-from tests.campaigns.line import Line
+from tests.campaigns.line import Figures, Line, Piece
 from tests.campaigns.loop_disks import lacks_loop_disks
+from tests.campaigns.zones import flip_bits, take_zones_away
+
+
+def zone_flips(piece: Piece) -> Figures:
+    """So many bits in all zones but one; a scrub finds and mends them."""
+    done = flip_bits(piece.folder, seed=piece.seed, flips=piece.size, megabytes=2, say=unheard)
+    return {"pieces mended": done.pieces, "wrong bytes": 0}
+
+
+def zone_loss(piece: Piece) -> Figures:
+    """So often a zone is taken away and put back."""
+    done = take_zones_away(piece.folder, seed=piece.seed, times=piece.size, say=unheard)
+    return {"files acknowledged": done.acknowledged, "lost": 0}
+
+
+def unheard(_words: str) -> None:
+    """The figures are enough."""
+
 
 LINES: Final = {
     line.name: line
@@ -87,6 +105,41 @@ LINES: Final = {
             "flips",
             *(10, 10_000, 50),
             bit_flips.run,
+        ),
+        Line(
+            "zone-flips",
+            "a bit that changed in some zones is found and mended from another",
+            "flips",
+            *(200, 10_000, 5000),
+            zone_flips,
+        ),
+        Line(
+            "zone-loss",
+            "a zone may go while files are written, and comes back whole",
+            "times",
+            *(5, 100, 10),
+            zone_loss,
+        ),
+        Line(
+            "move-kills",
+            "a move between storage classes that is killed loses nothing and keeps nothing twice",
+            "kills",
+            *(2, 1000, 20),
+            scripts.move_kills,
+        ),
+        Line(
+            "lifecycle-kills",
+            "a run of lifecycle that is killed ends as one that was left alone",
+            "kills",
+            *(1, 1000, 20),
+            scripts.lifecycle_kills,
+        ),
+        Line(
+            "attack",
+            "no operation by anybody, in any order, gets the better of a lock",
+            "steps",
+            *(3000, 1_000_000, 20_000),
+            scripts.attack,
         ),
         Line(
             "hostile-sizes",

@@ -56,6 +56,35 @@ def random_io(piece: Piece) -> Figures:
     return {"differences": 0}
 
 
+def attack(piece: Piece) -> Figures:
+    """So many steps against locked files, in memory."""
+    arguments = ("--steps", str(piece.size), "--seed", str(piece.seed))
+    _output(sys.executable, "-m", "tests.simulation.attack_at_length", *arguments)
+    return {"locks that did not hold": 0}
+
+
+def lifecycle_kills(piece: Piece) -> Figures:
+    """So many runs of lifecycle, killed."""
+    arguments = ("--kills", str(piece.size), "--keys", "300", "--seed", str(piece.seed))
+    _output(
+        *(sys.executable, "-m", "tests.campaigns.lifecycle_kills"),
+        *(*arguments, "--folder", piece.folder),
+    )
+    return {"other ends than of a run left alone": 0}
+
+
+def move_kills(piece: Piece) -> Figures:
+    """So many moves between storage classes, killed."""
+    arguments = ("--kills", str(piece.size), "--seed", str(piece.seed))
+    said = _output(
+        *(sys.executable, "-m", "tests.scenarios.killed_moves"),
+        *(*arguments, "--folder", piece.folder),
+    )
+    halfway = re.search(r"(\d+) of them", said)
+    assert halfway
+    return {"with a file on its way": int(halfway[1]), "lost": 0}
+
+
 def model(piece: Piece) -> Figures:
     """So many sequences on the mount and on a disk."""
     arguments = ("--sequences", str(piece.size), "--seed", str(piece.seed))
