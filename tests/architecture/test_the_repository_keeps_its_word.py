@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ PACKAGE = PROJECT / "s3fs_local"
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
 LOCKS = sorted(PROJECT.glob("requirements*.lock"))
 MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FILE_BYTES_MAX = 2 << 20
 
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "types", "base", "misc", "core"}
 
@@ -135,3 +138,18 @@ def test_the_licence_is_the_one_that_is_declared() -> None:
     assert project["project"]["license"] == "Apache-2.0"
     assert "Apache License" in (PROJECT / "LICENSE").read_text()
     assert "Version 2.0, January 2004" in (PROJECT / "LICENSE").read_text()
+
+
+@pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="no clone: there is no list of files")
+def test_nothing_that_is_built_is_in_the_repository() -> None:
+    """Whoever clones it would carry every package that was ever built."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    large = [
+        name
+        for name in listed
+        if (PROJECT / name).is_file() and (PROJECT / name).stat().st_size > FILE_BYTES_MAX
+    ]
+
+    assert large == []
