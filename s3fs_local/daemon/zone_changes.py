@@ -18,6 +18,7 @@ from s3fs_local.daemon.store_file import (
     StoreRecord,
     ZoneRecord,
     encode_store_file,
+    read_store_file,
     write_store_file,
 )
 from s3fs_local.daemon.zones import (
@@ -172,6 +173,9 @@ class ZoneChanges:
         self._zones.reopen(zones)
         await volume.durability.begin_anew()
         await run_in_thread(self._zones.record_changes)
+        # What opens the store may have been changed since it was mounted (`key passphrase --only`).
+        present = read_store_file(self._path)
+        record = structs.replace(record, key_file=present.key_file, keyring=present.keyring)
         self._record = record
         await run_in_thread(partial(write_store_file, self._path, record))
         await run_in_thread(partial(self._zones.put, STORE_NAME, encode_store_file(record)))

@@ -63,6 +63,8 @@ def test_a_file_of_a_disabled_key_cannot_be_opened_and_everything_else_goes_on(
     passphrase = tmp_path / "passphrase"
     passphrase.write_text("correct horse battery staple")
     s3fs_local("key", "passphrase", mount.store, "--only", "--new-passphrase-file", passphrase)
+    s3fs_local("zone", "add", mount.store, tmp_path / "zone2")
+    assert json.loads((mount.store / "store.json").read_text())["key_file"] == ""
     mount.options = (f"passphrase_file={passphrase}",)
     mount.remount()
     assert (mount.path / "moved").read_text() == "second"
