@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from msgspec import structs
@@ -19,7 +19,6 @@ from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, ZoneRecor
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.reading import answers, gather
-from s3fs_local.objects.s3 import S3Objects, S3Place
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_mark import ZoneMark, check_zone, mark_zone
 from s3fs_local.objects.zone_record import RECORD_NAME, ZonesRecord, newest_record
@@ -27,6 +26,9 @@ from s3fs_local.objects.zone_set import TIMEOUT_SECONDS, ZoneSet
 from s3fs_local.rules.quorum import enough_to_know, quorum_of
 from s3fs_local.rules.storage_classes import ZoneKind
 from s3fs_local.system import durable_files
+
+if TYPE_CHECKING:
+    from s3fs_local.objects.s3 import S3Place
 
 _KIND: Final = re.compile(r"(?P<place>.+)\?kind=(?P<kind>[a-z]+)")
 _S3: Final = "s3://"
@@ -87,12 +89,14 @@ def _kind(text: str, url: str) -> ZoneKind:
         ) from None
 
 
-def _s3_place(url: str) -> tuple[S3Place, ZoneKind]:
+def _s3_place(url: str) -> "tuple[S3Place, ZoneKind]":
     """Where an s3:// URL points, and the kind of zone that it is.
 
     Raises:
         InvalidArgument: it has no bucket, or a parameter that means nothing.
     """
+    from s3fs_local.objects.s3 import S3Place  # noqa: PLC0415  boto3 is half of a start
+
     parts = _parts(url)
     values = dict(parse_qsl(parts.query))
     kind = _kind(values.pop("kind", "hot"), url)
@@ -118,6 +122,8 @@ def connect(path: Path, zone: ZoneRecord) -> ObjectStore:
         ZoneUnavailable: it does not answer.
     """
     if zone.url.startswith(_S3):
+        from s3fs_local.objects.s3 import S3Objects  # noqa: PLC0415  boto3 is half of a start
+
         return S3Objects(_s3_place(zone.url)[0])
     return LocalDirectory(path / zone.url)
 
