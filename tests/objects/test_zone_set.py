@@ -31,7 +31,7 @@ class Set:
                 for index, store in enumerate(self.hanging)
             ],
             wanted_quorum=quorum,
-            timeout_seconds=0.3,
+            timeout_seconds=2.0,
             keep_record=self.kept.append,
         )
 
