@@ -53,6 +53,15 @@ def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     assert not mounts, f"mounts were left behind: {mounts}"
 
 
+@pytest.fixture(autouse=True)
+def umask_as_before() -> Iterator[None]:
+    """The umask is that of the run again: a command in this process takes all bits from others."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    yield
+    os.umask(umask)
+
+
 @pytest.fixture
 def make_store(tmp_path: Path) -> MakeStore:
     """Makes a store by `init` with the options given; the first is called `store`."""

@@ -38,6 +38,8 @@ CHECKSUM: Final = "CRC32"
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 15
 ATTEMPTS: Final = 4
+LOOKS_MAX: Final = 8
+"""How often a reader looks anew for an object whose pieces are joined between list and get."""
 
 _PIECE: Final = ".piece-"
 _ROOM: Final = 1 << 60  # S3 does not say
@@ -230,19 +232,25 @@ class S3Objects:
         if not length:
             self.length(name)
             return b""
-        with _errors_of(name):
-            pieces = self._pieces(name)
+        for _ in range(LOOKS_MAX):
+            with _errors_of(name):
+                pieces = self._pieces(name)
             if not pieces:
-                raise KeyError(name)
-            parts = []
-            for piece in pieces:
-                start, end = max(offset, piece.start), min(offset + length, piece.end)
-                if start < end:
-                    parts.append(self._get(piece, start - piece.start, end - piece.start))
-            growing = self._growing.get(name)
-            if growing is not None:
-                parts.append(growing.waiting(max(offset, pieces[-1].end), offset + length))
-            return b"".join(parts)
+                break
+            with suppress(KeyError), _errors_of(name):  # joined meanwhile: look again
+                return self._read_pieces(name, pieces, offset, length)
+        raise KeyError(name)
+
+    def _read_pieces(self, name: str, pieces: Sequence[_Piece], offset: int, length: int) -> bytes:
+        parts = []
+        for piece in pieces:
+            start, end = max(offset, piece.start), min(offset + length, piece.end)
+            if start < end:
+                parts.append(self._get(piece, start - piece.start, end - piece.start))
+        growing = self._growing.get(name)
+        if growing is not None:
+            parts.append(growing.waiting(max(offset, pieces[-1].end), offset + length))
+        return b"".join(parts)
 
     def read_nowait(self, name: str, offset: int, length: int) -> bytes | None:
         """See `ObjectStore`; a network always makes wait."""
