@@ -20,6 +20,8 @@ from s3fs_local.engine.scrubbing import Findings
 from s3fs_local.errors import StorageError
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.rules.inode import ROOT_INO
+from s3fs_local.rules.retention import Operation
 
 _UNHURRIED = 1 << 40  # bytes a second: a person waits for it
 
@@ -45,6 +47,8 @@ async def remove_zone(request: RemoveZone, context: Context) -> ZoneDescription:
     zones = context.filesystem.volume.zones
     zone = zoning.changes.zone_of(request.url)
     described = await _describe(zones, zone)
+    volume = context.filesystem.volume
+    context.filesystem.locks.check(Operation.REMOVE_ZONE, volume.inode(ROOT_INO))
     if not request.dry_run:
         await zoning.changes.remove(request.url, zoning.care, report=lambda _: None)
     return described

@@ -38,6 +38,7 @@ GUARDED_CALLS: Final = frozenset(
         *(
             "zone.delete",
             "zones.delete",
+            "changes.remove",
             "objects.delete",
             "store.delete",
             "blocks.remove_pack",
@@ -373,6 +374,11 @@ _STORE: Final = (
 )
 
 _ZONES: Final = (
+    Door(
+        "control.zoning.remove_zone",
+        "a zone and every copy in it; enough other zones have the bytes first",
+        asks=(Operation.REMOVE_ZONE,),
+    ),
     Door(
         "engine.healing.Healing._replace",
         "a pack that was removed while a copy of it was written",
