@@ -82,7 +82,7 @@ async def plan_lifecycle(request: PlanLifecycle, context: Context) -> LifecycleP
     """What the runs of the coming days will do; nothing is changed."""
     volume = context.filesystem.volume
     runs = context.filesystem.lifecycle
-    now_ns = volume.now_ns()
+    now_ns = volume.expiry_ns()  # as runs do
     first_ns, until_ns = _window(request, now_ns)
     by_day: defaultdict[int, _Day] = defaultdict(_Day)
     looked_at = 0

@@ -216,13 +216,12 @@ class Follower:
         assert isinstance(outcome, int)
         if path in ["", *reference.nodes(DIRECTORY)]:
             return
+        is_writable = flags & os.O_ACCMODE != os.O_RDONLY
         if path not in reference.nodes(FILE):
-            self._handles[outcome] = reference.create(path, 0)
+            self._handles[outcome] = reference.create(path, 0, is_writable=is_writable)
         else:
             self._handles[outcome] = reference.open(
-                path,
-                writable=flags & os.O_ACCMODE != os.O_RDONLY,
-                truncate=bool(flags & os.O_TRUNC),
+                path, writable=is_writable, truncate=bool(flags & os.O_TRUNC)
             )
 
     def _rewrite(self, path: str, flags: int, *, is_changed: bool) -> None:

@@ -62,6 +62,13 @@ NAMED: Final = {
         Step(Kind.CLOSE, first=1),
         Step(Kind.CLOSE),
     ],
+    "who makes a file to read it is no writer of it": [
+        Step(Kind.CREATE, first=13, second=13, third=13, fourth=27),
+        Step(Kind.CREATE),
+        Step(Kind.CLOSE, first=1),  # the last writer: the empty file is a version
+        Step(Kind.APPEND, first=13),
+        Step(Kind.CLOSE),
+    ],
     "the history of a name goes with its directory": [
         Step(Kind.CREATE),
         Step(Kind.CREATE, third=30),

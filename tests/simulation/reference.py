@@ -247,11 +247,11 @@ class Reference:
         node = self._make(path, FILE, mode)
         node.versions.append(Version(self.now, b"", self.now))
 
-    def create(self, path: str, mode: int) -> int:
-        """A new file, open for writing."""
+    def create(self, path: str, mode: int, *, is_writable: bool = True) -> int:
+        """A new file, open; O_CREAT alone makes no writer."""
         node = self._make(path, FILE, mode)
         self.drafts[node.number] = Draft(node.number, b"", self.now)
-        return self._add_handle(Handle(node.number, is_writable=True, has_written=True))
+        return self._add_handle(Handle(node.number, is_writable=is_writable, has_written=True))
 
     def mkdir(self, path: str, mode: int) -> None:
         """A new directory."""
