@@ -63,11 +63,16 @@ NAMED: Final = {
         Step(Kind.CLOSE),
     ],
     "who makes a file to read it is no writer of it": [
-        Step(Kind.CREATE, first=13, second=13, third=13, fourth=27),
         Step(Kind.CREATE),
-        Step(Kind.CLOSE, first=1),  # the last writer: the empty file is a version
-        Step(Kind.APPEND, first=13),
+        Step(Kind.OPEN),
+        Step(Kind.CREATE, third=27),
         Step(Kind.CLOSE),
+        Step(Kind.CREATE, third=13, fourth=28),  # to read only
+        Step(Kind.CLOSE),
+        Step(Kind.CREATE, third=13, fourth=27),  # the same file, to write
+        Step(Kind.CLOSE, first=20),  # its last writer: the empty file is a version
+        Step(Kind.CREATE),
+        Step(Kind.APPEND, first=13),
     ],
     "the history of a name goes with its directory": [
         Step(Kind.CREATE),
