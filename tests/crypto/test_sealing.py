@@ -20,6 +20,7 @@ from s3fs_local.errors import DataDamaged
 from s3fs_local.system.randomness import SeededRandomness
 
 KEY = bytes(range(32))
+TWO_KEYS = KEY + bytes(range(32, 64))
 SALT = bytes(range(100, 100 + SALT_BYTES))
 LONG = SeededRandomness(1).bytes(3 * FRAME_BYTES + 100)
 
@@ -49,16 +50,17 @@ def test_every_length_around_a_frame_opens(length: int) -> None:
     )
 
 
-@given(st.data())
-def test_any_part_opens_from_its_frames_alone(data: st.DataObject) -> None:
-    """A random read must not open the block."""
+@pytest.mark.parametrize("data_key", [KEY, TWO_KEYS], ids=["one layer", "two layers"])
+@given(data=st.data())
+def test_any_part_opens_from_its_frames_alone(data_key: bytes, data: st.DataObject) -> None:
+    """A random read must not open the block, and a second layer takes no more room."""
     skip = data.draw(st.integers(0, len(LONG) - 1))
     size = data.draw(st.integers(1, len(LONG) - skip))
-    sealed = bytes(seal_block(LONG, data_key=KEY, key_id=1, offset=0, block_id=3, salt=SALT))
+    sealed = bytes(seal_block(LONG, data_key=data_key, key_id=1, offset=0, block_id=3, salt=SALT))
     start, length, first, drop = frame_span(skip, size, len(LONG))
     plain = open_frames(
         sealed[start : start + length],
-        key=block_key(KEY, sealed[:SALT_BYTES]),
+        key=block_key(data_key, sealed[:SALT_BYTES]),
         key_id=1,
         offset=0,
         length=len(LONG),
@@ -67,6 +69,7 @@ def test_any_part_opens_from_its_frames_alone(data: st.DataObject) -> None:
     )
 
     assert plain[drop : drop + size] == LONG[skip : skip + size]
+    assert len(sealed) == sealed_length(len(LONG))
 
 
 @pytest.mark.parametrize(
@@ -174,30 +177,6 @@ def test_a_record_opens_at_its_offset_in_its_segment_only() -> None:
     for other, offset in others:
         with pytest.raises(DataDamaged):
             other.open(sealed, offset=offset)
-
-
-TWO_KEYS = KEY + bytes(range(32, 64))
-
-
-@given(st.data())
-def test_two_layers_open_frame_by_frame_and_take_no_more_room(data: st.DataObject) -> None:
-    """A random read of a file in two layers opens one frame, as in one."""
-    skip = data.draw(st.integers(0, len(LONG) - 1))
-    size = data.draw(st.integers(1, len(LONG) - skip))
-    sealed = bytes(seal_block(LONG, data_key=TWO_KEYS, key_id=1, offset=0, block_id=3, salt=SALT))
-    start, length, first, drop = frame_span(skip, size, len(LONG))
-    plain = open_frames(
-        sealed[start : start + length],
-        key=block_key(TWO_KEYS, sealed[:SALT_BYTES]),
-        key_id=1,
-        offset=0,
-        length=len(LONG),
-        block_id=3,
-        first_frame=first,
-    )
-
-    assert plain[drop : drop + size] == LONG[skip : skip + size]
-    assert len(sealed) == sealed_length(len(LONG))
 
 
 def test_each_layer_needs_its_own_key() -> None:
