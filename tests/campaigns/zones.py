@@ -1,6 +1,6 @@
 """Attacks on a store of three zones, with a seed and a size: bits flipped, zones taken away.
 
-`scripts/zone-campaign` runs them at length, `test_campaigns.py` in short.
+`scripts/campaign zone-flips` and `zone-loss` run them at length, `test_campaigns.py` in short.
 """
 
 import random

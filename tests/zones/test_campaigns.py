@@ -1,4 +1,4 @@
-"""The campaigns of `scripts/zone-campaign`, in short."""
+"""The campaigns of `scripts/campaign zone-flips` and `zone-loss`, in short."""
 
 from pathlib import Path
 
