@@ -52,6 +52,19 @@ def test_commands_in_documents_are_executable_files(document: Path) -> None:
     assert [name for name in sorted(named) if not os.access(PROJECT / name, os.X_OK)] == []
 
 
+def test_no_file_holds_the_marks_of_a_conflict() -> None:
+    """A half-merged page reads as two; no other check looks at prose."""
+    held = subprocess.run(
+        ["git", "grep", "-lE", "^(<{7}|>{7}) "],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+
+    assert held == ""
+
+
 def test_all_scripts_are_executable() -> None:
     """They are the interface of developers; each is run by its name."""
     scripts = [path for path in (PROJECT / "scripts").iterdir() if path.is_file()]
