@@ -44,7 +44,7 @@ def _look_below(metadata: Metadata, directory: int, past: _Past) -> None:
             if entry.is_marker:
                 continue
             past.last_other_ns = max(past.last_other_ns, entry.from_ns)
-            if entry.ending is Ending.DELETED:
+            if entry.was_removed:
                 past.removals_ns.append(entry.to_ns)
             elif entry.ending is not Ending.LIVE:
                 past.last_other_ns = max(past.last_other_ns, entry.to_ns)

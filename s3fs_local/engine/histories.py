@@ -115,7 +115,7 @@ class Histories:
             for entry in self._metadata.name_history(above.ino, place.name):
                 if entry.is_marker or entry.ino == directory:
                     continue
-                if entry.ending not in (Ending.DELETED, Ending.REPLACED):
+                if not (entry.was_removed or entry.ending is Ending.REPLACED):
                     continue
                 earlier = self._metadata.inode(entry.ino)
                 if earlier is None or not earlier.is_directory:

@@ -329,7 +329,7 @@ class LifecycleRules:
     def _take_name(self, item: HistoryItem, now_ns: int) -> None:
         """As unlink(2): a marker where versioning keeps versions, else the version is gone."""
         entry = item.entry
-        self._namespace.unlink(entry.parent, entry.name, SYSTEM)
+        self._namespace.unlink(entry.parent, entry.name, SYSTEM, by_rule=True)
         self._volume.invalidation.entry(entry.parent, entry.name)
         self._volume.invalidation.inode(entry.ino)
         if not self._volume.is_open(entry.ino):

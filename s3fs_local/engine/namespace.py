@@ -214,8 +214,8 @@ class Namespace:
         self._note_protection(linked)
         return linked
 
-    def unlink(self, parent: int, name: bytes, caller: Caller) -> None:
-        """The name is free; what it held stays in the history.
+    def unlink(self, parent: int, name: bytes, caller: Caller, *, by_rule: bool = False) -> None:
+        """The name is free; what it held stays in the history. `by_rule`: of lifecycle.
 
         Raises:
             NoSuchName, IsADirectory.
@@ -225,7 +225,7 @@ class Namespace:
         if inode.is_directory:
             raise IsADirectory(printed(name))
         self._locks.check(Operation.UNLINK, inode)
-        self._remove(entry, inode, caller, Ending.DELETED)
+        self._remove(entry, inode, caller, Ending.EXPIRED if by_rule else Ending.DELETED)
 
     def take_back(self, inode: Inode, parent: int, name: bytes, caller: Caller) -> None:
         """A file that was just made, and never written, has no name any more."""

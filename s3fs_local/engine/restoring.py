@@ -260,7 +260,7 @@ def deleted_state(filesystem: FileSystem, directory: int, name: bytes) -> tuple[
         )
     history = filesystem.histories.of_name(directory, name)
     for entry in reversed(history.intervals):
-        if entry.ending in (Ending.DELETED, Ending.REPLACED) and not entry.is_marker:
+        if (entry.was_removed or entry.ending is Ending.REPLACED) and not entry.is_marker:
             was = filesystem.histories.inode_at(entry.ino, entry.to_ns - 1)
             if was is not None:
                 return was, entry.to_ns - 1

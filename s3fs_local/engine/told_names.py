@@ -17,7 +17,9 @@ from s3fs_local.metadata.changes import (
     PutKey,
     PutPack,
     PutPendingLock,
+    PutReplica,
     PutSetting,
+    PutTask,
     PutVersion,
     ScheduleKey,
     ShareBlocks,
@@ -39,6 +41,8 @@ TOLD_KINDS: Final[dict[type, str]] = {
     PutSetting: "a setting",
     ScheduleKey: "a row of what lifecycle looks at",
     PutPendingLock: "the row of a lock that waits",
+    PutTask: "a row of what replication has to tell",
+    PutReplica: "the row of a replica",
     MarkUnsettled: "a row of what moves between classes",
     ShareBlocks: "a row of shared content",
 }
@@ -195,5 +199,7 @@ def _ino_of(change: Change) -> int:
             return inode.ino
         case KeepAttributes(kept):
             return kept.ino
+        case PutTask(task):
+            return task.ino
         case _:
             return int(getattr(change, "ino", 0))

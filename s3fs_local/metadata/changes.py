@@ -14,6 +14,7 @@ from msgspec import Struct
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import Ending, Entry
+from s3fs_local.rules.replication import Replica, Task
 from s3fs_local.rules.versioning import Version
 
 
@@ -242,6 +243,26 @@ class RemovePendingLock(Struct, frozen=True, tag=31, array_like=True):
     ino: int
 
 
+class PutTask(Struct, frozen=True, tag=60, array_like=True):
+    """This has still to be told to a destination of replication, or failed to be."""
+
+    task: Task
+
+
+class RemoveTask(Struct, frozen=True, tag=61, array_like=True):
+    """There is nothing to tell (no-op where there was nothing)."""
+
+    destination: str
+    ino: int
+    stamp_ns: int
+
+
+class PutReplica(Struct, frozen=True, tag=62, array_like=True):
+    """An inode or block is a copy of another store's; forgotten when the copy goes."""
+
+    replica: Replica
+
+
 Change = (
     PutInode
     | RemoveInode
@@ -274,6 +295,9 @@ Change = (
     | UnscheduleKey
     | PutPendingLock
     | RemovePendingLock
+    | PutTask
+    | RemoveTask
+    | PutReplica
 )
 
 Fact = (
@@ -290,6 +314,8 @@ Fact = (
     | PutSetting
     | ScheduleKey
     | PutPendingLock
+    | PutTask
+    | PutReplica
 )
 """The changes that put one row: what `Metadata.facts` is made of."""
 
@@ -307,6 +333,8 @@ _KEYS: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
     PutSetting: lambda fact: (fact.name,),
     ScheduleKey: lambda fact: (fact.place, fact.name),
     PutPendingLock: lambda fact: (fact.ino,),
+    PutTask: lambda fact: (fact.task.destination, fact.task.ino, fact.task.stamp_ns),
+    PutReplica: lambda fact: (fact.replica.source, fact.replica.kind, fact.replica.there),
 }
 _RANKS: Final = {kind: rank for rank, kind in enumerate(_KEYS)}
 

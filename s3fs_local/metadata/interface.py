@@ -15,6 +15,7 @@ from s3fs_local.metadata.changes import Change, Fact
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import Entry
+from s3fs_local.rules.replication import Backlog, ReplicaKind, Task
 from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Version
 
@@ -246,6 +247,42 @@ class Metadata(Protocol):
 
         By directory, then by name; those whose history was purged whole are left out.
         """
+        ...
+
+    def interval(self, parent: int, name: bytes, from_ns: int) -> Entry | None:
+        """The interval of the name that began at that instant, a marker's included."""
+        ...
+
+    def cells_changed(self, ino: int, after_ns: int, until_ns: int) -> list[int]:
+        """The cells whose layout began or ended in (after_ns, until_ns], ascending."""
+        ...
+
+    def inodes_after(self, ino: int, limit: int) -> list[Inode]:
+        """Inodes > `ino`, live or not, ascending, at most `limit`."""
+        ...
+
+    def tasks(self, destination: str, limit: int) -> list[Task]:
+        """What is pending for the destination, in the order of the last change, at most `limit`."""
+        ...
+
+    def failed_tasks(self, limit: int) -> list[Task]:
+        """What failed, by destination, inode and stamp, at most `limit`."""
+        ...
+
+    def tasks_of(self, ino: int) -> list[Task]:
+        """What is to be told of the inode, to any destination, by destination, then by stamp."""
+        ...
+
+    def backlog(self) -> list[Backlog]:
+        """What is to be told, in sums, by destination, rule and outcome; takes time for each."""
+        ...
+
+    def replica(self, source: bytes, kind: ReplicaKind, there: int) -> int | None:
+        """The inode or block of this store that is a copy of that one."""
+        ...
+
+    def origin(self, kind: ReplicaKind, here: int) -> tuple[bytes, int] | None:
+        """The store and the number of which the inode or block is a copy."""
         ...
 
     def class_usage(self) -> list[ClassUsage]:

@@ -33,7 +33,9 @@ from s3fs_local.metadata.changes import (
     PutKey,
     PutPack,
     PutPendingLock,
+    PutReplica,
     PutSetting,
+    PutTask,
     PutVersion,
     RemoveBlock,
     RemoveCell,
@@ -43,6 +45,7 @@ from s3fs_local.metadata.changes import (
     RemovePack,
     RemovePendingLock,
     RemoveSetting,
+    RemoveTask,
     RemoveVersion,
     ReopenCell,
     ScheduleKey,
@@ -55,6 +58,7 @@ from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.lifecycle import SMALL_BYTES
 from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.replication import Backlog, Replica, ReplicaKind, Task
 from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Version
 
@@ -87,6 +91,8 @@ class MemoryMetadata:
         self._pending_locks: Final[dict[int, int]] = {}  # inode to due
         self._unsettled: Final[dict[int, bool]] = {}  # by ino
         self._sharing: Final[dict[tuple[int, int], bool]] = {}  # by ino, source
+        self._tasks: Final[dict[tuple[str, int, int], Task]] = {}
+        self._replicas: Final[dict[tuple[bytes, int, int], Replica]] = {}
         self._functions: Final[dict[type, Callable[[Any], None]]] = {
             PutInode: self._put_inode,
             RemoveInode: self._remove_inode,
@@ -119,6 +125,9 @@ class MemoryMetadata:
             MarkUnsettled: self._mark_unsettled,
             MarkSettled: self._mark_settled,
             ShareBlocks: self._share_blocks,
+            PutTask: self._put_task,
+            RemoveTask: self._remove_task,
+            PutReplica: self._put_replica,
         }
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -332,6 +341,61 @@ class MemoryMetadata:
         ]
         return sorted(found)[:limit]
 
+    def interval(self, parent: int, name: bytes, from_ns: int) -> Entry | None:
+        return self._intervals(parent, name).get(from_ns)
+
+    def cells_changed(self, ino: int, after_ns: int, until_ns: int) -> list[int]:
+        return sorted(
+            cell
+            for cell, layouts in self._cells.get(ino, {}).items()
+            if any(
+                after_ns < from_ns <= until_ns or after_ns < to_ns <= min(until_ns, OPEN_NS - 1)
+                for from_ns, (to_ns, _) in layouts.items()
+            )
+        )
+
+    def inodes_after(self, ino: int, limit: int) -> list[Inode]:
+        return [self._inodes[other] for other in sorted(self._inodes) if other > ino][:limit]
+
+    def tasks(self, destination: str, limit: int) -> list[Task]:
+        pending = [
+            task
+            for task in self._tasks.values()
+            if task.destination == destination and not task.reason
+        ]
+        return sorted(pending, key=lambda task: (task.changed_ns, task.ino, task.stamp_ns))[:limit]
+
+    def failed_tasks(self, limit: int) -> list[Task]:
+        return [task for _, task in sorted(self._tasks.items()) if task.reason][:limit]
+
+    def tasks_of(self, ino: int) -> list[Task]:
+        return [task for _, task in sorted(self._tasks.items()) if task.ino == ino]
+
+    def backlog(self) -> list[Backlog]:
+        found: dict[tuple[str, str, bool], list[Task]] = {}
+        for task in self._tasks.values():
+            group = (task.destination, task.rule, bool(task.reason))
+            found.setdefault(group, []).append(task)
+        return [
+            Backlog(
+                *group,
+                len(tasks),
+                sum(task.size for task in tasks),
+                min(task.since_ns for task in tasks),
+            )
+            for group, tasks in sorted(found.items())
+        ]
+
+    def replica(self, source: bytes, kind: ReplicaKind, there: int) -> int | None:
+        found = self._replicas.get((source, kind, there))
+        return None if found is None else found.here
+
+    def origin(self, kind: ReplicaKind, here: int) -> tuple[bytes, int] | None:
+        for replica in self._replicas.values():
+            if (replica.kind, replica.here) == (kind, here):
+                return replica.source, replica.there
+        return None
+
     def class_usage(self) -> list[ClassUsage]:
         sizes: dict[str, list[int]] = {}
         for versions in self._versions.values():
@@ -364,6 +428,8 @@ class MemoryMetadata:
         facts += [PutSetting(*pair) for pair in self._settings.items()]
         facts += [ScheduleKey(*place, *times) for place, times in self._agenda.items()]
         facts += [PutPendingLock(*pair) for pair in self._pending_locks.items()]
+        facts += map(PutTask, self._tasks.values())
+        facts += map(PutReplica, self._replicas.values())
         facts += map(MarkUnsettled, self._unsettled)
         facts += [ShareBlocks(*pair) for pair in self._sharing]
         return iter(sorted(facts, key=fact_key))
@@ -411,6 +477,7 @@ class MemoryMetadata:
         self._remove(self._inodes, change.ino)
         if change.ino in self._kept:
             self._remove(self._kept, change.ino)
+        self._forget_replica(ReplicaKind.INODE, change.ino)
 
     def _keep_attributes(self, change: KeepAttributes) -> None:
         kept = change.kept
@@ -490,6 +557,7 @@ class MemoryMetadata:
 
     def _remove_block(self, change: RemoveBlock) -> None:
         self._remove(self._blocks, change.block_id)
+        self._forget_replica(ReplicaKind.BLOCK, change.block_id)
 
     def _move_block(self, change: MoveBlock) -> None:
         block = _existing(self._blocks, change.block_id)
@@ -539,6 +607,24 @@ class MemoryMetadata:
     def _unschedule_key(self, change: UnscheduleKey) -> None:
         if (change.place, change.name) in self._agenda:
             self._remove(self._agenda, (change.place, change.name))
+
+    def _put_task(self, change: PutTask) -> None:
+        task = change.task
+        self._set(self._tasks, (task.destination, task.ino, task.stamp_ns), task)
+
+    def _remove_task(self, change: RemoveTask) -> None:
+        key = (change.destination, change.ino, change.stamp_ns)
+        if key in self._tasks:
+            self._remove(self._tasks, key)
+
+    def _put_replica(self, change: PutReplica) -> None:
+        replica = change.replica
+        self._set(self._replicas, (replica.source, replica.kind, replica.there), replica)
+
+    def _forget_replica(self, kind: ReplicaKind, here: int) -> None:
+        for key, replica in list(self._replicas.items()):
+            if (replica.kind, replica.here) == (kind, here):
+                self._remove(self._replicas, key)
 
     def _put_pending_lock(self, change: PutPendingLock) -> None:
         self._set(self._pending_locks, change.ino, change.due_ns)

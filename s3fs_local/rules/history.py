@@ -258,7 +258,7 @@ def _beginning(
     if arrived is not None and arrived.stamp_ns == interval.from_ns:
         return []
     endings = {(entry.ending, entry.to_ns) for entry in earlier}
-    was_deleted = any((e.ino, e.ending) == (interval.ino, Ending.DELETED) for e in earlier)
+    was_deleted = any(entry.ino == interval.ino and entry.was_removed for entry in earlier)
     if (Ending.REPLACED, interval.from_ns) in endings:
         kind = EventKind.REPLACED
     elif was_deleted:  # only an undelete brings an inode back from there
@@ -277,7 +277,7 @@ def _end(interval: Entry, markers: Collection[int]) -> list[Event]:
     """How the name stopped meaning the inode; nothing where a marker or a successor tells it."""
     if interval.ending == Ending.MOVED:
         return [Event(interval.to_ns, EventKind.MOVED_AWAY, interval.ended_by)]
-    if interval.ending == Ending.DELETED and interval.to_ns not in markers:
+    if interval.was_removed and interval.to_ns not in markers:
         return [Event(interval.to_ns, EventKind.DELETED, interval.ended_by)]
     return []
 

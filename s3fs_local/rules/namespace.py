@@ -17,6 +17,7 @@ class Ending(IntEnum):
     DELETED = 2  # unlinked; a delete marker follows
     REPLACED = 3  # another inode was renamed over it
     SUPERSEDED = 4  # a delete marker that ended because the name was used again
+    EXPIRED = 5  # as DELETED, by a rule of lifecycle
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -37,3 +38,8 @@ class Entry(Struct, frozen=True, array_like=True):
     def is_marker(self) -> bool:
         """Whether it is a delete marker."""
         return self.ino == 0
+
+    @property
+    def was_removed(self) -> bool:
+        """Whether somebody, or a rule, removed the name."""
+        return self.ending in (Ending.DELETED, Ending.EXPIRED)

@@ -17,6 +17,7 @@ PACKAGE = Path(doors.__file__).parent.parent
 BELOW = ("metadata.", "objects.", "system.", "crypto.", "rules.")
 ONLY_ADD = {"KeepAttributes", "OpenEntry", "AddBlock", "PutPack", "PutPendingLock"} | {
     *("ScheduleKey", "UnscheduleKey"),  # when lifecycle looks at something; then it asks
+    *("PutTask", "RemoveTask", "PutReplica"),  # what is told elsewhere, and what is a copy of what
     *("ShareBlocks", "MarkUnsettled", "MarkSettled"),  # which blocks may have to move
 }
 GATE = {"check", "check_version"}

@@ -28,7 +28,9 @@ from s3fs_local.metadata.changes import (
     PutKey,
     PutPack,
     PutPendingLock,
+    PutReplica,
     PutSetting,
+    PutTask,
     PutVersion,
     RemoveBlock,
     RemoveCell,
@@ -38,6 +40,7 @@ from s3fs_local.metadata.changes import (
     RemovePack,
     RemovePendingLock,
     RemoveSetting,
+    RemoveTask,
     RemoveVersion,
     ReopenCell,
     ScheduleKey,
@@ -51,6 +54,7 @@ from s3fs_local.metadata.sqlite import SqliteMetadata
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.replication import Backlog, Replica, ReplicaKind, Task
 from s3fs_local.rules.retention import DirectoryPolicy, LegalHold, Lock, Retention
 from s3fs_local.rules.retrieval import Retrieval, RetrievalTier
 from s3fs_local.rules.storage_classes import Tier
@@ -881,6 +885,7 @@ class Author:
             self._move,
             self._set_up,
             self._wait,
+            self._tell,
         )
 
     def write(self, kind: int, choice: int) -> list[Change]:
@@ -1006,6 +1011,17 @@ class Author:
             return [PutPendingLock(choice % 5, choice)]
         return [RemovePendingLock(choice % 5)]
 
+    def _tell(self, choice: int) -> list[Change]:
+        ino = choice % 5
+        if choice % 4 == 0:
+            return [RemoveTask("b", ino, choice % 3)]
+        if choice % 4 == 1:
+            return [PutReplica(Replica(b"s", ReplicaKind(1 + choice % 2), choice, ino))]
+        reason = "r" if choice % 7 == 0 else ""
+        return [
+            PutTask(Task("ab"[choice % 2], ino, choice % 3, choice, self.now_ns, 1, "", reason))
+        ]
+
     def _set_up(self, choice: int) -> list[Change]:
         number = choice % 6
         if number == 0:
@@ -1025,7 +1041,7 @@ class Author:
 
 
 STEPS: Final = st.lists(
-    st.tuples(st.integers(0, 14), st.integers(0, 40), st.sampled_from("aaaaafcr")), max_size=40
+    st.tuples(st.integers(0, 15), st.integers(0, 40), st.sampled_from("aaaaafcr")), max_size=40
 )
 
 
@@ -1117,6 +1133,85 @@ def test_a_failed_batch_leaves_the_agenda_as_it_was(metadata: Metadata) -> None:
 
     assert metadata.agenda_row(1, b"a") == (50, 40)
     assert metadata.agenda_row(1, b"b") == (50, 0)
+
+
+def test_what_has_to_be_told_comes_in_the_order_of_the_last_change(store: Store) -> None:
+    """A destination gets changes as they were made; what failed waits for somebody to ask."""
+    rows = [
+        Task("west", 2, 0, since_ns=10, changed_ns=90, size=0, rule="r"),
+        Task("west", 3, 50, since_ns=50, changed_ns=50, size=7, rule="r"),
+        Task("west", 1, 50, since_ns=50, changed_ns=50, size=8, rule="s", if_held=True),
+        Task(
+            "west", 4, 60, since_ns=20, changed_ns=60, size=9, rule="r", reason="DstBucketNotFound"
+        ),
+        Task("", 3, 0, since_ns=70, changed_ns=70),
+    ]
+    store.metadata.apply([PutTask(row) for row in rows])
+    store.metadata.commit(1)
+    store.restart()
+    metadata = store.metadata
+
+    assert metadata.tasks("west", 9) == [rows[2], rows[1], rows[0]]
+    assert metadata.tasks("west", 1) == [rows[2]]
+    assert metadata.tasks("", 9) == [rows[4]]
+    assert metadata.failed_tasks(9) == [rows[3]]
+    assert metadata.tasks_of(3) == [rows[4], rows[1]]
+    assert metadata.backlog() == [
+        Backlog("", "", failed=False, operations=1, size=0, since_ns=70),
+        Backlog("west", "r", failed=False, operations=2, size=7, since_ns=10),
+        Backlog("west", "r", failed=True, operations=1, size=9, since_ns=20),
+        Backlog("west", "s", failed=False, operations=1, size=8, since_ns=50),
+    ]
+    metadata.apply([PutTask(replace(rows[1], changed_ns=99)), RemoveTask("west", 1, 50)])
+    metadata.apply([RemoveTask("west", 1, 50)])
+    assert [task.changed_ns for task in metadata.tasks("west", 9)] == [90, 99]
+
+
+def test_a_replica_is_found_both_ways_and_forgotten_with_the_copy(metadata: Metadata) -> None:
+    """A block that the destination collected must travel again."""
+    ino, block_kind = ReplicaKind.INODE, ReplicaKind.BLOCK
+    metadata.apply([PutInode(file(5)), AddBlock(block(5))])
+    metadata.apply([PutReplica(Replica(b"s" * 16, kind, 7, 5)) for kind in (ino, block_kind)])
+
+    assert metadata.replica(b"s" * 16, ino, 7) == 5
+    assert metadata.replica(b"t" * 16, ino, 7) is None
+    assert metadata.origin(block_kind, 5) == (b"s" * 16, 7)
+    assert metadata.origin(block_kind, 7) is None
+    metadata.apply([RemoveBlock(5)])
+    assert metadata.replica(b"s" * 16, block_kind, 7) is None
+    assert metadata.replica(b"s" * 16, ino, 7) == 5
+    metadata.apply([RemoveInode(5)])
+    assert metadata.replica(b"s" * 16, ino, 7) is None
+
+
+def test_an_interval_is_found_by_its_beginning(metadata: Metadata) -> None:
+    """A name may have had a million meanings; one of them costs one look."""
+    marker = Entry(1, b"a", 20, 0, to_ns=30, ending=Ending.SUPERSEDED, salt=5)
+    metadata.apply(
+        [PutInode(file(2)), OpenEntry(Entry(1, b"a", 10, 2, to_ns=20)), OpenEntry(marker)]
+    )
+
+    assert metadata.interval(1, b"a", 20) == marker
+    assert metadata.interval(1, b"a", 15) is None
+
+
+def test_the_cells_that_changed_between_two_versions(metadata: Metadata) -> None:
+    """What is sent of a large file follows what was written to it."""
+    metadata.apply([OpenCell(2, cell, 10, b"x") for cell in range(4)])
+    metadata.apply([CloseCell(2, 1, 20), CloseCell(2, 2, 20), OpenCell(2, 2, 20, b"y")])
+    metadata.apply([OpenCell(2, 9, 30, b"z"), OpenCell(3, 5, 20, b"other")])
+
+    assert metadata.cells_changed(2, 10, 20) == [1, 2]
+    assert metadata.cells_changed(2, 9, 19) == [0, 1, 2, 3]
+    assert metadata.cells_changed(2, 20, FOREVER) == [9]
+
+
+def test_inodes_come_one_after_the_other(metadata: Metadata) -> None:
+    """Whoever looks at everything goes on where they were."""
+    metadata.apply([PutInode(file(ino, nlink=ino % 2)) for ino in (4, 2, 9)])
+
+    assert [inode.ino for inode in metadata.inodes_after(0, 2)] == [2, 4]
+    assert [inode.ino for inode in metadata.inodes_after(4, 2)] == [9]
 
 
 def test_names_come_one_after_the_other_however_often_they_were_used(metadata: Metadata) -> None:

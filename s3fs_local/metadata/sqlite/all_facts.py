@@ -19,7 +19,9 @@ from s3fs_local.metadata.changes import (
     PutKey,
     PutPack,
     PutPendingLock,
+    PutReplica,
     PutSetting,
+    PutTask,
     PutVersion,
     ScheduleKey,
     ShareBlocks,
@@ -31,11 +33,14 @@ from s3fs_local.metadata.sqlite.rows import (
     to_entry,
     to_inode,
     to_kept,
+    to_replica,
+    to_task,
     to_version,
 )
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import Entry
+from s3fs_local.rules.replication import Replica, Task
 from s3fs_local.rules.versioning import Version
 
 _TABLES: Final[list[tuple[str, Callable[[Row], Fact]]]] = [
@@ -70,6 +75,14 @@ _TABLES: Final[list[tuple[str, Callable[[Row], Fact]]]] = [
         lambda row: ScheduleKey(*row),
     ),
     ("SELECT ino, due_ns FROM pending_lock ORDER BY ino", lambda row: PutPendingLock(*row)),
+    (
+        f"SELECT {columns(Task)} FROM task NOT INDEXED ORDER BY destination, ino, stamp_ns",
+        lambda row: PutTask(to_task(row)),
+    ),
+    (
+        f"SELECT {columns(Replica)} FROM replica NOT INDEXED ORDER BY source, kind, there",
+        lambda row: PutReplica(to_replica(row)),
+    ),
 ]
 
 

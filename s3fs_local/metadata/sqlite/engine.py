@@ -32,11 +32,12 @@ from s3fs_local.metadata.sqlite.connection import (
     open_database,
     raise_translated,
 )
-from s3fs_local.metadata.sqlite.rows import Row, to_entry, to_inode, to_kept, to_version
+from s3fs_local.metadata.sqlite.rows import Row, to_entry, to_inode, to_kept, to_task, to_version
 from s3fs_local.metadata.sqlite.writing import InodeCache, Writer
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.replication import Backlog, ReplicaKind, Task
 from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Version
 
@@ -349,6 +350,39 @@ class SqliteMetadata:
             parent, name = row
             found.append((parent, name))
         return found
+
+    def interval(self, parent: int, name: bytes, from_ns: int) -> Entry | None:
+        row = self._row(queries.INTERVAL, (parent, name, from_ns))
+        return None if row is None else to_entry(row)
+
+    def cells_changed(self, ino: int, after_ns: int, until_ns: int) -> list[int]:
+        rows = self._rows(queries.CELLS_CHANGED, (ino, after_ns, until_ns))
+        return [cell for (cell,) in rows]
+
+    def inodes_after(self, ino: int, limit: int) -> list[Inode]:
+        return [to_inode(row) for row in self._rows(queries.INODES_AFTER, (ino, limit))]
+
+    def tasks(self, destination: str, limit: int) -> list[Task]:
+        return [to_task(row) for row in self._rows(queries.TASKS, (destination, limit))]
+
+    def failed_tasks(self, limit: int) -> list[Task]:
+        return [to_task(row) for row in self._rows(queries.FAILED_TASKS, (limit,))]
+
+    def tasks_of(self, ino: int) -> list[Task]:
+        return [to_task(row) for row in self._rows(queries.TASKS_OF, (ino,))]
+
+    def backlog(self) -> list[Backlog]:
+        return [
+            Backlog(destination, rule, failed != 0, *sums)
+            for destination, rule, failed, *sums in self._rows(queries.BACKLOG, ())
+        ]
+
+    def replica(self, source: bytes, kind: ReplicaKind, there: int) -> int | None:
+        row = self._row(queries.REPLICA, (source, kind, there))
+        return None if row is None else row[0]
+
+    def origin(self, kind: ReplicaKind, here: int) -> tuple[bytes, int] | None:
+        return self._row(queries.ORIGIN, (kind, here))
 
     def class_usage(self) -> list[ClassUsage]:
         return [ClassUsage(*row) for row in self._rows(queries.CLASS_USAGE, ())]

@@ -14,6 +14,7 @@ from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.lifecycle import SMALL_BYTES
 from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.replication import Task
 from s3fs_local.rules.versioning import Version
 
 STATE: Final = "SELECT position, ino, block_id, key_id, pack_id, stamp_ns FROM state"
@@ -130,6 +131,28 @@ NAMES_AFTER: Final = """
     SELECT parent, name FROM entry WHERE parent = ?1 AND name > ?2
     UNION ALL SELECT parent, name FROM entry WHERE parent > ?1
     ORDER BY parent, name LIMIT 1"""
+INTERVAL: Final = f"""
+    SELECT {columns(Entry)} FROM entry WHERE parent = ? AND name = ? AND from_ns = ?"""
+CELLS_CHANGED: Final = f"""
+    SELECT DISTINCT cell FROM cell WHERE ino = ?1 AND (
+        (from_ns > ?2 AND from_ns <= ?3) OR (to_ns > ?2 AND to_ns <= ?3 AND to_ns < {OPEN_NS})
+    ) ORDER BY cell"""
+INODES_AFTER: Final = f"SELECT {columns(Inode)} FROM inode WHERE ino > ? ORDER BY ino LIMIT ?"
+TASKS: Final = f"""
+    SELECT {columns(Task)} FROM task INDEXED BY task_by_change
+    WHERE destination = ? AND reason = '' ORDER BY changed_ns, ino, stamp_ns LIMIT ?"""
+FAILED_TASKS: Final = f"""
+    SELECT {columns(Task)} FROM task INDEXED BY task_failed WHERE reason <> ''
+    ORDER BY destination, ino, stamp_ns LIMIT ?"""
+TASKS_OF: Final = f"""
+    SELECT {columns(Task)} FROM task INDEXED BY task_by_ino WHERE ino = ?
+    ORDER BY destination, stamp_ns"""
+BACKLOG: Final = """
+    SELECT destination, rule, reason <> '', count(*), sum(size), min(since_ns)
+    FROM task GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+REPLICA: Final = "SELECT here FROM replica WHERE source = ? AND kind = ? AND there = ?"
+ORIGIN: Final = """
+    SELECT source, there FROM replica INDEXED BY replica_by_copy WHERE kind = ? AND here = ?"""
 CLASS_USAGE: Final = f"""
     SELECT storage_class, count(*), sum(size),
         count(*) FILTER (WHERE size < {SMALL_BYTES}),

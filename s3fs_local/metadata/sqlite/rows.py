@@ -13,6 +13,7 @@ from msgspec.structs import astuple
 from s3fs_local.errors import MetadataDamaged
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import Ending, Entry
+from s3fs_local.rules.replication import Replica, ReplicaKind, Task
 from s3fs_local.rules.retention import DirectoryPolicy, Lock
 from s3fs_local.rules.retrieval import Retrieval
 from s3fs_local.rules.storage_classes import Tier
@@ -126,6 +127,18 @@ def to_version(row: Row) -> Version:
         None if row[16] is None else _decoded(_retrieval, row[16]),
     )
     return Version(*values)
+
+
+def to_task(row: Row) -> Task:
+    """The task of a row."""
+    values = (*row[:8], row[8] != 0)
+    return Task(*values)
+
+
+def to_replica(row: Row) -> Replica:
+    """The replica of a row."""
+    source, kind, there, here = row
+    return Replica(source, ReplicaKind(kind), there, here)
 
 
 def _decoded(decoder: Decoder[_Value], encoded: bytes) -> _Value:

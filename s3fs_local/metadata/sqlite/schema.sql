@@ -179,6 +179,41 @@ CREATE TABLE agenda (
 -- What is due, the longest first.
 CREATE INDEX agenda_by_time ON agenda (at_ns, place, name);
 
+-- What has to be told to destinations of replication, and what failed to be.
+CREATE TABLE task (
+    destination TEXT NOT NULL,    -- name of a remote; empty = no rule was asked yet
+    ino         INTEGER NOT NULL,
+    stamp_ns    INTEGER NOT NULL, -- of the version; 0 = names and attributes
+    since_ns    INTEGER NOT NULL, -- the first change that was not told yet
+    changed_ns  INTEGER NOT NULL, -- the last one
+    size        INTEGER NOT NULL, -- sealed bytes that the version added
+    rule        TEXT NOT NULL,
+    reason      TEXT NOT NULL,    -- why it failed; empty = it is pending
+    if_held     INTEGER NOT NULL, -- 1 = only if the destination has the version
+    PRIMARY KEY (destination, ino, stamp_ns)
+) STRICT, WITHOUT ROWID;
+
+-- What is next.
+CREATE INDEX task_by_change ON task (destination, changed_ns, ino, stamp_ns) WHERE reason = '';
+
+-- What failed.
+CREATE INDEX task_failed ON task (destination, ino, stamp_ns) WHERE reason <> '';
+
+-- How a file stands.
+CREATE INDEX task_by_ino ON task (ino, destination, stamp_ns);
+
+-- Inodes and blocks that are copies of another store's.
+CREATE TABLE replica (
+    source BLOB NOT NULL,    -- id of the other store
+    kind   INTEGER NOT NULL, -- 1 = inode, 2 = block
+    there  INTEGER NOT NULL, -- its number in the other store
+    here   INTEGER NOT NULL, -- and in this one
+    PRIMARY KEY (source, kind, there)
+) STRICT, WITHOUT ROWID;
+
+-- What something is a copy of.
+CREATE INDEX replica_by_copy ON replica (kind, here);
+
 -- One row, written by every commit. The numbers are the highest ever used: rows may be removed, but
 -- their numbers are not given out again.
 CREATE TABLE state (

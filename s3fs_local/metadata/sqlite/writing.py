@@ -28,7 +28,9 @@ from s3fs_local.metadata.changes import (
     PutKey,
     PutPack,
     PutPendingLock,
+    PutReplica,
     PutSetting,
+    PutTask,
     PutVersion,
     RemoveBlock,
     RemoveCell,
@@ -38,6 +40,7 @@ from s3fs_local.metadata.changes import (
     RemovePack,
     RemovePendingLock,
     RemoveSetting,
+    RemoveTask,
     RemoveVersion,
     ReopenCell,
     ScheduleKey,
@@ -49,6 +52,7 @@ from s3fs_local.metadata.sqlite.rows import Row, inode_row, kept_row, places, ve
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.replication import Replica, ReplicaKind, Task
 from s3fs_local.rules.versioning import Version
 
 _CACHED_INODES: Final = 65536
@@ -96,6 +100,12 @@ _REMOVE_SETTING: Final = "DELETE FROM setting WHERE name = ?"
 _SCHEDULE_KEY: Final = """
     INSERT INTO agenda VALUES (?, ?, ?, ?) ON CONFLICT (place, name) DO UPDATE
     SET at_ns = excluded.at_ns, acted_ns = max(acted_ns, excluded.acted_ns)"""
+_PUT_TASK: Final = f"REPLACE INTO task VALUES ({places(Task)})"
+_REMOVE_TASK: Final = "DELETE FROM task WHERE destination = ? AND ino = ? AND stamp_ns = ?"
+_PUT_REPLICA: Final = f"REPLACE INTO replica VALUES ({places(Replica)})"
+_REMOVE_REPLICA: Final = (
+    "DELETE FROM replica INDEXED BY replica_by_copy WHERE kind = ? AND here = ?"
+)
 _UNSCHEDULE_KEY: Final = "DELETE FROM agenda WHERE place = ? AND name = ?"
 
 
@@ -157,6 +167,9 @@ class Writer:
             MarkUnsettled: self._mark_unsettled,
             MarkSettled: self._mark_settled,
             ShareBlocks: self._share_blocks,
+            PutTask: self._put_task,
+            RemoveTask: self._remove_task,
+            PutReplica: self._put_replica,
         }
 
     def counters(self) -> Counters:
@@ -186,6 +199,7 @@ class Writer:
     def _remove_inode(self, change: RemoveInode) -> None:
         self._execute_on_one(_REMOVE_INODE, (change.ino,))
         self._execute(_REMOVE_KEPT, (change.ino,))
+        self._execute(_REMOVE_REPLICA, (ReplicaKind.INODE, change.ino))
         self._inodes.forget(change.ino, None)
 
     def _keep_attributes(self, change: KeepAttributes) -> None:
@@ -251,6 +265,7 @@ class Writer:
 
     def _remove_block(self, change: RemoveBlock) -> None:
         self._execute_on_one(_REMOVE_BLOCK, (change.block_id,))
+        self._execute(_REMOVE_REPLICA, (ReplicaKind.BLOCK, change.block_id))
 
     def _move_block(self, change: MoveBlock) -> None:
         self._execute_on_one(_MOVE_BLOCK, (change.pack_id, change.pack_offset, change.block_id))
@@ -310,3 +325,12 @@ class Writer:
 
     def _remove_pending_lock(self, change: RemovePendingLock) -> None:
         self._execute(_REMOVE_PENDING_LOCK, (change.ino,))
+
+    def _put_task(self, change: PutTask) -> None:
+        self._execute(_PUT_TASK, astuple(change.task))
+
+    def _remove_task(self, change: RemoveTask) -> None:
+        self._execute(_REMOVE_TASK, (change.destination, change.ino, change.stamp_ns))
+
+    def _put_replica(self, change: PutReplica) -> None:
+        self._execute(_PUT_REPLICA, astuple(change.replica))
