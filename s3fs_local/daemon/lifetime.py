@@ -24,12 +24,13 @@ from s3fs_local.daemon.inspectors import READ_ONLY_MOUNT, inspect_tending, regis
 from s3fs_local.daemon.launch import MountPlan
 from s3fs_local.daemon.log_setup import LOG_NAME, check_log_format, log_to_file, log_to_stderr
 from s3fs_local.daemon.readiness import Readiness
-from s3fs_local.daemon.unmounting import detach
+from s3fs_local.daemon.unmounting import detach, refuse_if_mounted_yet
 from s3fs_local.engine.filesystem import Presentation
 from s3fs_local.engine.operation_log import operation_log
 from s3fs_local.engine.views import StatusText
 from s3fs_local.fuse import session
 from s3fs_local.fuse.invalidator import Invalidator
+from s3fs_local.fuse.mount_point import mount_at
 from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.rules.inode import Caller
@@ -112,6 +113,7 @@ async def _serve(
     await nursery.start(partial(serve, listener, desk.answer, accepting=accepting))
     try:
         await mounted()
+        desk.kernel_hung_up.set()
         (store.path / SOCKET_NAME).unlink(missing_ok=True)
     finally:
         accepting.cancel()
@@ -223,6 +225,7 @@ class _Desk:
         self.store: OpenStore | None = None
         self.failure: errors.S3fsLocalError | None = None
         self._running: dict[trio.CancelScope, trio.Event] = {}
+        self.kernel_hung_up = trio.Event()
         self.store_closed = trio.Event()
 
     async def answer(self, request: Request, caller: Caller, outlet: Outlet) -> object:
@@ -254,7 +257,14 @@ class _Desk:
                 f"the store is mounted on {self._plan.mount_point}; "
                 "this is a bind mount of it, for umount(8)"
             )
+        mount = mount_at(self._plan.mount_point)
         await trio.to_thread.run_sync(detach, self._plan.mount_point)
+        with trio.move_on_after(session.HANG_UP_SECONDS_MAX):
+            await self.kernel_hung_up.wait()
+        if mount is not None and not self.kernel_hung_up.is_set() and self.store is not None:
+            await self.store.filesystem.volume.durability.settle()
+            look = partial(refuse_if_mounted_yet, self._plan.mount_point, mount.device)
+            await trio.to_thread.run_sync(look)
         await self.store_closed.wait()
         if self.failure is not None:
             raise self.failure

@@ -5,6 +5,7 @@ import select
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from s3fs_local.control.client import connect
 from s3fs_local.control.mount_table import mount_at, read_mounts
 from s3fs_local.control.requests import Unmount
 from s3fs_local.daemon.layout import OWNER_LOCK_NAME
-from s3fs_local.fuse.mount_point import unmount
+from s3fs_local.fuse.mount_point import still_mounted, unmount
 from s3fs_local.system.durable_files import OwnerLock
 
 DAEMON_SECONDS_MAX: Final = 60.0
@@ -57,6 +58,20 @@ def detach(mount_point: Path) -> None:
     if not unmount(mount_point, lazily=False):
         users = ", ".join(_first_users(mount_point)) or "a program"
         raise errors.MountPointUnusable(f"{mount_point} is in use by {users}")
+
+
+def refuse_if_mounted_yet(mount_point: Path, device: str) -> None:
+    """The filesystem that was mounted there is mounted nowhere else. To be asked by its daemon.
+
+    Raises:
+        MountPointUnusable: it is, which keeps it alive; names where.
+    """
+    places = list(islice(still_mounted(device), _HOLDERS_NAMED_MAX))
+    if places:
+        raise errors.MountPointUnusable(
+            f"{mount_point} is unmounted, and what was closed is durable, but the store is mounted "
+            f"yet at {', '.join(places)}: it is served until that ends, or until kill {os.getpid()}"
+        )
 
 
 def _first_users(mount_point: Path) -> list[str]:

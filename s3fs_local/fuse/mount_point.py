@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -41,17 +42,37 @@ class Mount(Struct, frozen=True):
 def mount_at(mount_point: Path) -> Mount | None:
     """The topmost mount exactly at that absolute path."""
     wanted = os.fsencode(mount_point)
-    for line in reversed(_MOUNT_TABLE.read_bytes().splitlines()):
+    mounts = list(_mounts_in(_MOUNT_TABLE))
+    return next((mount for point, mount in reversed(mounts) if point == wanted), None)
+
+
+def still_mounted(device: str) -> Iterator[str]:
+    """Where that filesystem is mounted yet: "PATH (NAME, process N)", one for each process.
+
+    A bind mount keeps a filesystem alive after its first mount is gone; so does another mount
+    namespace (a container, `unshare --mount`), which got a copy of all mounts when it was made.
+    """
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with suppress(OSError):  # it ended meanwhile, or is not ours to look at
+                for point, mount in _mounts_in(process / "mountinfo"):
+                    if mount.device == device:
+                        name = (process / "comm").read_text().strip()
+                        yield f"{os.fsdecode(point)} ({name}, process {process.name})"
+
+
+def _mounts_in(table: Path) -> Iterator[tuple[bytes, Mount]]:
+    for line in table.read_bytes().splitlines():
         before, _, after = line.partition(b" - ")
         fields = before.split(b" ")
-        point = _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), fields[4])
-        if point == wanted:
-            return Mount(
+        yield (
+            _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), fields[4]),
+            Mount(
                 number=int(fields[0]),
                 device=fields[2].decode(),
                 filesystem_type=after.split(b" ")[0].decode(),
-            )
-    return None
+            ),
+        )
 
 
 def prepare(mount_point: Path, *, nonempty: bool) -> None:

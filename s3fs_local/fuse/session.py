@@ -40,6 +40,10 @@ worker costs a task and up to 1 MiB of buffer, of which only touched pages exist
 READ_AHEAD_KIB: Final = 1024
 """One block. The kernel's default of 128 KiB would open each block eight times."""
 
+HANG_UP_SECONDS_MAX: Final = 1.0
+"""How long after an unmount the kernel may take to hang up. Longer means that it is mounted yet: by
+a bind mount, or in another mount namespace."""
+
 _PLAIN: Final = frozenset(string.ascii_letters.encode() + string.digits.encode() + b"/._-+@:=~ ")
 
 
@@ -178,8 +182,10 @@ async def _leave(mount_point: Path, invalidator: Invalidator) -> None:
     await invalidator.settled()
     invalidator.stop()
     if await trio.to_thread.run_sync(lambda: unmount(mount_point, lazily=False)):
-        return  # the kernel has hung up, and with that the loop ends
-    log.info("the mount is in use: programs that have files open there will get errors")
-    await trio.to_thread.run_sync(write_back, mount_point)
-    await trio.to_thread.run_sync(lambda: unmount(mount_point, lazily=True))
+        await trio.sleep(HANG_UP_SECONDS_MAX)  # cancelled when the kernel hangs up
+        log.info("it is mounted elsewhere yet: programs that use it there will get errors")
+    else:
+        log.info("the mount is in use: programs that have files open there will get errors")
+        await trio.to_thread.run_sync(write_back, mount_point)
+        await trio.to_thread.run_sync(lambda: unmount(mount_point, lazily=True))
     pyfuse3.terminate()

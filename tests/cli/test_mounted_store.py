@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -250,6 +251,59 @@ def test_a_bind_mount_of_a_folder_is_a_way_in_but_not_the_mount(
         assert (mount.path / "d" / "f").read_text() == "x"
     finally:
         run("umount", bound)
+
+
+@pytest.fixture
+def elsewhere(mount: MountedStore) -> Iterator[subprocess.Popen[bytes]]:
+    """A program in a mount namespace of its own, as a container's, made while we were mounted."""
+    assert is_mounted(mount.path)
+    with subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", "echo there; exec sleep 600"], stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdout is not None
+        if program.stdout.readline() != b"there\n":
+            pytest.skip("needs the right to make a mount namespace")
+        yield program
+        program.kill()
+
+
+def test_umount_says_who_has_the_store_mounted_yet(
+    mount: MountedStore, elsewhere: subprocess.Popen[bytes]
+) -> None:
+    """A container started meanwhile keeps a copy of the mount; waiting for it would take days."""
+    (mount.path / "f").write_text("x")
+    [daemon] = processes_marked(mount.path)
+    handle = os.pidfd_open(daemon)
+    try:
+        refused = s3fs_local("umount", mount.path, check=False)
+
+        assert refused.returncode == ExitCode.MOUNT_FAILED
+        assert f"(sleep, process {elsewhere.pid})" in refused.stderr
+        assert f"kill {daemon}" in refused.stderr
+        assert not is_mounted(mount.path)
+        assert Path(f"/proc/{elsewhere.pid}/root{mount.path}/f").read_text() == "x"
+        elsewhere.kill()
+        assert select.select([handle], [], [], 60)[0]
+    finally:
+        os.close(handle)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_signal_ends_the_daemon_though_the_store_is_mounted_elsewhere(
+    mount: MountedStore,
+) -> None:
+    """Else a container would keep the machine from shutting down."""
+    (mount.path / "f").write_text("x")
+    [daemon] = processes_marked(mount.path)
+    handle = os.pidfd_open(daemon)
+    try:
+        os.kill(daemon, signal.SIGTERM)
+        assert select.select([handle], [], [], 60)[0]
+    finally:
+        os.close(handle)
+
+    mount.mount()
+    assert (mount.path / "f").read_text() == "x"
 
 
 def test_status_is_a_file_too(mount: MountedStore) -> None:
