@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 REGION = "eu-central-1"
@@ -54,6 +55,24 @@ server.start()
 print(server.get_host_and_port()[1], flush=True)
 sys.stdin.read()
 """
+
+
+class _Raw:
+    """The body of an answer that no server gave."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: object) -> list[bytes]:
+        """All of it."""
+        return [self._body]
+
+
+def answer_of(request: Any, status: int, code: str) -> AWSResponse:  # noqa: ANN401 - boto3's
+    """What S3 would answer, for a client that is told so before it sends the request."""
+    body = f"<Error><Code>{code}</Code><Message>scripted</Message></Error>".encode()
+    headers: Any = {"Content-Type": "application/xml"}  # it takes any mapping
+    return AWSResponse(request.url, status, headers, _Raw(body))
 
 
 class AwsServer:

@@ -122,7 +122,8 @@ class StoreOnDisk:
         """The daemon's task for zones."""
         zoning = self.store.zoning
         volume = self.fs.volume
-        return ZoneKeeper(volume, volume.durability.packs, zoning.care, zoning.scrubbing)
+        keeping = self.fs.pack_keeping
+        return ZoneKeeper(volume, volume.durability.packs, zoning.care, zoning.scrubbing, keeping)
 
 
 def make_store(path: Path, zones: Sequence[Path | str], *, object_lock: bool = False) -> None:

@@ -18,12 +18,19 @@ from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import Passphrase
 from s3fs_local.daemon.checkpointing import MetadataCopies, rebuild_metadata
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
-from s3fs_local.daemon.layout import METADATA_NAME, OWNER_LOCK_NAME, SCRATCH_NAME, VERIFIED_NAME
+from s3fs_local.daemon.layout import (
+    KEY_RING_NAME,
+    METADATA_NAME,
+    OWNER_LOCK_NAME,
+    SCRATCH_NAME,
+    VERIFIED_NAME,
+)
 from s3fs_local.daemon.ring_secrets import secret_of
-from s3fs_local.daemon.store_file import StoreRecord, read_store_file
+from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.daemon.zone_changes import ZoneChanges
 from s3fs_local.daemon.zones import open_zones
+from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.healing import Healing
 from s3fs_local.engine.key_administration import SaveRing
@@ -33,6 +40,7 @@ from s3fs_local.engine.scrubbing import Scrubbing
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.metadata.sqlite.engine import SqliteMetadata
+from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.checkpoints import Checkpoints
 from s3fs_local.rules.inode import Caller
@@ -97,6 +105,7 @@ async def open_store(
         durability = filesystem.volume.durability
         copies = MetadataCopies(path, metadata, checkpoints, durability.journal)
         durability.may_trim = copies.renew_if_due
+        filesystem.pack_keeping.copy_metadata = partial(_copy_metadata, durability, copies)
         zoning = zoning_of(path, record, filesystem, checkpoints, metadata)
         closing.callback(zoning.care.verified.save)
         recovered = len(opened.recovered)
@@ -111,6 +120,13 @@ async def open_store(
                 raise errors.ZoneUnavailable(
                     f"not everything was durable after {CLOSE_SECONDS_MAX:g} seconds"
                 )
+
+
+async def _copy_metadata(durability: Durability, copies: MetadataCopies) -> list[str]:
+    """What opens a store from a zone of which only packs are left, as of now."""
+    await durability.settle()
+    checkpoint: str = await durability.run_blocking(copies.renew)
+    return [checkpoint, STORE_FILE_NAME, KEY_RING_NAME, MARK_NAME]
 
 
 def _open_filesystem(

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Final, Protocol
 
 from s3fs_local import errors
 from s3fs_local.daemon.layout import IMAGE_NAME, METADATA_NAME
-from s3fs_local.packs.checkpoints import PIECE_BYTES, Checkpoints
+from s3fs_local.packs.checkpoints import PIECE_BYTES, Checkpoints, checkpoint_name
 from s3fs_local.packs.journal import Journal
 from s3fs_local.system import durable_files
 
@@ -40,6 +41,7 @@ class MetadataCopies:
         self._metadata = metadata
         self._checkpoints = checkpoints
         self._journal = journal
+        self._mutex = Lock()  # one copy is made at a time
 
     def renew_if_due(self) -> bool:
         """Whether journal segments that the database does not need may go. Blocks."""
@@ -51,13 +53,15 @@ class MetadataCopies:
         self.renew()
         return True
 
-    def renew(self) -> None:
-        """The newest copy is of now. Blocks."""
-        try:
-            position = self._metadata.write_image(self._image)
-            self._checkpoints.write(position, _pieces(self._image))
-        finally:
-            self._image.unlink(missing_ok=True)
+    def renew(self) -> str:
+        """The newest copy is of now; returns its name. Blocks."""
+        with self._mutex:
+            try:
+                position = self._metadata.write_image(self._image)
+                self._checkpoints.write(position, _pieces(self._image))
+            finally:
+                self._image.unlink(missing_ok=True)
+        return checkpoint_name(position)
 
 
 def rebuild_metadata(path: Path, checkpoints: Checkpoints) -> None:

@@ -167,10 +167,9 @@ def _inspect_ledger(volume: Volume) -> Iterator[Finding]:
 
 
 def _inspect_packs(filesystem: FileSystem) -> Iterator[Finding]:
-    packs = filesystem.immutable_packs
-    if packs.is_wanted and not packs.works:
-        sentence = "packs are not immutable: the disk has no such flag, or the daemon is not root"
-        advice = "Nothing is lost by it; `config set STORE immutable-packs off` ends this notice."
+    for url, reason in filesystem.pack_keeping.shortcomings.items():
+        sentence = f"packs in {url} are not kept as they might be: {reason}"
+        advice = "Nothing is lost by it. `config set STORE immutable-packs off` asks for less."
         yield Finding(Severity.NOTICE, "packs", sentence, advice)
 
 

@@ -172,7 +172,11 @@ async def _mounted(
             where = await nursery.start(serve_metrics, options.metrics, measure)
             log.info("metrics are told at %s", where)
         keeper = ZoneKeeper(
-            volume, volume.durability.packs, store.zoning.care, store.zoning.scrubbing
+            volume,
+            volume.durability.packs,
+            store.zoning.care,
+            store.zoning.scrubbing,
+            filesystem.pack_keeping,
         )
         nursery.start_soon(keeper.run)
         await session.serve(

@@ -1,7 +1,7 @@
 """`fsck --rebuild`: a store from its zones, or from any one of them, whatever else was lost."""
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import trio
@@ -22,6 +22,7 @@ from s3fs_local.daemon.store_file import (
 )
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.daemon.zones import connect, open_zones, parse_zone
+from s3fs_local.objects.interface import Keeper, ObjectStore
 from s3fs_local.objects.zone_mark import read_mark
 from s3fs_local.system.durable_files import OwnerLock
 
@@ -73,7 +74,11 @@ async def _describe(path: Path, unlocking: Unlocking) -> Rebuilt:
 
 def _record(path: Path, zones: tuple[str, ...]) -> StoreRecord:
     if not zones:
-        return read_store_file(path)
+        record = read_store_file(path)
+        for zone in record.zones:
+            with suppress(errors.ZoneUnavailable):  # open_zones tells whether it is needed
+                _connected(path, zone)
+        return record
     found = [_record_in_zone(path, text) for text in zones]
     records = [record for record, _ in found]
     if len({record.store_id for record in records}) > 1:
@@ -84,10 +89,20 @@ def _record(path: Path, zones: tuple[str, ...]) -> StoreRecord:
     return structs.replace(records[0], zones=tuple(zone for _, zone in found), key_file=key_file)
 
 
+def _connected(path: Path, zone: ZoneRecord) -> ObjectStore:
+    """The objects of the zone; what it has locked is there again, whoever hid it."""
+    objects: ObjectStore = connect(path, zone)
+    keeper: object = objects
+    count = keeper.bring_back() if isinstance(keeper, Keeper) else 0
+    if count:
+        log.warning("%s: %d locked objects that were hidden are back", zone.url, count)
+    return objects
+
+
 def _record_in_zone(path: Path, text: str) -> tuple[StoreRecord, ZoneRecord]:
     """The store's record as the zone has it, and the zone's own."""
     url, kind = parse_zone(text)
-    objects = connect(path, ZoneRecord(zone_id="0" * 32, url=url, kind=kind))
+    objects = _connected(path, ZoneRecord(zone_id="0" * 32, url=url, kind=kind))
     mark = read_mark(objects)
     try:
         data = objects.read(STORE_FILE_NAME, 0, _SMALL_BYTES_MAX)

@@ -24,7 +24,7 @@ from s3fs_local.objects.zone_mark import ZoneMark, check_zone, mark_zone
 from s3fs_local.objects.zone_record import RECORD_NAME, ZonesRecord, newest_record
 from s3fs_local.objects.zone_set import TIMEOUT_SECONDS, ZoneSet
 from s3fs_local.rules.quorum import enough_to_know, quorum_of
-from s3fs_local.rules.storage_classes import ZoneKind
+from s3fs_local.rules.storage_classes import ARCHIVE_CLASSES, ZoneKind
 from s3fs_local.system import durable_files
 
 if TYPE_CHECKING:
@@ -105,6 +105,11 @@ def _s3_place(url: str) -> "tuple[S3Place, ZoneKind]":
         raise errors.InvalidArgument(
             f"{url!r}: write s3://bucket/prefix?endpoint=URL; known are "
             f"{', '.join([*_S3_PARAMETERS, 'kind'])}"
+        )
+    if values.get("storage-class") in ARCHIVE_CLASSES:
+        raise errors.InvalidArgument(
+            f"{url!r}: packs must be readable at once, or nothing could be verified, mended or"
+            " rebuilt from them; choose GLACIER_IR"
         )
     given = {_S3_PARAMETERS[name]: value for name, value in values.items()}
     return S3Place(bucket=parts.netloc, prefix=parts.path.strip("/"), **given), kind

@@ -310,10 +310,6 @@ class BlockStorage:
         """The next blocks begin new packs."""
         self._packs.leave_open_packs()
 
-    def seal_packs(self, pack_ids: list[int]) -> bool:
-        """Whether these packs are immutable in every zone. Blocks."""
-        return self._packs.seal(pack_ids)
-
     def pack_lengths(self) -> dict[int, int]:
         """Bytes of every pack in the zones."""
         return self._packs.lengths()

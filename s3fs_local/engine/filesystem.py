@@ -16,7 +16,6 @@ from s3fs_local.engine.classes import Classes
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.habit import Habit
 from s3fs_local.engine.histories import Histories
-from s3fs_local.engine.immutable_packs import ImmutablePacks
 from s3fs_local.engine.key_access import KeyAccess
 from s3fs_local.engine.key_administration import KeyAdministration
 from s3fs_local.engine.lifecycle import LifecycleRules
@@ -25,6 +24,7 @@ from s3fs_local.engine.lock_attributes import PREFIX, LockAttributes
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.namespace import STATUS_DIRECTORY, Namespace
 from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFiles
+from s3fs_local.engine.pack_keeping import PackKeeping
 from s3fs_local.engine.reading import CURRENT_NS, Reading
 from s3fs_local.engine.refusals import Refusals
 from s3fs_local.engine.retrieving import Retrieving
@@ -127,7 +127,7 @@ class FileSystem:
                 volume, locks=self.locks, namespace=self.namespace, classes=self.classes
             ),
         )
-        self.immutable_packs: Final = ImmutablePacks(volume)
+        self.pack_keeping: Final = PackKeeping(volume)
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns)
         self._directories: dict[int, OpenDirectory] = {}

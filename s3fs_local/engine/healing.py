@@ -158,6 +158,7 @@ class Healing:
             store.put(name, image.data)
 
         await in_zone(zone, put)
+        self._packs.replaced.add((zone, pack_id))
         if pack_id in self._packs.removed:
             await in_zone(zone, lambda store: store.delete(name))
 

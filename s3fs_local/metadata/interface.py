@@ -199,6 +199,10 @@ class Metadata(Protocol):
         """Every version with a retrieval, by inode, then oldest first."""
         ...
 
+    def locked_versions(self, after: tuple[int, int], limit: int) -> list[Version]:
+        """Versions with a lock, which may have ended, behind (inode, stamp); in that order."""
+        ...
+
     def unread_since(self, tier: str, before_ns: int, limit: int) -> list[Version]:
         """Versions in the tier whose last read was before `before_ns`, the longest unread first."""
         ...

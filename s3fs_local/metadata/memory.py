@@ -291,6 +291,10 @@ class MemoryMetadata:
     def retrievals(self) -> list[Version]:
         return [version for version in self._all_versions() if version.retrieval is not None]
 
+    def locked_versions(self, after: tuple[int, int], limit: int) -> list[Version]:
+        found = [v for v in self._all_versions() if v.lock and (v.ino, v.stamp_ns) > after]
+        return sorted(found, key=lambda version: (version.ino, version.stamp_ns))[:limit]
+
     def unread_since(self, tier: str, before_ns: int, limit: int) -> list[Version]:
         found = [v for v in self._all_versions() if v.tier == tier and v.accessed_ns < before_ns]
         return sorted(found, key=lambda version: version.accessed_ns)[:limit]

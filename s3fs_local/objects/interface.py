@@ -7,6 +7,8 @@ A name is `/`-separated lower-case ASCII. An object is written once, by `put` (w
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
+from s3fs_local.rules.keeping import Keeping
+
 
 class Appender(Protocol):
     """A growing object. Used by one task; `sync` may run in a thread beside `append`."""
@@ -46,14 +48,34 @@ class Appender(Protocol):
 
 
 @runtime_checkable
-class Sealing(Protocol):
-    """A zone that can keep everybody from an object, itself included until it takes that back."""
+class Keeper(Protocol):
+    """A zone that can keep objects which grow no more in some special way."""
 
-    def seal(self, name: str) -> bool:
-        """Whether nobody can change or remove the object but through this zone.
+    @property
+    def locks_objects(self) -> bool:
+        """Whether it takes retentions and holds, which it enforces against everybody."""
+        ...
 
-        Removing, replacing or growing it here still works, and ends the seal. False where the zone
-        cannot do that, or there is no such object.
+    @property
+    def has_classes(self) -> bool:
+        """Whether it keeps objects of different classes differently."""
+        ...
+
+    def keep(self, name: str, wanted: Keeping) -> str:
+        """The object is kept so, as far as the zone can; else why not. Blocks.
+
+        Removing and replacing it through this zone still work. Where others cannot undo them, the
+        bytes stay in the zone, out of its own sight, as long as they are locked.
+
+        Raises:
+            KeyError, ZoneUnavailable: as `ObjectStore`.
+        """
+        ...
+
+    def bring_back(self) -> int:
+        """What was locked here, and somebody hid or replaced, is as it was; returns how many.
+
+        Names whose objects never change with time; others only where there is nothing.
         """
         ...
 

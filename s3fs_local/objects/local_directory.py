@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from s3fs_local.errors import StoreFull, ZoneUnavailable
 from s3fs_local.objects.names import check_name, is_name
+from s3fs_local.rules.keeping import Keeping
 from s3fs_local.system import durable_files
 from s3fs_local.system.immutable_files import is_immutable, set_immutable
 
@@ -237,14 +238,28 @@ class LocalDirectory:
                 durable_files.fsync_directory(path.parent)
         self._forget(name)
 
-    def seal(self, name: str) -> bool:
-        """See `Sealing`."""
+    @property
+    def locks_objects(self) -> bool:
+        """See `Keeper`."""
+        return False
+
+    @property
+    def has_classes(self) -> bool:
+        """See `Keeper`."""
+        return False
+
+    def keep(self, name: str, wanted: Keeping) -> str:
+        """See `Keeper`; with the flag on, nobody can change the file but through this zone."""
         check_name(name)
-        with _errors_of(name):
-            try:
-                return set_immutable(self._root / name, wanted=True)
-            except FileNotFoundError:
-                return False
+        if not wanted.is_immutable:
+            return ""
+        with _errors_of(name), self._missing_is_key_error(name):
+            can = set_immutable(self._root / name, wanted=True)
+        return "" if can else "its disk has no such flag, or the daemon is not root"
+
+    def bring_back(self) -> int:
+        """See `Keeper`; nothing is ever hidden in a directory."""
+        return 0
 
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`."""

@@ -12,7 +12,8 @@ Every PUT carries a checksum that S3 verifies. boto3 retries what may be retried
 jitter. What was appended and not synced is lost with the process: other zones have it.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -26,15 +27,18 @@ from msgspec import Struct
 from s3fs_local.errors import StoreFull, ZoneUnavailable
 from s3fs_local.objects.lanes import ThreadLane
 from s3fs_local.objects.names import check_name, is_name
+from s3fs_local.objects.s3_keeping import ARCHIVED, CHECKSUM, BucketKeeping, code_of
+from s3fs_local.rules.keeping import OFF, Keeping
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+
+logger = logging.getLogger(__name__)
 
 PIECE_BYTES_MAX: Final = 8 << 20
 """An object that grew by so much since its last piece is put without being asked."""
 PART_BYTES: Final = 16 << 20
 """Larger objects are put in parts of this size (multipart upload)."""
-CHECKSUM: Final = "CRC32"
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 15
 ATTEMPTS: Final = 4
@@ -56,7 +60,7 @@ class S3Place(Struct, frozen=True):
     region: str = ""
     profile: str = ""
     credentials_file: str = ""
-    storage_class: str = ""  # of packs; "" = the bucket's default
+    storage_class: str = ""  # of packs: "" = as ours, "off" = the bucket's default
 
 
 class _Piece(Struct, frozen=True):
@@ -100,7 +104,7 @@ def _errors_of(name: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
+        code = code_of(error)
         if code in _MISSING:
             raise KeyError(name) from error
         if code in _FULL:
@@ -189,14 +193,39 @@ class S3Objects:
         self.place = place
         # Any: its stubs cannot say that some arguments are there only sometimes.
         self._client: Any = client or client_of(place)
+        self._join_mutex = Lock()  # or two who join would put it twice
         self._joining = ThreadLane(f"s3-{place.bucket}")
         self._growing: WeakValueDictionary[str, S3Appender] = WeakValueDictionary()
         self._deleted: set[str] = set()  # names that are not joined any more
+        self._told_of_refusals = False
         self._root = f"{place.prefix}/" if place.prefix else ""
         try:
             self._client.head_bucket(Bucket=place.bucket)
+            self._keeping = BucketKeeping(self._client, place.bucket, place.storage_class)
         except (ClientError, BotoCoreError) as error:
             raise ZoneUnavailable(f"the bucket {place.bucket}: {error}") from error
+
+    @property
+    def locks_objects(self) -> bool:
+        """See `Keeper`."""
+        return self._keeping.locks_objects
+
+    @property
+    def has_classes(self) -> bool:
+        """See `Keeper`."""
+        return self._keeping.has_classes
+
+    def keep(self, name: str, wanted: Keeping) -> str:
+        """See `Keeper`; what still lies in pieces is joined first."""
+        check_name(name)
+        with _errors_of(name):
+            self.join(name)
+            return self._keeping.keep(self._key(name), wanted)
+
+    def bring_back(self) -> int:
+        """See `Keeper`."""
+        with _errors_of(self._root):
+            return self._keeping.bring_back(self._root)
 
     def put(self, name: str, data: bytes) -> None:
         """See `ObjectStore`."""
@@ -310,7 +339,7 @@ class S3Objects:
 
     def join(self, name: str) -> None:
         """The object is one of theirs; until it is, and after, readers find the same bytes."""
-        with _errors_of(name):
+        with self._join_mutex, _errors_of(name):
             pieces = self._pieces(name)
             if [piece.key for piece in pieces] == [self._key(name)]:
                 return
@@ -359,9 +388,14 @@ class S3Objects:
     def _get(self, piece: _Piece, start: int, end: int) -> bytes:
         if start >= end:
             return b""
-        answer = self._client.get_object(
-            Bucket=self.place.bucket, Key=piece.key, Range=f"bytes={start}-{end - 1}"
-        )
+        try:
+            answer = self._client.get_object(
+                Bucket=self.place.bucket, Key=piece.key, Range=f"bytes={start}-{end - 1}"
+            )
+        except ClientError as error:
+            if code_of(error) == ARCHIVED:
+                self._keeping.ask_back(piece.key)
+            raise
         data: bytes = answer["Body"].read()
         return data
 
@@ -383,7 +417,8 @@ class S3Objects:
     def _class_of(self, key: str) -> dict[str, str]:
         is_pack = key.removeprefix(self._root).startswith("packs/") and _PIECE not in key
         storage_class = self.place.storage_class
-        return {"StorageClass": storage_class} if is_pack and storage_class else {}
+        is_chosen = storage_class not in {"", OFF}
+        return {"StorageClass": storage_class} if is_pack and is_chosen else {}
 
     def _put_parts(self, key: str, data: bytes) -> None:
         bucket = self.place.bucket
@@ -416,7 +451,18 @@ class S3Objects:
 
     def _delete_keys(self, keys: Sequence[str]) -> None:
         for start in range(0, len(keys), 1000):
-            self._client.delete_objects(
+            answer = self._client.delete_objects(
                 Bucket=self.place.bucket,
                 Delete={"Objects": [{"Key": key} for key in keys[start : start + 1000]]},
             )
+            for refusal in answer.get("Errors", []):
+                self._note_refusal(refusal)
+
+    def _note_refusal(self, refusal: Mapping[str, str]) -> None:
+        """Whoever may not delete goes on: what is left over does no harm. Others try again."""
+        told = f"{refusal.get('Key')}: {refusal.get('Code')} {refusal.get('Message', '')}"
+        if refusal.get("Code") != "AccessDenied":
+            raise ZoneUnavailable(told)
+        if not self._told_of_refusals:
+            logger.warning("the bucket %s refuses to delete, as %s", self.place.bucket, told)
+        self._told_of_refusals = True

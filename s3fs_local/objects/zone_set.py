@@ -10,20 +10,21 @@ A set of one zone hands everything to it, at once and without a thread.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import Final, TypeVar
 
 from s3fs_local.errors import DataDamaged, StorageError, StoreFull, TooFewZones, ZoneUnavailable
-from s3fs_local.objects.interface import Appender, ObjectStore, Sealing
+from s3fs_local.objects.interface import Appender, Keeper, ObjectStore
 from s3fs_local.objects.mirrored import Copy, Jobs, MirroredAppender
-from s3fs_local.objects.reading import Verify, answers, first_good
+from s3fs_local.objects.reading import Verify, answers, first_good, gather
 from s3fs_local.objects.rounds import Round
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_record import RECORD_NAME, BehindZone, ZonesRecord, encode_record
+from s3fs_local.rules.keeping import Keeping
 from s3fs_local.rules.placement import EVERYWHERE, Home, Homes, choose
 from s3fs_local.rules.quorum import MAJORITY, quorum_of
 
@@ -307,16 +308,14 @@ class ZoneSet:
             else:
                 zone.space, zone.failing = answer, ""
 
-    def seal(self, name: str) -> bool:
-        """Whether every zone that has the object keeps everybody from it. Blocks."""
-        sealed = []
-        for zone in self.well:
-            if zone.store is None:
-                continue
-            with suppress(StorageError, KeyError):
-                zone.store.length(name)
-                sealed.append(isinstance(zone.store, Sealing) and zone.store.seal(name))
-        return all(sealed)
+    def keep(self, wanted: Mapping[Zone, Mapping[str, Keeping]]) -> dict[Zone, dict[str, str]]:
+        """Each zone keeps its objects as told, as far as it can; says why where it cannot. Blocks.
+
+        What is not there, and zones that take too long, are left out.
+        """
+        asked = {zone: partial(_keep_in, zone, names) for zone, names in wanted.items()}
+        found = gather(asked, LISTING_SECONDS_MAX, as_errand=True)
+        return {zone: said for zone, said in found.items() if not isinstance(said, Exception)}
 
     def look_at_marks(self) -> None:
         """Zones that are well, and that somebody emptied, are known as failing."""
@@ -564,3 +563,22 @@ class ZoneSet:
         if len(failed) == len(found):
             raise failed[0] if failed else ZoneUnavailable("no zone answers in time")
         return good
+
+
+def _keep_in(zone: Zone, names: Mapping[str, Keeping]) -> dict[str, str]:
+    said = {}
+    keeper = keeper_of(zone)
+    for name, keeping in names.items():
+        try:
+            said[name] = "it cannot" if keeper is None else keeper.keep(name, keeping)
+        except KeyError:
+            continue
+        except StorageError as error:
+            said[name] = str(error)
+    return said
+
+
+def keeper_of(zone: Zone) -> Keeper | None:
+    """The zone, if it can keep objects in special ways."""
+    store: object = zone.store
+    return store if isinstance(store, Keeper) else None

@@ -20,6 +20,7 @@ from s3fs_local.errors import (
     ZoneUnavailable,
 )
 from s3fs_local.objects.interface import Appender, ObjectStore
+from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.placement import EVERYWHERE, Homes
 
@@ -100,6 +101,7 @@ class PackStore:
         self._failure: str | None = None
         self.suspects: set[int] = set()  # packs that a reader found damaged in a zone
         self.removed: set[int] = set()  # packs that are gone since this was made
+        self.replaced: set[tuple[Zone, int]] = set()  # copies that were put anew, since kept
         self._mutex = Lock()  # around _open, _retired and synced_bytes
         self._sync_mutex = Lock()  # one sync at a time
 
@@ -264,11 +266,6 @@ class PackStore:
         """The packs to which the next blocks go."""
         with self._mutex:
             return [pack.pack_id for pack in self._open.values()]
-
-    def seal(self, pack_ids: Iterable[int]) -> bool:
-        """Whether these packs, which no longer grow, are immutable in every zone. Blocks."""
-        sealed = [self.zones.seal(pack_name(pack_id)) for pack_id in pack_ids]
-        return all(sealed)
 
     def lengths(self) -> dict[int, int]:
         """Every pack in any zone, with its greatest length in bytes; orphans included."""

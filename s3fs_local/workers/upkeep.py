@@ -27,10 +27,6 @@ SETTLE_INTERVAL_NS: Final = 10 * SECOND_NS
 """How far the facts may lag behind the journal while there is little to do."""
 
 
-SEAL_INTERVAL_SECONDS: Final = 900.0
-"""How often packs that no longer grow are made immutable."""
-
-
 class Upkeep:
     """The background task of one open store. Takes small steps; a full disk does not end it."""
 
@@ -41,7 +37,6 @@ class Upkeep:
         self._checkpointing = checkpointing
         self._settled_ns = 0  # by the event loop's clock
         self._complained = False
-        self._seals_at_s = trio.current_time() + SEAL_INTERVAL_SECONDS
 
     async def run(self) -> None:
         """Never returns; cancel it. What was not flushed yet is for `Durability.close`."""
@@ -49,7 +44,6 @@ class Upkeep:
             await trio.sleep(self._volume.settings.flush_interval_ns / SECOND_NS)
             self._watch_clock()
             try:
-                await self._seal_packs()
                 self._lock_due()
                 if self._durability.is_settled and not self._volume.drafts:
                     continue
@@ -60,12 +54,6 @@ class Upkeep:
             except StorageError as error:
                 self._volume.read_only_reason = str(error)
                 self._complain(error)
-
-    async def _seal_packs(self) -> None:
-        now_s = trio.current_time()
-        if now_s >= self._seals_at_s:
-            self._seals_at_s = now_s + SEAL_INTERVAL_SECONDS
-            await self._filesystem.immutable_packs.seal()
 
     def _watch_clock(self) -> None:
         """The log and the ledger say when the date comes into doubt, and out of it."""

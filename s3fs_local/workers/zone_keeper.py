@@ -5,6 +5,7 @@ from typing import Final
 
 import trio
 
+from s3fs_local.engine.pack_keeping import PackKeeping
 from s3fs_local.engine.scrubbing import Findings, Scrubbing
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.zone_care import ZoneCare
@@ -16,15 +17,23 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 1.0
 SCRUB_LOOK_SECONDS: Final = 60.0
 """How often it is asked whether copies are due to be read."""
+KEEP_INTERVAL_SECONDS: Final = 900.0
+"""How often zones are told how to keep packs that grow no more."""
 
 
 class ZoneKeeper:
     """The background task of one open store with zones. Nothing that a zone does ends it."""
 
     def __init__(
-        self, volume: Volume, packs: PackStore, care: ZoneCare, scrubbing: Scrubbing
+        self,
+        volume: Volume,
+        packs: PackStore,
+        care: ZoneCare,
+        scrubbing: Scrubbing,
+        keeping: PackKeeping,
     ) -> None:
         self._volume = volume
+        self._keeping = keeping
         self._packs = packs
         self._care = care
         self._scrubbing = scrubbing
@@ -35,6 +44,7 @@ class ZoneKeeper:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._look_after_zones)
             nursery.start_soon(self._scrub)
+            nursery.start_soon(self._keep_packs)
 
     async def _look_after_zones(self) -> None:
         while True:
@@ -46,6 +56,15 @@ class ZoneKeeper:
             except S3fsLocalError as error:
                 logger.warning("looking after the zones: %s", error)
             await trio.sleep(LOOK_SECONDS)
+
+    async def _keep_packs(self) -> None:
+        """By itself, for a zone may take long to say that it keeps a pack."""
+        while True:
+            await trio.sleep(KEEP_INTERVAL_SECONDS)
+            try:
+                await self._keeping.keep()
+            except S3fsLocalError as error:
+                logger.warning("packs are not kept as they should be: %s", error)
 
     async def _scrub(self) -> None:
         while True:

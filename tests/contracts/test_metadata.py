@@ -582,6 +582,16 @@ def test_versions_are_found_by_tier_and_by_retrieval(metadata: Metadata) -> None
     assert metadata.retrievals() == [archived]
 
 
+def test_locked_versions_are_found_in_steps(metadata: Metadata) -> None:
+    """Zones are told to lock what holds their bytes, of however many there are."""
+    lock = Lock(Retention("COMPLIANCE", 99))
+    locked = [Version(ino, stamp, 0, 5, lock=lock) for ino, stamp in ((2, 10), (2, 11), (3, 9))]
+    metadata.apply([PutVersion(version) for version in [*locked, Version(2, 12, 0, 5)]])
+
+    assert metadata.locked_versions((0, 0), 2) == locked[:2]
+    assert metadata.locked_versions((2, 11), 2) == locked[2:]
+
+
 def test_layouts_are_read_in_windows(metadata: Metadata) -> None:
     """A pass over a large file takes small steps."""
     metadata.apply([OpenCell(1, cell, 10, b"x") for cell in (0, 5, 900)])

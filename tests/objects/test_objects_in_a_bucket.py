@@ -1,9 +1,12 @@
 """A bucket's objects that grow: pieces, joined into one behind a reader's back."""
 
-import pytest
+from typing import Any
 
-from s3fs_local.objects.s3 import S3Objects, S3Place
-from tests.aws_server import AwsServer
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from s3fs_local.objects.s3 import ATTEMPTS, PART_BYTES, S3Objects, S3Place, client_of
+from tests.aws_server import REGION, AwsServer, answer_of
 
 pytestmark = pytest.mark.s3
 
@@ -25,3 +28,38 @@ def test_a_reader_finds_the_bytes_though_their_pieces_are_joined_meanwhile(aws: 
 
     assert objects.read("pack", 0, 9) == b"abc"
     assert next(joins, None) is None
+
+
+def test_every_put_is_checked_and_tried_again(aws: AwsServer) -> None:
+    """A busy server answers 503, a network flips bits: neither is ours to notice later."""
+    place = S3Place(
+        bucket=aws.make_bucket("retried"), prefix="zone", endpoint=aws.url, region=REGION
+    )
+    client: Any = client_of(place)
+    objects = S3Objects(place, client)
+    busy = {"PutObject": 2, "UploadPart": 1, "CompleteMultipartUpload": 1}
+    unchecked = []
+
+    def before_send(request: Any, event_name: str, **_: object) -> AWSResponse | None:  # noqa: ANN401
+        operation = event_name.rpartition(".")[2]
+        said = f"{list(request.headers)} {request.headers.get('x-amz-trailer')}".lower()
+        if operation in {"PutObject", "UploadPart"} and "x-amz-checksum-crc32" not in said:
+            unchecked.append(operation)
+        if busy.get(operation, 0):
+            busy[operation] -= 1
+            return answer_of(request, 503, "SlowDown")
+        return None
+
+    client.meta.events.register("before-send.s3", before_send)
+    objects.put("small", b"small")
+    data = bytes(range(256)) * (PART_BYTES // 256) + b"the second part"
+    objects.put("packs/00/long.pack", data)
+    appender = objects.create("grown")
+    appender.append(b"grown")
+    appender.sync()
+
+    assert unchecked == []
+    assert set(busy.values()) == {0}
+    assert objects.read("small", 0, 9) == b"small"
+    assert objects.read("packs/00/long.pack", PART_BYTES, 99) == b"the second part"
+    assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": ATTEMPTS}

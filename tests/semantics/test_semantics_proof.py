@@ -13,8 +13,8 @@ from msgspec import structs
 
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.engine.discrepancies import Kind
-from s3fs_local.engine.immutable_packs import GROWS_NS_MAX
 from s3fs_local.engine.ledger import entries
+from s3fs_local.engine.pack_keeping import GROWS_NS_MAX
 from s3fs_local.errors import Protected
 from s3fs_local.metadata.changes import Change, PutInode, PutVersion
 from s3fs_local.packs.journal import segment_name
@@ -24,7 +24,7 @@ from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.ledger_notes import Refused
 from s3fs_local.rules.retention import Bypass, Retention
 from tests.engine.memory_store import ALICE, ROOT, MemoryStore
-from tests.engine.test_immutable_packs import has_the_flag, leave_pack, seal, zone_in
+from tests.engine.test_pack_keeping import has_the_flag, leave_pack, seal, zone_in
 from tests.engine.verified import check_verified, verified
 from tests.mounting import MountedStore, answer_of, s3fs_local
 from tests.pretended_machine import START, PretendedMachine

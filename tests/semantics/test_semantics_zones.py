@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from s3fs_local.control.requests import SetRetention
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.errors import StoreFull, TooFewZones, ZoneUnavailable
@@ -14,8 +15,10 @@ from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
+from tests.aws_server import AwsServer
 from tests.semantics.promises import promise
 from tests.store_on_disk import StoreOnDisk, make_store, opened, wait_until_well
+from tests.zones.test_a_bucket_keeps_packs import Bucket, keep
 
 
 def _zones(number: int) -> tuple[list[FailingObjects], ZoneSet]:
@@ -179,3 +182,27 @@ def test_any_zone_alone_is_the_store(tmp_path: Path) -> None:
     key = Unlocking(key_file=tmp_path / "recovery.key")
     found = rebuild(tmp_path / "new", key, zones=(str(tmp_path / "c"),))
     assert (found.files, found.versions) == (1, 1)
+
+
+@pytest.mark.s3
+@promise(
+    "A bucket with Object Lock locks the packs that hold bytes of locked versions until the same "
+    "date, or longer."
+)
+def test_a_bucket_locks_packs_of_locked_versions(tmp_path: Path, aws: AwsServer) -> None:
+    """Whoever has root here, and the bucket's keys, cannot remove them either."""
+    bucket = Bucket(aws, object_lock=True)
+    make_store(tmp_path / "store", [str(tmp_path / "a"), bucket.url], object_lock=True)
+
+    async def lock() -> None:
+        async with opened(tmp_path / "store") as disk:
+            disk.write("file", b"content" * 1000)
+            await disk.ask(SetRetention((b"file",), "COMPLIANCE", "2099-01-01T00:00:00Z"))
+            await keep(disk)
+
+    trio.run(lock)
+    (key,) = bucket.keys("packs")
+
+    assert bucket.head(key)["ObjectLockMode"] == "COMPLIANCE"
+    assert bucket.head(key)["ObjectLockRetainUntilDate"].year == 2099
+    assert bucket.destroy_all() >= 1

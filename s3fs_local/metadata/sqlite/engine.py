@@ -306,6 +306,10 @@ class SqliteMetadata:
     def retrievals(self) -> list[Version]:
         return [to_version(row) for row in self._rows(queries.RETRIEVALS, ())]
 
+    def locked_versions(self, after: tuple[int, int], limit: int) -> list[Version]:
+        rows = self._rows(queries.LOCKED_VERSIONS, (*after, limit))
+        return [to_version(row) for row in rows]
+
     def unread_since(self, tier: str, before_ns: int, limit: int) -> list[Version]:
         rows = self._rows(queries.UNREAD_SINCE, (tier, before_ns, limit))
         return [to_version(row) for row in rows]

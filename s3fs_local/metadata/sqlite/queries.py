@@ -110,6 +110,9 @@ SHARING: Final = """
 RETRIEVALS: Final = f"""
     SELECT {columns(Version)} FROM version INDEXED BY version_by_retrieval
     WHERE retrieval IS NOT NULL ORDER BY ino, stamp_ns"""
+LOCKED_VERSIONS: Final = f"""
+    SELECT {columns(Version)} FROM version INDEXED BY version_by_lock
+    WHERE lock IS NOT NULL AND (ino, stamp_ns) > (?, ?) ORDER BY ino, stamp_ns LIMIT ?"""
 UNREAD_SINCE: Final = f"""
     SELECT {columns(Version)} FROM version INDEXED BY version_by_access
     WHERE tier = ? AND tier <> '' AND accessed_ns < ? ORDER BY accessed_ns LIMIT ?"""

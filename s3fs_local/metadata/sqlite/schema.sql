@@ -94,6 +94,9 @@ CREATE INDEX version_by_access ON version (tier, accessed_ns) WHERE tier <> '';
 -- Versions that are being retrieved from an archive, or were for a while.
 CREATE INDEX version_by_retrieval ON version (ino, stamp_ns) WHERE retrieval IS NOT NULL;
 
+-- Versions with a lock.
+CREATE INDEX version_by_lock ON version (ino, stamp_ns) WHERE lock IS NOT NULL;
+
 -- Layouts over time: where the bytes of one cell (1 MiB) of a file were during [from_ns, to_ns).
 -- The open layout of a cell is its newest row; a cell without a row at an instant is a hole.
 CREATE TABLE cell (
