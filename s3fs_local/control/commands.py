@@ -13,6 +13,7 @@ from s3fs_local import errors
 from s3fs_local.control import (
     activity,
     administration,
+    browsing,
     classing,
     encryption,
     keys,
@@ -40,6 +41,9 @@ _READING: Final[dict[type, Handler]] = {
     requests.ListVersions: looking_back.list_versions,
     requests.ListEvents: looking_back.list_events,
     requests.ReadVersion: looking_back.read_version,
+    requests.ListDirectory: browsing.list_directory,
+    requests.ListChanges: browsing.list_changes,
+    requests.DescribeTimeline: browsing.describe_timeline,
     requests.DescribeRetention: locking.describe_retention,
     requests.ListLegalHolds: locking.list_legal_holds,
     requests.Explain: locking.explain,

@@ -239,12 +239,15 @@ async def read_version(request: ReadVersion, context: Context) -> Content:
     filesystem = context.filesystem
     version = chosen_version(filesystem, request.path, version=request.version, at=request.at)
     filesystem.classes.opened_version(version)
+    start = min(max(request.offset, 0), version.size)
+    end = version.size if request.length is None else min(start + request.length, version.size)
     handle = Handle(version.ino, caller=context.caller, writable=False)
     handle.at_ns = version.stamp_ns
     number = filesystem.open_files.add(handle)
     try:
-        for offset in range(0, version.size, CHUNK_BYTES):
-            await context.outlet.data(await filesystem.read(number, offset, CHUNK_BYTES))
+        for offset in range(start, end, CHUNK_BYTES):
+            length = min(CHUNK_BYTES, end - offset)
+            await context.outlet.data(await filesystem.read(number, offset, length))
             await trio.lowlevel.checkpoint()
     finally:
         filesystem.open_files.remove(number)

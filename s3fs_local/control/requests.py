@@ -45,6 +45,36 @@ class ReadVersion(Struct, frozen=True, tag="cat", tag_field="command"):
     path: bytes
     version: str | None = None
     at: str | None = None
+    offset: int = 0
+    length: int | None = None  # at most so many bytes; None: all
+
+
+class ListDirectory(Struct, frozen=True, tag="directory", tag_field="command"):
+    """The names that a directory had at an instant (none given: now), in order, a page of them."""
+
+    path: bytes
+    at: str | None = None
+    after: bytes = b""  # names behind this one
+    limit: int = 200
+    with_neighbours: bool = False  # tell the instants before and after at which it changed
+
+
+class ListChanges(Struct, frozen=True, tag="changes", tag_field="command"):
+    """What differs below a path between two instants (none given: now), a page of it."""
+
+    path: bytes
+    since: str
+    until: str | None = None
+    after: bytes = b""  # paths behind this one, as `Next` of the page before
+    limit: int = 200
+
+
+class DescribeTimeline(Struct, frozen=True, tag="timeline", tag_field="command"):
+    """How much was saved and removed in the store, step by step."""
+
+    since: str | None = None  # none given: since the store was made
+    until: str | None = None
+    steps: int = 60  # at most so many
 
 
 class Restore(Struct, frozen=True, tag="restore", tag_field="command"):
@@ -362,6 +392,9 @@ Request = (
     | ListVersions
     | ListEvents
     | ReadVersion
+    | ListDirectory
+    | ListChanges
+    | DescribeTimeline
     | Restore
     | Undelete
     | Purge

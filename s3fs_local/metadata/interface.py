@@ -122,12 +122,37 @@ class Metadata(Protocol):
         """Every interval of every name in the directory, by name, then oldest first."""
         ...
 
+    def entries_after(self, parent: int, name: bytes, from_ns: int, limit: int) -> list[Entry]:
+        """Intervals of names in the directory, behind the one that this name began at `from_ns`.
+
+        Markers included; by name, then oldest first, at most `limit`. The way to look through a
+        directory of any size in small steps.
+        """
+        ...
+
+    def markers_after(
+        self, parent: int, name: bytes, from_ns: int, limit: int
+    ) -> list[tuple[int, bytes, int, bool]]:
+        """(directory, name, from_ns, whether it is a marker) of the store's intervals behind this.
+
+        In that order, at most `limit`.
+        """
+        ...
+
     def entries_of(self, ino: int) -> list[Entry]:
         """Every interval in which any name meant the inode, oldest first."""
         ...
 
     def versions(self, ino: int) -> list[Version]:
         """All versions of the inode, newest first."""
+        ...
+
+    def versions_after(self, ino: int, stamp_ns: int, limit: int) -> list[Version]:
+        """Versions of the store behind this one: by inode, then oldest first, at most `limit`."""
+        ...
+
+    def commits_after(self, ino: int, stamp_ns: int, limit: int) -> list[tuple[int, int, int]]:
+        """(inode, stamp, size) of what `versions_after` gives, in a tenth of its time."""
         ...
 
     def version(self, ino: int, stamp_ns: int) -> Version | None:

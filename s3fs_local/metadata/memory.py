@@ -209,6 +209,20 @@ class MemoryMetadata:
     def directory_history(self, parent: int) -> list[Entry]:
         return sorted(self._directory(parent), key=lambda entry: (entry.name, entry.from_ns))
 
+    def entries_after(self, parent: int, name: bytes, from_ns: int, limit: int) -> list[Entry]:
+        entries = self.directory_history(parent)
+        return [entry for entry in entries if (entry.name, entry.from_ns) > (name, from_ns)][:limit]
+
+    def markers_after(
+        self, parent: int, name: bytes, from_ns: int, limit: int
+    ) -> list[tuple[int, bytes, int, bool]]:
+        found = [
+            (entry.parent, entry.name, entry.from_ns, entry.is_marker)
+            for directory in self._entries
+            for entry in self._directory(directory)
+        ]
+        return sorted(row for row in found if row > (parent, name, from_ns, True))[:limit]
+
     def entries_of(self, ino: int) -> list[Entry]:
         found = [
             entry
@@ -221,6 +235,16 @@ class MemoryMetadata:
     def versions(self, ino: int) -> list[Version]:
         versions = self._versions.get(ino, {})
         return [versions[stamp_ns] for stamp_ns in sorted(versions, reverse=True)]
+
+    def versions_after(self, ino: int, stamp_ns: int, limit: int) -> list[Version]:
+        found = [version for ino in self._versions for version in self.versions(ino)]
+        found.sort(key=lambda version: (version.ino, version.stamp_ns))
+        behind = [one for one in found if (one.ino, one.stamp_ns) > (ino, stamp_ns)]
+        return behind[:limit]
+
+    def commits_after(self, ino: int, stamp_ns: int, limit: int) -> list[tuple[int, int, int]]:
+        found = self.versions_after(ino, stamp_ns, limit)
+        return [(version.ino, version.stamp_ns, version.size) for version in found]
 
     def version(self, ino: int, stamp_ns: int) -> Version | None:
         return self._versions.get(ino, {}).get(stamp_ns)

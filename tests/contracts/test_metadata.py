@@ -1241,6 +1241,39 @@ def test_names_come_one_after_the_other_however_often_they_were_used(metadata: M
     assert metadata.names_after(0, b"", 10) == everything[1:]
 
 
+def test_a_directory_is_looked_through_in_steps(metadata: Metadata) -> None:
+    """A page of a million names is shown without reading the others."""
+    rows = [
+        Entry(1, b"a", 5, 0),
+        Entry(1, b"a", 9, 4),
+        Entry(1, b"\xff", 2, 7),
+        Entry(2, b"b", 3, 8),
+    ]
+    metadata.apply([OpenEntry(row) for row in rows])
+
+    assert metadata.entries_after(1, b"", 0, 10) == rows[:3]
+    assert metadata.entries_after(1, b"a", 5, 1) == rows[1:2]
+    assert metadata.entries_after(1, b"a", OPEN_NS, 10) == rows[2:3]
+    assert metadata.markers_after(0, b"", 0, 10) == [
+        (1, b"a", 5, True),
+        (1, b"a", 9, False),
+        (1, b"\xff", 2, False),
+        (2, b"b", 3, False),
+    ]
+    assert metadata.markers_after(1, b"a", 5, 1) == [(1, b"a", 9, False)]
+
+
+def test_all_versions_are_looked_through_in_steps(metadata: Metadata) -> None:
+    """When locks end and when things happened is asked of a store of any size."""
+    found = [Version(1, 5, 0, 10), Version(1, 9, 0, 20), Version(3, 2, 0, 30)]
+    metadata.apply([PutVersion(version) for version in reversed(found)])
+
+    assert metadata.versions_after(0, 0, 10) == found
+    assert metadata.versions_after(1, 5, 1) == found[1:2]
+    assert metadata.versions_after(3, 2, 10) == []
+    assert metadata.commits_after(1, 5, 10) == [(1, 9, 20), (3, 2, 30)]
+
+
 def test_what_each_class_holds_is_counted(metadata: Metadata) -> None:
     """What storage costs depends on it; small versions are billed as larger ones in some."""
     sizes = {"STANDARD": [0, 1000, 131_072], "GLACIER": [131_071]}

@@ -180,8 +180,8 @@ def test_cat_gives_any_version(store: MemoryStore) -> None:
     rows = ask_as(VersionListing, store, ListVersions(b"notes")).versions
     store.tick(3600)
 
-    def content(**choice: str) -> bytes:
-        return ask_for_content(store, ReadVersion(b"notes", **choice))[1]
+    def content(version: str | None = None, at: str | None = None) -> bytes:
+        return ask_for_content(store, ReadVersion(b"notes", version=version, at=at))[1]
 
     assert content() == b"three\n"
     assert content(version="previous") == b"two\n"
@@ -201,14 +201,14 @@ def test_cat_of_much_arrives_in_pieces(store: MemoryStore) -> None:
 
 def test_versions_that_do_not_exist_are_refused(store: MemoryStore) -> None:
     """Neither an id, nor a time, nor a text that is neither."""
-    for wrong, kind in (
-        ({"version": "zzzz"}, errors.NoSuchVersion),
-        ({"at": "1970-01-02"}, errors.NoSuchName),
-        ({"at": ""}, errors.InvalidTime),
-        ({"at": "yesterdayish"}, errors.InvalidTime),
+    for request, kind in (
+        (ReadVersion(b"notes", version="zzzz"), errors.NoSuchVersion),
+        (ReadVersion(b"notes", at="1970-01-02"), errors.NoSuchName),
+        (ReadVersion(b"notes", at=""), errors.InvalidTime),
+        (ReadVersion(b"notes", at="yesterdayish"), errors.InvalidTime),
     ):
         with pytest.raises(kind):
-            ask(store, ReadVersion(b"notes", **wrong))
+            ask(store, request)
 
 
 def test_restore_without_more_undoes_the_last_change(store: MemoryStore) -> None:

@@ -16,7 +16,7 @@ visible and the commit can be tried again. No page is written before the commit
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import apsw
 from msgspec.structs import astuple
@@ -238,11 +238,30 @@ class SqliteMetadata:
     def directory_history(self, parent: int) -> list[Entry]:
         return [to_entry(row) for row in self._rows(queries.DIRECTORY_HISTORY, (parent,))]
 
+    def entries_after(self, parent: int, name: bytes, from_ns: int, limit: int) -> list[Entry]:
+        rows = self._rows(queries.ENTRIES_AFTER, (parent, name, from_ns, limit))
+        return [to_entry(row) for row in rows]
+
+    def markers_after(
+        self, parent: int, name: bytes, from_ns: int, limit: int
+    ) -> list[tuple[int, bytes, int, bool]]:
+        rows = self._rows(queries.MARKERS_AFTER, (parent, name, from_ns, limit))
+        return [(row[0], row[1], row[2], row[3] != 0) for row in rows]
+
     def entries_of(self, ino: int) -> list[Entry]:
         return [to_entry(row) for row in self._rows(queries.ENTRIES_OF, (ino,))]
 
     def versions(self, ino: int) -> list[Version]:
         return [to_version(row) for row in self._rows(queries.VERSIONS, (ino,))]
+
+    def versions_after(self, ino: int, stamp_ns: int, limit: int) -> list[Version]:
+        return [
+            to_version(row) for row in self._rows(queries.VERSIONS_AFTER, (ino, stamp_ns, limit))
+        ]
+
+    def commits_after(self, ino: int, stamp_ns: int, limit: int) -> list[tuple[int, int, int]]:
+        rows: list[Any] = self._rows(queries.COMMITS_AFTER, (ino, stamp_ns, limit))
+        return rows
 
     def version(self, ino: int, stamp_ns: int) -> Version | None:
         row = self._row(queries.VERSION, (ino, stamp_ns))

@@ -54,11 +54,23 @@ NAME_HISTORY: Final = f"""
     SELECT {columns(Entry)} FROM entry WHERE parent = ? AND name = ? ORDER BY from_ns"""
 DIRECTORY_HISTORY: Final = f"""
     SELECT {columns(Entry)} FROM entry WHERE parent = ? ORDER BY name, from_ns"""
+ENTRIES_AFTER: Final = f"""
+    SELECT {columns(Entry)} FROM entry WHERE parent = ? AND (name, from_ns) > (?, ?)
+    ORDER BY name, from_ns LIMIT ?"""
+MARKERS_AFTER: Final = """
+    SELECT parent, name, from_ns, ino = 0 FROM entry WHERE (parent, name, from_ns) > (?, ?, ?)
+    ORDER BY parent, name, from_ns LIMIT ?"""
 ENTRIES_OF: Final = f"""
     SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_ino
     WHERE ino = ? AND ino <> 0 ORDER BY from_ns, parent, name"""
 
 VERSIONS: Final = f"SELECT {columns(Version)} FROM version WHERE ino = ? ORDER BY stamp_ns DESC"
+VERSIONS_AFTER: Final = f"""
+    SELECT {columns(Version)} FROM version WHERE (ino, stamp_ns) > (?, ?)
+    ORDER BY ino, stamp_ns LIMIT ?"""
+COMMITS_AFTER: Final = """
+    SELECT ino, stamp_ns, size FROM version WHERE (ino, stamp_ns) > (?, ?)
+    ORDER BY ino, stamp_ns LIMIT ?"""
 VERSION: Final = f"SELECT {columns(Version)} FROM version WHERE ino = ? AND stamp_ns = ?"
 VERSION_AT: Final = f"""
     SELECT {columns(Version)} FROM version WHERE ino = ? AND stamp_ns <= ?
