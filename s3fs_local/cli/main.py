@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from s3fs_local import errors
+from s3fs_local.cli.browse_command import browse
 from s3fs_local.cli.class_commands import retrieve, storage_class
 from s3fs_local.cli.completion_command import COMPLETION_VARIABLE, completion
 from s3fs_local.cli.exit_codes import ExitCode
@@ -46,7 +47,7 @@ for command in (
     *(verify, ledger),
     *(versions, log, diff, cat, restore, undelete, purge),
     *(protect, retention, legal_hold, append_only, why),
-    *(bucket, key, lifecycle, tag, stats, top, gc, zone, scrub, fsck, completion),
+    *(bucket, key, lifecycle, tag, stats, top, browse, gc, zone, scrub, fsck, completion),
     *(storage_class, retrieve),
 ):
     program.add_command(command)

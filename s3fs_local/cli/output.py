@@ -18,8 +18,11 @@ from s3fs_local import errors
 from s3fs_local.cli.advice import advice_on
 from s3fs_local.cli.exit_codes import ExitCode, exit_code_of
 from s3fs_local.control.protocol import Progress
+from s3fs_local.rules import printing
 
 PROGRAM: Final = "s3fs-local"
+human_size: Final = printing.human_size
+printable: Final = printing.printable
 PROGRESS_SECONDS: Final = 2.0
 """Between two lines about the progress of long work, where there is no terminal for a bar."""
 
@@ -63,19 +66,6 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(printable(cell) for cell in row))
     Console(markup=False, highlight=False).print(table)
-
-
-def human_size(size_bytes: int) -> str:
-    """`17 B`, `4.0 KiB`, `1.5 GiB`."""
-    if size_bytes < 1024:
-        return f"{size_bytes} B"
-    step = min((size_bytes.bit_length() - 1) // 10, 5)
-    return f"{size_bytes / (1 << 10 * step):.1f} {' KMGTP'[step]}iB"
-
-
-def printable(text: str) -> str:
-    """The text without anything that could steer a terminal; names may hold any byte."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def print_error(problem: str, advice: str) -> None:

@@ -253,7 +253,11 @@ async def describe_timeline(request: DescribeTimeline, context: Context) -> Time
         raise InvalidArgument(f"a timeline has 1 to {ROWS_MAX} steps, not {request.steps}")
     volume = context.filesystem.volume
     created_ns = volume.inode(ROOT_INO).btime_ns
-    since_ns = created_ns if request.since is None else instant_of(request.since, context)
+    since_ns = (
+        min(created_ns, volume.now_ns())
+        if request.since is None
+        else instant_of(request.since, context)
+    )
     until_ns = instant_of(request.until, context)
     if since_ns > until_ns:
         raise InvalidArgument("the first instant must be the earlier one")

@@ -45,6 +45,10 @@ class Client:
     ) -> None:
         self._connection.close()
 
+    def detach(self) -> socket.socket:
+        """The connection itself, for who speaks the protocol without blocking; theirs to close."""
+        return self._connection
+
     def daemon_pid(self) -> int:
         """The process at the other end."""
         fields = struct.Struct("3i")

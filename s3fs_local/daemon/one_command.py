@@ -12,7 +12,8 @@ from s3fs_local.control.commands import carry_out
 from s3fs_local.control.context import Context
 from s3fs_local.control.protocol import Progress
 from s3fs_local.control.requests import Request
-from s3fs_local.daemon.assembly import open_store
+from s3fs_local.control.server import Outlet
+from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.description import describe
 from s3fs_local.daemon.inspectors import register_inspectors
 from s3fs_local.daemon.unlocking import Unlocking
@@ -51,14 +52,17 @@ def run_one_command(
 
 
 async def _run(path: Path, request: Request, unlocking: Unlocking, callbacks: _Callbacks) -> object:
-    caller = Caller(uid=os.getuid(), gid=os.getgid(), pid=os.getpid())
     async with open_store(path, unlocking) as store:
         register_inspectors(store, mount_point=None)
-        context = Context(
-            filesystem=store.filesystem,
-            caller=caller,
-            outlet=callbacks,
-            describe=lambda: describe(store),
-            zoning=store.zoning,
-        )
-        return await carry_out(request, context)
+        return await carry_out(request, own_context(store, callbacks))
+
+
+def own_context(store: OpenStore, outlet: Outlet) -> Context:
+    """Who runs this process asks the store that it has open."""
+    return Context(
+        filesystem=store.filesystem,
+        caller=Caller(uid=os.getuid(), gid=os.getgid(), pid=os.getpid()),
+        outlet=outlet,
+        describe=lambda: describe(store),
+        zoning=store.zoning,
+    )

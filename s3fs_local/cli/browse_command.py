@@ -1,0 +1,67 @@
+"""Command browse: the store's past as pages in a browser."""
+
+import sys
+import webbrowser
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from s3fs_local import errors
+from s3fs_local.cli.options import json_option
+from s3fs_local.cli.output import print_json, print_line
+from s3fs_local.cli.store_access import KeySources, place, store_of
+from s3fs_local.control.client import connect
+from s3fs_local.control.mount_table import read_mounts
+
+
+class Link(Struct, frozen=True, rename="pascal"):
+    """What lets one browser in, once."""
+
+    url: str
+
+
+@click.command()
+@click.argument("store", type=click.Path(), required=False)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Not one of our choice.")
+@click.option("--no-open", is_flag=True, help="Only print the link.")
+@json_option
+def browse(store: str | None, port: int, *, no_open: bool, as_json: bool) -> None:
+    """Look at a store's past in a browser: any instant, what changed, restore with a click.
+
+    Only this machine can open the page, and only one browser: the one in which the link is opened
+    first. It ends with Ctrl-C. Without STORE: the one whose mount you are in, or the only one
+    mounted.
+    """
+    path = store_of(store) if store is not None else _only_store()
+    client = connect(path)
+    sources: KeySources = click.get_current_context().find_object(KeySources) or KeySources()
+    if client is not None:
+        client.detach().close()
+    unlocking = None if client is not None else sources.unlocking(path)
+
+    def tell(url: str) -> None:
+        if as_json:
+            print_json(Link(url))
+        else:
+            print_line("Open this link, once; Ctrl-C here ends it:")
+            print_line(url)
+        sys.stdout.flush()
+        if not (no_open or as_json):
+            webbrowser.open(url)
+
+    from s3fs_local.browse.serving import run_pages  # noqa: PLC0415  costs a start
+
+    run_pages(path, unlocking, port=port, on_ready=tell)
+
+
+def _only_store() -> Path:
+    """Raises InvalidArgument where it is not clear which."""
+    try:
+        return place(".").store
+    except errors.NotMounted:
+        stores = {mount.store for mount in read_mounts() if mount.is_ours}
+    if len(stores) != 1:
+        known = ", ".join(sorted(map(str, stores))) or "none is mounted"
+        raise errors.InvalidArgument(f"name the store: {known}")
+    return stores.pop()
