@@ -47,18 +47,31 @@ def mount_at(mount_point: Path) -> Mount | None:
 
 
 def still_mounted(device: str) -> Iterator[str]:
-    """Where that filesystem is mounted yet: "PATH (NAME, process N)", one for each process.
+    """Where that filesystem is mounted yet: a path, of another namespace with one of its processes.
 
     A bind mount keeps a filesystem alive after its first mount is gone; so does another mount
     namespace (a container, `unshare --mount`), which got a copy of all mounts when it was made.
     """
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            with suppress(OSError):  # it ended meanwhile, or is not ours to look at
-                for point, mount in _mounts_in(process / "mountinfo"):
-                    if mount.device == device:
-                        name = (process / "comm").read_text().strip()
-                        yield f"{os.fsdecode(point)} ({name}, process {process.name})"
+    for process in _one_of_each_mount_namespace():
+        with suppress(OSError):  # it ended meanwhile, or is not ours to look at
+            name = (process / "comm").read_text().strip()
+            whose = "" if process.name == "self" else f" ({name}, process {process.name})"
+            for point, mount in _mounts_in(process / "mountinfo"):
+                if mount.device == device:
+                    yield f"{os.fsdecode(point)}{whose}"
+
+
+def _one_of_each_mount_namespace() -> Iterator[Path]:
+    """Folders of processes, this one's first."""
+    seen = set()
+    proc = Path("/proc")
+    for process in (proc / "self", *proc.iterdir()):
+        if process.name == "self" or process.name.isdecimal():
+            with suppress(OSError):
+                namespace = (process / "ns" / "mnt").readlink()
+                if namespace not in seen:
+                    seen.add(namespace)
+                    yield process
 
 
 def _mounts_in(table: Path) -> Iterator[tuple[bytes, Mount]]:

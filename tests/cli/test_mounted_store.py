@@ -253,13 +253,28 @@ def test_a_bind_mount_of_a_folder_is_a_way_in_but_not_the_mount(
         run("umount", bound)
 
 
+LETS_GO_OF_OTHERS = """
+for other in $(grep -o '^[^ ]* [^ ]* fuse[^ ]*' /proc/self/mounts | cut -d' ' -f2); do
+    [ "$other" = "$1" ] || umount -l "$other"
+done
+echo there
+exec sleep 600
+"""
+
+
 @pytest.fixture
 def elsewhere(mount: MountedStore) -> Iterator[subprocess.Popen[bytes]]:
     """A program in a mount namespace of its own, as a container's, made while we were mounted."""
-    assert is_mounted(mount.path)
-    with subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", "echo there; exec sleep 600"], stdout=subprocess.PIPE
-    ) as program:
+    command: list[str | Path] = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        LETS_GO_OF_OTHERS,
+        "sh",
+        mount.path,
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
         assert program.stdout is not None
         if program.stdout.readline() != b"there\n":
             pytest.skip("needs the right to make a mount namespace")
@@ -278,11 +293,31 @@ def test_umount_says_who_has_the_store_mounted_yet(
         refused = s3fs_local("umount", mount.path, check=False)
 
         assert refused.returncode == ExitCode.MOUNT_FAILED
-        assert f"(sleep, process {elsewhere.pid})" in refused.stderr
+        assert f"yet at {mount.path} (sleep, process {elsewhere.pid}):" in refused.stderr
         assert f"kill {daemon}" in refused.stderr
         assert not is_mounted(mount.path)
         assert Path(f"/proc/{elsewhere.pid}/root{mount.path}/f").read_text() == "x"
         elsewhere.kill()
+        assert select.select([handle], [], [], 60)[0]
+    finally:
+        os.close(handle)
+
+
+def test_umount_says_where_a_bind_mount_keeps_the_store(
+    mount: MountedStore, tmp_path: Path
+) -> None:
+    """A bind mount is easily forgotten, and not seen below the mount point."""
+    bound = tmp_path / "bound"
+    bound.mkdir()
+    if run("mount", "--bind", mount.path, bound, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")
+    [daemon] = processes_marked(mount.path)
+    handle = os.pidfd_open(daemon)
+    try:
+        refused = s3fs_local("umount", mount.path, check=False)
+
+        assert f"yet at {bound}:" in refused.stderr
+        run("umount", bound)
         assert select.select([handle], [], [], 60)[0]
     finally:
         os.close(handle)

@@ -43,7 +43,7 @@ class SystemMounts:
             "mkdir -p /run/mount; mount -t tmpfs tmpfs /run/mount\n"  # umount's notes
         )
         return run(
-            *("unshare", "--mount", "sh", "-euc", overlay + script),
+            *("unshare", "--mount", "--propagation=slave", "sh", "-euc", overlay + script),
             check=check,
             environment={
                 MARK: str(self.point),
