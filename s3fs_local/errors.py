@@ -190,6 +190,10 @@ class StoreReadOnly(AccessError):
     """The store went read-only after a fault; the message says which."""
 
 
+class ReplicaReadOnly(AccessError):
+    """The store is a replica, which takes changes from its source only, until it is promoted."""
+
+
 class NotPermitted(AccessError):
     """Only the owner or root may do this."""
 
@@ -332,6 +336,30 @@ class MountFailed(MountError):
 
 class NotMounted(MountError):
     """The path is not inside a mount of ours."""
+
+
+class ReplicationError(S3fsLocalError):
+    """Something could not be told to another region, or taken from one."""
+
+
+class ReplicaDiverged(ReplicationError):
+    """What is here was changed by somebody else than the source; nothing was overwritten."""
+
+
+class DestinationUnreachable(ReplicationError):
+    """The destination does not answer; it is tried again."""
+
+
+class DestinationRefused(ReplicationError):
+    """The destination takes nothing from this source; the message says why."""
+
+
+class SourceAlive(ReplicationError):
+    """The source of the replica is in use, so promoting would make two stores out of one."""
+
+
+class NotAReplica(ReplicationError):
+    """The store is no replica, or not one any more."""
 
 
 class ControlError(S3fsLocalError):

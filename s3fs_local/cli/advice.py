@@ -30,6 +30,7 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.VersioningRequired: "A store with Object Lock keeps versioning Enabled.",
     errors.ReadOnlyView: "Copy the old version to a place outside, or use `s3fs-local restore`.",
     errors.StoreReadOnly: "See `s3fs-local status`, mend the cause, then unmount and mount again.",
+    errors.ReplicaReadOnly: "Write to its source, or `s3fs-local promote` the replica.",
     errors.NotPermitted: "Run the command as the owner or as root.",
     errors.BadHandle: "Open the file again.",
     errors.Unsupported: "See docs/semantics.md for what is done instead.",
@@ -61,6 +62,11 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.MountFailed: "STORE/daemon.log says more.",
     errors.NotMounted: "Mount the store, or write the path as STORE:/path/inside.",
     errors.DaemonUnreachable: "See STORE/daemon.log, then unmount and mount again.",
+    errors.ReplicaDiverged: "`s3fs-local resync STORE` says what each side has alone.",
+    errors.DestinationUnreachable: "Bring its disk back; replication then goes on by itself.",
+    errors.DestinationRefused: "See `s3fs-local replication status STORE`.",
+    errors.SourceAlive: "Unmount the source first, or promote with --force if it is lost.",
+    errors.NotAReplica: "`s3fs-local status STORE` says what the store is.",
 }
 
 

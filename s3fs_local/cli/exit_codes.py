@@ -36,6 +36,7 @@ class ExitCode(IntEnum):
     WRONG_KIND = 21  # the name is there, but not of the kind or in the place that is needed
     NOT_SUPPORTED = 22  # by design, or not by this store
     ARCHIVED = 23  # in an archive, or on its way out of it
+    DIVERGED = 25  # two regions have different histories
     ALTERED = 26  # `verify`: something is not as the ledger says
     INTERRUPTED = 130  # Ctrl-C, as shells say it
 
@@ -67,6 +68,7 @@ MEANINGS: Final[dict[ExitCode, str]] = {
     ExitCode.WRONG_KIND: "what has the name is not of the kind that is needed, or misplaced",
     ExitCode.NOT_SUPPORTED: "not supported: by design, or not by this store",
     ExitCode.ARCHIVED: "in an archive, or on its way out of it",
+    ExitCode.DIVERGED: "two regions have different histories",
     ExitCode.ALTERED: "`verify` found something that is not as the ledger says",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
@@ -98,6 +100,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.VersioningRequired: ExitCode.NOT_SUPPORTED,
     errors.ReadOnlyView: ExitCode.READ_ONLY,
     errors.StoreReadOnly: ExitCode.READ_ONLY,
+    errors.ReplicaReadOnly: ExitCode.READ_ONLY,
     errors.NotPermitted: ExitCode.NOT_PERMITTED,
     errors.BadHandle: ExitCode.FAILURE,
     errors.Unsupported: ExitCode.NOT_SUPPORTED,
@@ -129,6 +132,11 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.MountFailed: ExitCode.MOUNT_FAILED,
     errors.NotMounted: ExitCode.NOT_MOUNTED,
     errors.DaemonUnreachable: ExitCode.DAEMON_UNREACHABLE,
+    errors.ReplicaDiverged: ExitCode.DIVERGED,
+    errors.DestinationUnreachable: ExitCode.STORAGE_FAILED,
+    errors.DestinationRefused: ExitCode.NOT_SUPPORTED,
+    errors.SourceAlive: ExitCode.STORE_IN_USE,
+    errors.NotAReplica: ExitCode.WRONG_KIND,
 }
 
 

@@ -390,7 +390,42 @@ _ZONES: Final = (
     Door("packs.checkpoints.Checkpoints.write", "copies of the metadata that a newer one replaces"),
 )
 
+_REPLICATION: Final = (
+    Door("engine.replication.Replication.put", "the rules, and what they hold since"),
+    Door("engine.replication.Replication.delete", "the rules"),
+    Door("engine.replication._with_status", "the status of a version, nothing else of it"),
+    Door(
+        "engine.replica_receiving.Receiver._update",
+        "tags and lock of a replica follow the source; a weaker lock is asked about here, too",
+        asks=(Operation.CLEAR_RETENTION, Operation.CLEAR_LEGAL_HOLD),
+    ),
+    Door(
+        "engine.replica_receiving.Receiver._insert",
+        "a version more, between those that are there; none of them changes",
+    ),
+    Door(
+        "engine.replica_receiving.Receiver._inode_with",
+        "the file shows the version that was added, with that version's lock",
+    ),
+    Door(
+        "engine.replica_receiving.Receiver._take_file",
+        "attributes of a replica follow the source, where the gate was asked",
+    ),
+    Door(
+        "engine.replica_layouts._plan_cell",
+        "intervals are cut at the new version's instant, and read as before on both sides",
+    ),
+    Door("engine.replica_layouts.plan_layouts", "blocks count one use more, never less"),
+    Door(
+        "engine.replica_names.ReplicaNames._change",
+        "names of replicas follow the source, where the gate was asked; versions stay",
+    ),
+    Door("engine.replica_names.ReplicaNames._named", "a name more"),
+    Door("engine.replica_names.ReplicaNames._unnamed", "as `_change`"),
+    Door("engine.replica_names.ReplicaNames._touch", "times of a directory"),
+)
+
 DOORS: Final = (
     *(*_ATTRIBUTES, *_CONTENT, *_NAMES, *_REMOVAL, *_LIFECYCLE, *_CLASSES, *_LOCKS, *_KEYS),
-    *(*_STORE, *_ZONES),
+    *(*_STORE, *_ZONES, *_REPLICATION),
 )

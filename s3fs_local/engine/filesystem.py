@@ -27,6 +27,7 @@ from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFile
 from s3fs_local.engine.pack_keeping import PackKeeping
 from s3fs_local.engine.reading import CURRENT_NS, Reading
 from s3fs_local.engine.refusals import Refusals
+from s3fs_local.engine.replication import Replication
 from s3fs_local.engine.retrieving import Retrieving
 from s3fs_local.engine.settling import Settling
 from s3fs_local.engine.views import Node, Views
@@ -127,6 +128,7 @@ class FileSystem:
                 volume, locks=self.locks, namespace=self.namespace, classes=self.classes
             ),
         )
+        self.replication: Final = Replication(volume, self.lifecycle.rules.keys)
         self.pack_keeping: Final = PackKeeping(volume)
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns)

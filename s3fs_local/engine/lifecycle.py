@@ -242,7 +242,7 @@ class LifecycleRules:
         if self._is_in_use(found, decided):
             self.put_off(key, now_ns)
             return Outcome(found, postponed=True)
-        with self._volume.agenda.resting():
+        with self._volume.agenda.resting(), self._volume.outbox.resting():
             refused = self._act_on(found, decided, now_ns)
             self._volume.apply(self._next_row(key, decided, now_ns, acted=bool(decided.verdicts)))
         done = tuple(verdict for verdict in decided.verdicts if verdict not in refused)

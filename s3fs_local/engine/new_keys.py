@@ -6,7 +6,8 @@ is asked once in a while, and that key wraps the files' keys.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from s3fs_local.crypto.key_ring import STORE_KEY
@@ -62,6 +63,16 @@ class NewKeys:
     def _service_key(self) -> str:
         encryption = self.encryption()
         return encryption.key or f"alias/{encryption.key_name}"
+
+    @contextmanager
+    def following(self, encryption: Encryption) -> Iterator[None]:
+        """Within the block keys are made as this says, and not as the store's default does."""
+        default = self.encryption
+        self.encryption = lambda: encryption
+        try:
+            yield
+        finally:
+            self.encryption = default
 
     def fits(self, key_id: int) -> bool:
         """Whether new bytes of a file may be sealed with the key, as the encryption is now."""

@@ -12,6 +12,7 @@ from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.inspections import Inspections
 from s3fs_local.engine.new_keys import NewKeys
+from s3fs_local.engine.replication_outbox import Outbox
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
@@ -101,6 +102,7 @@ class Volume:
         self.uses_classes = metadata.setting(CLASSES_SETTING) is not None
         self.inspections: Final = Inspections()
         self.agenda: Final = Agenda()
+        self.outbox: Final = Outbox(metadata)
         self._last_ino = counters.ino
         self._last_stamp_ns = counters.stamp_ns
         # Never repeats one of an earlier mount, be its draft still here or only in the journal.
@@ -116,6 +118,8 @@ class Volume:
         self.check_writable()
         if self.agenda.is_kept:
             changes = self.agenda.with_rows(changes, self.now_ns())
+        if self.outbox.is_kept:
+            changes = self.outbox.with_tasks(changes, self.now_ns())
         self.durability.apply(changes, ended_draft=ended_draft)
 
     def note(self, note: Note) -> None:

@@ -39,6 +39,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     # As ext4 with errors=remount-ro: what failed has its own errno, what follows sees a read-only
     # disk.
     errors.StoreReadOnly: errno.EROFS,
+    errors.ReplicaReadOnly: errno.EROFS,
     errors.NotPermitted: errno.EPERM,
     errors.BadHandle: errno.EBADF,
     # Not ENOSYS: the kernel would then never ask again, for any file.
@@ -78,6 +79,11 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.MountFailed: errno.EIO,
     errors.NotMounted: errno.EIO,
     errors.DaemonUnreachable: errno.EIO,
+    errors.ReplicaDiverged: errno.EIO,
+    errors.DestinationUnreachable: errno.EIO,
+    errors.DestinationRefused: errno.EIO,
+    errors.SourceAlive: errno.EIO,
+    errors.NotAReplica: errno.EIO,
 }
 
 

@@ -298,6 +298,10 @@ class Metadata(Protocol):
         """What failed, by destination, inode and stamp, at most `limit`."""
         ...
 
+    def task(self, destination: str, ino: int, stamp_ns: int) -> Task | None:
+        """That task."""
+        ...
+
     def tasks_of(self, ino: int) -> list[Task]:
         """What is to be told of the inode, to any destination, by destination, then by stamp."""
         ...

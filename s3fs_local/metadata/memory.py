@@ -396,6 +396,9 @@ class MemoryMetadata:
     def failed_tasks(self, limit: int) -> list[Task]:
         return [task for _, task in sorted(self._tasks.items()) if task.reason][:limit]
 
+    def task(self, destination: str, ino: int, stamp_ns: int) -> Task | None:
+        return self._tasks.get((destination, ino, stamp_ns))
+
     def tasks_of(self, ino: int) -> list[Task]:
         return [task for _, task in sorted(self._tasks.items()) if task.ino == ino]
 

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     SRC_NOT_PERMITTED = "SrcGetObjectNotPermitted"
     SRC_KMS_KEY_INVALID = "SrcKmsKeyInvalidState"
     SRC_NOT_ELIGIBLE = "SrcObjectNotEligible"
+    SRC_DAMAGED = "SrcObjectDamaged"  # ours: no zone has its bytes
 
 
 class Event(Enum):

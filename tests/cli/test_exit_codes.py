@@ -74,6 +74,7 @@ def test_exit_codes_keep_their_numbers() -> None:
         "WRONG_KIND": 21,
         "NOT_SUPPORTED": 22,
         "ARCHIVED": 23,
+        "DIVERGED": 25,
         "ALTERED": 26,
         "INTERRUPTED": 130,
     }

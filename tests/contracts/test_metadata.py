@@ -1165,6 +1165,8 @@ def test_what_has_to_be_told_comes_in_the_order_of_the_last_change(store: Store)
     assert metadata.tasks("west", 1) == [rows[2]]
     assert metadata.tasks("", 9) == [rows[4]]
     assert metadata.failed_tasks(9) == [rows[3]]
+    assert metadata.task("west", 3, 50) == rows[1]
+    assert metadata.task("west", 3, 51) is None
     assert metadata.tasks_of(3) == [rows[4], rows[1]]
     assert metadata.backlog() == [
         Backlog("", "", failed=False, operations=1, size=0, since_ns=70),

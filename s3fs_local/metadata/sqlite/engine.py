@@ -391,6 +391,10 @@ class SqliteMetadata:
     def failed_tasks(self, limit: int) -> list[Task]:
         return [to_task(row) for row in self._rows(queries.FAILED_TASKS, (limit,))]
 
+    def task(self, destination: str, ino: int, stamp_ns: int) -> Task | None:
+        row = self._row(queries.TASK, (destination, ino, stamp_ns))
+        return None if row is None else to_task(row)
+
     def tasks_of(self, ino: int) -> list[Task]:
         return [to_task(row) for row in self._rows(queries.TASKS_OF, (ino,))]
 

@@ -159,6 +159,8 @@ TASKS: Final = f"""
 FAILED_TASKS: Final = f"""
     SELECT {columns(Task)} FROM task INDEXED BY task_failed WHERE reason <> ''
     ORDER BY destination, ino, stamp_ns LIMIT ?"""
+TASK: Final = f"""
+    SELECT {columns(Task)} FROM task WHERE destination = ? AND ino = ? AND stamp_ns = ?"""
 TASKS_OF: Final = f"""
     SELECT {columns(Task)} FROM task INDEXED BY task_by_ino WHERE ino = ?
     ORDER BY destination, stamp_ns"""

@@ -1,0 +1,100 @@
+"""Which changes replication must tell: a row for each, in the transaction that makes the change.
+
+While there are rules every transaction carries tasks along that no rule was asked about yet
+(`rules.replication.UNDECIDED`): one for each version that is new, or whose tags or lock changed,
+and one for each inode whose names or attributes changed. Whether they matter to anybody is decided
+later (`engine/replication.py`); a commit does not wait for that. What changes nothing that is told,
+such as a move to another class, writes no row.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from s3fs_local.metadata.changes import (
+    Change,
+    KeepAttributes,
+    OpenEntry,
+    PutInode,
+    PutTask,
+    PutVersion,
+)
+from s3fs_local.metadata.interface import Metadata
+from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.replication import ATTRIBUTES, UNDECIDED, Task
+from s3fs_local.rules.versioning import Version
+
+
+class Outbox:
+    """Adds tasks to transactions, while there are rules."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+        self.is_kept = False
+        self.on_task: Callable[[], None] = lambda: None
+        self._rests = False
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """What is done within the block is told to nobody: lifecycle, and what was received."""
+        rested, self._rests = self._rests, True
+        try:
+            yield
+        finally:
+            self._rests = rested
+
+    def with_tasks(self, changes: Sequence[Change], now_ns: int) -> Sequence[Change]:
+        """The changes, and the tasks that go with them."""
+        if not self.is_kept or self._rests:
+            return changes
+        places = dict(self._places(changes))
+        if not places:
+            return changes
+        self.on_task()
+        return [*changes, *[self._task(*place, size, now_ns) for place, size in places.items()]]
+
+    def _task(self, ino: int, stamp_ns: int, size: int, now_ns: int) -> PutTask:
+        before = self._metadata.task(UNDECIDED, ino, stamp_ns)
+        since_ns = now_ns if before is None else before.since_ns
+        return PutTask(Task(UNDECIDED, ino, stamp_ns, since_ns, now_ns, size))
+
+    def _places(self, changes: Sequence[Change]) -> Iterator[tuple[tuple[int, int], int]]:
+        """The inode, and the version or `ATTRIBUTES`; and the size of what is to be told."""
+        committed = {
+            change.version.ino: change.version.stamp_ns
+            for change in changes
+            if isinstance(change, PutVersion)
+        }
+        for change in changes:
+            match change:
+                case PutVersion(version):
+                    if self._is_told_version(version):
+                        yield (version.ino, version.stamp_ns), version.stored_bytes
+                case PutInode(inode):  # attributes go with a version of the same instant
+                    goes_along = committed.get(inode.ino) == inode.version_ns
+                    if not goes_along and self._is_told_inode(inode):
+                        yield (inode.ino, ATTRIBUTES), 0
+                case KeepAttributes(kept):
+                    if kept.ino not in committed:
+                        yield (kept.ino, ATTRIBUTES), 0
+                case OpenEntry(entry):
+                    if not entry.is_marker:
+                        yield (entry.ino, ATTRIBUTES), 0
+                case _:
+                    pass
+
+    def _is_told_version(self, version: Version) -> bool:
+        before = self._metadata.version(version.ino, version.stamp_ns)
+        return before is None or (before.tags, before.lock) != (version.tags, version.lock)
+
+    def _is_told_inode(self, inode: Inode) -> bool:
+        """Names that ended show in `nlink`; a directory's changes with what is in it, too."""
+        before = self._metadata.inode(inode.ino)
+        if before is None:
+            return False  # its first name tells it
+        if inode.is_directory:
+            return not inode.nlink and before.nlink > 0
+        return _told(before) != _told(inode)
+
+
+def _told(inode: Inode) -> tuple[object, ...]:
+    return (inode.mode, inode.uid, inode.gid, inode.nlink, inode.atime_ns, inode.append_only)

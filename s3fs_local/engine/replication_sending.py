@@ -1,0 +1,413 @@
+"""The source of replication: tells one destination what its tasks name, as it is at that moment.
+
+One batch at a time: ask what the destination has of the files, carry the blocks that it lacks and
+the versions in the order of their commits, then attributes and names; at the end it says what it
+has durably. A directory is told before what is in it. Nothing counts before the end, and telling
+something twice changes nothing, so a batch may end anywhere.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol, TypeVar
+
+from msgspec import Struct, structs
+
+from s3fs_local.engine.durability import RunBlocking
+from s3fs_local.engine.encryption_kinds import kind_of
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.replica_origins import Origins
+from s3fs_local.engine.replication import Replication
+from s3fs_local.engine.replication_messages import (
+    HELD,
+    Answer,
+    AskBlocks,
+    Block,
+    Look,
+    Looked,
+    Message,
+    Missing,
+    Name,
+    Origin,
+    Question,
+    Reply,
+    Settle,
+    Settled,
+    TakeFile,
+    TakeVersion,
+)
+from s3fs_local.errors import ControlError, DataDamaged, EncryptionError
+from s3fs_local.rules.encryption import Algorithm, Encryption
+from s3fs_local.rules.extents import blocks_of, decode_layout
+from s3fs_local.rules.inode import ROOT_INO, Inode, KeptAttributes
+from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.replication import (
+    ATTRIBUTES,
+    Event,
+    Reason,
+    Rule,
+    Subject,
+    Task,
+    choose,
+)
+from s3fs_local.rules.versioning import Version
+
+BLOCKS_A_QUESTION: Final = 8192
+_Wanted = TypeVar("_Wanted", Looked, Missing, Settled)
+
+
+class Link(Protocol):
+    """The way to a destination that has said `Welcome`.
+
+    Raises DestinationUnreachable from either.
+    """
+
+    async def ask(self, message: Message) -> Reply:
+        """The destination's answer."""
+        ...
+
+    async def tell(self, message: Message) -> None:
+        """The destination will get it."""
+        ...
+
+
+class _Telling(Struct):
+    """What is told of one inode in this batch."""
+
+    inode: Inode
+    origin: Origin
+    versions: list[Task]  # oldest first
+    attributes: Task | None = None
+    answer: Answer = Answer()
+    failed: str = ""  # why nothing of it can be told
+
+
+class _Carried(Struct):
+    """A version that is to be carried."""
+
+    version: Version
+    rule: Rule
+    message: TakeVersion
+
+
+class Sent(Struct, frozen=True):
+    """What a batch did."""
+
+    operations: int
+    bytes: int  # of blocks, plain
+
+
+class Sender:
+    """Tells one destination."""
+
+    def __init__(
+        self,
+        filesystem: FileSystem,
+        replication: Replication,
+        origins: Origins,
+        *,
+        destination: str,
+        link: Link,
+        run_blocking: RunBlocking,
+    ) -> None:
+        self._filesystem = filesystem
+        self._volume = filesystem.volume
+        self._metadata = filesystem.volume.metadata
+        self._replication = replication
+        self._origins = origins
+        self._destination = destination
+        self._link = link
+        self._run_blocking = run_blocking
+        self._known: set[int] = {ROOT_INO}  # directories that the destination has
+        self._bytes = 0
+
+    async def send(self, tasks: Sequence[Task]) -> Sent:
+        """The tasks are done or failed, those that changed meanwhile aside.
+
+        Raises:
+            DestinationUnreachable: nothing of the batch counts.
+        """
+        self._bytes = 0
+        tellings = self._tellings(tasks)
+        await self._look(tellings)
+        await self._tell_directories(tellings)
+        for telling in tellings:
+            if not telling.failed:
+                await self._tell(telling)
+        settled = await self._ask(Settle(), Settled)
+        failures = {(f.origin, f.stamp_ns): f.reason for f in settled.failures}
+        for telling in tellings:
+            self._note(telling, failures)
+        return Sent(len(tasks), self._bytes)
+
+    def _tellings(self, tasks: Sequence[Task]) -> list[_Telling]:
+        found: dict[int, _Telling] = {}
+        for task in tasks:
+            inode = self._metadata.inode(task.ino)
+            gone = inode is None or (
+                task.stamp_ns != ATTRIBUTES
+                and self._metadata.version(task.ino, task.stamp_ns) is None
+            )
+            if gone:
+                self._replication.drop(task)
+                continue
+            if self._replication.rule(task.rule) is None:
+                self._replication.reconsider(task)
+                continue
+            assert inode is not None
+            telling = found.get(task.ino)
+            if telling is None:
+                telling = _Telling(inode, self._origins.of_inode(task.ino), [])
+                found[task.ino] = telling
+            if task.stamp_ns == ATTRIBUTES:
+                telling.attributes = task
+            else:
+                telling.versions.append(task)
+        for telling in found.values():
+            telling.versions.sort(key=lambda task: task.stamp_ns)
+        return list(found.values())
+
+    async def _look(self, tellings: list[_Telling]) -> None:
+        questions = tuple(
+            Question(telling.origin, tuple(task.stamp_ns for task in telling.versions))
+            for telling in tellings
+        )
+        looked = await self._ask(Look(questions), Looked)
+        for telling, answer in zip(tellings, looked.answers, strict=True):
+            telling.answer = answer
+            is_known = answer.newest_is_replica or self._metadata.version(
+                telling.inode.ino, answer.newest_ns
+            )
+            if not is_known:
+                telling.failed = Reason.DST_DIVERGED
+
+    async def _ask(self, message: Message, kind: type[_Wanted]) -> _Wanted:
+        reply = await self._link.ask(message)
+        if not isinstance(reply, kind):
+            raise ControlError(f"the destination answers {type(reply).__name__}")
+        return reply
+
+    # Directories
+
+    async def _tell_directories(self, tellings: list[_Telling]) -> None:
+        """Every directory that a name lies in is there: first all of them, then their names."""
+        missing = await self._unknown_above(tellings)
+        for directory in missing:
+            await self._link.tell(TakeFile(self._origins.of_inode(directory.ino), directory))
+        for directory in missing:
+            await self._link.tell(
+                TakeFile(
+                    self._origins.of_inode(directory.ino),
+                    directory,
+                    names=self._names(directory),
+                    kept=self._kept(directory.ino, 0),
+                )
+            )
+
+    async def _unknown_above(self, tellings: list[_Telling]) -> list[Inode]:
+        missing: dict[int, Inode] = {}
+        waiting = {entry.parent for telling in tellings for entry in self._entries(telling.inode)}
+        while waiting := waiting - self._known - missing.keys():
+            directories = [d for ino in sorted(waiting) if (d := self._metadata.inode(ino))]
+            questions = tuple(Question(self._origins.of_inode(d.ino)) for d in directories)
+            looked = await self._ask(Look(questions), Looked)
+            self._known |= waiting
+            waiting = set()
+            for directory, answer in zip(directories, looked.answers, strict=True):
+                if not answer.is_there:
+                    missing[directory.ino] = directory
+                    waiting |= {entry.parent for entry in self._entries(directory)}
+        return list(missing.values())
+
+    # Files
+
+    async def _tell(self, telling: _Telling) -> None:
+        try:
+            await self._tell_versions(telling)
+        except EncryptionError:
+            telling.failed = Reason.SRC_KMS_KEY_INVALID
+            return
+        except DataDamaged:
+            telling.failed = Reason.SRC_DAMAGED
+            return
+        if_held = all(task.if_held for task in telling.versions) and (
+            telling.attributes is None or telling.attributes.if_held
+        )
+        inode = self._metadata.inode(telling.inode.ino)
+        if inode is None:
+            return
+        await self._link.tell(
+            TakeFile(
+                telling.origin,
+                inode,
+                names=self._names(inode),
+                kept=self._kept(inode.ino, telling.answer.kept_ns),
+                if_held=if_held,
+            )
+        )
+
+    async def _tell_versions(self, telling: _Telling) -> None:
+        carried = list(self._carried(telling))
+        missing = await self._missing(carried)
+        for one in carried:
+            for _, encoded in one.message.cells:
+                for block_id in blocks_of(decode_layout(encoded)):
+                    origin = one.message.blocks[block_id]
+                    if origin in missing:
+                        missing.discard(origin)
+                        await self._carry(telling.origin, one, block_id)
+            await self._link.tell(one.message)
+
+    def _carried(self, telling: _Telling) -> Iterator[_Carried]:
+        """The versions, each as it differs from what the destination has then."""
+        newest_ns = telling.answer.newest_ns
+        for task, below in zip(telling.versions, telling.answer.below, strict=True):
+            version = self._metadata.version(task.ino, task.stamp_ns)
+            rule = self._replication.rule(task.rule)
+            if version is None or rule is None:
+                continue
+            base_ns = 0
+            if task.stamp_ns > newest_ns and self._metadata.version(task.ino, newest_ns):
+                base_ns = newest_ns
+            cells = () if below == HELD else self._cells(version, base_ns)
+            numbers = {
+                number: self._origins.of_block(number)
+                for _, encoded in cells
+                for number in blocks_of(decode_layout(encoded))
+            }
+            message = TakeVersion(
+                telling.origin,
+                version,
+                telling.inode,
+                storage_class=rule.storage_class,
+                if_held=task.if_held,
+                is_whole=not base_ns,
+                cells=cells,
+                blocks=numbers,
+            )
+            if not (task.if_held and below != HELD):
+                newest_ns = max(newest_ns, task.stamp_ns)
+                yield _Carried(version, rule, message)
+
+    def _cells(self, version: Version, base_ns: int) -> tuple[tuple[int, bytes], ...]:
+        ino, stamp_ns = version.ino, version.stamp_ns
+        if not base_ns:
+            found = self._metadata.cells(ino, 0, stamp_ns)
+            return tuple((cell, encoded) for cell, _, encoded in found)
+        changed = self._metadata.cells_changed(ino, base_ns, stamp_ns)
+        return tuple((cell, self._metadata.cell(ino, cell, stamp_ns)) for cell in changed)
+
+    async def _missing(self, carried: list[_Carried]) -> set[Origin]:
+        origins = list(dict.fromkeys(o for one in carried for o in one.message.blocks.values()))
+        missing: set[Origin] = set()
+        for first in range(0, len(origins), BLOCKS_A_QUESTION):
+            asked = tuple(origins[first : first + BLOCKS_A_QUESTION])
+            missing.update((await self._ask(AskBlocks(asked), Missing)).blocks)
+        return missing
+
+    async def _carry(self, file: Origin, one: _Carried, block_id: int) -> None:
+        blocks = self._volume.blocks
+        block = blocks.block(block_id)
+        while (plain := blocks.read_nowait(block_id, skip=0, size=block.length)) is None:
+            await self._filesystem.reading.wait(self._run_blocking)
+        self._bytes += len(plain)
+        kind = self._kind(one)
+        await self._link.tell(
+            Block(
+                file,
+                one.version.stamp_ns,
+                one.message.blocks[block_id],
+                block.offset,
+                plain,
+                str(kind.algorithm),
+                kind.key,
+            )
+        )
+
+    def _kind(self, one: _Carried) -> Encryption:
+        """As at the source; a KMS key gives way to the one that the rule names."""
+        wrapped = self._metadata.key(one.version.key_ids[-1]) if one.version.key_ids else None
+        kind = Encryption() if wrapped is None else kind_of(wrapped, self._metadata.key)
+        if kind.algorithm is Algorithm.AES256:
+            return Encryption()
+        return structs.replace(kind, key=one.rule.replica_key)
+
+    def _kept(self, ino: int, after_ns: int) -> tuple[KeptAttributes, ...]:
+        found = []
+        while (kept := self._metadata.attributes_at(ino, after_ns)) is not None:
+            found.append(kept)
+            after_ns = kept.to_ns
+        return tuple(found)
+
+    # Names
+
+    def _entries(self, inode: Inode) -> list[Entry]:
+        """The intervals of names that rules let the destination know of."""
+        entries = self._metadata.entries_of(inode.ino)
+        if inode.is_directory:
+            return entries  # what is on the way to a file goes, whatever its own name is
+        return [entry for entry in entries if self._is_in_scope(entry)]
+
+    def _is_in_scope(self, entry: Entry) -> bool:
+        key = self._replication.path_of(entry.parent, entry.name)
+        return any(
+            rule.destination == self._destination and key.startswith(rule.prefix)
+            for rule in self._replication.rules
+        )
+
+    def _names(self, inode: Inode) -> tuple[Name, ...]:
+        entries = self._entries(inode)
+        return tuple(self._name(inode, entry, entries) for entry in entries)
+
+    def _name(self, inode: Inode, entry: Entry, entries: list[Entry]) -> Name:
+        marker = None
+        if entry.was_removed:
+            marker = self._metadata.interval(entry.parent, entry.name, entry.to_ns)
+            marker = marker if marker is not None and marker.is_marker else None
+        is_told = self._is_end_told(inode, entry, entries)
+        if not is_told:
+            told = structs.replace(entry, to_ns=OPEN_NS, ending=Ending.LIVE, ended_by=0)
+        else:
+            told = entry
+        before = self._metadata.entry_at(entry.parent, entry.name, entry.from_ns - 1)
+        return Name(
+            self._origins.of_inode(entry.parent),
+            told,
+            marker if is_told else None,
+            None if before is None else self._origins.of_inode(before.ino),
+        )
+
+    def _is_end_told(self, inode: Inode, entry: Entry, entries: list[Entry]) -> bool:
+        """A file that replaced this one ends its interval when it is told itself."""
+        match entry.ending:
+            case Ending.MOVED:
+                goes_on = any(other.to_ns > entry.to_ns for other in entries)
+                return goes_on or self._tells_removals(inode, entry)
+            case Ending.DELETED:
+                return self._tells_removals(inode, entry)
+            case _:
+                return False
+
+    def _tells_removals(self, inode: Inode, entry: Entry) -> bool:
+        version = self._metadata.version(inode.ino, inode.version_ns)
+        tags = {} if version is None else version.tags
+        key = self._replication.path_of(entry.parent, entry.name)
+        subject = Subject(key=key, tags=tags)
+        choices = choose(self._replication.rules, subject, Event.DELETE_MARKER)
+        return any(choice.destination == self._destination for choice in choices)
+
+    # Outcome
+
+    def _note(self, telling: _Telling, failures: dict[tuple[Origin, int], str]) -> None:
+        of_names = failures.get((telling.origin, ATTRIBUTES), "")
+        if telling.attributes is not None:
+            self._note_one(telling.attributes, telling.failed or of_names)
+        for task in telling.versions:
+            own = failures.get((telling.origin, task.stamp_ns), "")
+            if telling.attributes is None:
+                own = own or of_names
+            self._note_one(task, telling.failed or own)
+
+    def _note_one(self, task: Task, reason: str) -> None:
+        if reason:
+            self._replication.fail(task, str(reason))
+        else:
+            self._replication.complete(task)

@@ -1,0 +1,140 @@
+"""Two stores in memory, one told of the other's changes; the way between them can fail anywhere."""
+
+import itertools
+import json
+from typing import Any
+
+import trio
+
+from s3fs_local.engine.replica_origins import Origins
+from s3fs_local.engine.replica_receiving import Receiver
+from s3fs_local.engine.replication import Replication
+from s3fs_local.engine.replication_messages import (
+    AskBlocks,
+    Block,
+    Look,
+    Message,
+    Reply,
+    Settle,
+    TakeFile,
+    TakeVersion,
+    decode_message,
+    decode_reply,
+    encode,
+)
+from s3fs_local.engine.replication_sending import Sender
+from s3fs_local.errors import DestinationUnreachable
+from s3fs_local.rules.replication_validation import read_replication
+from tests.engine.memory_store import MemoryStore, at_once
+
+HERE, THERE = b"h" * 16, b"t" * 16
+ROLE = "arn:aws:iam::123456789012:role/r"
+Json = dict[str, Any]
+
+
+def rule(**members: object) -> Json:
+    """A rule for everything, delete markers included."""
+    return {
+        "ID": "all",
+        "Status": "Enabled",
+        "Priority": 1,
+        "Filter": {},
+        "DeleteMarkerReplication": {"Status": "Enabled"},
+        "Destination": {"Bucket": "arn:aws:s3:::west"},
+        **members,
+    }
+
+
+class LocalLink:
+    """Hands messages over as bytes; breaks after so many, if it is told to."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self.breaks_after: int | None = None
+        self.carried: list[Message] = []
+
+    def _count(self, message: Message) -> Message:
+        if self.breaks_after is not None:
+            if not self.breaks_after:
+                raise DestinationUnreachable("the link broke")
+            self.breaks_after -= 1
+        self.carried.append(message)
+        return decode_message(encode(message))
+
+    async def ask(self, message: Message) -> Reply:
+        """As over a socket."""
+        return decode_reply(encode(await self._answer(self._count(message))))
+
+    async def _answer(self, message: Message) -> Reply:
+        match message:
+            case Look():
+                return self._receiver.look(message)
+            case AskBlocks():
+                return self._receiver.missing(message)
+            case Settle():
+                return await self._receiver.settle()
+            case _:
+                raise AssertionError(message)
+
+    async def tell(self, message: Message) -> None:
+        """As over a socket."""
+        match self._count(message):
+            case Block() as block:
+                self._receiver.take_block(block)
+            case TakeFile() as file:
+                self._receiver.take_file(file)
+            case TakeVersion() as version:
+                self._receiver.take_version(version)
+            case other:
+                raise AssertionError(other)
+
+
+class Regions:
+    """A source `here` and a destination `there`."""
+
+    def __init__(self, *rules: Json, **settings: str) -> None:
+        self.here = MemoryStore(None, None, **settings)
+        self.there = MemoryStore(None, None, **settings)
+        self.there.randomness.bits(77)
+        self.link: LocalLink
+        if rules:
+            self.put_rules(*rules)
+
+    @property
+    def replication(self) -> Replication:
+        """Of the source."""
+        return self.here.fs.replication
+
+    def put_rules(self, *rules: Json) -> None:
+        """The rules are in force."""
+        numbers = itertools.count(1)
+        data = json.dumps({"Role": ROLE, "Rules": rules}).encode()
+        self.replication.put(read_replication(data, new_id=lambda: next(numbers)))
+
+    def tell(self, *, breaks_after: int | None = None) -> list[Message]:
+        """Everything that is pending is told; what was carried."""
+        receiver = Receiver(self.there.fs, THERE)
+        receiver.begin(HERE)
+        self.there.clock.advance(max(self.here.clock.now_ns() - self.there.clock.now_ns(), 0))
+        self.link = LocalLink(receiver)
+        self.link.breaks_after = breaks_after
+        trio.run(self._tell)
+        return self.link.carried
+
+    async def _tell(self) -> None:
+        sender = Sender(
+            self.here.fs,
+            self.replication,
+            Origins(self.here.metadata, HERE),
+            destination="west",
+            link=self.link,
+            run_blocking=at_once,
+        )
+        while self.replication.decide():
+            pass
+        while tasks := self.here.metadata.tasks("west", 64):
+            await sender.send(tasks)
+
+    def pending(self) -> int:
+        """How much has still to be told."""
+        return len(self.here.metadata.tasks("west", 1 << 20))
