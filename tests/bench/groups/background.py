@@ -1,0 +1,130 @@
+"""The slowest hundredth of calls while the daemon has other work, beside one that has none."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from s3fs_local.control.requests import ChangeClass, CollectGarbage, Request, Scrub
+from tests.bench.groups.requests import makes
+from tests.bench.groups.sequential import write_whole
+from tests.bench.groups.small_files import PAGE, create_each
+from tests.bench.groups.syncing import LINE
+from tests.bench.ours import Ours
+from tests.bench.place import Measured, PeerFailed, Place
+from tests.bench.row import Goal, Group, Row, Unit
+from tests.bench.sizes import Sizes
+
+FILES_MOVED: Final = 50
+_GOAL: Final = (Goal(2.0),)
+STAT: Final = Row("p99-stat", "p99 beside background work / idle: stat", Unit.TIMES, _GOAL)
+CREATE: Final = Row("p99-create", "p99 beside background work / idle: create", Unit.TIMES, _GOAL)
+APPEND: Final = Row(
+    "p99-append", "p99 beside background work / idle: append + fsync", Unit.TIMES, _GOAL
+)
+
+
+def percentile(call: Callable[[int], None], calls: int) -> float:
+    """Nanoseconds that 99 of 100 calls did not exceed."""
+    took = []
+    for number in range(calls):
+        start_ns = time.perf_counter_ns()
+        call(number)
+        took.append(time.perf_counter_ns() - start_ns)
+    return sorted(took)[calls * 99 // 100]
+
+
+def move(turn: int) -> Request:
+    """One file after the other goes to another class, and in the next turn back."""
+    number, back = divmod(turn, 2)
+    path = f"old/file{number % FILES_MOVED:05}".encode()
+    return ChangeClass(path, "STANDARD" if back else "STANDARD_IA")
+
+
+@contextmanager
+def working(place: Ours) -> Iterator[None]:
+    """Scrub, gc and moves between classes go on without end, as fast as settings let them."""
+    stop = threading.Event()
+    failed: list[PeerFailed] = []
+    work: list[Callable[[int], Request]] = [lambda _: Scrub(), lambda _: CollectGarbage(), move]
+
+    def repeat(one: Callable[[int], Request]) -> None:
+        turn = 0
+        while not stop.is_set():
+            try:
+                place.ask(one(turn))
+            except PeerFailed as failure:
+                failed.append(failure)
+                return
+            turn += 1
+
+    threads = [threading.Thread(target=repeat, args=(one,)) for one in work]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if failed:
+        raise failed[0]
+
+
+def all_three(place: Place, sizes: Sizes, folder: Path) -> list[float]:
+    """The percentiles of stat, create and append with fsync."""
+    names = [f"{place.path}/old/file{number:05}" for number in range(sizes.files)]
+    descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def create(number: int) -> None:
+        file = os.open(folder / f"new{number}", os.O_WRONLY | os.O_CREAT)
+        os.write(file, PAGE)
+        os.close(file)
+
+    def append(_: int) -> None:
+        os.write(descriptor, LINE)
+        os.fsync(descriptor)
+
+    found = [
+        percentile(lambda number: _ask(names[number % len(names)]), sizes.calls),
+        percentile(create, sizes.calls),
+        percentile(append, sizes.calls // 3),
+    ]
+    os.close(descriptor)
+    return found
+
+
+def _ask(name: str) -> None:
+    os.stat(name)
+
+
+def steps(place: Place, sizes: Sizes) -> Iterator[Measured]:
+    """Idle first, then with everything going on."""
+    assert isinstance(place, Ours)
+    old = place.path / "old"
+    if not old.exists():
+        old.mkdir()
+        create_each([f"{old}/file{number:05}" for number in range(sizes.files)])
+        write_whole(place.path / "large", sizes.large_mib)
+    folder = place.path / f"background{time.monotonic_ns()}"
+    folder.mkdir()
+    quiet, busy = folder / "quiet", folder / "busy"
+    quiet.mkdir()
+    busy.mkdir()
+    idle = all_three(place, sizes, quiet)
+    with working(place):
+        loaded = all_three(place, sizes, busy)
+    for row, one, other in zip((STAT, CREATE, APPEND), idle, loaded, strict=True):
+        yield row.told(other / one)
+
+
+GROUP: Final = Group(
+    "background",
+    (STAT, CREATE, APPEND),
+    steps,
+    makes,
+    note="scrub, gc and moves between classes run without end; replication does not yet take part",
+)
