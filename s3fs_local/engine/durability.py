@@ -13,6 +13,7 @@ catch up, after the ledger has it all.
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from time import perf_counter_ns
 from typing import Any, Final, Protocol, TypeVar
 
 import trio
@@ -20,6 +21,7 @@ import trio
 from s3fs_local.engine.draft_records import FLOOR_SETTING, ChangeBatch, PacksDurable, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import LedgerKeeper, belongs_to_ledger
+from s3fs_local.engine.sync_pace import SyncPace
 from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly, TooFewZones
 from s3fs_local.metadata.changes import Change, PutSetting
 from s3fs_local.metadata.interface import Metadata
@@ -89,6 +91,7 @@ class Durability:
         # Whether what the facts have may leave the journal; asked in a thread.
         self.may_trim: Callable[[], bool] = lambda: True
         self.fsyncs = 0
+        self.pace = SyncPace()
 
     def apply(self, changes: Sequence[Change], *, ended_draft: int = 0) -> None:
         """All changes are visible, or (on an error) none is; durable after the next flush."""
@@ -166,6 +169,34 @@ class Durability:
                     await self._sync(durable=durable)
             if durable:
                 self._synced = generation
+
+    def flush_nowait(self, draft: Draft | None) -> bool:
+        """As a durable `flush` of the draft, or of facts alone; False where it would take long.
+
+        For callers that nobody else waits beside. Where a zone may be given up it is left to
+        `flush`, which keeps the loop free meanwhile. Raises as `flush`.
+        """
+        may_wait = self._packs.zones.only is not None and self.pace.is_quick
+        if not may_wait or self._mutex.locked():
+            return False
+        if draft is not None and draft.needs_journal:
+            self._urgent[draft.draft_id] = draft
+            self._appended += 1
+        if self._synced < self._appended or self._unwritten:
+            self._sync_in_place()
+        return True
+
+    def _sync_in_place(self) -> None:
+        """Everything so far is durable, and the drafts that someone waits for. Blocks the loop."""
+        generation = self._appended
+        self._collect()
+        self._append()
+        blocks_until, syncs_packs = self._position, self._packs.needs_sync
+        with self._noting_failures():
+            self._sync_blocking(durable=True)
+        if syncs_packs:  # after a power cut the metadata engine may not know of this
+            self._unwritten.append(encode(PacksDurable(blocks_until)))
+        self._written = self._synced = generation
 
     def record(self) -> None:
         """What was applied so far survives a killed process: the journal has it, unsynced.
@@ -249,12 +280,14 @@ class Durability:
         await self.flush(durable=True)
 
     def _sync_blocking(self, *, durable: bool) -> None:
+        began_ns = perf_counter_ns()
         if self._packs.needs_sync:
             self._packs.sync()
             self.fsyncs += 1
         if durable:
             self._journal.sync()
             self.fsyncs += 1
+        self.pace.note(perf_counter_ns() - began_ns)
 
     @contextmanager
     def _noting_failures(self) -> Iterator[None]:
@@ -313,21 +346,13 @@ class Durability:
         It follows a flush, so next to nothing is left to sync here. The ledger comes before the
         facts, too: what they hold is never missing there.
         """
-        generation = self._appended
-        self._collect()
-        self._append()
-        blocks_until, syncs_packs = self._position, self._packs.needs_sync
-        with self._noting_failures():
-            self._sync_blocking(durable=True)
-        if syncs_packs:  # after a power cut the metadata engine may not know of this commit
-            self._unwritten.append(encode(PacksDurable(blocks_until)))
+        self._sync_in_place()
         with self._noting_failures():
             remembered = self.ledger.write(self._position)
         if remembered:
             self.fsyncs += 1
             self._metadata.apply(remembered)
         self._metadata.commit(self._position)
-        self._written = generation
         self._uncommitted = 0
 
     async def begin_anew(self) -> None:

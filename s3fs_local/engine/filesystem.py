@@ -583,6 +583,11 @@ class FileSystem:
         self.volume.invalidation.inode(ino)
         return version
 
+    def fsync_nowait(self, handle: int) -> bool:
+        """As `fsync`, where the disk is quick; False where it must be waited for (then `fsync`)."""
+        draft = self.volume.drafts.get(self.open_files.get(handle).ino)
+        return self.volume.durability.flush_nowait(draft)
+
     async def fsync(self, handle: int, datasync: bool) -> None:  # noqa: FBT001 - as fsync(2)
         """What was written to the file so far, and everything about names, survives a power cut."""
         del datasync  # one journal record holds both

@@ -231,8 +231,9 @@ class Operations(pyfuse3.Operations):
 
     @answered_later
     async def fsync(self, fh: int, datasync: bool) -> None:  # noqa: FBT001  pyfuse3's signature
-        """What was written is durable."""
-        await self._gate.waiting(self._fs.fsync, fh, datasync)
+        """What was written is durable. Who is alone waits for a quick disk without a thread."""
+        if not (self._gate.is_idle and self._fs.fsync_nowait(fh)):
+            await self._gate.waiting(self._fs.fsync, fh, datasync)
 
     @answered
     def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:

@@ -68,6 +68,11 @@ class ReaderGate:
         finally:
             self._waited_for -= 1
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no handler waits, and no other request has come yet."""
+        return not self._waited_for and not self._poll(0)
+
     @contextmanager
     def installed(self) -> Iterator[None]:
         """pyfuse3's sessions that start inside run through this gate; afterwards through trio."""

@@ -150,7 +150,9 @@ class DrivenStore:
 
     def fsync(self, handle: int) -> None:
         """See `Reference.fsync`."""
-        trio.run(self.store.fs.fsync, self.handles[handle], False)  # noqa: FBT003 - as fsync(2)
+        fs = self.store.fs
+        if not fs.fsync_nowait(self.handles[handle]):
+            trio.run(fs.fsync, self.handles[handle], False)  # noqa: FBT003 - as fsync(2)
 
     def flush(self) -> None:
         """See `Reference.flush`."""
