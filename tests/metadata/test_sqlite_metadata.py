@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import apsw
 import apsw.ext
 import pytest
+from msgspec import structs
 
 from s3fs_local.errors import (
     FormatTooNew,
@@ -34,9 +36,10 @@ from s3fs_local.metadata.changes import (
 )
 from s3fs_local.metadata.sqlite import SqliteMetadata, queries
 from s3fs_local.metadata.sqlite.migrations import create_tables, migrate
-from s3fs_local.metadata.sqlite.writing import InodeCache
+from s3fs_local.metadata.sqlite.writing import Inodes
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.namespace import OPEN_NS, Entry
+from tests.metadata.statements import statements
 
 FILE: Final = Inode(ino=2, mode=0o100644, uid=0, gid=0)
 
@@ -465,12 +468,38 @@ def test_a_hot_cell_costs_no_more_than_a_quiet_one(path: Path, metadata: SqliteM
 
 def test_the_inode_cache_is_bounded() -> None:
     """A walk over a large tree must not fill the memory; the newest are the ones that stay."""
-    cache = InodeCache()
+    inodes = Inodes(apsw.Connection(":memory:").cursor())
     for ino in range(1, 70_001):
-        cache.put(Inode(ino=ino, mode=0, uid=0, gid=0))
+        inodes.remember(Inode(ino=ino, mode=0, uid=0, gid=0))
 
-    assert cache.get(70_000 - 65_536) is None
-    assert cache.get(70_000 - 65_535) is not None
+    assert inodes.get(70_000 - 65_536) is None
+    assert inodes.get(70_000 - 65_535) is not None
+
+
+def test_an_inode_that_was_put_is_never_forgotten(path: Path, metadata: SqliteMetadata) -> None:
+    """Its row is written late: until then no walk over a large tree may push it out."""
+    metadata.apply([PutInode(FILE)])
+    others = [PutInode(Inode(ino=ino, mode=0o100644, uid=0, gid=0)) for ino in range(3, 70_003)]
+    metadata.apply(others)
+    assert metadata.inode(2) == FILE
+    metadata.commit(1)
+    assert metadata.usage().files == 70_001
+    with closing(SqliteMetadata(path)) as other:
+        assert other.inode(2) == FILE
+
+
+def test_the_row_of_a_directory_is_written_once_for_all_its_new_files(path: Path) -> None:
+    """Each file that is made changes its directory: a row of 22 columns, for nobody to read."""
+    with statements() as told, closing(SqliteMetadata.create(path)) as metadata:
+        directory = Inode(ino=1, mode=0o040755, uid=0, gid=0)
+        for number in range(100):
+            entry = Entry(1, b"f%d" % number, number + 1, number + 2)
+            inode = structs.replace(FILE, ino=number + 2)
+            directory = structs.replace(directory, mtime_ns=number)
+            metadata.apply([PutInode(inode), OpenEntry(entry), PutInode(directory)])
+        metadata.commit(1)
+
+    assert sum(sql.startswith("REPLACE INTO inode") for sql in told) == 101
 
 
 def test_inodes_read_from_the_database_are_those_that_were_put(

@@ -33,7 +33,7 @@ from s3fs_local.metadata.sqlite.connection import (
     raise_translated,
 )
 from s3fs_local.metadata.sqlite.rows import Row, to_entry, to_inode, to_kept, to_task, to_version
-from s3fs_local.metadata.sqlite.writing import InodeCache, Writer
+from s3fs_local.metadata.sqlite.writing import Inodes, Writer
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import OPEN_NS, Entry
@@ -70,7 +70,7 @@ class SqliteMetadata:
         # One cursor for everything: making one costs as much as the statement that runs in it.
         cursor = self._connection.cursor()
         self._execute: Final = cursor.execute
-        self._inodes: Final = InodeCache()
+        self._inodes: Final = Inodes(cursor)
         self._uncommitted: Final[list[tuple[Change, ...]]] = []
         self._wal_bytes = 0
         self._log_may_restart = False
@@ -106,6 +106,7 @@ class SqliteMetadata:
             return
         counters = self._writer.counters()
         try:
+            self._inodes.write()
             self._execute(queries.PUT_STATE, (position, *astuple(counters)))
             self._execute("COMMIT")
         except apsw.Error as error:
@@ -194,6 +195,7 @@ class SqliteMetadata:
         return self._writer.counters()
 
     def usage(self) -> Usage:
+        self._inodes.write()
         inodes, files = self._only_row(queries.COUNT_INODES)
         (versions,) = self._only_row(queries.COUNT_VERSIONS)
         return Usage(inodes, files, versions, *self._only_row(queries.COUNT_BLOCKS))
@@ -204,7 +206,7 @@ class SqliteMetadata:
             row = self._row(queries.INODE, (ino,))
             if row is not None:
                 inode = to_inode(row)
-                self._inodes.put(inode)
+                self._inodes.remember(inode)
         return inode
 
     def lookup(self, parent: int, name: bytes) -> Inode | None:

@@ -56,6 +56,7 @@ from s3fs_local.rules.replication import Replica, ReplicaKind, Task
 from s3fs_local.rules.versioning import Version
 
 _CACHED_INODES: Final = 65536
+_LATE_INODES_MAX: Final = 256
 
 _PUT_INODE: Final = f"REPLACE INTO inode VALUES ({places(Inode)})"
 _REMOVE_INODE: Final = "DELETE FROM inode WHERE ino = ?"
@@ -109,27 +110,58 @@ _REMOVE_REPLICA: Final = (
 _UNSCHEDULE_KEY: Final = "DELETE FROM agenda WHERE place = ? AND name = ?"
 
 
-class InodeCache:
-    """Inodes as they are in the database, applied changes included; the oldest go first."""
+class Inodes:
+    """Inodes as they are, applied changes included; the oldest of those that were read go first.
 
-    def __init__(self) -> None:
-        self._inodes: OrderedDict[int, Inode] = OrderedDict()
-        self.get: Final = self._inodes.get
-        self.clear: Final = self._inodes.clear
-        self.forget: Final = self._inodes.pop
+    Rows are written late, together, and each once: a file that is made and closed changes its row
+    twice, and that of its directory for each of its neighbours. Whoever asks SQL about the table
+    calls `write` before; a commit does.
+    """
+
+    def __init__(self, cursor: apsw.Cursor) -> None:
+        self._execute_many: Final = cursor.executemany
+        self._read: OrderedDict[int, Inode] = OrderedDict()
+        self._late: dict[int, Inode] = {}  # whose rows in the table are older, or not there yet
+
+    def get(self, ino: int) -> Inode | None:
+        """The inode, if it is in memory."""
+        return self._late.get(ino) or self._read.get(ino)
+
+    def remember(self, inode: Inode) -> None:
+        """The table has this one."""
+        read = self._read
+        read[inode.ino] = inode
+        if len(read) > _CACHED_INODES:
+            read.popitem(last=False)
 
     def put(self, inode: Inode) -> None:
-        """The cache holds this one, and its bound."""
-        inodes = self._inodes
-        inodes[inode.ino] = inode
-        if len(inodes) > _CACHED_INODES:
-            inodes.popitem(last=False)
+        """From now on the inode is this."""
+        self._late[inode.ino] = inode
+        if len(self._late) > _LATE_INODES_MAX:
+            self.write()
+
+    def write(self) -> None:
+        """The table has them all."""
+        if self._late:
+            self._execute_many(_PUT_INODE, map(inode_row, self._late.values()))
+            for inode in self._late.values():
+                self.remember(inode)
+            self._late.clear()
+
+    def forget(self, ino: int) -> None:
+        """The row is gone."""
+        self._read.pop(ino, None)
+
+    def clear(self) -> None:
+        """What was put since the last commit counts no more."""
+        self._read.clear()
+        self._late.clear()
 
 
 class Writer:
     """Writes changes through one cursor, inside whatever transaction is open."""
 
-    def __init__(self, cursor: apsw.Cursor, counters: Counters, inodes: InodeCache) -> None:
+    def __init__(self, cursor: apsw.Cursor, counters: Counters, inodes: Inodes) -> None:
         self._execute: Final = cursor.execute
         self._count_rows: Final = cursor.connection.changes
         self._inodes: Final = inodes
@@ -192,15 +224,15 @@ class Writer:
 
     def _put_inode(self, change: PutInode) -> None:
         inode = change.inode
-        self._execute(_PUT_INODE, inode_row(inode))
         self._inodes.put(inode)
         self._ino = max(self._ino, inode.ino)
 
     def _remove_inode(self, change: RemoveInode) -> None:
+        self._inodes.write()
         self._execute_on_one(_REMOVE_INODE, (change.ino,))
         self._execute(_REMOVE_KEPT, (change.ino,))
         self._execute(_REMOVE_REPLICA, (ReplicaKind.INODE, change.ino))
-        self._inodes.forget(change.ino, None)
+        self._inodes.forget(change.ino)
 
     def _keep_attributes(self, change: KeepAttributes) -> None:
         self._execute(_KEEP, kept_row(change.kept))
