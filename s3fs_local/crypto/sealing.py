@@ -74,12 +74,19 @@ def seal_block(
         block_id: a number that no other block has.
         salt: SALT_BYTES fresh random bytes, never used before.
     """
+    key = block_key(data_key, salt)
+    return seal_under(key, plain, key_id=key_id, offset=offset, block_id=block_id, salt=salt)
+
+
+def seal_under(
+    key: bytes, plain: Bytes, *, key_id: int, offset: int, block_id: int, salt: bytes
+) -> bytearray:
+    """As `seal_block`, with the `block_key` of the data key and this salt."""
     length = len(plain)
     frames = frame_count(length)
     sealed = bytearray(sealed_length(length))
     sealed[:SALT_BYTES] = salt
     source, target = memoryview(plain), memoryview(sealed)
-    key = block_key(data_key, salt)
     cipher = AESGCM(key[:KEY_BYTES])
     binding = _BINDING.pack(key_id, offset, length, block_id)
     for frame in range(frames):

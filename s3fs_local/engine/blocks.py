@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from s3fs_local.crypto import compressed
 from s3fs_local.crypto.frames import SALT_BYTES, frame_span
-from s3fs_local.crypto.sealing import block_key, digest, open_frames, seal_block
+from s3fs_local.crypto.sealing import block_key, digest, open_frames, seal_under
 from s3fs_local.engine.data_keys import DataKeys
 from s3fs_local.engine.recoding import Form, Recoded, as_it_lies, recode
 from s3fs_local.errors import DataDamaged, MetadataDamaged, StorageError
@@ -100,14 +100,8 @@ class BlockStorage:
         salt = self._randomness.bytes(SALT_BYTES)
         self._last_block_id += 1
         block_id = self._last_block_id
-        sealed = seal_block(
-            plain,
-            data_key=data_key,
-            key_id=key_id,
-            offset=offset,
-            block_id=block_id,
-            salt=salt,
-        )
+        key = block_key(data_key, salt)
+        sealed = seal_under(key, plain, key_id=key_id, offset=offset, block_id=block_id, salt=salt)
         pack_id, pack_offset = self._packs.append(sealed, placement)
         block = Block(
             block_id=block_id,
@@ -119,7 +113,7 @@ class BlockStorage:
             sealed_length=len(sealed),
             digest=digest(sealed),
         )
-        self._remember(_Opened(block, block_key(data_key, salt)))
+        self._remember(_Opened(block, key))
         return block
 
     def read_nowait(self, block_id: int, *, skip: int, size: int) -> bytes | None:

@@ -98,6 +98,13 @@ class DirtyBytes:
                 first, stop = max(start, run_start), min(end, run_end)
                 yield first, memoryview(data)[first - run_start : stop - run_start]
 
+    def run(self, start: int, end: int) -> bytearray | None:
+        """The run that is exactly [start, end), as it is held: not to be changed or kept."""
+        for run_start, data in zip(self._starts, self._data, strict=True):
+            if run_start == start and len(data) == end - start:
+                return data
+        return None
+
     def holds(self, start: int, end: int) -> bool:
         """Whether every byte of [start, end) is held."""
         for run_start, data in zip(self._starts, self._data, strict=True):

@@ -174,20 +174,23 @@ class NewKeys:
         Raises:
             EncryptionError: the key that would wrap it cannot be used.
         """
-        if self._uses_bucket_key:
-            return self._make_by_bucket_key(ino)
-        while not self.can_make_nowait(ino):
-            self._keys.questions.put()
         if self._by_service:
-            number = self._numbers.pop(ino)
-            made = self._made.pop(number)
-            key = OpenKey(made.plain, self._keys.soon())
-            return [self._complete(ino, number, key, service_form(self._service_key, made.blob))]
+            if self._uses_bucket_key:
+                return self._make_by_bucket_key(ino)
+            return self._make_by_service(ino)
         number = self._new_number()
         key = OpenKey(self._randomness.bytes(KEY_BYTES), math.inf)
         context = self._keys.binding(ino, number).encode()
         form = self._keys.ring.wrap(key.key, context, self._ring_key)
         return [self._complete(ino, number, key, form)]
+
+    def _make_by_service(self, ino: int) -> list[PutKey]:
+        while not self.can_make_nowait(ino):
+            self._keys.questions.put()
+        number = self._numbers.pop(ino)
+        made = self._made.pop(number)
+        key = OpenKey(made.plain, self._keys.soon())
+        return [self._complete(ino, number, key, service_form(self._service_key, made.blob))]
 
     def _make_by_bucket_key(self, ino: int) -> list[PutKey]:
         self.check()

@@ -221,7 +221,9 @@ class Writing:
         blocks = []
         new = layout
         for start, end in pieces:
-            plain = self._reading.read_blocking(lambda _: layout, base + start, end - start, draft)
+            plain = draft.dirty[cell].run(start, end) or self._reading.read_blocking(
+                lambda _: layout, base + start, end - start, draft
+            )
             block = self._volume.blocks.store(
                 plain, key_id=key_id, offset=base + start, placement=FIRST_PLACEMENT
             )
@@ -324,7 +326,8 @@ class Writing:
         metadata = self._volume.metadata
         layouts = {**draft.sealed, **{cell: new.layout for cell, new in sealed.items()}}
         for cell, layout in layouts.items():
-            found = metadata.cell(draft.ino, cell, CURRENT_NS)
+            is_new = cell * CELL_BYTES >= draft.base_size  # so nothing was laid out there
+            found = b"" if is_new else metadata.cell(draft.ino, cell, CURRENT_NS)
             cells.lay_out(cell, decode_layout(found) if found else HOLE, layout)
         if draft.base_limit < draft.base_size:
             edge, within = divmod(draft.base_limit, CELL_BYTES)
