@@ -11,8 +11,8 @@ serves everyone who waits with one write and, if asked, one fsync. `settle` lets
 catch up, after the ledger has it all.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import Any, Final, Protocol, TypeVar
 
@@ -54,6 +54,26 @@ class Checkpointing(Protocol):
     def checkpoint(self) -> None:
         """What was committed survives a power cut. Blocks; runs in a thread."""
         ...
+
+
+class _NotingFailures:
+    """A failure of storage in the block ends all promises.
+
+    A full disk is no such failure, nor are too few zones: those that failed are told anew what they
+    may have lost before they count again.
+    """
+
+    __slots__ = ("_durability",)
+
+    def __init__(self, durability: "Durability") -> None:
+        self._durability = durability
+
+    def __enter__(self) -> None:
+        """Nothing to be done."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, StorageError) and not isinstance(error, StoreFull | TooFewZones):
+            self._durability.failure = error
 
 
 class Durability:
@@ -289,20 +309,9 @@ class Durability:
             self.fsyncs += 1
         self.pace.note(perf_counter_ns() - began_ns)
 
-    @contextmanager
-    def _noting_failures(self) -> Iterator[None]:
-        """After a failed sync nothing is called durable again.
-
-        A full disk is no such failure, nor are too few zones: those that failed are told anew what
-        they may have lost before they count again.
-        """
-        try:
-            yield
-        except (StoreFull, TooFewZones):
-            raise
-        except StorageError as error:
-            self.failure = error
-            raise
+    def _noting_failures(self) -> "_NotingFailures":
+        """After a failed sync nothing is called durable again; see `_NotingFailures`."""
+        return _NotingFailures(self)
 
     @property
     def journal(self) -> Journal:

@@ -258,7 +258,7 @@ class FileSystem:
             self.attributes.resize(ino, wanted.size, caller)
             if handle is not None:
                 self.open_files.get(handle).wrote = True
-            elif not self.open_files.writers(ino):
+            elif not self.open_files.is_written(ino):
                 self.writing.commit(ino, origin=Origin.TRUNCATED)
         wanted = self.attributes.without_set_id_bits(self.volume.inode(ino), wanted, caller)
         only_size = wanted == AttributeChange(size=wanted.size)
@@ -550,9 +550,9 @@ class FileSystem:
         inode = self.volume.metadata.inode(closed.ino)
         if inode is None:
             return
-        if not self.open_files.writers(closed.ino):
+        if not self.open_files.is_written(closed.ino):
             self.volume.new_keys.release(closed.ino)
-        is_unwritten = closed.writable and not self.open_files.writers(inode.ino)
+        is_unwritten = closed.writable and not self.open_files.is_written(inode.ino)
         if is_unwritten and inode.nlink and inode.ino in self.volume.drafts:
             self.writing.commit(inode.ino, origin=Origin.CLOSE)
         if inode.ino not in self.volume.drafts:

@@ -100,6 +100,10 @@ class OpenFiles:
         """The processes (pids, ascending) that have the inode open for writing."""
         return sorted({handle.caller.pid for handle in self._writers.get(ino, ())})
 
+    def is_written(self, ino: int) -> bool:
+        """Whether anybody has the inode open for writing."""
+        return ino in self._writers
+
     async def until_unwritten(self, ino: int) -> None:
         """Waits until no handle is open for writing."""
         while ino in self._writers:

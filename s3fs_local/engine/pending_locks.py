@@ -51,7 +51,7 @@ class PendingLocks:
     def lock_of_new_version(self, inode: Inode, stamp_ns: int, *, size: int) -> Lock | None:
         """What a new version inherits at its commit: the default, and the lock of append-only."""
         kept = inode.lock if inode.append_only else None
-        if not size or self._open_files.writers(inode.ino):
+        if not size or self._open_files.is_written(inode.ino):
             return kept
         if self._commits_by(inode) is not Commit.CLOSE:
             return kept
@@ -90,14 +90,14 @@ class PendingLocks:
         match self._commits_by(committed):
             case Commit.QUIET if committed.size:
                 return [self._wait(committed)]
-            case Commit.CLOSE if self._open_files.writers(committed.ino):
+            case Commit.CLOSE if self._open_files.is_written(committed.ino):
                 return [self._wait(committed)]
             case _:
                 return []
 
     def _wait(self, inode: Inode) -> Change:
         """Until the last writer is gone; then, for autocommit, as long as it takes."""
-        if self._open_files.writers(inode.ino) or inode.append_only == SEALING:
+        if self._open_files.is_written(inode.ino) or inode.append_only == SEALING:
             self._until_closed.add(inode.ino)
             return PutPendingLock(inode.ino, OPEN_NS)
         policy = self._policies.of(inode)
@@ -110,7 +110,7 @@ class PendingLocks:
 
     def lock_closed_unwritten(self, ino: int) -> None:
         """As `lock_closed`, if nobody has the file open for writing."""
-        if not self._open_files.writers(ino):
+        if not self._open_files.is_written(ino):
             self.lock_closed(ino)
 
     def lock_closed(self, ino: int) -> None:
@@ -185,7 +185,7 @@ class PendingLocks:
         inode = self._volume.metadata.inode(ino)
         if inode is None or not inode.nlink:
             return done
-        if self._open_files.writers(ino) or ino in self._volume.drafts:
+        if self._open_files.is_written(ino) or ino in self._volume.drafts:
             self._until_closed.add(ino)
             return [PutPendingLock(ino, OPEN_NS)]
         if not inode.size or self._commits_by(inode) in (None, Commit.CHMOD):

@@ -120,6 +120,11 @@ class ZoneSet:
         Raises:
             TooFewZones: names those that are not.
         """
+        for zone in self.zones:
+            if not zone.is_well:
+                break
+        else:
+            return  # asked by each request, some several times
         well = len(self.well)
         if well < self.quorum:
             behind = "; ".join(
