@@ -385,6 +385,7 @@ class SqliteMetadata:
         return [cell for (cell,) in rows]
 
     def inodes_after(self, ino: int, limit: int) -> list[Inode]:
+        self._inodes.write()
         return [to_inode(row) for row in self._rows(queries.INODES_AFTER, (ino, limit))]
 
     def tasks(self, destination: str, limit: int) -> list[Task]:
