@@ -1,0 +1,174 @@
+"""A machine as a reader has it before the first line of a page, and a shell on it.
+
+Commands have a terminal, so they print what a person sees, and ask.
+
+It is this machine, seen from namespaces of its own: /home, /srv, /mnt and /media are empty, what is
+written to /etc, /root, /usr/sbin and /var is gone afterwards, and there are no other processes.
+When the first process ends, the kernel ends all others, and neither mount nor daemon is left.
+"""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.docs.comparing import Comparison
+from tests.docs.pages import Command, File, Step
+from tests.mounting import CAUTIOUSLY
+
+NAMESPACES: Final = (
+    "unshare",
+    "--mount",
+    "--propagation=slave",  # what is unmounted outside is not kept alive in here
+    "--pid",
+    "--fork",
+    "--mount-proc",
+    "--kill-child",
+)
+HOME: Final = "/home/ada"
+_EMPTY: Final = ("/home", "/srv", "/mnt", "/media", "/run")
+_WRITABLE: Final = ("/etc", "/usr/sbin", "/root", "/var")
+_LET_GO: Final = "awk '$3 ~ /^fuse/ {print $2}' /proc/mounts | xargs -r umount -il"
+"""Mounts of other tests: a daemon lives as long as any namespace has its mount."""
+_LAYERS: Final = "/run/layers"
+_HELPERS: Final = {
+    "mount.s3fs_local": "mount.s3fs_local",
+    "mount.fuse.s3fs_local": "mount.s3fs_local",
+    "umount.s3fs_local": "umount.s3fs_local",
+    "umount.fuse.s3fs_local": "umount.s3fs_local",
+}
+_PROGRAMS: Final = Path(sys.executable).parent
+_WIDTH: Final = 120
+_ENDED: Final = re.compile(r"\x01(\d+)\x02")
+"""What the shell prints when a step is done: the worst exit code in it."""
+_PAINT: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r(?=\n)")
+"""Colours, and what a terminal adds to the ends of lines."""
+_SILENCE_SECONDS_MAX: Final = 60  # of a command
+_ASKS: Final = re.compile(r"[:?\]] ?$")
+
+
+class PageIsWrong(AssertionError):
+    """A command of a page did not do what the page says."""
+
+
+def _world() -> str:
+    """Shell lines that make the machine a fresh one, with the program installed."""
+    lines = ["set -e", _LET_GO, *(f"mount -t tmpfs tmpfs {folder}" for folder in _EMPTY)]
+    for folder in _WRITABLE:
+        layer = _LAYERS + folder
+        layers = f"lowerdir={folder},upperdir={layer}/upper,workdir={layer}/work"
+        lines.append(f"mkdir -p {layer}/upper {layer}/work")
+        lines.append(f"mount -t overlay overlay -o {layers} {folder}")
+    lines += [f"ln -s {_PROGRAMS / to} /usr/sbin/{name}" for name, to in _HELPERS.items()]
+    lines += [f"mkdir -p {HOME} /run/mount", f"cd {HOME}", "set +e"]
+    return "\n".join(lines) + "\n"
+
+
+def can_be_made() -> bool:
+    """Whether this user may make such a machine here."""
+    return (
+        subprocess.run(
+            [*NAMESPACES, "bash", "-c", _world()], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
+
+
+class Session:
+    """A shell on a fresh machine, which goes from step to step of one page."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        """Boots it; `folder` is for what goes to and fro."""
+        self._lines = folder / "lines"
+        self._comparison = Comparison()
+        self.transcript = ""  # what was typed and printed so far
+        self._screen, terminal = pty.openpty()
+        termios.tcsetwinsize(terminal, (40, _WIDTH))
+        script, self._script = os.pipe()
+        self._shell = subprocess.Popen(
+            [*CAUTIOUSLY, "setsid", "--ctty", *NAMESPACES, "bash", f"/dev/fd/{script}"],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            pass_fds=[script],
+            env={
+                "HOME": HOME,
+                "PATH": f"{_PROGRAMS}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+                "LANG": "C.UTF-8",
+                "COLUMNS": str(_WIDTH),
+                "TERM": "dumb",
+                **environment,
+            },
+        )
+        os.close(terminal)
+        os.close(script)
+        self._run(_world())
+
+    def close(self) -> None:
+        """The machine is gone, with all that ran on it."""
+        self._shell.kill()
+        self._shell.wait()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can be done here any more."""
+        return self._shell.poll() is not None
+
+    def do(self, step: Step) -> None:
+        """Does what the page says.
+
+        Raises:
+            PageIsWrong: a command failed, or did not print what the page shows.
+        """
+        if isinstance(step, File):
+            text = self._comparison.translated(step.text)
+            self._run(f"mkdir -p $(dirname {step.path}); cat >{step.path} <<'END'\n{text}END")
+            return
+        command = self._comparison.translated(step.text)
+        code, printed = self._run(command, (step.types or "").splitlines())
+        self.transcript += f"$ {command}\n{printed}"
+        wrong = self._what_is_wrong(step, code, printed)
+        if wrong:
+            raise PageIsWrong(f"line {step.line}: {wrong}\n$ {command}\n{printed}[exit {code}]")
+
+    def _what_is_wrong(self, step: Command, code: int, printed: str) -> str:
+        if step.shown is None:
+            return "it fails" if code else ""
+        # Where output is shown it is the judge, for a page may show how something is refused.
+        differs = self._comparison.differs(
+            shown=step.shown, printed=printed, numbers_vary=step.numbers_vary
+        )
+        return f"it does not print\n{step.shown}\nbut" if differs else ""
+
+    def _run(self, command: str, answers: Sequence[str] = ()) -> tuple[int, str]:
+        """(exit code, all that was printed) of shell lines, which may change the shell itself."""
+        self._lines.write_text(command)
+        # A script of several lines fails with any of them; the trap sees them all.
+        step = (
+            "failed=0; trap 'failed=$?' ERR\n"
+            f'eval "$(cat {self._lines})"\n'
+            "trap - ERR; printf '\\001%s\\002' $failed\n"
+        )
+        os.write(self._script, step.encode())
+        typed, screen, answered = list(answers), "", 0
+        while (ended := _ENDED.search(screen)) is None:
+            screen += self._more()
+            if typed and _ASKS.search(screen, answered):
+                answered = len(screen)
+                os.write(self._screen, f"{typed.pop(0)}\n".encode())
+        return int(ended[1]), _PAINT.sub("", screen[: ended.start()])
+
+    def _more(self) -> str:
+        if not select.select([self._screen], [], [], _SILENCE_SECONDS_MAX)[0]:
+            self.close()
+            raise PageIsWrong("it waits for something that nobody types, or hangs")
+        try:
+            return os.read(self._screen, 1 << 16).decode(errors="replace")
+        except OSError as error:  # the last process that had the terminal is gone
+            raise PageIsWrong("the shell ended") from error
