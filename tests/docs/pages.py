@@ -13,6 +13,7 @@ speaks of the block after it, but for the hidden lines, which stand for what the
     <!-- not run: CAUSE -->    the commands are not run, and this is why
     <!-- types: WORDS -->      what is typed when the commands ask
     <!-- numbers vary -->      numbers in the output are not compared
+    <!-- written by … -->      a note to whoever edits the page
     <!-- needs: aws -->        anywhere: the page needs a server that speaks S3 and KMS
 """
 
@@ -34,6 +35,7 @@ Directive = Literal["run", "file", "not run", "types", "numbers vary", "needs"]
 _DIRECTIVE: Final = re.compile(
     r"(?P<name>run|file|not run|types|needs)\s*:(?P<value>.+)|(?P<bare>numbers vary)", re.DOTALL
 )
+_NOTE: Final = "written by "
 _FENCE: Final = re.compile(r"(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w-]*)\s*$")
 _PROMPT: Final = re.compile(r"[$#] ")
 _LOOKS_TYPED: Final = re.compile(r"^(?:\$ |s3fs-local )", re.MULTILINE)
@@ -95,6 +97,8 @@ def blocks_of(text: str) -> Iterator[Block]:
         begin = at
         if lines[at].lstrip().startswith("<!--"):
             comment, at = _comment(lines, at)
+            if comment.startswith(_NOTE):
+                continue
             name, value = _directive(comment, begin + 1)
             if name == "run":
                 yield Block(begin + 1, "run", value, {})
