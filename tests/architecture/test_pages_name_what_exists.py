@@ -14,7 +14,7 @@ PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")])
 
 FILE = re.compile(r"`((?:[\w-]+/)+[\w.-]+\.(?:py|sql|md))`")
 COMMAND = re.compile(r"(?<![\w/.-])s3fs-local ([^`\n]*)")
-END_OF_COMMAND = re.compile(r"\s#|[|<>;…]|`|$")
+END_OF_COMMAND = re.compile(r"\s#|\s-->|[|<>;…]|`|$")
 
 
 def missing_files(page: Path) -> list[str]:
