@@ -14,7 +14,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from s3fs_local import errors
-from s3fs_local.browse import change_pages, file_pages, overview_pages, restore_pages, tree_pages
+from s3fs_local.browse import (
+    change_pages,
+    chart_pages,
+    file_pages,
+    overview_pages,
+    restore_pages,
+    tree_pages,
+)
 from s3fs_local.browse.answers import Answers
 from s3fs_local.browse.site import Site, site_of
 
@@ -59,6 +66,8 @@ def make_pages(answers: Answers, folder: str) -> Starlette:
         Route(f"{folder}/picture/{{path:any}}", file_pages.picture),
         Route(f"{folder}/diff/{{path:any}}", file_pages.difference),
         Route(f"{folder}/changes/{{path:any}}", change_pages.changes),
+        Route(f"{folder}/chart/{{path:any}}", chart_pages.chart),
+        Route(f"{folder}/numbers/{{path:any}}", chart_pages.numbers),
         Route(f"{folder}/overview/", overview_pages.overview),
         Route(f"{folder}/restore/{{path:any}}", restore_pages.preview, methods=["GET"]),
         Route(f"{folder}/restore/{{path:any}}", restore_pages.carry_out, methods=["POST"]),

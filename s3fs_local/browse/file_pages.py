@@ -19,6 +19,7 @@ from s3fs_local.browse.site import Site, crumbs_of, parameter, path_of, site_of
 from s3fs_local.browse.templating import with_query
 from s3fs_local.browse.text_differences import TEXT_BYTES_MAX as DIFFERENCE_BYTES_MAX
 from s3fs_local.browse.text_differences import TextDifference, text_difference
+from s3fs_local.charts.drawing import can_draw
 from s3fs_local.control.requests import ListVersions, ReadVersion
 from s3fs_local.control.results import (
     Content,
@@ -77,6 +78,7 @@ async def file(request: Request) -> Response:
         more=skipped + _ROWS if skipped + _ROWS < len(rows) else None,
         shown=shown,
         trouble=trouble,
+        drawn=can_draw(),
         is_chosen=version is not None or at is not None,
     )
 

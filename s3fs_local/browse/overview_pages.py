@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from s3fs_local.browse.site import site_of
+from s3fs_local.charts.drawing import can_draw
 from s3fs_local.control.requests import DescribeStatus
 from s3fs_local.control.results import Status
 
@@ -15,6 +16,6 @@ async def overview(request: Request) -> Response:
         "overview.html",
         title="Overview",
         section="overview",
-        status=200,
+        drawn=can_draw(),
         found=await site.answers.ask(DescribeStatus(), Status),
     )

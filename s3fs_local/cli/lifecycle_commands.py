@@ -5,7 +5,10 @@ from typing import IO, Final
 
 import click
 
+from s3fs_local.charts.drawing import Look, check_can_draw, save
+from s3fs_local.charts.figures import plan_chart
 from s3fs_local.cli.options import (
+    chart_option,
     dry_run_option,
     json_option,
     path_argument,
@@ -107,11 +110,7 @@ def lifecycle() -> None:
 @store_argument
 @click.option("--at", help="What happens on that day only.")
 @click.option("--days", type=int, help="What happens in so many days from now; 30 if not given.")
-@click.option(
-    "--chart",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw what each class holds over the coming year, as .png or .svg.",
-)
+@chart_option("what each class holds over the coming year")
 @json_option
 def plan_lifecycle(
     store: str, at: str | None, days: int | None, chart: Path | None, *, as_json: bool
@@ -121,11 +120,10 @@ def plan_lifecycle(
         raise InvalidArgument("give --at or --days, not both")
     where = store_of(store)
     if chart is not None:
-        from s3fs_local.cli.charts import check_can_draw, draw_curve  # noqa: PLC0415  costs a start
-
         check_can_draw(chart)
         request = PlanLifecycle(days=CHART_DAYS, with_curve=True)
-        draw_curve(ask(where, request, LifecyclePlan, quiet=as_json).curve, chart)
+        coming = ask(where, request, LifecyclePlan, quiet=as_json)
+        save(plan_chart(coming.curve, Look()), chart)
     plan = ask(where, PlanLifecycle(at=at, days=days or 30), LifecyclePlan, quiet=as_json)
     if as_json:
         print_json(plan)

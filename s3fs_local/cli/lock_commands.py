@@ -4,14 +4,17 @@ from pathlib import Path
 
 import click
 
+from s3fs_local.charts.drawing import Look, check_can_draw, save
+from s3fs_local.charts.figures import lock_chart
 from s3fs_local.cli.options import (
     bypass_options,
+    chart_option,
     json_option,
     path_argument,
     paths_argument,
     store_argument,
 )
-from s3fs_local.cli.output import print_json, print_line, print_table
+from s3fs_local.cli.output import human_size, print_json, print_line, print_table
 from s3fs_local.cli.store_access import ask, place, places, store_of
 from s3fs_local.control.requests import (
     ClearLegalHold,
@@ -19,13 +22,21 @@ from s3fs_local.control.requests import (
     DescribeRetention,
     Explain,
     ListLegalHolds,
+    ListLockEnds,
     Protect,
     Request,
     SetAppendOnly,
     SetLegalHold,
     SetRetention,
 )
-from s3fs_local.control.results import Explanation, HoldListing, LockListing, LockRow, Policy
+from s3fs_local.control.results import (
+    Explanation,
+    HoldListing,
+    LockCalendar,
+    LockListing,
+    LockRow,
+    Policy,
+)
 
 mode_choice = click.Choice(["governance", "compliance"], case_sensitive=False)
 cut_writers_option = click.option(
@@ -83,6 +94,29 @@ def describe_retention(path: str, *, as_json: bool) -> None:
     where = place(path)
     request = DescribeRetention(where.path)
     _print_locks(where.store, request, about=path, as_json=as_json)
+
+
+@retention.command("calendar")
+@store_argument
+@chart_option("when locks end")
+@json_option
+def lock_calendar(store: str, chart: Path | None, *, as_json: bool) -> None:
+    """Show when the retention of versions ends, counted by day, month or year."""
+    if chart is not None:
+        check_can_draw(chart)
+    found = ask(store_of(store), ListLockEnds(), LockCalendar, quiet=as_json)
+    if chart is not None:
+        save(lock_chart(found, Look()), chart)
+    if as_json:
+        print_json(found)
+    elif chart is None:
+        rows = [
+            [row.date, row.mode, str(row.versions), human_size(row.bytes)] for row in found.ends
+        ]
+        print_table([found.unit, "mode", "versions", "bytes"], rows)
+        if found.held_versions:
+            size = human_size(found.held_bytes)
+            print_line(f"under a legal hold, without a date: {found.held_versions} ({size})")
 
 
 @retention.command("clear")

@@ -41,6 +41,15 @@ store_argument: Final = click.argument("store", type=click.Path())
 existing_file: Final = click.Path(dir_okay=False, path_type=Path)
 
 
+def chart_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--chart FILE`."""
+    return click.option(
+        "--chart",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help=f"Draw {what}, as .png or .svg.",
+    )
+
+
 def bypass_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--bypass-governance --reason TEXT`."""
     bypass = click.option(

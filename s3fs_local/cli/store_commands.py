@@ -7,8 +7,11 @@ from typing import IO, Final
 import click
 
 from s3fs_local import errors
+from s3fs_local.charts.drawing import Look, check_can_draw, save
+from s3fs_local.charts.figures import class_history_chart
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.options import (
+    chart_option,
     dry_run_option,
     existing_file,
     json_option,
@@ -21,6 +24,7 @@ from s3fs_local.control.requests import (
     ChangeSetting,
     ChangeVersioning,
     CollectGarbage,
+    DescribeClassHistory,
     DescribeEncryption,
     DescribeSettings,
     DescribeStatistics,
@@ -28,6 +32,7 @@ from s3fs_local.control.requests import (
     DescribeVersioning,
 )
 from s3fs_local.control.results import (
+    ClassHistory,
     Collection,
     Created,
     Done,
@@ -167,9 +172,14 @@ def _room(zone: ZoneRow) -> str:
 
 @click.command()
 @store_argument
+@click.option("--history", is_flag=True, help="What each storage class held over time.")
+@chart_option("what each storage class held over time")
 @json_option
-def stats(store: str, *, as_json: bool) -> None:
-    """Count what a store holds."""
+def stats(store: str, chart: Path | None, *, history: bool, as_json: bool) -> None:
+    """Count what a store holds, or held: the ledger remembers it all."""
+    if chart is not None or history:
+        _show_history(store, chart, as_json=as_json)
+        return
     found = ask(store_of(store), DescribeStatistics(), Statistics, quiet=as_json)
     if as_json:
         print_json(found)
@@ -183,6 +193,24 @@ def stats(store: str, *, as_json: bool) -> None:
         ["sealed", human_size(found.sealed_bytes)],
     ]
     print_table(["", ""], rows)
+
+
+def _show_history(store: str, chart: Path | None, *, as_json: bool) -> None:
+    if chart is not None:
+        check_can_draw(chart)
+    found = ask(store_of(store), DescribeClassHistory(), ClassHistory, quiet=as_json)
+    if chart is not None:
+        save(class_history_chart(found, Look()), chart)
+    elif not as_json:
+        names = sorted({one.storage_class for point in found.points for one in point.classes})
+        held = [
+            (point.time, {one.storage_class: one.bytes for one in point.classes})
+            for point in found.points
+        ]
+        rows = [[time, *(human_size(at.get(name, 0)) for name in names)] for time, at in held]
+        print_table(["until", *names], rows)
+    if as_json:
+        print_json(found)
 
 
 @click.command()

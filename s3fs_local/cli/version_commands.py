@@ -10,11 +10,14 @@ from typing import Final
 import click
 from msgspec import Struct
 
+from s3fs_local.charts.drawing import Look, check_can_draw, save
+from s3fs_local.charts.figures import versions_chart
 from s3fs_local.cli.completing import offer_versions, offer_versions_and_words
 from s3fs_local.cli.differences import Chosen, fetched, show_difference
 from s3fs_local.cli.options import (
     at_option,
     bypass_options,
+    chart_option,
     deleted_path_argument,
     dry_run_option,
     json_option,
@@ -55,9 +58,19 @@ PREVIOUS: Final = "previous"
 @paths_argument
 @click.option("--deleted", is_flag=True, help="Only names that are no more.")
 @click.option("--diff", "with_diff", is_flag=True, help="Show what each version changed.")
+@chart_option("the size of each version over time")
 @json_option
-def versions(paths: tuple[str, ...], *, deleted: bool, with_diff: bool, as_json: bool) -> None:
+def versions(
+    paths: tuple[str, ...],
+    chart: Path | None,
+    *,
+    deleted: bool,
+    with_diff: bool,
+    as_json: bool,
+) -> None:
     """List all versions of files, newest first; of a directory those of each name in it."""
+    if chart is not None:
+        check_can_draw(chart)
     store, inside = places(paths)
     listings = [
         ask(store, ListVersions(path), VersionListing, quiet=as_json, about=typed)
@@ -69,6 +82,10 @@ def versions(paths: tuple[str, ...], *, deleted: bool, with_diff: bool, as_json:
     )
     if deleted:
         listing = _only_deleted(listing)
+    if chart is not None:
+        if len({row.key for row in _in_order(listing)}) > 1:
+            raise InvalidArgument("a chart shows one file: name one")
+        save(versions_chart(listing, Look()), chart)
     if as_json:
         print_json(listing)
     elif with_diff:

@@ -77,6 +77,16 @@ class DescribeTimeline(Struct, frozen=True, tag="timeline", tag_field="command")
     steps: int = 60  # at most so many
 
 
+class DescribeClassHistory(Struct, frozen=True, tag="class-history", tag_field="command"):
+    """What the versions of each storage class held over time, read from the ledger."""
+
+    steps: int = 100  # at most so many
+
+
+class ListLockEnds(Struct, frozen=True, tag="lock-calendar", tag_field="command"):
+    """When the retention of versions ends, counted by day, month or year."""
+
+
 class Restore(Struct, frozen=True, tag="restore", tag_field="command"):
     """A file or tree is again what it was (as a new version, which another restore undoes).
 
@@ -395,6 +405,8 @@ Request = (
     | ListDirectory
     | ListChanges
     | DescribeTimeline
+    | DescribeClassHistory
+    | ListLockEnds
     | Restore
     | Undelete
     | Purge

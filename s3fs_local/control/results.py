@@ -534,6 +534,38 @@ class ClassBytes(Struct, frozen=True, rename="pascal"):
     bytes: int
 
 
+class ClassHistoryPoint(Struct, frozen=True, rename="pascal"):
+    """What the versions of each class held at an instant."""
+
+    time: str
+    classes: list[ClassBytes]
+
+
+class ClassHistory(Struct, frozen=True, rename="pascal"):
+    """What the versions of each class held, at equal steps of time up to now."""
+
+    points: list[ClassHistoryPoint]
+
+
+class LockEndRow(Struct, frozen=True, rename="pascal"):
+    """Versions of one mode whose retention ends at one date of the calendar."""
+
+    date: str
+    mode: str
+    versions: int
+    bytes: int
+
+
+class LockCalendar(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """When retention ends that lies on versions now, current or not."""
+
+    unit: str  # "day", "month" or "year"
+    dates: list[str]  # every one from the first to the last at which something ends
+    ends: list[LockEndRow]
+    held_versions: int  # by legal holds, which have no date
+    held_bytes: int
+
+
 class StorageCosts(Struct, frozen=True, kw_only=True, rename="pascal"):
     """What all versions hold and cost a month, at the prices of the settings."""
 

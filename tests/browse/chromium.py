@@ -20,7 +20,7 @@ _FLAGS = (
     "--force-device-scale-factor=1",
     "--hide-scrollbars",
 )
-SECONDS_MAX = 120
+SECONDS_MAX = 280  # a machine with much else to do takes long for anything
 
 
 @contextmanager
@@ -35,6 +35,7 @@ def chromium() -> Iterator[Chrome]:
         options.add_argument(f"--user-data-dir={profile}")
         driver = Chrome(options=options, service=Service(_found("chromedriver")))
         try:
+            driver.command_executor.client_config.timeout = SECONDS_MAX
             driver.set_page_load_timeout(SECONDS_MAX)
             yield driver
         finally:

@@ -8,7 +8,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from s3fs_local.control.requests import ChangeClass, Protect, Restore, SetLegalHold, SetRetention
+from s3fs_local.control.requests import (
+    ChangeClass,
+    ChangeLifecycle,
+    Protect,
+    Restore,
+    SetLegalHold,
+    SetRetention,
+)
 from s3fs_local.daemon.assembly import TEST_CLOCK_VARIABLE, open_store
 from s3fs_local.daemon.creation import StorePlan, create_store
 from s3fs_local.daemon.inspectors import register_inspectors
@@ -17,6 +24,9 @@ from s3fs_local.rules.instants import SECOND_NS, format_rfc3339
 from s3fs_local.system.clock import SettableClock, wall_ns
 from tests.store_on_disk import OWNER, StoreOnDisk
 
+RULES: Final = b"""{"Rules": [{"ID": "old-notes", "Status": "Enabled", "Filter": {"Prefix": ""},
+    "Transitions": [{"Days": 60, "StorageClass": "STANDARD_IA"}],
+    "NoncurrentVersionExpiration": {"NoncurrentDays": 90}}]}"""
 PLANS: Final = (
     "Lisbon by train\n\nFri  night train\nSat  market, museum\nSun  beach\n\nTickets: ask Ana\n",
     (
@@ -72,6 +82,7 @@ class _Scene:
         await self.disk.ask(SetLegalHold((b"books/2026-10.csv",), case="17", reason="audit"))
         await self.disk.ask(SetRetention((b"notes/will.txt",), mode="governance", until="1y"))
         await self.disk.ask(ChangeClass(b"archive/letters.txt", "GLACIER"))
+        await self.disk.ask(ChangeLifecycle(RULES))
         await self.disk.sync()
         self._pass(days=2)
         return Moments(before, format_rfc3339(self.clock.now_ns()))

@@ -256,3 +256,29 @@ def test_wrong_addresses_are_answered_with_a_page(visitor: Visitor) -> None:
         assert "Traceback" not in answered.text
     assert visitor.post("/restore/trip", {"at": "x" * 10_000}).status == 400
     assert visitor.post("/restore/trip", {"at": "soon"}).status == 400
+
+
+def test_charts_are_pictures_and_numbers(visitor: Visitor) -> None:
+    """Drawn for the page they stand on; in a sandbox, as an SVG could hold scripts."""
+    pytest.importorskip("matplotlib", reason="the extra `charts` is not installed")
+    for name in ("classes", "locks", "plan", "versions/trip/plan.txt"):
+        drawn = visitor.get(f"/chart/{name}")
+        assert drawn.headers["content-type"] == "image/svg+xml"
+        assert drawn.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+        assert drawn.body.startswith(b"<?xml")
+        assert visitor.get(f"/chart/{name}?dark=1&narrow=1").body != drawn.body
+        assert visitor.get(f"/numbers/{name}").status == 200
+    assert "STANDARD" in visitor.get("/numbers/classes").words
+    assert visitor.get("/chart/nothing").status == 404
+
+
+def test_without_matplotlib_there_are_numbers(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Charts are an extra."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    assert "pip install" in visitor.get("/chart/classes").words
+    assert visitor.get("/numbers/classes").status == 200
+    store_page = visitor.get("/file/trip/plan.txt")
+    assert "<picture>" not in store_page.text

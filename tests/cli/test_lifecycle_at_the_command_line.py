@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from s3fs_local.cli.charts import FORMATS
+from s3fs_local.charts.drawing import FORMATS
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.main import run
 from s3fs_local.daemon.assembly import TEST_CLOCK_VARIABLE

@@ -1,0 +1,102 @@
+"""Charts from the command line: what somebody would rather look at than read."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+import trio
+
+from s3fs_local.charts.drawing import FORMATS, Look, encoded
+from s3fs_local.charts.figures import (
+    class_history_chart,
+    lock_chart,
+    plan_chart,
+    versions_chart,
+)
+from s3fs_local.cli.main import run
+from s3fs_local.control.results import ClassHistory, LockCalendar, VersionListing
+from tests.store_on_disk import make_store, opened
+
+pytest.importorskip("matplotlib", reason="the extra `charts` is not installed")
+
+Capture = pytest.CaptureFixture[str]
+START: Final = {".png": b"\x89PNG", ".svg": b"<?xml"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A file with two contents, and another."""
+    path = tmp_path / "store"
+    make_store(path, [tmp_path / "zone"], object_lock=True)
+    trio.run(_write, path)
+    return path
+
+
+async def _write(path: Path) -> None:
+    async with opened(path) as disk:
+        disk.write("letter", b"dear")
+        disk.write("letter", b"dear all")
+        disk.write("other", b"")
+
+
+def commands(store: Path) -> dict[str, list[str]]:
+    """Every command that draws something of a store, by what it draws."""
+    return {
+        "classes": ["stats", str(store)],
+        "versions": ["versions", f"{store}:/letter"],
+        "locks": ["retention", "calendar", str(store)],
+    }
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("which", ["classes", "versions", "locks"])
+def test_a_chart_is_an_image(store: Path, tmp_path: Path, which: str, ending: str) -> None:
+    """Of the kind that its name says."""
+    path = tmp_path / f"chart{ending}"
+
+    assert run([*commands(store)[which], "--chart", str(path)]) == 0
+    assert path.read_bytes().startswith(START[ending])
+
+
+def test_a_chart_needs_a_place_and_one_subject(
+    store: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """What is wrong is said before anything is drawn."""
+    for command in commands(store).values():
+        assert run([*command, "--chart", "chart.txt"]) != 0
+        assert "must end in .png or .svg" in capsys.readouterr().err
+        assert run([*command, "--chart", str(tmp_path / "nowhere" / "chart.svg")]) != 0
+        assert "cannot be written" in capsys.readouterr().err
+    names = [f"{store}:/letter", f"{store}:/other"]
+    assert run(["versions", *names, "--chart", str(tmp_path / "chart.svg")]) != 0
+    assert "a chart shows one file" in capsys.readouterr().err
+
+
+def test_what_is_drawn_can_be_read_as_numbers(store: Path, capsys: Capture) -> None:
+    """By those who cannot see it, and by programs."""
+    assert run(["stats", str(store), "--history"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith("\t12 B")
+    assert run(["stats", str(store), "--history", "--json"]) == 0
+    assert '"StorageClass": "STANDARD"' in capsys.readouterr().out
+    run(["retention", "set", "compliance", "30d", f"{store}:/letter"])
+    capsys.readouterr()
+    assert run(["retention", "calendar", str(store)]) == 0
+    assert "\tCOMPLIANCE\t1\t8 B" in capsys.readouterr().out
+
+
+def test_a_chart_of_nothing_says_so() -> None:
+    """An empty picture would look like a mistake."""
+    calendar = LockCalendar(unit="day", dates=[], ends=[], held_versions=0, held_bytes=0)
+    look = Look(dark=True, narrow=True)
+    figures = [
+        class_history_chart(ClassHistory([]), look),
+        plan_chart([], look),
+        versions_chart(VersionListing([], []), look),
+        lock_chart(calendar, look),
+    ]
+
+    assert all(figure.axes[0].texts for figure in figures), "there are words in each"
+    assert encoded(figures[0], ".svg") == encoded(
+        class_history_chart(ClassHistory([]), look), ".svg"
+    )
