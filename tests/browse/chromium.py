@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.remote.remote_connection import RemoteConnection
 
 _FLAGS = (
     "--headless",
@@ -35,7 +36,9 @@ def chromium() -> Iterator[Chrome]:
         options.add_argument(f"--user-data-dir={profile}")
         driver = Chrome(options=options, service=Service(_found("chromedriver")))
         try:
-            driver.command_executor.client_config.timeout = SECONDS_MAX
+            connection = driver.command_executor
+            assert isinstance(connection, RemoteConnection)
+            connection.client_config.timeout = SECONDS_MAX
             driver.set_page_load_timeout(SECONDS_MAX)
             yield driver
         finally:
