@@ -71,6 +71,7 @@ def make_pages(answers: Answers, folder: str) -> Starlette:
         Route(f"{folder}/overview/", overview_pages.overview),
         Route(f"{folder}/restore/{{path:any}}", restore_pages.preview, methods=["GET"]),
         Route(f"{folder}/restore/{{path:any}}", restore_pages.carry_out, methods=["POST"]),
+        Route(f"{folder}/restored/{{path:any}}", restore_pages.restored),
         Mount(f"{folder}/static", StaticFiles(directory=_STATIC)),
     ]
     application = Starlette(

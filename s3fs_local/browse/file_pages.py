@@ -15,7 +15,7 @@ from s3fs_local.browse.previews import (
     picture_type,
     shown_text,
 )
-from s3fs_local.browse.site import Site, crumbs_of, parameter, path_of, site_of
+from s3fs_local.browse.site import Site, crumbs_of, number_parameter, parameter, path_of, site_of
 from s3fs_local.browse.templating import with_query
 from s3fs_local.browse.text_differences import TEXT_BYTES_MAX as DIFFERENCE_BYTES_MAX
 from s3fs_local.browse.text_differences import TextDifference, text_difference
@@ -56,7 +56,7 @@ async def file(request: Request) -> Response:
         return RedirectResponse(with_query(site.address("tree", path), at=at), status_code=303)
     rows.sort(key=lambda row: row.last_modified, reverse=True)
     rows.sort(key=lambda row: row.is_latest, reverse=True)
-    skipped, offset = _number(request, "skip"), _number(request, "offset")
+    skipped, offset = number_parameter(request, "skip"), number_parameter(request, "offset")
     shown: Shown | None = None
     trouble: S3fsLocalError | None = None
     try:
@@ -87,13 +87,6 @@ def _older_ids(rows: list[VersionRow | MarkerRow]) -> dict[str, str]:
     """The content before each, by version id."""
     versions = [row.version_id for row in rows if isinstance(row, VersionRow)]
     return dict(pairwise(versions))
-
-
-def _number(request: Request, name: str) -> int:
-    text = parameter(request, name) or "0"
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise InvalidArgument(f"{name} must be a number")
-    return int(text)
 
 
 async def _shown(site: Site, choice: ReadVersion, *, offset: int) -> Shown:

@@ -1,16 +1,23 @@
 """Restoring: first what it will do, then one click, then how to take it back."""
 
-from collections import Counter
 from contextlib import aclosing
 from typing import Final
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from s3fs_local.browse.site import Site, crumbs_of, parameter, path_of, site_of
+from s3fs_local.browse.site import (
+    Site,
+    crumbs_of,
+    number_parameter,
+    parameter,
+    path_of,
+    site_of,
+)
+from s3fs_local.browse.templating import with_query
 from s3fs_local.control.requests import ListDirectory, Restore
-from s3fs_local.control.results import DirectoryListing, Restoration
+from s3fs_local.control.results import DirectoryListing, Restoration, printed_key
 from s3fs_local.errors import InvalidArgument
 from s3fs_local.rules.instants import format_rfc3339, parse_instant
 
@@ -25,47 +32,68 @@ async def preview(request: Request) -> Response:
     if at is not None:
         at = (await _instant(site, at)).at
     wanted = Restore(path, version=version, at=at, dry_run=True)
-    return await _page(site, "restore.html", wanted, "Restore")
+    found = await site.answers.ask(wanted, Restoration)
+    refused = sum(1 for row in found.changes if row.reason)
+    return site.page(
+        "restore.html",
+        title="Restore",
+        section="tree",
+        path=path,
+        crumbs=crumbs_of(path),
+        version=version,
+        at=at,
+        rows=found.changes[:ROWS_MAX],
+        left_out=max(len(found.changes) - ROWS_MAX, 0),
+        done=len(found.changes) - refused,
+        refused=refused,
+    )
 
 
 async def carry_out(request: Request) -> Response:
-    """It is done; nothing is lost by it."""
+    """It is done; nothing is lost by it. The browser goes on to a page that tells so.
+
+    Loading that page again, or coming back to it, does nothing once more.
+    """
     site, path = site_of(request), path_of(request)
     form = await _form(request)
     # A change has an instant of its own: what was just before this one is before what we do.
     before_ns = parse_instant((await _instant(site, None)).at, now_ns=0) - 1
     wanted = Restore(path, version=form.get("version"), at=form.get("at"))
-    return await _page(site, "restored.html", wanted, "Restored", before=format_rfc3339(before_ns))
+    found = await site.answers.ask(wanted, Restoration)
+    key = printed_key(path)
+    done = [row for row in found.changes if not row.reason]
+    url = with_query(
+        site.address("restored", path),
+        before=format_rfc3339(before_ns),
+        done=len(done),
+        refused=len(found.changes) - len(done),
+        made="1" if any((row.key, row.action) == (key, "make") for row in done) else None,
+    )
+    return RedirectResponse(url, status_code=303)
+
+
+async def restored(request: Request) -> Response:
+    """What came of a restore, and the way back from it."""
+    site, path = site_of(request), path_of(request)
+    # What was not there before goes with its directory: see `Restore`.
+    parent = path.rpartition(b"/")[0]
+    undone = parent if parameter(request, "made") else path
+    return site.page(
+        "restored.html",
+        title="Restored",
+        section="tree",
+        path=path,
+        crumbs=crumbs_of(path),
+        parent=parent,
+        undone=undone,
+        before=parameter(request, "before") or "",
+        done=number_parameter(request, "done"),
+        refused=number_parameter(request, "refused"),
+    )
 
 
 async def _instant(site: Site, at: str | None) -> DirectoryListing:
     return await site.answers.ask(ListDirectory(b"", at=at, limit=1), DirectoryListing)
-
-
-async def _page(
-    site: Site, template: str, wanted: Restore, title: str, before: str = ""
-) -> Response:
-    found = await site.answers.ask(wanted, Restoration)
-    refused = [row for row in found.changes if row.reason]
-    done = [row for row in found.changes if not row.reason]
-    key = wanted.path.decode("utf-8", "backslashreplace")
-    return site.page(
-        template,
-        title=title,
-        section="tree",
-        path=wanted.path,
-        crumbs=crumbs_of(wanted.path),
-        parent=wanted.path.rpartition(b"/")[0],
-        version=wanted.version,
-        at=wanted.at,
-        counts=sorted(Counter(row.action for row in done).items()),
-        rows=found.changes[:ROWS_MAX],
-        left_out=max(len(found.changes) - ROWS_MAX, 0),
-        done=len(done),
-        refused=refused,
-        was_missing=any(row.key == key and row.action == "make" for row in done),
-        before=before,
-    )
 
 
 async def _form(request: Request) -> dict[str, str]:

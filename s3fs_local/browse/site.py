@@ -70,6 +70,18 @@ def parameter(request: Request, name: str) -> str | None:
     return value.strip() or None if value is not None else None
 
 
+def number_parameter(request: Request, name: str) -> int:
+    """A member of the query that is a number; 0 where it is not there.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    text = parameter(request, name) or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise InvalidArgument(f"{name} must be a number")
+    return int(text)
+
+
 def bytes_parameter(request: Request, name: str) -> bytes:
     """A member of the query that holds encoded bytes."""
     return unquote_to_bytes(parameter(request, name) or "")

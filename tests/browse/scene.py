@@ -103,6 +103,8 @@ class _Scene:
             days = range(1, 28)
             rows = "".join(f"{month}-{day:02},groceries,{day * 7 % 40 + 3}.20\n" for day in days)
             self.disk.write(f"books/{month}.csv", b"date,what,euro\n" + rows.encode())
+        if week == 0:
+            self.disk.write("notes/page.html", b"<script>document.title = 'mine'</script>\n")
         if week == 2:
             self.disk.write("notes/will.txt", b"All to the cat.\n")
             self.disk.write("archive/letters.txt", b"Dear Ana,\n" * 2000)

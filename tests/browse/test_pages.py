@@ -6,7 +6,7 @@ import re
 import pytest
 
 from s3fs_local.control.requests import SetRetention
-from tests.browse.visitor import Visitor, entrance_to
+from tests.browse.visitor import FOLDER, Answered, Visitor, entrance_to
 from tests.control.test_commands_on_a_store import ask
 from tests.engine.memory_store import ALICE, MemoryStore
 
@@ -40,6 +40,13 @@ def make(store: MemoryStore, name: bytes, content: bytes) -> None:
     handle = store.fs.create(1, name, 0o100644, os.O_RDWR, ALICE)[0].handle
     store.fs.write(handle, 0, content)
     store.close(handle)
+
+
+def restore(visitor: Visitor, path: str, form: dict[str, str]) -> Answered:
+    """The page that a browser goes on to."""
+    done = visitor.post(f"/restore/{path}", form)
+    assert done.status == 303
+    return visitor.get(done.headers["location"].removeprefix(FOLDER))
 
 
 def test_the_tree_is_shown_at_any_instant(visitor: Visitor) -> None:
@@ -121,7 +128,7 @@ def test_a_restore_is_shown_done_and_undone(visitor: Visitor, store: MemoryStore
     assert at is not None
     store.tick(10)
 
-    done = visitor.post("/restore/trip", {"at": at[1]})
+    done = restore(visitor, "trip", {"at": at[1]})
     assert "3 changes were made" in done.words
     assert store.read("trip/plan.txt") == b"train\nhotel\n"
     assert store.exists("trip/sea.png")
@@ -129,14 +136,14 @@ def test_a_restore_is_shown_done_and_undone(visitor: Visitor, store: MemoryStore
     assert undo is not None
     back = re.search(r'name="at" value="([^"]*)"', visitor.get(undo[1]).text)
     assert back is not None
-    visitor.post("/restore/trip", {"at": back[1]})
+    restore(visitor, "trip", {"at": back[1]})
     assert store.read("trip/plan.txt") == b"boat\nhotel\n"
     assert not store.exists("trip/sea.png")
 
 
 def test_bringing_back_one_name_can_be_undone_too(visitor: Visitor, store: MemoryStore) -> None:
     """Its directory goes back to the instant before."""
-    done = visitor.post("/restore/trip/sea.png", {"version": "latest"})
+    done = restore(visitor, "trip/sea.png", {"version": "latest"})
     undo = re.search(r'href="/folder/restore/trip\?at=([^"]*)">Undo', done.text)
 
     assert store.exists("trip/sea.png")
@@ -152,7 +159,7 @@ def test_locks_are_marked_and_stop_a_restore(visitor: Visitor, store: MemoryStor
 
     assert "1 path stays as it is , because a lock protects it" in preview.words
     assert "<button" not in preview.text.split("<main")[1]
-    assert "0 changes were made" in visitor.post("/restore/trip/plan.txt", {}).words
+    assert "0 changes were made" in restore(visitor, "trip/plan.txt", {}).words
     assert store.read("trip/plan.txt") == b"boat\nhotel\n"
 
 
