@@ -187,12 +187,8 @@ class Histories:
 
     def _natural_mtime(self, directory: Inode, at_ns: int) -> int:
         """When the entries of the directory last changed, as of that instant."""
-        latest = directory.btime_ns
-        for entry in self._metadata.directory_history(directory.ino):
-            for change_ns in (entry.from_ns, entry.to_ns):
-                if latest < change_ns <= at_ns:
-                    latest = change_ns
-        return latest
+        changed_ns = self._metadata.last_entry_change_ns(directory.ino, at_ns)
+        return max(directory.btime_ns, changed_ns or 0)
 
     def children_at(self, directory: int, at_ns: int) -> list[tuple[bytes, Inode]]:
         """What the directory held then, by name."""
@@ -217,8 +213,7 @@ class Histories:
 
     def version_as_file(self, version: Version) -> Inode:
         """The inode as it was while the version was current, in its last state."""
-        newer = [v.stamp_ns for v in self._metadata.versions(version.ino)]
-        after = min((stamp for stamp in newer if stamp > version.stamp_ns), default=OPEN_NS)
+        after = self._metadata.next_version_ns(version.ino, version.stamp_ns) or OPEN_NS
         shown = self.inode_at(version.ino, after - 1)
         assert shown is not None
         return structs.replace(

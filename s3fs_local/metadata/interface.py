@@ -163,6 +163,14 @@ class Metadata(Protocol):
         """The newest version committed at or before `at_ns`."""
         ...
 
+    def next_version_ns(self, ino: int, after_ns: int) -> int | None:
+        """The stamp of the oldest version that is newer than `after_ns`."""
+        ...
+
+    def last_entry_change_ns(self, parent: int, at_ns: int) -> int | None:
+        """When an entry of the directory last began or ended, at or before `at_ns`."""
+        ...
+
     def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
         """What the attributes were at `at_ns`; None where they are still those of the inode."""
         ...

@@ -252,6 +252,14 @@ class MemoryMetadata:
     def version_at(self, ino: int, at_ns: int) -> Version | None:
         return next((found for found in self.versions(ino) if found.stamp_ns <= at_ns), None)
 
+    def next_version_ns(self, ino: int, after_ns: int) -> int | None:
+        stamps = [found.stamp_ns for found in self.versions(ino) if found.stamp_ns > after_ns]
+        return min(stamps, default=None)
+
+    def last_entry_change_ns(self, parent: int, at_ns: int) -> int | None:
+        ends = [at for entry in self._directory(parent) for at in (entry.from_ns, entry.to_ns)]
+        return max((at for at in ends if at <= at_ns), default=None)
+
     def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
         kept = self._kept.get(ino, {})
         ends = [to_ns for to_ns in kept if to_ns > at_ns]

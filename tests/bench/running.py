@@ -11,8 +11,8 @@ from tests.bench.report import Found, RowReport
 from tests.bench.row import FASTEST, Group
 from tests.bench.sizes import Sizes
 
-ROUNDS_WITHOUT_GOAL: Final = 2
-"""Peers that no goal of a group names are there for orientation: so many rounds will do."""
+PART_WITHOUT_GOAL: Final = 2
+"""Peers that no goal of a group names are there for orientation: half of the rounds will do."""
 
 WORDS_MAX: Final = 300
 
@@ -45,10 +45,12 @@ def run_group(group: Group, plan: Plan, say: Say) -> list[RowReport]:
         ExitStack() as stack,
     ):
         places = list(_opened(group, plan, Path(base), found, stack))
+        named = {place.name for place in places} if FASTEST in group.beside() else group.beside()
+        few = max(plan.rounds // PART_WITHOUT_GOAL, 1)
         for number in range(plan.rounds):
             turn = number % max(len(places), 1)
             in_order = places[turn:] + places[:turn]
-            _run_round(group, [p for p in in_order if _takes_part(group, p, number)], plan, found)
+            _run_round(group, [p for p in in_order if p.name in named or number < few], plan, found)
     for place, words in found.failures.items():
         say(f"{group.name}: {place} failed: {words[:WORDS_MAX]}")
     return found.rows()
@@ -66,11 +68,6 @@ def _opened(
             yield stack.enter_context(opened(place))
         except (PeerFailed, OSError) as failure:
             found.failures[place.name] = str(failure)
-
-
-def _takes_part(group: Group, place: Place, number: int) -> bool:
-    named = group.beside()
-    return place.name in named or FASTEST in named or number < ROUNDS_WITHOUT_GOAL
 
 
 def _run_round(group: Group, places: list[Place], plan: Plan, found: Found) -> None:

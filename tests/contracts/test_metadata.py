@@ -414,6 +414,31 @@ def test_the_version_at_an_instant_is_the_newest_committed_by_then(metadata: Met
     assert metadata.version(2, 15) is None
 
 
+def test_the_next_version_is_the_oldest_that_is_newer(metadata: Metadata) -> None:
+    """A version shows the last attributes it had, so it matters until when it was current."""
+    metadata.apply(
+        [PutVersion(version(2, 10)), PutVersion(version(2, 20)), PutVersion(version(3, 15))]
+    )
+
+    assert metadata.next_version_ns(2, 9) == 10
+    assert metadata.next_version_ns(2, 10) == 20
+    assert metadata.next_version_ns(2, 20) is None
+    assert metadata.next_version_ns(4, 0) is None
+
+
+def test_a_directory_last_changed_when_an_entry_began_or_ended(metadata: Metadata) -> None:
+    """So a directory's past has a modification time, though none was kept."""
+    metadata.apply([OpenEntry(Entry(1, b"a", 10, 2)), OpenEntry(Entry(1, b"b", 20, 3))])
+    metadata.apply([CloseEntry(1, b"a", 10, 30, Ending.DELETED, 0)])
+    metadata.apply([OpenEntry(Entry(5, b"c", 25, 4))])
+
+    found = [
+        metadata.last_entry_change_ns(1, at_ns) for at_ns in (9, 10, 19, 20, 29, 30, OPEN_NS - 1)
+    ]
+    assert found == [None, 10, 10, 20, 20, 30, 30]
+    assert metadata.last_entry_change_ns(6, 99) is None
+
+
 def test_a_version_put_again_replaces_its_row_and_can_be_removed(metadata: Metadata) -> None:
     """Tags and locks of a version change in place; purge removes it."""
     metadata.apply([PutVersion(version(2, 10)), PutVersion(version(2, 20))])
@@ -858,6 +883,8 @@ def answers(metadata: Metadata, numbers: range, instants: list[int]) -> dict[str
             [metadata.children(parent, instant, 2) for parent in PARENTS],
             [metadata.version(number, instant) for number in numbers],
             [metadata.version_at(number, instant) for number in numbers],
+            [metadata.next_version_ns(number, instant) for number in numbers],
+            [metadata.last_entry_change_ns(parent, instant) for parent in PARENTS],
             [metadata.attributes_at(number, instant) for number in numbers],
             [metadata.cells(number, 1, instant) for number in numbers],
             [metadata.cell(number, cell, instant) for number in numbers for cell in CELLS],

@@ -273,6 +273,14 @@ class SqliteMetadata:
         row = self._row(queries.VERSION_AT, (ino, at_ns))
         return None if row is None else to_version(row)
 
+    def next_version_ns(self, ino: int, after_ns: int) -> int | None:
+        row = self._row(queries.NEXT_VERSION, (ino, after_ns))
+        return None if row is None else row[0]
+
+    def last_entry_change_ns(self, parent: int, at_ns: int) -> int | None:
+        row = self._row(queries.LAST_ENTRY_CHANGE, (parent, at_ns))
+        return None if row is None else row[0]
+
     def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
         row = self._row(queries.ATTRIBUTES_AT, (ino, at_ns))
         return None if row is None else to_kept(row)

@@ -75,6 +75,12 @@ VERSION: Final = f"SELECT {columns(Version)} FROM version WHERE ino = ? AND stam
 VERSION_AT: Final = f"""
     SELECT {columns(Version)} FROM version WHERE ino = ? AND stamp_ns <= ?
     ORDER BY stamp_ns DESC LIMIT 1"""
+NEXT_VERSION: Final = "SELECT min(stamp_ns) FROM version WHERE ino = ? AND stamp_ns > ?"
+
+# An interval that has ended by then ended after it began.
+LAST_ENTRY_CHANGE: Final = """
+    SELECT max(CASE WHEN to_ns <= ?2 THEN to_ns ELSE from_ns END)
+    FROM entry WHERE parent = ?1 AND from_ns <= ?2"""
 
 ATTRIBUTES_AT: Final = f"""
     SELECT {columns(KeptAttributes)} FROM kept_attributes WHERE ino = ? AND to_ns > ?
