@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.bench.report import Report
-from tests.bench.table import markdown, summary
+from tests.bench.table import costs, markdown, summary
 
 BEGIN: Final = "<!-- written by scripts/bench --page: begin -->"
 END: Final = "<!-- written by scripts/bench --page: end -->"
@@ -36,6 +36,8 @@ def section(report: Report) -> str:
         for place, words in row.failures.items()
     )
     lines += [*notes, *failures, "", markdown(report.rows).rstrip(), ""]
+    lines += ["What an operation costs, where requests and CPU time were counted around it:", ""]
+    lines += [costs(report.rows).rstrip(), ""]
     lines.append("![How far each goal is reached](images/performance.svg)")
     return "\n".join(lines)
 

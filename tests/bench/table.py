@@ -1,8 +1,10 @@
 """The report as a table, for a terminal and for a page."""
 
 from collections.abc import Iterator
+from statistics import median
 
 from tests.bench.report import Report, RowReport, Verdict
+from tests.bench.row import Unit
 
 UNKNOWN = "unknown"
 
@@ -13,7 +15,9 @@ def number(value: float | None) -> str:
         return "-"
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 1 or not value else f"{value:.2g}"
 
 
 def goal_words(row: RowReport, verdict: Verdict) -> str:
@@ -60,6 +64,21 @@ def _markdown_of(rows: list[RowReport]) -> Iterator[str]:
             goals.append(f"not measured: lacks {row.lacks}")
         yield "| " + " | ".join([*cells, "; ".join(goals) or "-"]) + " |"
     yield ""
+
+
+def costs(rows: list[RowReport]) -> str:
+    """For a page: what an operation of ours costs, where the daemon was watched meanwhile."""
+    lines = ["| work | µs | requests | CPU of the daemon, µs | CPU a request, µs |"]
+    lines.append("|---|---:|---:|---:|---:|")
+    for row in rows:
+        figures = [f for f in row.figures.get(row.subject, []) if f.cpu_us and f.requests]
+        if row.unit != Unit.MICROSECONDS or not figures:
+            continue
+        requests = median(f.requests or 0 for f in figures)
+        cpu_us = median(f.cpu_us or 0 for f in figures)
+        cells = (row.middle(row.subject), requests, cpu_us, cpu_us / requests)
+        lines.append("| " + " | ".join([row.work, *map(number, cells)]) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def plain(rows: list[RowReport]) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 from s3fs_local.control.requests import ChangeClass, CollectGarbage, Request, Scrub
 from tests.bench.groups.requests import makes
 from tests.bench.groups.sequential import write_whole
-from tests.bench.groups.small_files import PAGE, create_each
+from tests.bench.groups.small_files import PAGE, create_each, stat_each
 from tests.bench.groups.syncing import LINE
 from tests.bench.ours import Ours
 from tests.bench.place import Measured, PeerFailed, Place
@@ -19,6 +19,7 @@ from tests.bench.row import Goal, Group, Row, Unit
 from tests.bench.sizes import Sizes
 
 FILES_MOVED: Final = 50
+WARMING: Final = 100
 _GOAL: Final = (Goal(2.0),)
 STAT: Final = Row("p99-stat", "p99 beside background work / idle: stat", Unit.TIMES, _GOAL)
 CREATE: Final = Row("p99-create", "p99 beside background work / idle: create", Unit.TIMES, _GOAL)
@@ -74,9 +75,21 @@ def working(place: Ours) -> Iterator[None]:
         raise failed[0]
 
 
+def names_of(place: Place, sizes: Sizes) -> list[str]:
+    """Files that are looked at once each, and some more."""
+    return [f"{place.path}/old/file{number:05}" for number in range(sizes.calls + WARMING)]
+
+
+def ask_anew(place: Place, sizes: Sizes) -> None:
+    """The kernel remembers none of the files, so that the daemon is asked; it has begun before."""
+    place.unmount()
+    place.begin()
+    stat_each(names_of(place, sizes)[-WARMING:])
+
+
 def all_three(place: Place, sizes: Sizes, folder: Path) -> list[float]:
     """The percentiles of stat, create and append with fsync."""
-    names = [f"{place.path}/old/file{number:05}" for number in range(sizes.files)]
+    names = names_of(place, sizes)
     descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def create(number: int) -> None:
@@ -89,16 +102,12 @@ def all_three(place: Place, sizes: Sizes, folder: Path) -> list[float]:
         os.fsync(descriptor)
 
     found = [
-        percentile(lambda number: _ask(names[number % len(names)]), sizes.calls),
+        percentile(lambda number: stat_each(names[number : number + 1]), sizes.calls),
         percentile(create, sizes.calls),
         percentile(append, sizes.calls // 3),
     ]
     os.close(descriptor)
     return found
-
-
-def _ask(name: str) -> None:
-    os.stat(name)
 
 
 def steps(place: Place, sizes: Sizes) -> Iterator[Measured]:
@@ -107,14 +116,16 @@ def steps(place: Place, sizes: Sizes) -> Iterator[Measured]:
     old = place.path / "old"
     if not old.exists():
         old.mkdir()
-        create_each([f"{old}/file{number:05}" for number in range(sizes.files)])
+        create_each(names_of(place, sizes))
         write_whole(place.path / "large", sizes.large_mib)
     folder = place.path / f"background{time.monotonic_ns()}"
     folder.mkdir()
     quiet, busy = folder / "quiet", folder / "busy"
     quiet.mkdir()
     busy.mkdir()
+    ask_anew(place, sizes)
     idle = all_three(place, sizes, quiet)
+    ask_anew(place, sizes)
     with working(place):
         loaded = all_three(place, sizes, busy)
     for row, one, other in zip((STAT, CREATE, APPEND), idle, loaded, strict=True):
