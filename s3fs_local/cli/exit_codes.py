@@ -72,7 +72,7 @@ MEANINGS: Final[dict[ExitCode, str]] = {
     ExitCode.ALTERED: "`verify` found something that is not as the ledger says",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
-"""As docs/exit-codes.md and the manual tell them."""
+"""As docs/reference/errors.md and the manual tell them."""
 
 EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.NoSuchName: ExitCode.NOT_FOUND,

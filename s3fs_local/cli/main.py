@@ -36,7 +36,7 @@ def program(context: click.Context, passphrase_file: Path | None, key_file: Path
     """Keep every version of every file of a directory, encrypted, and lock what must not change.
 
     PATH is a path inside a mounted store, or STORE:/path. STORE is a store's directory, mounted or
-    not. Exit codes: docs/exit-codes.md.
+    not. s3fs-local(1) lists the exit codes.
     """
     os.umask(0o077)  # whatever we make is part of a store
     context.obj = KeySources(passphrase_file=passphrase_file, key_file=key_file)

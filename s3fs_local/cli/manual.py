@@ -4,7 +4,6 @@ Made from the declarations of the commands, as `--help` is, so that both say the
 are those of man(7).
 """
 
-import inspect
 import re
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -13,23 +12,23 @@ from typing import Final
 
 import click
 
+from s3fs_local.cli.declarations import (
+    FENCE,
+    FILES,
+    environment,
+    leaves,
+    options,
+    paragraphs,
+    short,
+    usage,
+)
 from s3fs_local.cli.exit_codes import MEANINGS
 from s3fs_local.cli.main import program
 from s3fs_local.cli.output import PROGRAM
 from s3fs_local.daemon import config
 
-_FILES: Final = {
-    "STORE/daemon.log": "What the daemon has to say, unless it logs elsewhere.",
-    "STORE/unlock.key": "Opens the store, unless it was made with a passphrase. Keep a copy.",
-    "DIRECTORY/.versions": "In every directory of a mount: all its past, as read-only files.",
-    "DIRECTORY/.s3fs/status.json": "At the root of a mount: what status says, as JSON.",
-    "DIRECTORY/.s3fs/oplog": "The last thousand requests, for the owner of the store.",
-    "/etc/s3fs-local/NAME.conf": "STORE, DIRECTORY and OPTIONS of the unit s3fs-local@NAME.",
-}
 _HELPER: Final = "mount.s3fs_local(8)"
 _FSTAB: Final = "/srv/store /srv/disk s3fs_local _netdev,nofail,allow_other 0 0"
-_FENCE: Final = "\b"
-"""A paragraph that begins so is shown as it is written (click)."""
 
 
 def pages(date: str) -> Iterator[tuple[str, str]]:
@@ -48,11 +47,11 @@ def _program_page(date: str) -> str:
         *_synopsis([f"{PROGRAM} [OPTIONS] COMMAND [ARGUMENTS]"]),
         *(".SH DESCRIPTION", *_paragraphs(program.help or "")),
         *(".SH OPTIONS", *_options(program, context)),
-        *(".SH COMMANDS", *_terms({name: _short(program.commands[name]) for name in names})),
+        *(".SH COMMANDS", *_terms({name: short(program.commands[name]) for name in names})),
         ".SH EXIT STATUS",
         *_terms({str(code.value): text for code, text in MEANINGS.items()}),
-        *(".SH ENVIRONMENT", *_terms(_environment())),
-        *(".SH FILES", *_terms(_FILES)),
+        *(".SH ENVIRONMENT", *_terms(environment())),
+        *(".SH FILES", *_terms(FILES)),
         *_see_also([*(f"{PROGRAM}-{name}(1)" for name in names), _HELPER]),
     ]
     return _text(lines)
@@ -62,15 +61,15 @@ def _command_page(name: str, command: click.Command, date: str) -> str:
     context = click.Context(
         command, info_name=name, parent=click.Context(program, info_name=PROGRAM)
     )
-    leaves = list(_leaves(command, context))
+    below = list(leaves(command, context))
     lines = [
-        *_head(f"{PROGRAM}-{name}", 1, date, _uncapitalized(_short(command))),
-        *_synopsis([_usage(leaf, leaf_context) for leaf, leaf_context in leaves]),
+        *_head(f"{PROGRAM}-{name}", 1, date, _uncapitalized(short(command))),
+        *_synopsis([usage(leaf, leaf_context) for leaf, leaf_context in below]),
         *(".SH DESCRIPTION", *_paragraphs(command.help or "")),
     ]
     if isinstance(command, click.Group):
         lines.append(".SH COMMANDS")
-        for leaf, leaf_context in leaves:
+        for leaf, leaf_context in below:
             lines += [f".SS {_quoted(leaf_context.command_path)}", *_paragraphs(leaf.help or "")]
             lines += _options(leaf, leaf_context)
     else:
@@ -121,45 +120,12 @@ def _mount_options() -> list[str]:
     ]
 
 
-def _leaves(
-    command: click.Command, context: click.Context
-) -> Iterator[tuple[click.Command, click.Context]]:
-    if not isinstance(command, click.Group):
-        yield command, context
-        return
-    for name, child in sorted(command.commands.items()):
-        yield from _leaves(child, click.Context(child, info_name=name, parent=context))
-
-
-def _usage(command: click.Command, context: click.Context) -> str:
-    return " ".join([context.command_path, *command.collect_usage_pieces(context)])
-
-
-def _short(command: click.Command) -> str:
-    return command.get_short_help_str(limit=200).rstrip(".")
-
-
 def _uncapitalized(text: str) -> str:
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
-def _environment() -> dict[str, str]:
-    variables = {}
-    for parameter in program.params:
-        if isinstance(parameter, click.Option) and isinstance(parameter.envvar, str):
-            variables[parameter.envvar] = f"As {parameter.opts[0]}."
-    return variables
-
-
 def _options(command: click.Command, context: click.Context) -> list[str]:
-    terms = {}
-    for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        # Arguments stand in the synopsis, with names that say what they are.
-        if record is not None and isinstance(parameter, click.Option):
-            term, text = record
-            terms[term] = text
-    return _terms(terms)
+    return _terms(options(command, context))
 
 
 # Roff.
@@ -175,8 +141,8 @@ def _head(name: str, section: int, date: str, purpose: str) -> list[str]:
 
 def _synopsis(usages: list[str]) -> list[str]:
     lines = [".SH SYNOPSIS"]
-    for usage in usages:
-        words, _, rest = usage.partition(" [")
+    for line in usages:
+        words, _, rest = line.partition(" [")
         lines += [f".B {_escaped(words)}", _escaped(f"[{rest}" if rest else "")]
         lines += [".br"]
     return [line for line in lines[:-1] if line]
@@ -184,9 +150,9 @@ def _synopsis(usages: list[str]) -> list[str]:
 
 def _paragraphs(text: str) -> list[str]:
     lines = []
-    for paragraph in inspect.cleandoc(text).split("\n\n"):
-        if paragraph.startswith(_FENCE):
-            shown = paragraph.removeprefix(_FENCE).strip("\n").split("\n")
+    for paragraph in paragraphs(text):
+        if paragraph.startswith(FENCE):
+            shown = paragraph.removeprefix(FENCE).strip("\n").split("\n")
             lines += [".PP", ".nf", *map(_escaped, shown), ".fi"]
         else:
             lines += [".PP", _escaped(" ".join(paragraph.split()))]

@@ -54,9 +54,7 @@ class Comparison:
                 at = match.end()
             return "".join([*pieces, _literal(shown_part[at:])])
 
-        pattern = ".*?".join(
-            pattern_of(part) for part in _lines(self.translated(shown)).split(_ANYTHING)
-        )
+        pattern = ".*?".join(pattern_of(part) for part in _parts(_lines(self.translated(shown))))
         match = re.fullmatch(pattern, _lines(printed), re.DOTALL)
         if match is None:
             return True
@@ -64,6 +62,11 @@ class Comparison:
             if re.fullmatch(r"[0-9a-z]{7}|[0-9a-z]{20}", shown_word):
                 self._ids[shown_word] = real
         return False
+
+
+def _parts(shown: str) -> list[str]:
+    """What stands between `…`; one on a line of its own may stand for no line at all."""
+    return re.split(rf"(?:^{_ANYTHING}\n|\n{_ANYTHING}$|\n{_ANYTHING}(?=\n)|{_ANYTHING})", shown)
 
 
 def _literal(text: str) -> str:

@@ -86,6 +86,8 @@ def test_commands_in_a_block_of_no_kind_are_noticed() -> None:
         ("until 2026-11-23T18:17:22.5Z", "until 2027-01-01T00:00:00.123456789Z"),
         ("a    b", "a         b"),
         ("…\nlast", "first\nsecond\nlast"),
+        ("first\n…\nlast", "first\nlast"),
+        ("first\n…", "first"),
         ("id  0123456789abcdef0123456789abcdef", "id 6447551ade74442ffde207fa25a6a809"),
         ("bash: f: Operation not permitted", "/dev/fd/9: line 7: f: Operation not permitted"),
         ("mounted (process 12)", "mounted (process 345)"),
@@ -105,6 +107,7 @@ def test_what_differs_each_time_is_no_difference(shown: str, printed: str) -> No
         ("until 2026-11-23", "until tomorrow"),
         ("one\ntwo", "one two"),
         ("a.b", "axb"),
+        ("first\n…\nlast", "first\nsecond"),
     ],
 )
 def test_everything_else_is(shown: str, printed: str) -> None:
