@@ -103,6 +103,7 @@ class StoreOnDisk:
             outlet=_NobodyListens(),
             describe=lambda: describe(self.store),
             zoning=self.store.zoning,
+            following=self.store.following,
         )
         return await carry_out(request, context)
 

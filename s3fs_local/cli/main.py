@@ -21,6 +21,7 @@ from s3fs_local.cli.mount_commands import mount, umount
 from s3fs_local.cli.object_lock_commands import object_lock
 from s3fs_local.cli.options import unlock_options
 from s3fs_local.cli.output import PROGRAM, print_error, report
+from s3fs_local.cli.replication_commands import promote, receive, replication, resync
 from s3fs_local.cli.store_access import KeySources
 from s3fs_local.cli.store_commands import bucket, config, gc, init, stats, status
 from s3fs_local.cli.top_command import top
@@ -49,6 +50,7 @@ for command in (
     *(protect, retention, legal_hold, append_only, why),
     *(bucket, key, lifecycle, tag, stats, top, browse, gc, zone, scrub, fsck, completion),
     *(storage_class, retrieve),
+    *(replication, promote, resync, receive),
 ):
     program.add_command(command)
 bucket.add_command(object_lock)

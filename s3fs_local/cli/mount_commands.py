@@ -7,8 +7,9 @@ import click
 from s3fs_local.cli.mount_note import forget_note
 from s3fs_local.cli.options import json_option, unlock_options
 from s3fs_local.cli.output import print_json
-from s3fs_local.cli.store_access import KeySources
-from s3fs_local.control.results import Done
+from s3fs_local.cli.store_access import KeySources, ask, store_of
+from s3fs_local.control.requests import AwaitReplication
+from s3fs_local.control.results import Done, ReplicationSync
 from s3fs_local.daemon.config import parse_mount_options, without_key_options
 from s3fs_local.daemon.launch import MountPlan, mount_in_background
 from s3fs_local.daemon.unlocking import read_secrets
@@ -69,9 +70,12 @@ def mount(  # noqa: PLR0913  an argument each
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--wait", is_flag=True, help="First until other regions have everything, too.")
 @json_option
-def umount(directory: Path, *, as_json: bool) -> None:
+def umount(directory: Path, *, wait: bool, as_json: bool) -> None:
     """Take a mount away; returns when everything is durable."""
+    if wait:
+        ask(store_of(str(directory)), AwaitReplication(), ReplicationSync, quiet=as_json)
     unmount_and_wait(directory)
     forget_note(directory)
     if as_json:

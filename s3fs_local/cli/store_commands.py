@@ -37,6 +37,8 @@ from s3fs_local.control.results import (
     Created,
     Done,
     LifecycleStatus,
+    ReplicationLag,
+    ReplicationStatus,
     SettingListing,
     Statistics,
     Status,
@@ -148,8 +150,34 @@ def _print_status(found: Status) -> None:
         ["object lock", "on" if found.object_lock else "off"],
         *(["zone", f"{zone.url}: {zone.state}{_room(zone)}"] for zone in found.zones),
         *([["lifecycle", _lifecycle(found.lifecycle)]] if found.lifecycle else []),
+        *_replication(found.replication),
     ]
     print_table(["", ""], rows)
+
+
+def _behind(lag: ReplicationLag) -> str:
+    return (
+        f"{lag.rule} to {lag.destination}: {lag.latency_seconds:.1f} s behind,"
+        f" {lag.operations_pending} operations, {human_size(lag.bytes_pending)}"
+    )
+
+
+def _replication(found: ReplicationStatus | None) -> list[list[str]]:
+    if found is None:
+        return []
+    rows = []
+    replica = found.replica
+    if replica is not None:
+        was = "replica of" if replica.promoted is None else "promoted; was a replica of"
+        rows.append(["replication", f"{was} {replica.host}:{replica.path}"])
+    rows += [
+        [
+            "replication",
+            _behind(lag),
+        ]
+        for lag in found.rules
+    ]
+    return rows
 
 
 def _lifecycle(found: LifecycleStatus) -> str:

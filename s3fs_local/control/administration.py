@@ -113,7 +113,8 @@ def change_settings(context: Context, values: dict[str, str]) -> None:
     locks = context.filesystem.locks
     present = volume.settings
     wanted = _with(present, values)
-    _check_transition(present, wanted)
+    replicates = context.filesystem.replication.in_force is not None
+    _check_transition(present, wanted, replicates=replicates)
     if present.lock_semantics is Semantics.FILE and wanted.lock_semantics is Semantics.S3:
         # Files locked in place would become removable: asked of the root, which marks them all.
         locks.check(Operation.WEAKEN_SEMANTICS, volume.inode(ROOT_INO))
@@ -130,14 +131,14 @@ def _with(present: Settings, values: dict[str, str]) -> Settings:
     return msgspec.convert({**fields, **changed}, Settings)
 
 
-def _check_transition(present: Settings, wanted: Settings) -> None:
+def _check_transition(present: Settings, wanted: Settings, *, replicates: bool) -> None:
     """What S3 allows to change in the state that the store is in.
 
     Raises:
         InvalidSetting: Object Lock is never switched off, a bypass that was given up never comes
             back.
         ObjectLockDisabled: there is no Object Lock for the default retention.
-        VersioningRequired: versioning is Suspended beside Object Lock.
+        VersioningRequired: versioning is Suspended beside Object Lock, or replication.
     """
     if present.object_lock and not wanted.object_lock:
         raise errors.InvalidSetting("Object Lock, once enabled, is never switched off")
@@ -153,5 +154,8 @@ def _check_transition(present: Settings, wanted: Settings) -> None:
     if wanted.object_lock and wanted.versioning is not VersioningState.ENABLED:
         check_state_change(present.versioning, wanted.versioning, object_lock_enabled=True)
     check_state_change(
-        present.versioning, wanted.versioning, object_lock_enabled=present.object_lock
+        present.versioning,
+        wanted.versioning,
+        object_lock_enabled=present.object_lock,
+        replicates=replicates,
     )

@@ -94,6 +94,15 @@ class Client:
 def connect(store: Path) -> Client | None:
     """A connection to the daemon that has the store open; None where no daemon listens.
 
+    Raises as `connected`.
+    """
+    connection = connected(store)
+    return None if connection is None else Client(connection)
+
+
+def connected(store: Path) -> socket.socket | None:
+    """A socket that is connected to the daemon of the store; None where no daemon listens.
+
     Raises:
         NotAStore: there is no such directory.
         NotPermitted: the directory is someone else's.
@@ -119,4 +128,4 @@ def connect(store: Path) -> Client | None:
         raise
     finally:
         os.close(directory)
-    return Client(connection)
+    return connection

@@ -22,6 +22,7 @@ from s3fs_local.control import (
     looking_back,
     object_lock,
     over_time,
+    replicating,
     requests,
     restoring,
     tagging,
@@ -63,6 +64,10 @@ _READING: Final[dict[type, Handler]] = {
     requests.PlanLifecycle: lifecycle.plan_lifecycle,
     requests.DescribeTags: tagging.describe_tags,
     requests.ListZones: zoning.list_zones,
+    requests.DescribeReplication: replicating.describe_replication,
+    requests.DescribeReplicationStatus: replicating.describe_replication_status,
+    requests.AwaitReplication: replicating.await_replication,
+    requests.Resync: replicating.resync,
 }
 _CHANGING: Final[dict[type, Handler]] = {
     requests.Restore: restoring.restore,
@@ -90,11 +95,25 @@ _CHANGING: Final[dict[type, Handler]] = {
     requests.RemoveLifecycle: lifecycle.remove_lifecycle,
     requests.RunLifecycle: lifecycle.run_lifecycle,
     requests.ChangeTags: tagging.change_tags,
+    requests.ChangeReplication: replicating.change_replication,
+    requests.RemoveReplication: replicating.remove_replication,
+    requests.SyncReplication: replicating.sync_replication,
+    requests.Promote: replicating.promote,
     requests.AddZone: zoning.add_zone,
     requests.RemoveZone: zoning.remove_zone,
     requests.RepairZone: zoning.repair_zone,
     requests.Scrub: zoning.scrub,
 }
+
+
+_OF_A_REPLICA: Final = (
+    *(requests.CollectGarbage, requests.ChangeSetting, requests.ChangeLifecycle),
+    *(requests.RemoveLifecycle, requests.RunLifecycle, requests.Promote, requests.Retrieve),
+    *(requests.AddKey, requests.RotateKey, requests.SetKeyState, requests.RewrapKeys),
+    *(requests.ChangeSecret, requests.ChangeEncryption, requests.AddZone, requests.RemoveZone),
+    *(requests.RepairZone, requests.Scrub, requests.RemoveReplication),
+)
+"""Requests about the store itself, not its files: a replica takes them, too."""
 
 
 async def carry_out(request: Request, context: Context) -> object:
@@ -117,6 +136,8 @@ async def _carry_out(request: Request, context: Context) -> object:
     changing = _CHANGING.get(type(request))
     if changing is None:
         raise errors.Unsupported("only the daemon of a mounted store can do this")
+    if not isinstance(request, _OF_A_REPLICA):
+        context.filesystem.replica.check_writable()
     caller = context.caller
     log.info("%s by user %d, process %d", type(request).__name__, caller.uid, caller.pid)
     volume = context.filesystem.volume

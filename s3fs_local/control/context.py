@@ -11,6 +11,7 @@ from s3fs_local.control.results import Status
 from s3fs_local.control.server import Outlet
 from s3fs_local.control.zone_access import Zoning
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.replication_following import Following
 from s3fs_local.rules.inode import ROOT_INO, Caller
 from s3fs_local.rules.ledger_notes import Actor
 from s3fs_local.rules.retention import Bypass
@@ -25,6 +26,7 @@ class Context(Struct, frozen=True):
     outlet: Outlet
     describe: Callable[[], Status]
     zoning: Zoning | None = None
+    following: Following | None = None
 
     def check_may_administer(self) -> None:
         """The caller may change the store as a whole.

@@ -1,5 +1,6 @@
 """Commands versions, log and cat: what a path was."""
 
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -157,14 +158,15 @@ async def list_versions(request: ListVersions, context: Context) -> VersionListi
     """Of a file, or of each name in a directory."""
     filesystem = context.filesystem
     listing = VersionListing(versions=[], delete_markers=[])
+    status_of = filesystem.replication.status_of
     directory = _live_directory(filesystem, request.path)
     if directory is None:
-        _add_rows(listing, request.path, history_at(filesystem, request.path))
+        _add_rows(listing, request.path, history_at(filesystem, request.path), status_of)
         return listing
     names = filesystem.histories.listed_names(directory)
     for done, name in enumerate(names):
         path = b"/".join(part for part in (request.path, name) if part)
-        _add_rows(listing, path, filesystem.histories.of_name(directory, name))
+        _add_rows(listing, path, filesystem.histories.of_name(directory, name), status_of)
         await context.outlet.progress("names", done=done + 1, total=len(names))
     return listing
 
@@ -177,13 +179,18 @@ def _live_directory(filesystem: FileSystem, path: bytes) -> int | None:
     return inode.ino if inode.is_directory else None
 
 
-def _add_rows(listing: VersionListing, path: bytes, history: NameHistory) -> None:
+def _add_rows(
+    listing: VersionListing,
+    path: bytes,
+    history: NameHistory,
+    status_of: Callable[[Version], str],
+) -> None:
     key = printed_key(path)
     for item in history.items:
         if item.version is None:
             listing.delete_markers.append(_marker_row(key, item))
         else:
-            listing.versions.append(_version_row(key, item, item.version))
+            listing.versions.append(_version_row(key, item, item.version, status_of(item.version)))
 
 
 def _marker_row(key: str, item: HistoryItem) -> MarkerRow:
@@ -196,7 +203,9 @@ def _marker_row(key: str, item: HistoryItem) -> MarkerRow:
     )
 
 
-def _version_row(key: str, item: HistoryItem, version: Version) -> VersionRow:
+def _version_row(
+    key: str, item: HistoryItem, version: Version, replication_status: str
+) -> VersionRow:
     lock = version.lock
     retention = None if lock is None else lock.retention
     return VersionRow(
@@ -213,7 +222,7 @@ def _version_row(key: str, item: HistoryItem, version: Version) -> VersionRow:
         if retention is None
         else format_until(retention.until_ns),
         object_lock_legal_hold_status="ON" if lock is not None and lock.holds else None,
-        replication_status=version.replication or None,
+        replication_status=replication_status or None,
     )
 
 

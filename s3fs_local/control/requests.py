@@ -390,6 +390,54 @@ class Scrub(Struct, frozen=True, tag="scrub", tag_field="command"):
     checks_metadata: bool = False
 
 
+class DescribeReplication(Struct, frozen=True, tag="replication-get", tag_field="command"):
+    """The replication document."""
+
+
+class ChangeReplication(Struct, frozen=True, tag="replication-put", tag_field="command"):
+    """The document is in force."""
+
+    document: bytes
+
+
+class RemoveReplication(Struct, frozen=True, tag="replication-delete", tag_field="command"):
+    """No replication rule is in force."""
+
+
+class DescribeReplicationStatus(Struct, frozen=True, tag="replication-status", tag_field="command"):
+    """How far each destination is, and what failed."""
+
+    failures_max: int = 100
+
+
+class SyncReplication(Struct, frozen=True, tag="replication-sync", tag_field="command"):
+    """What rules want is told, also what was there before them and what failed."""
+
+
+class AwaitReplication(Struct, frozen=True, tag="replication-await", tag_field="command"):
+    """Nothing is pending any more."""
+
+
+class Promote(Struct, frozen=True, tag="promote", tag_field="command"):
+    """The replica is a store of its own."""
+
+    force: bool = False
+
+
+class Resync(Struct, frozen=True, tag="resync", tag_field="command"):
+    """What this store and the other regions have that the other lacks."""
+
+    rows_max: int = 1000
+
+
+class ReceiveReplicas(Struct, frozen=True, tag="replicas", tag_field="command"):
+    """The connection carries messages of replication from now on."""
+
+
+class MakeRoom(Struct, frozen=True, tag="make-room", tag_field="command"):
+    """Who has the store open for a source only lets go of it."""
+
+
 class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
     """The daemon has unmounted, and everything is durable. Answered by a daemon only."""
 
@@ -435,6 +483,16 @@ Request = (
     | DescribeEncryption
     | ChangeEncryption
     | ListKeys
+    | DescribeReplication
+    | ChangeReplication
+    | RemoveReplication
+    | DescribeReplicationStatus
+    | SyncReplication
+    | AwaitReplication
+    | Promote
+    | Resync
+    | ReceiveReplicas
+    | MakeRoom
     | AddKey
     | RotateKey
     | SetKeyState

@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -31,7 +32,7 @@ from s3fs_local.control.protocol import (
     failure_of,
     frame,
 )
-from s3fs_local.control.requests import Request, decode_request
+from s3fs_local.control.requests import ReceiveReplicas, Request, decode_request
 from s3fs_local.rules.inode import Caller
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,13 @@ class Outlet(Protocol):
 
 Answer = Callable[[Request, Caller, Outlet], Awaitable[object]]
 """Carries out a request and returns a result that msgpack can hold."""
+
+Receive = Callable[[trio.SocketStream, Caller], Awaitable[None]]
+"""Converses over a connection that a source of replication opened (`ReceiveReplicas`)."""
+
+
+async def _receive_nothing(_: trio.SocketStream, __: Caller) -> None:
+    pass
 
 
 def listening_socket(store: Path) -> socket.socket:
@@ -88,6 +96,7 @@ async def serve(
     answer: Answer,
     *,
     accepting: trio.CancelScope,
+    receive: Receive = _receive_nothing,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answers requests; returns when `accepting` was cancelled and the last one is answered.
@@ -105,22 +114,28 @@ async def serve(
                     token = object()
                     await limiter.acquire_on_behalf_of(token)
                     stream = await acceptor.accept()
-                    nursery.start_soon(_serve_connection, stream, answer, limiter, token)
+                    serves = partial(_serve_connection, limiter=limiter, token=token)
+                    nursery.start_soon(serves, stream, answer, receive)
 
 
 async def _serve_connection(
-    stream: trio.SocketStream, answer: Answer, limiter: trio.CapacityLimiter, token: object
+    stream: trio.SocketStream,
+    answer: Answer,
+    receive: Receive,
+    *,
+    limiter: trio.CapacityLimiter,
+    token: object,
 ) -> None:
     try:
         async with stream:
-            await _converse(stream, answer)
+            await _converse(stream, answer, receive)
     except* (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
         log.info("a client of the control socket went away")
     finally:
         limiter.release_on_behalf_of(token)
 
 
-async def _converse(stream: trio.SocketStream, answer: Answer) -> None:
+async def _converse(stream: trio.SocketStream, answer: Answer, receive: Receive) -> None:
     connection = _Connection(stream)
     try:
         with trio.fail_after(REQUEST_SECONDS_MAX):
@@ -131,6 +146,9 @@ async def _converse(stream: trio.SocketStream, answer: Answer) -> None:
     if request is None:
         return
     caller = _peer(stream.socket)
+    if isinstance(request, ReceiveReplicas):
+        await receive(stream, caller)
+        return
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_cancel_when_client_leaves, stream, nursery.cancel_scope)
         await connection.send(await _outcome(answer, request, caller, connection))

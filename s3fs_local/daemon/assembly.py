@@ -25,6 +25,7 @@ from s3fs_local.daemon.layout import (
     SCRATCH_NAME,
     VERIFIED_NAME,
 )
+from s3fs_local.daemon.remotes import following_of
 from s3fs_local.daemon.ring_secrets import secret_of
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
@@ -36,6 +37,7 @@ from s3fs_local.engine.healing import Healing
 from s3fs_local.engine.key_administration import SaveRing
 from s3fs_local.engine.ledger_setup import ClockStart
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
+from s3fs_local.engine.replication_following import Following
 from s3fs_local.engine.scrubbing import Scrubbing
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
@@ -71,6 +73,7 @@ class OpenStore(Struct, frozen=True):
     zones: ZoneSet
     metadata: SqliteMetadata
     zoning: Zoning
+    following: Following
     recovered_files: int  # whose unclosed content a crash had left behind
 
 
@@ -109,7 +112,8 @@ async def open_store(
         zoning = zoning_of(path, record, filesystem, checkpoints, metadata)
         closing.callback(zoning.care.verified.save)
         recovered = len(opened.recovered)
-        store = OpenStore(path, record, filesystem, zones, metadata, zoning, recovered)
+        following = following_of(filesystem, path, bytes.fromhex(record.store_id))
+        store = OpenStore(path, record, filesystem, zones, metadata, zoning, following, recovered)
         try:
             yield store
         finally:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from s3fs_local.control.lifecycle import lifecycle_status
+from s3fs_local.control.replicating import replication_status
 from s3fs_local.control.results import FindingRow, Status, ZoneRow
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.objects.zone import Zone
@@ -18,6 +19,7 @@ def describe(
     store.zones.look_at_space()
     return Status(
         lifecycle=lifecycle_status(store.filesystem.lifecycle),
+        replication=replication_status(store.filesystem),
         store=str(store.path),
         store_id=store.record.store_id,
         health=health_of(findings),

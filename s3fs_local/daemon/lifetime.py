@@ -14,6 +14,7 @@ from s3fs_local.control.activity import sample_of
 from s3fs_local.control.commands import carry_out
 from s3fs_local.control.context import Context
 from s3fs_local.control.protocol import SOCKET_NAME
+from s3fs_local.control.receiving import receive
 from s3fs_local.control.requests import Request, Unmount
 from s3fs_local.control.results import ActivitySample, Done, Status
 from s3fs_local.control.server import Outlet, listening_socket, serve
@@ -24,6 +25,7 @@ from s3fs_local.daemon.inspectors import READ_ONLY_MOUNT, inspect_tending, regis
 from s3fs_local.daemon.launch import MountPlan
 from s3fs_local.daemon.log_setup import LOG_NAME, check_log_format, log_to_file, log_to_stderr
 from s3fs_local.daemon.readiness import Readiness
+from s3fs_local.daemon.receiving import make_room
 from s3fs_local.daemon.unmounting import detach, refuse_if_mounted_yet
 from s3fs_local.engine.filesystem import Presentation
 from s3fs_local.engine.operation_log import operation_log
@@ -85,6 +87,7 @@ def _first(group: BaseExceptionGroup[errors.S3fsLocalError]) -> errors.S3fsLocal
 async def _live(plan: MountPlan, options: MountOptions, readiness: Readiness) -> None:
     # The control server outlives the store, to tell whoever asked for the unmount how it went.
     desk = _Desk(plan)
+    await trio.to_thread.run_sync(make_room, plan.store)
     async with trio.open_nursery() as nursery:
         try:
             async with open_store(
@@ -110,7 +113,8 @@ async def _serve(
     desk.store = store
     accepting = trio.CancelScope()
     listener = listening_socket(store.path)
-    await nursery.start(partial(serve, listener, desk.answer, accepting=accepting))
+    served = partial(serve, listener, desk.answer, accepting=accepting, receive=desk.receive)
+    await nursery.start(served)
     try:
         await mounted()
         desk.kernel_hung_up.set()
@@ -127,7 +131,7 @@ async def _mounted(
     register_inspectors(store, mount_point=plan.mount_point)
     filesystem = store.filesystem
     volume = filesystem.volume
-    if options.read_only:
+    if options.read_only and not filesystem.replica.is_replica:
         volume.read_only_reason = READ_ONLY_MOUNT
     if options.snapdirname is not None:
         volume.settings = msgspec.structs.replace(volume.settings, snapdirname=options.snapdirname)
@@ -164,6 +168,7 @@ async def _mounted(
         nursery.start_soon(Tiering(filesystem).run)
         nursery.start_soon(Upkeep(filesystem, store.metadata).run)
         nursery.start_soon(tending.run)
+        nursery.start_soon(store.following.run)
         if options.metrics is not None:
             # Brings a web server along, which few need.
             from s3fs_local.daemon.metrics_server import serve_metrics  # noqa: PLC0415
@@ -246,6 +251,7 @@ class _Desk:
             outlet=outlet,
             describe=lambda: _status(store, self._plan),
             zoning=store.zoning,
+            following=store.following,
         )
         with trio.CancelScope() as scope:
             self._running[scope] = done = trio.Event()
@@ -255,6 +261,21 @@ class _Desk:
                 del self._running[scope]
                 done.set()
         raise errors.DaemonUnreachable("the store was unmounted before the command was done")
+
+    async def receive(self, stream: trio.SocketStream, caller: Caller) -> None:
+        """A source of replication speaks."""
+        store = self.store
+        if store is None:
+            return
+        with trio.CancelScope() as scope:
+            self._running[scope] = done = trio.Event()
+            try:
+                await receive(
+                    stream, caller, store.filesystem, bytes.fromhex(store.record.store_id)
+                )
+            finally:
+                del self._running[scope]
+                done.set()
 
     async def _unmount(self, request: Unmount) -> object:
         if request.mount_point != bytes(self._plan.mount_point):

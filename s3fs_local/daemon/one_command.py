@@ -65,4 +65,5 @@ def own_context(store: OpenStore, outlet: Outlet) -> Context:
         outlet=outlet,
         describe=lambda: describe(store),
         zoning=store.zoning,
+        following=store.following,
     )

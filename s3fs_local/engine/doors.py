@@ -420,6 +420,7 @@ _REPLICATION: Final = (
         "engine.replica_names.ReplicaNames._change",
         "names of replicas follow the source, where the gate was asked; versions stay",
     ),
+    Door("engine.replica_role.ReplicaRole._put", "whose replica the store is"),
     Door("engine.replica_names.ReplicaNames._named", "a name more"),
     Door("engine.replica_names.ReplicaNames._unnamed", "as `_change`"),
     Door("engine.replica_names.ReplicaNames._touch", "times of a directory"),

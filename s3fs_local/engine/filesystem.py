@@ -27,6 +27,7 @@ from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFile
 from s3fs_local.engine.pack_keeping import PackKeeping
 from s3fs_local.engine.reading import CURRENT_NS, Reading
 from s3fs_local.engine.refusals import Refusals
+from s3fs_local.engine.replica_role import ReplicaRole
 from s3fs_local.engine.replication import Replication
 from s3fs_local.engine.retrieving import Retrieving
 from s3fs_local.engine.settling import Settling
@@ -128,7 +129,9 @@ class FileSystem:
                 volume, locks=self.locks, namespace=self.namespace, classes=self.classes
             ),
         )
+        self.replica: Final = ReplicaRole(volume)
         self.replication: Final = Replication(volume, self.lifecycle.rules.keys)
+        self.lock_attributes.replication_status = self.replication.status_of
         self.pack_keeping: Final = PackKeeping(volume)
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns)
@@ -177,7 +180,7 @@ class FileSystem:
 
     def mknod(self, parent: int, name: bytes, mode: int, rdev: int, caller: Caller) -> Inode:
         """A file or special file is made; a regular file has its first, empty version."""
-        _check_real(parent)
+        self._check_changeable(parent)
         inode = self.namespace.make(parent, name, mode, caller, rdev=rdev)
         if inode.is_file:
             self.writing.begin_new(inode, uid=caller.uid)
@@ -186,12 +189,12 @@ class FileSystem:
 
     def mkdir(self, parent: int, name: bytes, mode: int, caller: Caller) -> Inode:
         """A directory is made."""
-        _check_real(parent)
+        self._check_changeable(parent)
         return self.namespace.make(parent, name, mode, caller)
 
     def symlink(self, parent: int, name: bytes, target: bytes, caller: Caller) -> Inode:
         """A symbolic link is made."""
-        _check_real(parent)
+        self._check_changeable(parent)
         mode = 0o120777
         return self.namespace.make(parent, name, mode, caller, target=target)
 
@@ -206,21 +209,21 @@ class FileSystem:
 
     def link(self, ino: int, parent: int, name: bytes, caller: Caller) -> Inode:
         """The inode has one more name."""
-        _check_real(ino)
-        _check_real(parent)
+        self._check_changeable(ino)
+        self._check_changeable(parent)
         self.namespace.link(ino, parent, name, caller)
         return self.attributes.get(ino)
 
     def unlink(self, parent: int, name: bytes, caller: Caller) -> None:
         """The name is free; what it held is in the history."""
-        _check_real(parent)
+        self._check_changeable(parent)
         self._check_not_reserved(parent, name)
         self.namespace.unlink(parent, name, caller)
         self.volume.durability.record()
 
     def rmdir(self, parent: int, name: bytes, caller: Caller) -> None:
         """The empty directory is gone."""
-        _check_real(parent)
+        self._check_changeable(parent)
         self._check_not_reserved(parent, name)
         self.namespace.rmdir(parent, name, caller)
 
@@ -228,8 +231,8 @@ class FileSystem:
         self, parent: int, name: bytes, new_parent: int, new_name: bytes, flags: int, caller: Caller
     ) -> None:
         """The inode has another name; `flags` as renameat2(2)."""
-        _check_real(parent)
-        _check_real(new_parent)
+        self._check_changeable(parent)
+        self._check_changeable(new_parent)
         self._check_not_reserved(parent, name)
         self.namespace.rename(parent, name, new_parent, new_name, flags, caller)
         self.volume.durability.record()
@@ -250,7 +253,7 @@ class FileSystem:
         self, ino: int, wanted: AttributeChange, handle: int | None, caller: Caller
     ) -> Inode:
         """The attributes are as wanted; truncate(2) by path makes a version, by handle close(2)."""
-        _check_real(ino)
+        self._check_changeable(ino)
         if self.habit.extends(ino, wanted):
             return self.habit.extend(ino, wanted, caller)
         if wanted.size is not None:
@@ -313,19 +316,19 @@ class FileSystem:
 
     def setxattr(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
         """The stored attribute is set."""
-        _check_real(ino)
+        self._check_changeable(ino)
         del caller  # the kernel has checked who may
         self.attributes.set_xattr(ino, name, value)
 
     async def set_lock_attribute(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
         """`s3.*` is set, durably; waits up to a second for writers."""
-        _check_real(ino)
+        self._check_changeable(ino)
         await self.lock_attributes.set(ino, name, value, caller)
         await self.volume.durability.flush(durable=True, only_facts=True)
 
     def removexattr(self, ino: int, name: bytes, caller: Caller) -> None:
         """The stored attribute is gone."""
-        _check_real(ino)
+        self._check_changeable(ino)
         del caller
         if name.startswith(PREFIX):
             refusal = Protected(f"{printed(name)} is not removed; use the commands")
@@ -375,7 +378,7 @@ class FileSystem:
         self, parent: int, name: bytes, mode: int, flags: int, caller: Caller
     ) -> tuple[OpenedFile, Inode]:
         """A new file is made and open; its first close makes its first version."""
-        _check_real(parent)
+        self._check_changeable(parent)
         self.volume.new_keys.check()
         inode = self.namespace.make(parent, name, mode, caller)
         self.writing.begin_new(inode, uid=caller.uid)
@@ -398,6 +401,8 @@ class FileSystem:
         inode = self.volume.inode(ino)
         if inode.is_directory:
             raise IsADirectory(f"inode {ino}")
+        if writable or truncates:
+            self._check_changeable(ino)
         if writable:
             self.volume.check_writable()
             self.locks.check(Operation.OPEN_FOR_WRITE, inode)
@@ -477,6 +482,7 @@ class FileSystem:
         opened = self.open_files.get(handle)
         if not opened.writable:
             raise BadHandle("not open for writing")
+        self.replica.check_writable()
         inode = self.volume.inode(opened.ino)
         known = 0
         if inode.lock is not None or inode.append_only:
@@ -672,7 +678,13 @@ class FileSystem:
             files_free=(1 << 32) - min(self.volume.last_ino, 1 << 32),
         )
 
+    def _check_changeable(self, ino: int) -> None:
+        """Somebody may change this.
 
-def _check_real(ino: int) -> None:
-    if ino >= FIRST_VIRTUAL_INO:
-        raise ReadOnlyView("views cannot be changed")
+        Raises:
+            ReadOnlyView: it is in a view.
+            ReplicaReadOnly: the store is a replica.
+        """
+        if ino >= FIRST_VIRTUAL_INO:
+            raise ReadOnlyView("views cannot be changed")
+        self.replica.check_writable()

@@ -76,6 +76,7 @@ class LockAttributes:
         self._writing = writing
         self._open_files = open_files
         self._retrieving = retrieving
+        self.replication_status: Callable[[Version], str] = lambda version: version.replication
 
     def read(self, inode: Inode, version: Version | None, name: bytes) -> bytes:
         """The value of `s3.NAME` for the inode and the version it shows.
@@ -91,6 +92,8 @@ class LockAttributes:
             value = self._encryption(name.removeprefix(_ENCRYPTION), version)
         if name == b"s3.replicas" and inode.is_file and version is not None:
             value = replicas_of(self._volume, inode, version.stamp_ns)
+        if name == b"s3.replication-status" and version is not None:
+            value = self.replication_status(version) or None
         if name == b"s3.versions" and inode.is_file:
             value = str(len(self._volume.metadata.versions(inode.ino)))
         if value is None:
@@ -287,7 +290,6 @@ _READERS: Final[dict[bytes, Callable[[Inode, Version | None], str | None]]] = {
     b"restore": lambda _, version: (
         format_retrieval(version.retrieval) if version and version.retrieval else None
     ),
-    b"replication-status": lambda _, version: version.replication or None if version else None,
     b"server-side-encryption": lambda inode, _: "AES256" if stat.S_ISREG(inode.mode) else None,
     b"object-lock": _both,
     b"object-lock-mode": _mode,

@@ -62,6 +62,18 @@ class InForce(Struct, frozen=True):
     since_ns: dict[str, int]  # by rule id: when the rule was put, or enabled
 
 
+class Progress(Struct):
+    """How a destination is doing."""
+
+    state: str = "idle"  # idle, telling, unreachable, refused
+    message: str = ""
+    failures: int = 0  # in a row
+    operations: int = 0  # told since the store was opened
+    bytes: int = 0  # that travelled
+    late: int = 0  # that took longer than their rule's threshold
+    last_ns: int = 0  # when something was last told
+
+
 class Replication:
     """The rules of one store, and its tasks."""
 
@@ -71,6 +83,8 @@ class Replication:
         self._keys = keys
         self.in_force: InForce | None = None
         self.rules: tuple[Rule, ...] = ()
+        self.progress: dict[str, Progress] = {}  # by destination
+        self.missed: set[tuple[str, str]] = set()  # (destination, rule) beyond their thresholds
         stored = self._metadata.setting(DOCUMENT_SETTING)
         if stored is not None:
             self._enforce(msgspec.json.decode(stored, type=InForce))

@@ -40,7 +40,7 @@ class Hello(Struct, frozen=True, tag="hello", kw_only=True):
     source: bytes  # id of its store
     path: str  # of its store, on its host
     host: str
-    made_by_you: bool  # it is a promoted replica of the store that it speaks to
+    replica_of: str  # id of the store that it is, or was, a replica of; hexadecimal
 
 
 class Welcome(Struct, frozen=True, tag="welcome"):

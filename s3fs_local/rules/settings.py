@@ -20,6 +20,7 @@ from s3fs_local.rules.instants import SECOND_NS, format_duration, parse_duration
 from s3fs_local.rules.names import check_name
 from s3fs_local.rules.object_lock import DefaultRetention, check_default
 from s3fs_local.rules.quorum import MAJORITY, ZONES_MAX
+from s3fs_local.rules.remotes import Remote, format_remotes, parse_remotes
 from s3fs_local.rules.retention import Semantics
 from s3fs_local.rules.storage_classes import (
     DEFAULT_PLACEMENTS,
@@ -105,6 +106,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     key_cache_ns: Annotated[int, Meta(ge=SECOND_NS, le=_DAY_NS)] = field(
         default=300 * SECOND_NS, name="key-cache"
     )
+    remotes: dict[str, Remote] = {}
     prices: Prices = Prices()
     lifecycle_rate: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
     background_rate_bytes: Annotated[int, Meta(ge=_MIB, le=65536 * _MIB)] = field(
@@ -360,6 +362,14 @@ def _show_kms(value: str) -> str:
     return value or "off"
 
 
+def _parse_remotes(text: str) -> object:
+    return msgspec.to_builtins(parse_remotes("" if text == "none" else text))
+
+
+def _show_remotes(value: dict[str, object]) -> str:
+    return format_remotes(msgspec.convert(value, dict[str, Remote])) or "none"
+
+
 _SETTINGS: Final = {
     "versioning": _Setting(
         parse=str,
@@ -497,6 +507,12 @@ _SETTINGS: Final = {
         show=format_duration,
         accepts="a duration from 1s to 1d",
         meaning="how long a data key is used before the KMS is asked again",
+    ),
+    "remotes": _Setting(
+        parse=_parse_remotes,
+        show=_show_remotes,
+        accepts="west=/mnt/west/store; more behind a `;`, with ?key-file= or ?passphrase-file=",
+        meaning="stores that replication may have as destinations, by the names of its document",
     ),
     "prices": _Setting(
         parse=_parse_prices,

@@ -191,18 +191,28 @@ def check_condition(
 
 
 def check_state_change(
-    old: VersioningState, new: VersioningState, *, object_lock_enabled: bool
+    old: VersioningState,
+    new: VersioningState,
+    *,
+    object_lock_enabled: bool,
+    replicates: bool = False,
 ) -> None:
     """The store may go from `old` to `new`; no existing version changes by it (S3).
 
     Raises:
-        VersioningRequired: Object Lock is on and `new` is not Enabled.
+        VersioningRequired: Object Lock is on, or there are replication rules, and `new` is not
+            Enabled.
         InvalidSetting: versioning was on once and `new` is unversioned.
     """
     if object_lock_enabled and new is not VersioningState.ENABLED:
         raise errors.VersioningRequired(
             "InvalidBucketState: Object Lock is enabled in this store,"
             " so versioning must stay Enabled"
+        )
+    if replicates and new is not VersioningState.ENABLED:
+        raise errors.VersioningRequired(
+            "InvalidBucketState: A replication configuration is present on this bucket, so the"
+            " versioning state cannot be changed. Delete the replication configuration first."
         )
     if new is VersioningState.UNVERSIONED and old is not VersioningState.UNVERSIONED:
         raise errors.InvalidSetting(

@@ -220,6 +220,7 @@ def test_every_setting_is_described() -> None:
         "kms": ("off", "off"),
         "kms-region": ("off", "off"),
         "key-cache": ("5m", "5m"),
+        "remotes": ("none", "none"),
         "prices": (format_prices(Prices()), format_prices(Prices())),
         "lifecycle-rate": ("1000", "1000"),
         "background-rate": ("64MiB", "64MiB"),

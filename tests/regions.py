@@ -1,0 +1,55 @@
+"""Two stores on a disk, and the words that people type to have one told of the other."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.store_on_disk import make_store
+
+ROLE = "arn:aws:iam::123456789012:role/r"
+Json = dict[str, Any]
+
+
+def rule(**members: object) -> Json:
+    """A rule for everything, delete markers included."""
+    return {
+        "ID": "all",
+        "Status": "Enabled",
+        "Priority": 1,
+        "Filter": {},
+        "DeleteMarkerReplication": {"Status": "Enabled"},
+        "Destination": {"Bucket": "arn:aws:s3:::west"},
+        **members,
+    }
+
+
+def document(*rules: Json) -> bytes:
+    """What `bucket replication put` takes."""
+    return json.dumps({"Role": ROLE, "Rules": rules or [rule()]}).encode()
+
+
+def type_command(*words: str | Path, text: bytes | None = None, code: int = 0) -> str:
+    """What the command prints; it ends with the code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "s3fs_local", *map(str, words)],
+        input=text,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr.decode()
+    return (done.stdout if not code else done.stderr).decode()
+
+
+def make_regions(directory: Path, *, object_lock: bool = False) -> tuple[Path, Path]:
+    """A source and a destination that it has a rule for."""
+    here, there = directory / "east" / "store", directory / "west" / "store"
+    here.parent.mkdir()
+    there.parent.mkdir()
+    make_store(here, [], object_lock=object_lock)
+    make_store(there, [], object_lock=object_lock)
+    type_command("config", "set", here, "remotes", f"west={there}")
+    type_command("bucket", "replication", "put", here, "-", text=document())
+    return here, there
