@@ -35,13 +35,15 @@ def pages(date: str) -> Iterator[tuple[str, str]]:
     """(file name, text) of every page; all bear the date, as 2026-11-22."""
     yield f"{PROGRAM}.1", _program_page(date)
     for name, command in sorted(program.commands.items()):
+        if command.hidden:
+            continue
         yield f"{PROGRAM}-{name}.1", _command_page(name, command, date)
     yield "mount.s3fs_local.8", _helper_page(date)
 
 
 def _program_page(date: str) -> str:
     context = click.Context(program, info_name=PROGRAM)
-    names = sorted(program.commands)
+    names = sorted(name for name, command in program.commands.items() if not command.hidden)
     lines = [
         *_head(PROGRAM, 1, date, "keep every version of every file of a directory"),
         *_synopsis([f"{PROGRAM} [OPTIONS] COMMAND [ARGUMENTS]"]),

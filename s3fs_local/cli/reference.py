@@ -71,7 +71,7 @@ def _commands() -> Iterator[str]:
 
 
 def _names() -> list[str]:
-    return sorted(program.commands)
+    return sorted(name for name, command in program.commands.items() if not command.hidden)
 
 
 def _command(leaf: click.Command, context: click.Context) -> Iterator[str]:
