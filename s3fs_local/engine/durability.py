@@ -133,6 +133,11 @@ class Durability:
             raise StoreReadOnly(f"the store is read-only since: {self.failure}")
         self._packs.zones.check_writable()
 
+    @property
+    def generation(self) -> int:
+        """A number that grows with every change."""
+        return self._appended
+
     def drop_draft(self, draft_id: int) -> None:
         """A crash will not bring the draft back (after the next flush)."""
         self._ended.append(draft_id)

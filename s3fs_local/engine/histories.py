@@ -170,7 +170,7 @@ class Histories:
         mtime_ns = source.mtime_ns
         # No entry has changed at a time that still lies ahead: such an mtime was set by hand.
         if inode.is_directory and at_ns < mtime_ns <= self._volume.now_ns():
-            mtime_ns = self._natural_mtime(inode, at_ns)
+            mtime_ns = max(inode.btime_ns, self._metadata.last_change_ns(ino, at_ns))
         shown = structs.replace(
             inode,
             mode=source.mode,
@@ -184,11 +184,6 @@ class Histories:
         return structs.replace(
             shown, size=version.size, version_ns=version.stamp_ns, ctime_ns=version.stamp_ns
         )
-
-    def _natural_mtime(self, directory: Inode, at_ns: int) -> int:
-        """When the entries of the directory last changed, as of that instant."""
-        changed_ns = self._metadata.last_entry_change_ns(directory.ino, at_ns)
-        return max(directory.btime_ns, changed_ns or 0)
 
     def children_at(self, directory: int, at_ns: int) -> list[tuple[bytes, Inode]]:
         """What the directory held then, by name."""

@@ -137,6 +137,7 @@ class Views:
         self._nodes: dict[int, Node] = {}
         self._known: dict[int, int] = {}  # how often the kernel was told each number
         self.status_texts: dict[bytes, StatusText] = {}
+        self._last_named: tuple[tuple[NameFolder, int] | None, dict[bytes, Node]] = (None, {})
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -228,9 +229,9 @@ class Views:
             case VersionsFolder() | SnapshotsFolder():
                 return self._shown(self._below_versions(node, name))
             case NameFolder():
-                for entry, child in self._versions_in(node):
-                    if entry == name:
-                        return self._shown(child)
+                child = self._named_in(node).get(name)
+                if child is not None:
+                    return self._shown(child)
             case Moment():
                 if not self._volume.inode(node.ino).is_directory:
                     raise NotADirectory(printed(name))
@@ -327,6 +328,16 @@ class Views:
         ]
         entries += self._occupants(history)
         return [*entries, *named, (b"log", LogFile(folder.directory, folder.name))]
+
+    def _named_in(self, folder: NameFolder) -> dict[bytes, Node]:
+        """The same by name; of the last folder it is kept until something changes.
+
+        Who lists a folder then asks for each of its entries, a thousand times for a thousand.
+        """
+        asked = (folder, self._volume.durability.generation)
+        if self._last_named[0] != asked:
+            self._last_named = (asked, dict(self._versions_in(folder)))
+        return self._last_named[1]
 
     def _occupants(self, history: NameHistory) -> list[tuple[bytes, Node]]:
         """Past directories and symlinks of the name, newest first."""

@@ -167,8 +167,11 @@ class Metadata(Protocol):
         """The stamp of the oldest version that is newer than `after_ns`."""
         ...
 
-    def last_entry_change_ns(self, parent: int, at_ns: int) -> int | None:
-        """When an entry of the directory last began or ended, at or before `at_ns`."""
+    def last_change_ns(self, parent: int, at_ns: int) -> int:
+        """When a name in the directory last began or ceased to mean something by `at_ns`; 0: never.
+
+        Delete markers that lie upon others change nothing.
+        """
         ...
 
     def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:

@@ -256,9 +256,10 @@ class MemoryMetadata:
         stamps = [found.stamp_ns for found in self.versions(ino) if found.stamp_ns > after_ns]
         return min(stamps, default=None)
 
-    def last_entry_change_ns(self, parent: int, at_ns: int) -> int | None:
-        ends = [at for entry in self._directory(parent) for at in (entry.from_ns, entry.to_ns)]
-        return max((at for at in ends if at <= at_ns), default=None)
+    def last_change_ns(self, parent: int, at_ns: int) -> int:
+        entries = [entry for entry in self.directory_history(parent) if not entry.is_marker]
+        changes_ns = {at for entry in entries for at in (entry.from_ns, entry.to_ns)}
+        return max((at for at in changes_ns if at <= at_ns), default=0)
 
     def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
         kept = self._kept.get(ino, {})

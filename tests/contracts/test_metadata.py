@@ -343,6 +343,15 @@ def test_a_directory_at_an_instant_lists_what_was_live_then_by_name(metadata: Me
     assert metadata.children_at(2, FOREVER) == []
 
 
+def test_the_last_change_of_a_directory_is_told_for_any_instant(metadata: Metadata) -> None:
+    """The mtime that a directory had at the time."""
+    metadata.apply([PutInode(directory(1)), *LIFE_OF_A_NAME])
+
+    instants = (9, 10, 19, 20, 29, 30, FOREVER)
+    assert [metadata.last_change_ns(1, at) for at in instants] == [0, 10, 10, 20, 20, 30, 30]
+    assert metadata.last_change_ns(2, FOREVER) == 0
+
+
 def test_every_name_of_an_inode_is_found_oldest_first(metadata: Metadata) -> None:
     """The history of a file follows it through renames and hard links."""
     metadata.apply(
@@ -433,10 +442,10 @@ def test_a_directory_last_changed_when_an_entry_began_or_ended(metadata: Metadat
     metadata.apply([OpenEntry(Entry(5, b"c", 25, 4))])
 
     found = [
-        metadata.last_entry_change_ns(1, at_ns) for at_ns in (9, 10, 19, 20, 29, 30, OPEN_NS - 1)
+        metadata.last_change_ns(1, at_ns) for at_ns in (9, 10, 19, 20, 29, 30, OPEN_NS - 1)
     ]
-    assert found == [None, 10, 10, 20, 20, 30, 30]
-    assert metadata.last_entry_change_ns(6, 99) is None
+    assert found == [0, 10, 10, 20, 20, 30, 30]
+    assert metadata.last_change_ns(6, 99) == 0
 
 
 def test_a_version_put_again_replaces_its_row_and_can_be_removed(metadata: Metadata) -> None:
@@ -884,7 +893,7 @@ def answers(metadata: Metadata, numbers: range, instants: list[int]) -> dict[str
             [metadata.version(number, instant) for number in numbers],
             [metadata.version_at(number, instant) for number in numbers],
             [metadata.next_version_ns(number, instant) for number in numbers],
-            [metadata.last_entry_change_ns(parent, instant) for parent in PARENTS],
+            [metadata.last_change_ns(parent, instant) for parent in PARENTS],
             [metadata.attributes_at(number, instant) for number in numbers],
             [metadata.cells(number, 1, instant) for number in numbers],
             [metadata.cell(number, cell, instant) for number in numbers for cell in CELLS],

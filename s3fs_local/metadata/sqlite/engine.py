@@ -32,6 +32,7 @@ from s3fs_local.metadata.sqlite.connection import (
     open_database,
     raise_translated,
 )
+from s3fs_local.metadata.sqlite.open_cells import OpenCells
 from s3fs_local.metadata.sqlite.rows import Row, to_entry, to_inode, to_kept, to_task, to_version
 from s3fs_local.metadata.sqlite.writing import Inodes, Writer
 from s3fs_local.rules.extents import Block
@@ -71,6 +72,7 @@ class SqliteMetadata:
         cursor = self._connection.cursor()
         self._execute: Final = cursor.execute
         self._inodes: Final = Inodes(cursor)
+        self._cells: Final = OpenCells()
         self._uncommitted: Final[list[tuple[Change, ...]]] = []
         self._wal_bytes = 0
         self._log_may_restart = False
@@ -83,7 +85,7 @@ class SqliteMetadata:
             raise MetadataDamaged("the metadata has lost its journal position")
         self._position: int = state[0]
         self._committed = Counters(*state[1:])
-        self._writer: Final = Writer(cursor, self._committed, self._inodes)
+        self._writer: Final = Writer(cursor, self._committed, self._inodes, self._cells)
         self._functions: Final = self._writer.functions
         self._execute("BEGIN")
 
@@ -277,15 +279,25 @@ class SqliteMetadata:
         row = self._row(queries.NEXT_VERSION, (ino, after_ns))
         return None if row is None else row[0]
 
-    def last_entry_change_ns(self, parent: int, at_ns: int) -> int | None:
-        row = self._row(queries.LAST_ENTRY_CHANGE, (parent, at_ns))
-        return None if row is None else row[0]
+    def last_change_ns(self, parent: int, at_ns: int) -> int:
+        """See `Metadata`; costs what ended after `at_ns`."""
+        change_ns: int = self._only_row(queries.LAST_CHANGE, (parent, at_ns))[0]
+        return change_ns
 
     def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
         row = self._row(queries.ATTRIBUTES_AT, (ino, at_ns))
         return None if row is None else to_kept(row)
 
     def cell(self, ino: int, cell: int, at_ns: int) -> bytes:
+        if at_ns != OPEN_NS - 1:
+            return self._cell_at(ino, cell, at_ns)
+        extents = self._cells.get((ino, cell))
+        if extents is None:
+            extents = self._cell_at(ino, cell, at_ns)
+            self._cells.remember(ino, cell, extents)
+        return extents
+
+    def _cell_at(self, ino: int, cell: int, at_ns: int) -> bytes:
         row = self._row(queries.CELL, (ino, cell, at_ns))
         if row is None or row[0] <= at_ns:
             return b""
@@ -442,8 +454,8 @@ class SqliteMetadata:
         except apsw.Error as error:
             raise_translated(error, self._connection.system_errno)
 
-    def _only_row(self, sql: str) -> Row:
-        row = self._row(sql, ())
+    def _only_row(self, sql: str, parameters: Row = ()) -> Row:
+        row = self._row(sql, parameters)
         assert row is not None  # an aggregate always has one
         return row
 
@@ -467,6 +479,7 @@ class SqliteMetadata:
     def _return_to_last_batch(self) -> None:
         """The facts are those after the last batch that was applied."""
         self._inodes.clear()
+        self._cells.clear()
         try:
             if self._connection.in_transaction:  # SQLite may have rolled back itself
                 self._execute("ROLLBACK")

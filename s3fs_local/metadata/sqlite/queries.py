@@ -76,11 +76,19 @@ VERSION_AT: Final = f"""
     SELECT {columns(Version)} FROM version WHERE ino = ? AND stamp_ns <= ?
     ORDER BY stamp_ns DESC LIMIT 1"""
 NEXT_VERSION: Final = "SELECT min(stamp_ns) FROM version WHERE ino = ? AND stamp_ns > ?"
-
-# An interval that has ended by then ended after it began.
-LAST_ENTRY_CHANGE: Final = """
-    SELECT max(CASE WHEN to_ns <= ?2 THEN to_ns ELSE from_ns END)
-    FROM entry WHERE parent = ?1 AND from_ns <= ?2"""
+# What began and is live, what ended, and what ended later: a seek, a seek, and the later ones.
+LAST_CHANGE: Final = f"""
+    SELECT max(
+        coalesce((
+            SELECT max(from_ns) FROM entry INDEXED BY entry_by_end
+            WHERE parent = ?1 AND to_ns = {OPEN_NS} AND ino <> 0 AND from_ns <= ?2), 0),
+        coalesce((
+            SELECT max(to_ns) FROM entry INDEXED BY entry_by_end
+            WHERE parent = ?1 AND to_ns <= ?2 AND ino <> 0), 0),
+        coalesce((
+            SELECT max(from_ns) FROM entry INDEXED BY entry_by_end
+            WHERE parent = ?1 AND to_ns > ?2 AND to_ns < {OPEN_NS} AND ino <> 0
+                AND from_ns <= ?2), 0))"""
 
 ATTRIBUTES_AT: Final = f"""
     SELECT {columns(KeptAttributes)} FROM kept_attributes WHERE ino = ? AND to_ns > ?

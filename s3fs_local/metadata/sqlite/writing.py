@@ -48,6 +48,7 @@ from s3fs_local.metadata.changes import (
     UnscheduleKey,
 )
 from s3fs_local.metadata.interface import Counters
+from s3fs_local.metadata.sqlite.open_cells import OpenCells
 from s3fs_local.metadata.sqlite.rows import Row, inode_row, kept_row, places, version_row
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
@@ -161,10 +162,13 @@ class Inodes:
 class Writer:
     """Writes changes through one cursor, inside whatever transaction is open."""
 
-    def __init__(self, cursor: apsw.Cursor, counters: Counters, inodes: Inodes) -> None:
+    def __init__(
+        self, cursor: apsw.Cursor, counters: Counters, inodes: Inodes, cells: OpenCells
+    ) -> None:
         self._execute: Final = cursor.execute
         self._count_rows: Final = cursor.connection.changes
         self._inodes: Final = inodes
+        self._cells: Final = cells
         self._ino = self._block_id = self._key_id = self._pack_id = self._stamp_ns = 0
         self.set_counters(counters)
         self.functions: Final[dict[type, Callable[[Any], None]]] = {
@@ -269,22 +273,27 @@ class Writer:
         self._execute_on_one(_REMOVE_VERSION, (change.ino, change.stamp_ns))
 
     def _open_cell(self, change: OpenCell) -> None:
+        self._cells.remember(change.ino, change.cell, change.extents)
         self._execute(_OPEN_CELL, (change.ino, change.cell, change.from_ns, change.extents))
         self._stamp_ns = max(self._stamp_ns, change.from_ns)
 
     def _close_cell(self, change: CloseCell) -> None:
+        self._cells.forget(change.ino, change.cell)
         self._execute(_CLOSE_CELL, (change.ino, change.cell, change.to_ns))
         self._stamp_ns = max(self._stamp_ns, change.to_ns)
 
     def _put_cell(self, change: PutCell) -> None:
+        self._cells.forget(change.ino, change.cell)
         self._execute(_PUT_CELL, astuple(change))
         ended_ns = change.from_ns if change.to_ns == OPEN_NS else change.to_ns
         self._stamp_ns = max(self._stamp_ns, ended_ns)
 
     def _remove_cell(self, change: RemoveCell) -> None:
+        self._cells.forget(change.ino, change.cell)
         self._execute_on_one(_REMOVE_CELL, (change.ino, change.cell, change.from_ns))
 
     def _reopen_cell(self, change: ReopenCell) -> None:
+        self._cells.forget(change.ino, change.cell)
         self._execute_on_one(_REOPEN_CELL, (change.ino, change.cell, change.from_ns))
 
     def _add_block(self, change: AddBlock) -> None:
