@@ -25,7 +25,7 @@ from s3fs_local.crypto.wrapped_keys import (
     with_ino,
     wrap_under_bucket_key,
 )
-from s3fs_local.engine.data_keys import DataKeys, OpenKey
+from s3fs_local.engine.data_keys import CACHED_KEYS_MAX, DataKeys, OpenKey
 from s3fs_local.metadata.changes import PutKey
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.encryption import Algorithm, Encryption
@@ -46,6 +46,8 @@ class NewKeys:
         self._made: dict[int, MadeKey] = {}  # by that number, what it made
         self._bucket_number = 0  # of a bucket key that the service makes
         self._bucket_row: PutKey | None = None  # of the bucket key that wraps
+        self._fitting: set[int] = set()  # keys wrapped by the ring alone as `_fitted_to` says
+        self._fitted_to: Encryption | None = None
         self.encryption: Callable[[], Encryption] = Encryption
 
     @property
@@ -76,10 +78,22 @@ class NewKeys:
 
     def fits(self, key_id: int) -> bool:
         """Whether new bytes of a file may be sealed with the key, as the encryption is now."""
+        encryption = self.encryption()
+        if encryption is not self._fitted_to or len(self._fitting) > CACHED_KEYS_MAX:
+            self._fitted_to = encryption
+            self._fitting.clear()
+        if key_id in self._fitting and self._keys.opened(key_id) is not None:
+            return True
         wrapped = self._metadata.key(key_id)
         if wrapped is None:
             return False
         form = form_of(wrapped)
+        fits = self._form_fits(form)
+        if fits and isinstance(form, RingForm) and encryption.algorithm is Algorithm.AES256:
+            self._fitting.add(key_id)
+        return fits
+
+    def _form_fits(self, form: RingForm | ServiceForm | BucketForm | TwoForm) -> bool:
         is_double = isinstance(form, TwoForm)
         if is_double != (self.encryption().algorithm is Algorithm.DSSE):
             return False

@@ -331,6 +331,9 @@ class Writing:
             cells.lay_out(cell, decode_layout(found) if found else HOLE, layout)
         if draft.base_limit < draft.base_size:
             edge, within = divmod(draft.base_limit, CELL_BYTES)
+            last = (draft.base_size - 1) // CELL_BYTES
+            if all(cell in layouts for cell in range(edge, last + 1)):
+                return  # as of a small file that was written anew
             for cell, _, found in metadata.cells(draft.ino, edge, CURRENT_NS):
                 if cell not in layouts:
                     old = decode_layout(found)
@@ -438,13 +441,17 @@ class Writing:
         self, draft: Draft, layout_of: LayoutOf, base: int, start: int, end: int
     ) -> bool:
         dirty = draft.dirty[base // CELL_BYTES]
-        for first, stop in ((start, min(start + PROBE_BYTES, end)), (start, end)):
+        probed = min(start + PROBE_BYTES, end)
+        for first, stop in ((start, probed), (probed, end)):
+            if first == stop:
+                break
             try:
                 old = self._reading.read_blocking(layout_of, base + first, stop - first)
             except DataDamaged:
                 return False  # what replaces damage is a change
             if any(
-                old[position - first : position - first + len(piece)] != piece
+                # As bytes: a memoryview is compared one byte after the other.
+                old[position - first : position - first + len(piece)] != bytes(piece)
                 for position, piece in dirty.pieces(first, stop)
             ):
                 return False

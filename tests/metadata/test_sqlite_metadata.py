@@ -429,7 +429,8 @@ def test_every_question_is_answered_by_an_index(name: str) -> None:
     parameters = apsw.ext.query_info(connection, QUERIES[name]).bindings_count
     explained = connection.execute(f"EXPLAIN QUERY PLAN {QUERIES[name]}", (None,) * parameters)
     plan = [row[3] for row in explained]
-    scans = [step for step in plan if step.startswith("SCAN") and step != "SCAN present"]
+    harmless = {"SCAN present", "SCAN CONSTANT ROW"}  # of a few rows that no table holds
+    scans = [step for step in plan if step.startswith("SCAN") and step not in harmless]
     sorts = [step for step in plan if "TEMP B-TREE" in step]
 
     assert name in SCANS_ALLOWED or not scans
