@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Final
 
 from msgspec import Struct, structs
@@ -10,6 +11,7 @@ from s3fs_local.crypto import compressed
 from s3fs_local.crypto.frames import SALT_BYTES, frame_span
 from s3fs_local.crypto.sealing import block_key, digest, open_frames, seal_under
 from s3fs_local.engine.data_keys import DataKeys
+from s3fs_local.engine.device_pace import DevicePace
 from s3fs_local.engine.recoding import Form, Recoded, as_it_lies, recode
 from s3fs_local.errors import DataDamaged, MetadataDamaged, StorageError
 from s3fs_local.metadata.interface import Metadata
@@ -82,6 +84,7 @@ class BlockStorage:
         self._missing: tuple[int, int, int] | None = None
         self._fetched: dict[tuple[int, int, int], bytes | StorageError] = {}
         self._placements: dict[int, str] = {}  # by pack; a pack never gets another
+        self.pace = DevicePace()  # of reads that were waited for
         self.uncommitted: Callable[[int], Block | None] = lambda _: None
 
     def store(self, plain: bytes | bytearray, *, key_id: int, offset: int, placement: str) -> Block:
@@ -184,13 +187,25 @@ class BlockStorage:
         self._keys.questions.put()
         missing = self._missing
         if missing is not None:
+            began_ns = perf_counter_ns()
             try:
                 self._fetched[missing] = self._packs.read(*missing)
             except StorageError as error:
                 self._fetched[missing] = error
+            self.pace.note(perf_counter_ns() - began_ns)
             # The loop goes on meanwhile: another read may lack something else by now.
             if self._missing == missing:
                 self._missing = None
+
+    def fetch_in_place(self) -> bool:
+        """As `fetch`, in the loop's thread; False where others could be held up by it for long.
+
+        A zone that may be given up, or a key service, is left to a thread.
+        """
+        if self._packs.zones.only is None or not (self.pace.is_quick and self._keys.is_simple):
+            return False
+        self.fetch()
+        return True
 
     def _sealed(self, block: Block, start: int, length: int) -> bytes | None:
         place = (block.pack_id, block.pack_offset + start, length)

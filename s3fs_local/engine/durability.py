@@ -18,10 +18,10 @@ from typing import Any, Final, Protocol, TypeVar
 
 import trio
 
+from s3fs_local.engine.device_pace import DevicePace
 from s3fs_local.engine.draft_records import FLOOR_SETTING, ChangeBatch, PacksDurable, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import LedgerKeeper, belongs_to_ledger
-from s3fs_local.engine.sync_pace import SyncPace
 from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly, TooFewZones
 from s3fs_local.metadata.changes import Change, PutSetting
 from s3fs_local.metadata.interface import Metadata
@@ -111,7 +111,7 @@ class Durability:
         # Whether what the facts have may leave the journal; asked in a thread.
         self.may_trim: Callable[[], bool] = lambda: True
         self.fsyncs = 0
-        self.pace = SyncPace()
+        self.pace = DevicePace()
 
     def apply(self, changes: Sequence[Change], *, ended_draft: int = 0) -> None:
         """All changes are visible, or (on an error) none is; durable after the next flush."""

@@ -472,6 +472,13 @@ class FileSystem:
                 return content
             await self.reading.wait(run_in_thread)
 
+    def read_in_place(self, handle: int, offset: int, size: int) -> bytes | None:
+        """As `read`, where the device is quick; None where it must be waited for (then `read`)."""
+        content = None
+        while content is None and self.volume.blocks.fetch_in_place():
+            content = self.read_nowait(handle, offset, size)
+        return content
+
     def write(self, handle: int, offset: int, data: bytes) -> int:
         """All of `data` is in the draft; returns its length.
 

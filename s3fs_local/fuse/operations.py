@@ -208,8 +208,13 @@ class Operations(pyfuse3.Operations):
 
     @answered_later
     async def read(self, fh: int, off: int, size: int) -> bytes:
-        """The bytes at [off, off + size), fewer only at the end."""
+        """The bytes at [off, off + size), fewer only at the end.
+
+        Who is alone waits for a quick disk without a thread.
+        """
         data = self._fs.read_nowait(fh, off, size)
+        if data is None and self._gate.is_idle:
+            data = self._fs.read_in_place(fh, off, size)
         if data is None:
             data = await self._gate.waiting(self._fs.read, fh, off, size)
         return data

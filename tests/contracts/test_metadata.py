@@ -441,9 +441,7 @@ def test_a_directory_last_changed_when_an_entry_began_or_ended(metadata: Metadat
     metadata.apply([CloseEntry(1, b"a", 10, 30, Ending.DELETED, 0)])
     metadata.apply([OpenEntry(Entry(5, b"c", 25, 4))])
 
-    found = [
-        metadata.last_change_ns(1, at_ns) for at_ns in (9, 10, 19, 20, 29, 30, OPEN_NS - 1)
-    ]
+    found = [metadata.last_change_ns(1, at_ns) for at_ns in (9, 10, 19, 20, 29, 30, OPEN_NS - 1)]
     assert found == [0, 10, 10, 20, 20, 30, 30]
     assert metadata.last_change_ns(6, 99) == 0
 

@@ -11,9 +11,9 @@ from s3fs_local.crypto.aws_kms import AwsKms
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import KeyFile
 from s3fs_local.engine.attributes import AttributeChange
+from s3fs_local.engine.device_pace import DevicePace
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
-from s3fs_local.engine.sync_pace import SyncPace
 from s3fs_local.errors import EncryptionError
 from s3fs_local.metadata.memory import MemoryMetadata
 from s3fs_local.objects.interface import ObjectStore
@@ -29,7 +29,7 @@ ALICE = Caller(uid=1000, gid=1000, pid=100)
 ROOT = Caller(uid=0, gid=0, pid=1)
 
 
-class QuickDisk(SyncPace):
+class QuickDisk(DevicePace):
     """Every sync counts as quick, however loaded the machine is that runs the tests."""
 
     is_quick = True

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from s3fs_local.engine.sync_pace import QUICK_NS_MAX, SyncPace
+from s3fs_local.engine.device_pace import QUICK_NS_MAX, DevicePace
 from s3fs_local.errors import StoreReadOnly, ZoneUnavailable
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.objects.failing import FailingObjects
@@ -105,7 +105,7 @@ def test_several_zones_are_left_to_a_thread(store: MemoryStore) -> None:
 
 def test_only_a_disk_that_is_known_to_be_quick_is_waited_for() -> None:
     """Not one that nobody has tried, nor one that lately was slow; one slow sync is forgiven."""
-    pace = SyncPace()
+    pace = DevicePace()
     found = [pace.is_quick]
     for took_ns in (QUICK_NS_MAX // 10, *[QUICK_NS_MAX * 5] * 20):
         pace.note(took_ns)

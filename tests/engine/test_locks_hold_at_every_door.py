@@ -143,7 +143,14 @@ TESTED_BELOW: Final = {"write"}
 HARMLESS: Final = {
     *("lookup", "forget", "readlink", "getattr", "getxattr", "listxattr", "read_nowait"),
     *("read_current", "read", "flush", "release", "fsync", "opendir", "readdir", "releasedir"),
-    *("fsync_nowait", "fsyncdir", "statfs", "itself_and_parent", "listed_directory"),
+    *(
+        "read_in_place",
+        "fsync_nowait",
+        "fsyncdir",
+        "statfs",
+        "itself_and_parent",
+        "listed_directory",
+    ),
     *("locks_by_habit", "lock_by_habit", "caller_of_handle"),  # they set locks, and ask
     *("lacks_keys", "lacks_key_for_new", "obtain_keys"),
     "take_back",  # of a file that was just made and holds nothing
