@@ -254,6 +254,12 @@ def gc(store: str, *, dry_run: bool, as_json: bool) -> None:
     verb = "would be freed" if found.dry_run else "freed"
     moved = f", {human_size(found.moved_bytes)} moved for it" if found.moved_bytes else ""
     print_line(f"{human_size(found.freed_bytes)} in {found.packs} packs {verb}{moved}")
+    if found.coded_packs:
+        print_line(f"{found.coded_packs} packs lie as shares now")
+    if found.restored_packs:
+        print_line(f"{found.restored_packs} packs lie as copies again")
+    if found.waiting:
+        print_line(found.waiting)
 
 
 @click.group()

@@ -88,13 +88,14 @@ def list_zones(store: str, *, as_json: bool) -> None:
         print_json(found)
         return
     print_table(
-        ["zone", "kind", "state", "holds", "lacks", "free"],
+        ["zone", "kind", "state", "holds", "in shares", "lacks", "free"],
         [
             [
                 row.url,
                 row.kind,
                 f"{row.state}: {row.reason}" if row.reason else row.state,
                 human_size(row.bytes),
+                human_size(row.share_bytes),
                 human_size(row.missing_bytes),
                 human_size(row.free_bytes),
             ]

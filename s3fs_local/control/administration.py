@@ -25,11 +25,13 @@ from s3fs_local.control.results import (
     Versioning,
 )
 from s3fs_local.engine import compaction
+from s3fs_local.engine.pack_coding import Formed
 from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.rules import settings
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.retention import Operation, Semantics
 from s3fs_local.rules.settings import GovernanceBypass, Settings
+from s3fs_local.rules.storage_classes import check_zones_suffice
 from s3fs_local.rules.versioning import (
     VersioningState,
     check_state_change,
@@ -65,10 +67,15 @@ async def collect_garbage(request: CollectGarbage, context: Context) -> Collecti
     """Space that nothing uses is free, or (dry run) could be."""
     context.check_may_administer()
     garbage = await compaction.collect_garbage(context.filesystem, dry_run=request.dry_run)
+    coding = context.filesystem.pack_coding
+    formed = Formed() if request.dry_run else await coding.run(at_once=True)
     return Collection(
         packs=garbage.packs,
         freed_bytes=garbage.bytes,
         moved_bytes=garbage.moved_bytes,
+        coded_packs=formed.coded,
+        restored_packs=formed.restored,
+        waiting=coding.waiting,
         dry_run=request.dry_run,
     )
 
@@ -115,6 +122,8 @@ def change_settings(context: Context, values: dict[str, str]) -> None:
     wanted = _with(present, values)
     replicates = context.filesystem.replication.in_force is not None
     _check_transition(present, wanted, replicates=replicates)
+    if wanted.storage_classes != present.storage_classes:
+        check_zones_suffice(wanted.storage_classes, len(volume.zones.zones))
     if present.lock_semantics is Semantics.FILE and wanted.lock_semantics is Semantics.S3:
         # Files locked in place would become removable: asked of the root, which marks them all.
         locks.check(Operation.WEAKEN_SEMANTICS, volume.inode(ROOT_INO))

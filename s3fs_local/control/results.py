@@ -297,6 +297,7 @@ class ZoneDescription(Struct, frozen=True, kw_only=True, rename="pascal", omit_d
     free_bytes: int = 0
     total_bytes: int = 0
     bytes: int = 0  # of the objects in it
+    share_bytes: int = 0  # of these, in shares of packs
 
 
 class ZoneListing(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -386,6 +387,9 @@ class Collection(Struct, frozen=True, kw_only=True, rename="pascal"):
     freed_bytes: int
     moved_bytes: int  # of live blocks, out of packs that were mostly dead
     dry_run: bool
+    coded_packs: int = 0  # that became shares
+    restored_packs: int = 0  # that became copies again
+    waiting: str = ""  # why packs wait to become what their class wants
 
 
 class KeyVersionRow(Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -20,6 +20,7 @@ from s3fs_local.engine.scrubbing import Findings
 from s3fs_local.errors import StorageError
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.packs.shares import share_of
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.retention import Operation
 
@@ -103,13 +104,14 @@ def _row(piece: Piece) -> PieceRow:
 
 
 async def _describe(zones: ZoneSet, zone: Zone) -> ZoneDescription:
-    held = 0
+    held = shares = 0
     if zone.takes_new:
         try:
             lengths = await run_in_thread(partial(zones.lengths_in, [zone], ""))
             held = sum(lengths[zone].values())
+            shares = sum(n for name, n in lengths[zone].items() if share_of(name) is not None)
         except StorageError:
-            held = 0
+            held = shares = 0
     free_bytes, total_bytes = zone.space
     return ZoneDescription(
         url=zone.url,
@@ -121,4 +123,5 @@ async def _describe(zones: ZoneSet, zone: Zone) -> ZoneDescription:
         free_bytes=free_bytes,
         total_bytes=total_bytes,
         bytes=held,
+        share_bytes=shares,
     )

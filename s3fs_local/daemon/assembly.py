@@ -39,6 +39,7 @@ from s3fs_local.engine.ledger_setup import ClockStart
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
 from s3fs_local.engine.replication_following import Following
 from s3fs_local.engine.scrubbing import Scrubbing
+from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.metadata.sqlite.engine import SqliteMetadata
@@ -250,6 +251,7 @@ def zoning_of(
     )
     volume.verified = verified
     healing = Healing(volume, durability.packs, verified)
+    shares = ShareCare(volume, durability.packs)
     changes = ZoneChanges(path, record, filesystem)
 
     def best_copy(name: str, copies: Sequence[bytes]) -> bytes | None:
@@ -261,11 +263,12 @@ def zoning_of(
         return keepers[name.partition("/")[0]](name, copies)
 
     return Zoning(
-        ZoneCare(volume, durability.packs, healing, reopen=changes.reopen),
+        ZoneCare(volume, durability.packs, healing, shares, reopen=changes.reopen),
         Scrubbing(
             volume.zones,
             durability.packs,
             healing,
+            shares,
             best_copy=best_copy,
             small_files=changes.small_files,
         ),

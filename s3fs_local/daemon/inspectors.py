@@ -171,6 +171,9 @@ def _inspect_packs(filesystem: FileSystem) -> Iterator[Finding]:
         sentence = f"packs in {url} are not kept as they might be: {reason}"
         advice = "Nothing is lost by it. `config set STORE immutable-packs off` asks for less."
         yield Finding(Severity.NOTICE, "packs", sentence, advice)
+    if filesystem.pack_coding.waiting:
+        advice = "Bring zones back or add some; `config show STORE` says what the class wants."
+        yield Finding(Severity.NOTICE, "packs", filesystem.pack_coding.waiting, advice)
 
 
 def _days_and_hours(span_ns: int) -> str:

@@ -34,6 +34,7 @@ from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone import Zone
 from s3fs_local.rules.quorum import ZONES_MAX
+from s3fs_local.rules.storage_classes import check_zones_suffice
 from s3fs_local.system import durable_files
 from s3fs_local.system.randomness import SystemRandomness
 
@@ -100,7 +101,8 @@ class ZoneChanges:
         """The zone is none of the store's any more; what it alone should keep, others have.
 
         Raises:
-            InvalidArgument: it is no zone of the store, or its last one.
+            InvalidArgument: it is no zone of the store, or its last one, or a class wants more
+                zones than would be left.
             TooFewZones: too few would be left, or copies could not be moved.
         """
         zone = self.zone_of(text)
@@ -108,9 +110,11 @@ class ZoneChanges:
         if not left:
             raise errors.InvalidArgument("it is the only zone of the store")
         self._zones.check_left(left)
-        await care.move_away(zone, report=report)
-        records = tuple(each for each in self._record.zones if each.zone_id != zone.zone_id)
-        await self._change_set(left, structs.replace(self._record, zones=records))
+        check_zones_suffice(self._volume.settings.storage_classes, len(left))
+        async with self._volume.moving:  # or a pack could get a share there meanwhile
+            await care.move_away(zone, report=report)
+            records = tuple(each for each in self._record.zones if each.zone_id != zone.zone_id)
+            await self._change_set(left, structs.replace(self._record, zones=records))
         zone.leave_lanes()
         return zone
 

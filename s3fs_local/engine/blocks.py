@@ -303,6 +303,11 @@ class BlockStorage:
             raise MetadataDamaged(f"block {block_id} is used but not known")
         return block
 
+    @property
+    def store_id(self) -> bytes:
+        """Whose packs these are."""
+        return self._packs.coded.store_id
+
     def copies_wanted(self, pack_id: int, placement: str) -> int:
         """In how many zones the pack belongs."""
         return self._packs.copies_wanted(pack_id, placement)

@@ -24,6 +24,7 @@ from s3fs_local.engine.lock_attributes import PREFIX, LockAttributes
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.namespace import STATUS_DIRECTORY, Namespace
 from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFiles
+from s3fs_local.engine.pack_coding import PackCoding
 from s3fs_local.engine.pack_keeping import PackKeeping
 from s3fs_local.engine.reading import CURRENT_NS, Reading
 from s3fs_local.engine.refusals import Refusals
@@ -133,6 +134,7 @@ class FileSystem:
         self.replication: Final = Replication(volume, self.lifecycle.rules.keys)
         self.lock_attributes.replication_status = self.replication.status_of
         self.pack_keeping: Final = PackKeeping(volume)
+        self.pack_coding: Final = PackCoding(volume, self.locks)
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns)
         self._directories: dict[int, OpenDirectory] = {}

@@ -58,7 +58,7 @@ class Healing:
 
     def all_packs(self) -> dict[int, str]:
         """Every pack, and its placement."""
-        return {pack_id: placement for pack_id, placement, _ in self._volume.metadata.packs()}
+        return self._volume.metadata.pack_placements()
 
     def blocks_in(self, pack_id: int) -> list[Block]:
         """The blocks of the pack, those of drafts included."""
@@ -79,7 +79,7 @@ class Healing:
         """
         blocks = self.blocks_in(pack_id)
         copy = await run_in_thread(partial(copy_in, self._packs, zone, pack_id))
-        if pack_id in self._packs.removed:
+        if self._packs.has_no_copies(pack_id):
             return []
         has_header = copy is not None and copy.startswith(self._packs.header(pack_id))
         damaged = (
@@ -123,7 +123,7 @@ class Healing:
         if self._volume.drafts and self.blocks_in(pack_id) != blocks:
             return await self.give(pack_id, zone)
         await self._replace(pack_id, zone, image)
-        if pack_id in self._packs.removed:
+        if self._packs.has_no_copies(pack_id):
             return []
         if not image.lost:
             self.note_verified(pack_id, zone)
@@ -159,7 +159,7 @@ class Healing:
 
         await in_zone(zone, put)
         self._packs.replaced.add((zone, pack_id))
-        if pack_id in self._packs.removed:
+        if self._packs.has_no_copies(pack_id):
             await in_zone(zone, lambda store: store.delete(name))
 
 

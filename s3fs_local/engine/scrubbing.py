@@ -5,7 +5,7 @@ off goes on where it was. Copies that grow now are read in the next pass.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -14,10 +14,13 @@ from msgspec import Struct
 
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.healing import Healing, Piece, in_zone
+from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.errors import StorageError, ZoneUnavailable
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.packs.coded_packs import CodedPack
 from s3fs_local.packs.pack_store import PackStore, pack_name
+from s3fs_local.packs.shares import share_name
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class _Due(Struct, frozen=True):
     pack_id: int
     zone: Zone
     length: int
+    share: int | None = None  # None: a copy
 
 
 async def _tell_nobody(_: Findings) -> None:
@@ -59,6 +63,7 @@ class Scrubbing:
         zones: ZoneSet,
         packs: PackStore,
         healing: Healing,
+        shares: ShareCare,
         *,
         best_copy: BestCopy,
         small_files: Callable[[], dict[str, bytes]] = dict,
@@ -67,6 +72,7 @@ class Scrubbing:
         self._zones = zones
         self._packs = packs
         self._healing = healing
+        self._shares = shares
         self._best_copy = best_copy
         self._small_files = small_files
 
@@ -109,29 +115,42 @@ class Scrubbing:
         return findings
 
     async def mend(self, pack_id: int) -> list[Piece]:
-        """Every copy of the pack was read, and mended where possible."""
+        """Every copy, or share, of the pack was read, and mended where possible."""
         pieces = []
-        for zone, length in (await self._holders(pack_id)).items():
+        holders = await self._holders(pack_id)
+        for zone, length in holders.items():
             pieces += await self._checked(_Due(0, pack_id, zone, length))
+        coded = None if holders else await self._shares.find(pack_id)
+        if coded is not None:
+            for due in self._due_shares(pack_id, coded, before_ns=self._healing.now_ns()):
+                pieces += await self._checked(due)
         return pieces
 
     async def _checked(self, due: _Due, *, mends: bool = True) -> list[Piece]:
+        pack_id, zone, share = due.pack_id, due.zone, due.share
+        name = pack_name(pack_id) if share is None else share_name(pack_id, share)
         try:
-            return await self._healing.check(due.pack_id, due.zone, mends=mends)
+            if share is None:
+                return await self._healing.check(pack_id, zone, mends=mends)
+            return await self._shares.check(pack_id, share, zone, mends=mends)
         except StorageError as error:
-            logger.warning("zone %s: pack %016x: %s", due.zone.url, due.pack_id, error)
-            return [Piece(zone=due.zone.url, name=pack_name(due.pack_id), repaired=False)]
+            logger.warning("zone %s: %s: %s", zone.url, name, error)
+            return [Piece(zone=zone.url, name=name, repaired=False)]
 
     async def _due(self, before_ns: int) -> list[_Due]:
         """What is to be read, the longest unread first; missing copies before all others."""
         asked = [zone for zone in self._zones.zones if zone.is_well]
         lengths = await run_in_thread(partial(self._zones.lengths_in, asked, "packs/"))
+        as_shares = await self._shares.survey(asked)
         due = []
         for pack_id, placement in self._healing.all_packs().items():
             name = pack_name(pack_id)
             if self._packs.is_growing(pack_id):
                 continue
             holders = {zone for zone in asked if name in lengths[zone]}
+            if not holders and pack_id in as_shares:
+                due += self._due_shares(pack_id, as_shares[pack_id], before_ns=before_ns)
+                continue
             wanted = holders | set(self._healing.homes(pack_id, placement, holders))
             for zone in wanted:
                 verified_ns = self._healing.verified.at_ns(zone.zone_id, pack_id) or 0
@@ -141,6 +160,17 @@ class Scrubbing:
                 if verified_ns < before_ns:
                     due.append(_Due(verified_ns, pack_id, zone, length))
         return sorted(due, key=lambda each: (each.verified_ns, each.pack_id, each.zone.zone_id))
+
+    def _due_shares(self, pack_id: int, coded: CodedPack, *, before_ns: int) -> Iterator[_Due]:
+        """The shares of a pack that are to be read, and those that no zone which is well has."""
+        length = coded.kind.run
+        for number, zones in coded.holders.items():
+            for zone in zones:
+                verified_ns = self._healing.verified.at_ns(zone.zone_id, pack_id) or 0
+                if zone.is_well and verified_ns < before_ns:
+                    yield _Due(verified_ns, pack_id, zone, length, number)
+        for number, zone in self._shares.homes(pack_id, coded).items():
+            yield _Due(-1, pack_id, zone, length, number)
 
     async def _holders(self, pack_id: int) -> dict[Zone, int]:
         name = pack_name(pack_id)

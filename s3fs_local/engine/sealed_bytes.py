@@ -7,6 +7,7 @@ from typing import Final
 from s3fs_local.crypto.sealing import digest
 from s3fs_local.engine.discrepancies import Discrepancies, Discrepancy, Kind
 from s3fs_local.engine.ledger_reading import zones_to_read
+from s3fs_local.engine.sealed_shares import Judged, judge
 from s3fs_local.engine.told_names import ToldNames
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import StorageError
@@ -30,6 +31,9 @@ class State(Enum):
     ABSENT = "absent"  # the zone does not have the pack, as it need not if others do
 
 
+_STATES: Final = {True: State.WHOLE, False: State.DAMAGED, None: State.ABSENT}
+
+
 class SealedBytes:
     """Blocks that are to be read, and what came of it."""
 
@@ -46,6 +50,7 @@ class SealedBytes:
         self._seen: set[int] = set()
         self._suspects: list[tuple[Block, list[State]]] = []
         self._damaged: dict[int, list[str]] = {}
+        self._judged: dict[int, Judged] = {}  # packs that lie as shares
         self.waiting_bytes = 0
         self.versions = 0
         self.bytes = 0
@@ -77,10 +82,29 @@ class SealedBytes:
             block = self._waiting.popleft()
             self.waiting_bytes -= block.sealed_length
             budget -= block.sealed_length
-            states = [_state(zone.store, block) for zone in self._zones]
+            states = self._states(block)
             self.bytes += block.sealed_length * (len(states) - states.count(State.ABSENT))
             if self._is_suspect(block, states):
                 self._suspects.append((block, states))
+
+    def _states(self, block: Block) -> list[State]:
+        """How each zone has the block: in a copy of its pack, or in a share of that."""
+        states = [_state(zone.store, block) for zone in self._zones]
+        if set(states) != {State.ABSENT}:
+            return states
+        pack_id = block.pack_id
+        judged = self._judged.get(pack_id)
+        if judged is None:
+            stores = [zone.store for zone in self._zones]
+            judged = judge(stores, pack_id, self._volume.blocks.store_id)
+            if judged is None:
+                return states
+            self._judged[pack_id] = judged
+        try:
+            self._volume.blocks.read_sealed(block)
+        except StorageError:
+            return [State.DAMAGED] * len(states)
+        return [_STATES[whole] for whole in judged.whole]
 
     def _is_suspect(self, block: Block, states: list[State]) -> bool:
         """Whether any copy is damaged, or one is absent where it belongs."""
@@ -88,8 +112,11 @@ class SealedBytes:
             return True
         if State.ABSENT not in states:
             return False
+        judged = self._judged.get(block.pack_id)
         placement = self._placements.get(block.pack_id, "")
         wanted = self._volume.blocks.copies_wanted(block.pack_id, placement)
+        if judged is not None:
+            wanted = judged.shares
         left_out = len(self._volume.zones.zones) - len(states)
         return states.count(State.WHOLE) + left_out < wanted
 
@@ -101,11 +128,12 @@ class SealedBytes:
             now = self._volume.metadata.block(block.block_id)
             if now is None and self._was_removed(block):
                 continue
-            if now is not None and (now.pack_id, now.pack_offset) != (
+            moved = now is not None and (now.pack_id, now.pack_offset) != (
                 block.pack_id,
                 block.pack_offset,
-            ):
-                states = [_state(zone.store, now) for zone in self._zones]
+            )
+            if now is not None and (moved or State.ABSENT in states):  # or it became shares
+                states = self._states(now)
                 if not self._is_suspect(now, states):
                     continue
             names = [

@@ -17,6 +17,7 @@ import trio
 
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.healing import Healing, in_zone
+from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import S3fsLocalError, StorageError, TooFewZones, ZoneUnavailable
@@ -24,7 +25,10 @@ from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.lanes import ThreadLane
 from s3fs_local.objects.reading import gather
 from s3fs_local.objects.zone import Zone, ZoneState
+from s3fs_local.packs.coded_packs import CodedPack
 from s3fs_local.packs.pack_store import PackStore, pack_id_of, pack_name
+from s3fs_local.packs.shares import FOLDER as SHARES
+from s3fs_local.packs.shares import share_of
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +59,20 @@ class ZoneCare:
     """Looks after the zones of one open store. Its methods run in the loop, one at a time."""
 
     def __init__(
-        self, volume: Volume, packs: PackStore, healing: Healing, *, reopen: Reopen
+        self,
+        volume: Volume,
+        packs: PackStore,
+        healing: Healing,
+        shares: ShareCare,
+        *,
+        reopen: Reopen,
     ) -> None:
         """`reopen` gives the objects of a zone that is there again, or raises StorageError."""
         self._volume = volume
         self._packs = packs
         self._zones = packs.zones
         self._healing = healing
+        self._shares = shares
         self._reopen = reopen
         self._probes: dict[Zone, ThreadLane] = {}
         self._mutex = trio.Lock()
@@ -111,6 +122,7 @@ class ZoneCare:
                     zone.reason = str(error)
                 return False
             self._patience.pop(zone, None)
+            self._packs.coded.doubt_all()
             return zone.is_well
 
     def _leave_alone(self, zone: Zone) -> None:
@@ -129,15 +141,39 @@ class ZoneCare:
             lengths: dict[Zone, dict[str, int]] = await run_in_thread(
                 partial(self._zones.lengths_in, asked, "packs/")
             )
+            as_shares = await self._shares.survey(self._zones.well)
             for pack_id, placement in self._healing.all_packs().items():
                 name = pack_name(pack_id)
                 holders = {each for each in asked if name in lengths[each]}
+                if not holders and pack_id in as_shares:
+                    await self._move_shares(pack_id, as_shares[pack_id], without=zone)
+                    report(pack_id)
+                    continue
                 for home in self._healing.homes(pack_id, placement, holders, without=zone):
                     await self._give_away(pack_id, home)
                     holders.add(home)
                     report(pack_id)
                 if not holders and self._healing.blocks_in(pack_id):
                     raise TooFewZones(f"pack {pack_id:016x} would have no copy")
+
+    async def _move_shares(self, pack_id: int, coded: CodedPack, *, without: Zone) -> None:
+        """Others have every share of the pack that the zone has."""
+        left = {
+            number: tuple(zone for zone in zones if zone is not without)
+            for number, zones in coded.holders.items()
+        }
+        rest = CodedPack(coded.kind, {number: held for number, held in left.items() if held})
+        homes = self._shares.homes(pack_id, rest, without=without)
+        for number in rest.lacking:
+            home = homes.get(number)
+            if home is None:
+                raise TooFewZones(
+                    f"pack {pack_id:016x} lies in {coded.kind.coding.shares} shares, one a zone, and"
+                    " too few zones would be left: have its class keep copies, or fewer shares"
+                    " (`config set STORE storage-classes`), then run `gc`"
+                )
+            if not await self._shares.give(pack_id, coded, number, home):
+                raise TooFewZones(f"too few shares of pack {pack_id:016x} are whole")
 
     async def _give_away(self, pack_id: int, home: Zone) -> None:
         lost = await self._healing.give(pack_id, home)
@@ -167,7 +203,8 @@ class ZoneCare:
         """All that the zone lacks is there; then it counts."""
         logger.info("zone %s is there again, and catches up", zone.url)
         for _ in range(ROUNDS_MAX):
-            given = await self._give_packs(zone) + await self._give_objects(zone)
+            given = await self._give_packs(zone) + await self._give_shares(zone)
+            given += await self._give_objects(zone)
             joined = await self._join_growing(zone)
             if not given and not joined:
                 break
@@ -180,7 +217,6 @@ class ZoneCare:
         """Every pack that belongs there is there; returns how many were not."""
         lengths = await self._lengths("packs/")
         due = self._missing_packs(zone, lengths)
-        await self._remove_foreign(zone, lengths)
         zone.missing_bytes = sum(length for _, length in due)
         for pack_id, length in due:
             lost = await self._healing.give(pack_id, zone)
@@ -214,14 +250,40 @@ class ZoneCare:
                 due.append((pack_id, longest))
         return due
 
-    async def _remove_foreign(self, zone: Zone, lengths: dict[Zone, dict[str, int]]) -> None:
-        """Packs that were removed while it was away are gone from it, too."""
+    async def _give_shares(self, zone: Zone) -> int:
+        """The zone has the shares that are its own, and no copies that became shares meanwhile."""
+        asked = [each for each in self._zones.zones if each.takes_new]
+        lengths = await self._lengths("packs/")
         elsewhere = {name for each, names in lengths.items() if each is not zone for name in names}
+        as_shares = await self._shares.survey(asked)
         known = self._healing.all_packs()
+        given = 0
+        for pack_id, coded in as_shares.items():
+            if pack_id in known and pack_name(pack_id) not in elsewhere:
+                given += await self._give_share(zone, pack_id, coded)
         for name in set(lengths[zone]) - elsewhere:
             pack_id = pack_id_of(name)
-            if pack_id is not None and pack_id not in known:
+            if pack_id is not None and (pack_id not in known or _is_coded(as_shares.get(pack_id))):
                 await in_zone(zone, partial(_delete, name))
+        for name in (await self._lengths(SHARES))[zone]:
+            share = share_of(name)
+            if share is not None and share[0] not in known:
+                await in_zone(zone, partial(_delete, name))
+        return given
+
+    async def _give_share(self, zone: Zone, pack_id: int, coded: CodedPack) -> int:
+        """The zone has the share of the pack that only it could have; 1 if it was given it."""
+        elsewhere = {
+            number: tuple(each for each in zones if each.is_well or each is zone)
+            for number, zones in coded.holders.items()
+        }
+        there = CodedPack(coded.kind, {number: held for number, held in elsewhere.items() if held})
+        for number, home in self._shares.homes(pack_id, there).items():
+            if home is zone:
+                given = await self._shares.give(pack_id, coded, number, zone)
+                await self._pace(coded.kind.run)
+                return given
+        return 0
 
     async def _give_objects(self, zone: Zone) -> int:
         """Segments, checkpoints and small files are as the others have them; returns how many."""
@@ -290,6 +352,11 @@ class ZoneCare:
 
     async def _pace(self, length: int) -> None:
         await trio.sleep(length / self._volume.settings.repair_rate_bytes)
+
+
+def _is_coded(coded: CodedPack | None) -> bool:
+    """Whether copies of the pack are not needed; some of its shares may be left of an attempt."""
+    return coded is not None and len(coded.holders) == coded.kind.coding.shares
 
 
 def _delete(name: str, store: ObjectStore) -> None:

@@ -211,6 +211,10 @@ class Metadata(Protocol):
         """(pack id, placement, live sealed bytes) of every pack."""
         ...
 
+    def pack_placements(self) -> dict[int, str]:
+        """The placement of every pack, ascending; costs a look at no block."""
+        ...
+
     def live_bytes(self, pack_id: int) -> int:
         """Sealed bytes of the pack's blocks."""
         ...

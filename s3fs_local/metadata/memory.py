@@ -305,6 +305,9 @@ class MemoryMetadata:
             for pack_id, placement in sorted(self._packs.items())
         ]
 
+    def pack_placements(self) -> dict[int, str]:
+        return dict(sorted(self._packs.items()))
+
     def live_bytes(self, pack_id: int) -> int:
         return sum(block.sealed_length for block in self.blocks_in_pack(pack_id))
 

@@ -53,6 +53,43 @@ def answers(
     return gather(asked, seconds, as_errand=as_errand)
 
 
+def first_enough(
+    asked: Mapping[Zone, Callable[[], _Answer]], seconds: float, *, needed: int
+) -> dict[Zone, _Answer]:
+    """The answers of the first `needed` zones that have one, or of fewer if no more do in time.
+
+    So many are asked at first, and another for each that fails or is slow.
+    """
+    results: SimpleQueue[tuple[Zone, _Answer | Exception]] = SimpleQueue()
+    waiting = list(asked.items())
+    good: dict[Zone, _Answer] = {}
+    running = 0
+    to_begin = needed
+    deadline = monotonic() + seconds
+    while len(good) < needed:
+        for zone, call in waiting[:to_begin]:
+            zone.readers.submit(partial(_tell, results, zone, call))
+            running += 1
+        waiting = waiting[to_begin:]
+        if not running:
+            break
+        left = max(0.0, deadline - monotonic())
+        try:
+            zone, answer = results.get(timeout=min(HEDGE_SECONDS, left) if waiting else left)
+        except Empty:
+            if not waiting:
+                break
+            to_begin = 1
+            continue
+        running -= 1
+        _raise_bugs(answer)
+        if isinstance(answer, Exception):
+            to_begin = 1
+        else:
+            good[zone], to_begin = answer, 0
+    return good
+
+
 def first_good(
     zones: Sequence[Zone],
     question: Callable[[ObjectStore], bytes],

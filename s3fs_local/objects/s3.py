@@ -415,7 +415,9 @@ class S3Objects:
         )
 
     def _class_of(self, key: str) -> dict[str, str]:
-        is_pack = key.removeprefix(self._root).startswith("packs/") and _PIECE not in key
+        is_pack = (
+            key.removeprefix(self._root).startswith(("packs/", "shares/")) and _PIECE not in key
+        )
         storage_class = self.place.storage_class
         is_chosen = storage_class not in {"", OFF}
         return {"StorageClass": storage_class} if is_pack and is_chosen else {}

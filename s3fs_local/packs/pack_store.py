@@ -3,6 +3,9 @@
 Offsets are the same in all zones. A pack is appended to as long as enough of its zones agree on its
 length; after an append that did not reach enough of them the pack is left, and the next block
 begins a new one.
+
+A pack that no longer grows may lie as shares instead (`coded_packs.py`): readers here do not
+notice.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +25,7 @@ from s3fs_local.errors import (
 from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.packs.coded_packs import CodedPack, CodedPacks
 from s3fs_local.rules.placement import EVERYWHERE, Homes
 
 PACK_BYTES_MAX: Final = 64 << 20
@@ -92,6 +96,7 @@ class PackStore:
             homes_of: which zones hold the packs of a placement.
         """
         self.zones: Final = ZoneSet.of(zones)
+        self.coded: Final = CodedPacks(self.zones, store_id=store_id)
         self._homes_of = homes_of
         self._store_id = store_id
         self._allocate_pack = allocate_pack
@@ -137,8 +142,8 @@ class PackStore:
     def resume(self, pack_id: int, placement: str) -> bool:
         """Whether the next blocks of the placement go to this existing pack; call after a restart.
 
-        False, and nothing is changed, where the pack is missing, full or damaged, or its zones
-        differ in length (which unsynced bytes do after a power cut) or are not all well.
+        False, and nothing is changed, where the pack is missing, full or damaged, has shares, or
+        its zones differ in length (which unsynced bytes do after a power cut) or are not all well.
 
         Raises:
             FormatTooNew: a newer release wrote the pack.
@@ -155,7 +160,7 @@ class PackStore:
         if headers != {self._header(pack_id)}:
             _check_format(headers)
             return False
-        if set(lengths) != set(homes):
+        if set(lengths) != set(homes) or self.coded.find(pack_id) is not None:
             return False
         pack = _OpenPack(pack_id, self.zones.append_to(name))
         self._retire(placement)
@@ -215,6 +220,8 @@ class PackStore:
 
         None also where no zone has them: `read` then says why.
         """
+        if self.coded.known(pack_id) is not None:
+            return self.coded.read_nowait(pack_id, offset, length)
         try:
             data = self.zones.read_nowait(pack_name(pack_id), offset, length)
         except (KeyError, StorageError):
@@ -234,11 +241,27 @@ class PackStore:
             DataDamaged: the zones that answer do not have the bytes, or have bad ones.
             ZoneUnavailable: no zone answers.
         """
+        if self.coded.known(pack_id) is not None:
+            with suppress(DataDamaged, ZoneUnavailable):  # it may be copies again
+                found = self.coded.read(pack_id, offset, length, verify)
+                if found is not None:
+                    return found
         try:
-            return self.zones.read_good(pack_name(pack_id), offset, length, verify)
+            return self._read(pack_id, offset, length, verify)
         except (DataDamaged, ZoneUnavailable) as error:
             where = f"{length} bytes at {offset} of pack {pack_id:016x}"
             raise type(error)(f"{where}: {error}") from error
+
+    def _read(
+        self, pack_id: int, offset: int, length: int, verify: Callable[[bytes], bool] | None
+    ) -> bytes:
+        try:
+            return self.zones.read_good(pack_name(pack_id), offset, length, verify)
+        except (DataDamaged, ZoneUnavailable):
+            found = self.coded.read(pack_id, offset, length, verify)
+            if found is None:
+                raise
+            return found
 
     def leave(self, pack_id: int) -> None:
         """Nothing more is appended to the pack; what follows begins a new one."""
@@ -251,6 +274,22 @@ class PackStore:
         self.leave(pack_id)
         self.removed.add(pack_id)
         self.zones.delete(pack_name(pack_id))
+        self.remove_shares(pack_id)
+
+    def remove_copies(self, pack_id: int, coded: CodedPack) -> None:
+        """The pack lies as shares only."""
+        self.coded.note(pack_id, coded)
+        self.zones.delete(pack_name(pack_id))
+
+    def remove_shares(self, pack_id: int) -> None:
+        """The pack has no shares, durably."""
+        self.coded.forget(pack_id)
+        for name in self.coded.names_in(self.zones.readable, pack_id):
+            self.zones.delete(name)
+
+    def has_no_copies(self, pack_id: int) -> bool:
+        """Whether the pack was removed, or lies as shares, as far as is known."""
+        return pack_id in self.removed or self.coded.known(pack_id) is not None
 
     def leave_open_packs(self) -> None:
         """The next blocks begin new packs, in the zones that are well then."""
@@ -267,14 +306,35 @@ class PackStore:
         with self._mutex:
             return [pack.pack_id for pack in self._open.values()]
 
+    def growing_lengths(self) -> dict[int, tuple[str, int]]:
+        """The placement and length of each of them."""
+        with self._mutex:
+            return {pack.pack_id: (name, pack.length) for name, pack in self._open.items()}
+
+    def object_in(self, zone: Zone, pack_id: int) -> str:
+        """What the zone has of the pack, by name: a copy, or a share where those are known."""
+        coded = self.coded.known(pack_id)
+        for number, holders in {} if coded is None else coded.holders.items():
+            if zone in holders:
+                return share_name(pack_id, number)
+        return pack_name(pack_id)
+
     def lengths(self) -> dict[int, int]:
-        """Every pack in any zone, with its greatest length in bytes; orphans included."""
+        """Every pack in any zone, with its greatest length in bytes; orphans included.
+
+        Of a pack that lies as shares: how long it would be as a copy.
+        """
         lengths: dict[int, int] = {}
         for name in self.zones.list(_FOLDER):
             pack_id = pack_id_of(name)
             if pack_id is not None:
                 with suppress(KeyError):  # removed while we look
                     lengths[pack_id] = self.zones.length(name)
+        for pack_id in self.coded.ids() - lengths.keys():
+            coded = self.coded.known(pack_id) or self.coded.find(pack_id)
+            if coded is not None:
+                self.coded.note(pack_id, coded)
+                lengths[pack_id] = coded.kind.length
         return lengths
 
     def close(self) -> None:

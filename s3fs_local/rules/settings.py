@@ -476,7 +476,10 @@ _SETTINGS: Final = {
     "storage-classes": _Setting(
         parse=_parse_placements,
         show=_show_placements,
-        accepts="e.g. GLACIER:copies=2,zones=archive+cold,zstd=12; more classes behind a `;`",
+        accepts=(
+            "e.g. GLACIER:copies=2,zones=archive+cold,zstd=12; shares=2+1 instead of copies=2 for"
+            " erasure coding; more classes behind a `;`"
+        ),
         meaning="where the bytes of a class lie, if not where they do by default",
     ),
     "infrequent-after": _interval("INFREQUENT"),

@@ -1,9 +1,10 @@
 """Storage classes: S3's names, what may become what, and where the bytes of each class lie.
 
-A class is a name for a *placement*: how many copies, in zones of which kind, compressed how. Blocks
-lie in packs of one placement each. INTELLIGENT_TIERING has no placement of its own: its tiers use
-those of the classes they are like. A block that several versions share lies where all of them are
-served: readable as fast as the hottest needs, in as many copies as the most careful one.
+A class is a name for a *placement*: how many copies (or shares, `erasure.py`), in zones of which
+kind, compressed how. Blocks lie in packs of one placement each. INTELLIGENT_TIERING has no
+placement of its own: its tiers use those of the classes they are like. A block that several
+versions share lies where all of them are served: readable as fast as the hottest needs, in as many
+copies as the most careful one.
 """
 
 import re
@@ -14,6 +15,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from s3fs_local.errors import InvalidArgument
+from s3fs_local.rules.erasure import Coding, parse_coding
 
 
 class StorageClass(StrEnum):
@@ -64,6 +66,14 @@ class Placement(Struct, frozen=True):
     copies: Annotated[int, Meta(ge=0, le=COPIES_MAX)]
     kinds: tuple[ZoneKind, ...]  # of zones, the best first; zones of other kinds only fill up
     zstd_level: Annotated[int, Meta(ge=0, le=ZSTD_LEVEL_MAX)]  # 0 = as it was written
+    coding: Coding | None = None  # of packs that no longer grow; until then there are copies
+
+    @property
+    def disk_factor(self) -> float:
+        """How many bytes lie in all zones for each one, where there are zones enough."""
+        if self.coding is not None:
+            return self.coding.shares / self.coding.data
+        return float(self.copies)
 
 
 Placements = Mapping[str, Placement]
@@ -101,7 +111,8 @@ _WATERFALL: Final[dict[StorageClass, frozenset[StorageClass]]] = {
 }
 
 _OVERRIDE: Final = re.compile(
-    r"(?P<name>[A-Z_]+):copies=(?P<copies>every|[0-9]{1,2}),zones=(?P<kinds>[a-z+]+),zstd=(?P<level>[0-9]{1,2})"
+    r"(?P<name>[A-Z_]+):(copies=(?P<copies>every|[0-9]{1,2})|shares=(?P<shares>[0-9+]{1,5}))"
+    r",zones=(?P<kinds>[a-z+]+),zstd=(?P<level>[0-9]{1,2})"
 )
 
 
@@ -175,7 +186,8 @@ def _careful(copies: int) -> int:
 def parse_placements(text: str) -> dict[str, Placement]:
     """What a person typed to override the defaults; an empty text overrides nothing.
 
-    One class after the other, `;` between them: `GLACIER:copies=2,zones=archive+cold,zstd=12`.
+    One class after the other, `;` between them: `GLACIER:copies=2,zones=archive+cold,zstd=12`, or
+    `GLACIER:shares=2+1,zones=archive+cold+hot,zstd=12`.
 
     Raises:
         InvalidArgument: malformed, an unknown class or kind of zone, or a number out of range.
@@ -187,12 +199,19 @@ def parse_placements(text: str) -> dict[str, Placement]:
             known = ", ".join(DEFAULT_PLACEMENTS)
             raise InvalidArgument(
                 f"{part[:80]!r} is no placement; write GLACIER:copies=2,zones=archive+cold,zstd=12"
-                f" (copies: a number or every; zones: hot, cold, archive), for one of {known}"
+                " (copies: a number or every, or shares=2+1; zones: hot, cold, archive), for one of"
+                f" {known}"
             )
+        coding = _coding(match["name"], match["shares"])
         placements[match["name"]] = Placement(
-            copies=_number(match["copies"].replace("every", "0"), COPIES_MAX),
+            copies=(
+                _number(match["copies"].replace("every", "0"), COPIES_MAX)
+                if coding is None
+                else coding.copies_before
+            ),
             kinds=tuple(map(_kind, match["kinds"].split("+"))),
             zstd_level=_number(match["level"], ZSTD_LEVEL_MAX),
+            coding=coding,
         )
     return placements
 
@@ -200,9 +219,38 @@ def parse_placements(text: str) -> dict[str, Placement]:
 def format_placements(placements: Placements) -> str:
     """As `parse_placements` takes it."""
     return ";".join(
-        f"{name}:copies={p.copies or 'every'},zones={'+'.join(p.kinds)},zstd={p.zstd_level}"
+        f"{name}:{_how_many(p)},zones={'+'.join(p.kinds)},zstd={p.zstd_level}"
         for name, p in placements.items()
     )
+
+
+def _how_many(placement: Placement) -> str:
+    if placement.coding is not None:
+        return f"shares={placement.coding}"
+    return f"copies={placement.copies or 'every'}"
+
+
+def _coding(name: str, text: str | None) -> Coding | None:
+    if text is None:
+        return None
+    if name == StorageClass.STANDARD:
+        raise InvalidArgument("STANDARD is where files are written: it has copies, not shares")
+    return parse_coding(text)
+
+
+def check_zones_suffice(placements: Placements, zones: int) -> None:
+    """Every class finds a zone for each of its shares.
+
+    Raises:
+        InvalidArgument: one does not; says what would do.
+    """
+    for name, placement in placements.items():
+        coding = placement.coding
+        if coding is not None and coding.shares > zones:
+            raise InvalidArgument(
+                f"{name}:shares={coding} needs {coding.shares} zones, one for each share, and there"
+                f" are {zones}: add zones, or choose fewer shares or copies"
+            )
 
 
 def with_defaults(overrides: Placements) -> Placements:

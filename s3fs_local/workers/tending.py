@@ -1,8 +1,9 @@
 """What an open store does for its storage classes by itself: small steps, at a bounded rate.
 
-Blocks go to where they belong, retrievals come and expire, what nobody reads grows colder, and
-packs that are mostly dead are emptied. Each step looks at what is due by an index and can be cut
-off at any point; nothing needs to be remembered for the next one.
+Blocks go to where they belong, retrievals come and expire, what nobody reads grows colder, packs
+become shares where their class wants it, and those that are mostly dead are emptied. Each step
+looks at what is due by an index and can be cut off at any point; nothing needs to be remembered for
+the next one.
 """
 
 import logging
@@ -22,6 +23,7 @@ LOOK_S: Final = 1.0
 READS_S: Final = 10.0
 """How much reading a killed daemon may forget."""
 TIERS_S: Final = 60.0
+FORMS_S: Final = 60.0
 GARBAGE_S: Final = 3600.0
 BACK_OFF_S: Final = 60.0
 """After a step that failed: a full disk or a missing zone does not mend itself in a second."""
@@ -68,6 +70,7 @@ class Tending:
         await self._every("tiers", TIERS_S, self._move_tiers)
         await filesystem.retrieving.advance_all(pace)
         await filesystem.settling.settle_all(pace)
+        await self._every("forms", FORMS_S, lambda: self._form_packs(pace))
         await self._every("garbage", GARBAGE_S, lambda: self._collect(pace))
 
     async def _every(self, what: str, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
@@ -83,6 +86,13 @@ class Tending:
     async def _move_tiers(self) -> None:
         while self._filesystem.classes.move_tiers():
             await trio.lowlevel.checkpoint()
+
+    async def _form_packs(self, pace: Pace) -> None:
+        formed = await self._filesystem.pack_coding.run(pace)
+        if formed.coded or formed.restored:
+            logger.info(
+                "%d packs are shares now, %d are copies again", formed.coded, formed.restored
+            )
 
     async def _collect(self, pace: Pace) -> None:
         # Without orphans: should the facts have come back older, they may be all there is.

@@ -153,6 +153,7 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
         disk.fs.unlink(*disk.place("before"), OWNER)
         await disk.sync()
         if fault not in {"corrupt bytes", "hanging"}:  # one is found by reading, one not yet
+            await trio.to_thread.run_sync(disk.zones.wait_for_lanes)  # two zones were enough
             assert disk.states == ["well", "behind", "well"]
             assert disk.status().health is Health.DEGRADED
         victim.failing.faults.clear()

@@ -327,6 +327,9 @@ class SqliteMetadata:
     def packs(self) -> list[tuple[int, str, int]]:
         return self._rows(queries.PACKS, ())
 
+    def pack_placements(self) -> dict[int, str]:
+        return dict(self._rows(queries.PACK_PLACEMENTS, ()))
+
     def live_bytes(self, pack_id: int) -> int:
         row = self._row(queries.LIVE_BYTES, (pack_id,))
         return 0 if row is None else row[0]

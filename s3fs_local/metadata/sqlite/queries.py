@@ -125,6 +125,7 @@ PACKS: Final = """
     SELECT pack.pack_id, pack.placement, coalesce(sum(block.sealed_length), 0)
     FROM pack LEFT JOIN block USING (pack_id) GROUP BY pack.pack_id ORDER BY pack.pack_id"""
 
+PACK_PLACEMENTS: Final = "SELECT pack_id, placement FROM pack ORDER BY pack_id"
 LIVE_BYTES: Final = "SELECT coalesce(sum(sealed_length), 0) FROM block WHERE pack_id = ?"
 PLACEMENT: Final = "SELECT placement FROM pack WHERE pack_id = ?"
 NEWEST_PACKS: Final = "SELECT placement, max(pack_id) FROM pack GROUP BY placement"

@@ -1,0 +1,64 @@
+"""Stores whose archived files lie as shares, and what there is of them in the zones."""
+
+from pathlib import Path
+
+from s3fs_local.control.requests import ChangeClass, ChangeSetting, CollectGarbage
+from s3fs_local.system.randomness import SeededRandomness
+from tests.store_on_disk import StoreOnDisk, make_store
+
+SMALL = 20_000
+
+
+def zones_of(place: Path, number: int) -> list[Path]:
+    """Where the zones of a store are made."""
+    return [place / f"zone-{index}" for index in range(number)]
+
+
+def make_coded(place: Path, number: int, *, object_lock: bool = False) -> list[Path]:
+    """A store with so many zones, without a file."""
+    zones = zones_of(place, number)
+    make_store(place / "store", zones, object_lock=object_lock)
+    return zones
+
+
+async def keep_in_shares(disk: StoreOnDisk, coding: str, name: str = "GLACIER_IR") -> None:
+    """The class lies as shares from now on, uncompressed, so that sizes can be told."""
+    value = f"{name}:shares={coding},zones=hot,zstd=0"
+    await disk.ask(ChangeSetting("storage-classes", value))
+
+
+async def archive(disk: StoreOnDisk, contents: dict[str, bytes], name: str = "GLACIER_IR") -> None:
+    """These files are there, in the class, and what can lie as shares does."""
+    for path, content in contents.items():
+        disk.write(path, content)
+    await disk.sync()
+    for path in contents:
+        await disk.ask(ChangeClass(path.encode(), name))
+    await disk.ask(CollectGarbage(dry_run=False))
+
+
+def noise(seed: int, *, files: int = 3, size: int = SMALL) -> dict[str, bytes]:
+    """Some files that do not compress."""
+    randomness = SeededRandomness(seed)
+    return {f"file {number}": randomness.bytes(size + number) for number in range(files)}
+
+
+def shares_in(zone: Path) -> list[Path]:
+    """The shares that lie in the zone."""
+    return sorted((zone / "shares").rglob("*.share"))
+
+
+def copies_in(zone: Path) -> list[Path]:
+    """The packs that lie there as copies, those of STANDARD included."""
+    return sorted((zone / "packs").rglob("*.pack"))
+
+
+def pack_bytes(zones: list[Path]) -> int:
+    """What packs and shares take in all zones together."""
+    return sum(file.stat().st_size for zone in zones for file in copies_in(zone) + shares_in(zone))
+
+
+async def check_contents(disk: StoreOnDisk, contents: dict[str, bytes]) -> None:
+    """Every file reads as it was written."""
+    for path, content in contents.items():
+        assert await disk.read(path) == content, path
