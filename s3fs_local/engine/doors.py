@@ -43,6 +43,8 @@ GUARDED_CALLS: Final = frozenset(
             "store.delete",
             "blocks.remove_pack",
             "packs.remove",
+            "packs.remove_copies",
+            "packs.remove_shares",
         ),
         "ring.destroy_versions",
     }
@@ -232,6 +234,8 @@ _REMOVAL: Final = (
     Door(
         "packs.pack_store.PackStore.remove", "the end of `remove_pack`, which `gc` calls with care"
     ),
+    Door("packs.pack_store.PackStore.remove_copies", "the end of `PackCoding`, as those below"),
+    Door("packs.pack_store.PackStore.remove_shares", "of a pack that goes, or has copies again"),
     Door("packs.pack_store.PackStore._create", "a pack that could not be made"),
     Door("packs.journal.Journal.trim", "records that the facts and later records have"),
     Door("packs.journal.Journal._create", "a segment that could not be made"),
@@ -281,6 +285,15 @@ _CLASSES: Final = (
         asks=(Operation.COMPACT,),
     ),
     Door("engine.compaction._remove", "a part of it", asked_by_callers=True),
+    Door(
+        "engine.pack_coding.PackCoding.run",
+        "asked of the root for all below; the same bytes in another form, read back before",
+        asks=(Operation.COMPACT,),
+    ),
+    Door("engine.pack_coding.PackCoding._bring", "a part of it", asked_by_callers=True),
+    Door("engine.pack_coding.PackCoding._code", "a part of it", asked_by_callers=True),
+    Door("engine.pack_coding.PackCoding._restore", "a part of it", asked_by_callers=True),
+    Door("engine.pack_coding._delete", "shares that an earlier attempt left, with copies there"),
 )
 
 _LOCKS: Final = (
@@ -383,6 +396,7 @@ _ZONES: Final = (
         "engine.healing.Healing._replace",
         "a pack that was removed while a copy of it was written",
     ),
+    Door("engine.share_care._delete", "a share of a pack that was removed while it was made"),
     Door(
         "engine.zone_care._delete",
         "objects that no zone which is well has, in one that comes back",

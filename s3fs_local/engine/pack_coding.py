@@ -149,7 +149,7 @@ class PackCoding:
                 return
             formed.coded += 1
         elif wanted is None and coded is not None:  # copies and left-over shares
-            await run_in_thread(partial(self._packs.remove_shares, pack_id))
+            await run_in_thread(lambda: self._packs.remove_shares(pack_id))
         self._as_wanted.add(pack_id)
 
     async def _code(self, pack_id: int, coding: Coding, pace: Pace) -> bool:
@@ -176,7 +176,7 @@ class PackCoding:
         await self._remove_strays(pack_id, coded)
         for number, zone in enumerate(zones):
             await self._shares.put(pack_id, coded, number, zone, shares[number])
-        await run_in_thread(partial(self._packs.remove_copies, pack_id, coded))
+        await run_in_thread(lambda: self._packs.remove_copies(pack_id, coded))
         self._immutable.look_again(pack_id)
         await pace.spend(len(image))
         return True
@@ -221,7 +221,7 @@ class PackCoding:
         self._check_room(len(image))
         for zone in takers:
             await self._put_copy(pack_id, zone, image)
-        await run_in_thread(partial(self._packs.remove_shares, pack_id))
+        await run_in_thread(lambda: self._packs.remove_shares(pack_id))
         self._immutable.look_again(pack_id)
         await pace.spend(len(image))
         return True

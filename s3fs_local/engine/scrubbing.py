@@ -142,15 +142,16 @@ class Scrubbing:
         asked = [zone for zone in self._zones.zones if zone.is_well]
         lengths = await run_in_thread(partial(self._zones.lengths_in, asked, "packs/"))
         as_shares = await self._shares.survey(asked)
-        due = []
+        due: list[_Due] = []
         for pack_id, placement in self._healing.all_packs().items():
             name = pack_name(pack_id)
             if self._packs.is_growing(pack_id):
                 continue
             holders = {zone for zone in asked if name in lengths[zone]}
-            if not holders and pack_id in as_shares:
-                due += self._due_shares(pack_id, as_shares[pack_id], before_ns=before_ns)
-                continue
+            coded = as_shares.get(pack_id)
+            if coded is not None and (coded.is_complete or not holders):
+                due += self._due_shares(pack_id, coded, before_ns=before_ns)
+                continue  # copies that a crash has left beside the shares are removed, not mended
             wanted = holders | set(self._healing.homes(pack_id, placement, holders))
             for zone in wanted:
                 verified_ns = self._healing.verified.at_ns(zone.zone_id, pack_id) or 0

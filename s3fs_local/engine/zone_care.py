@@ -168,7 +168,7 @@ class ZoneCare:
             home = homes.get(number)
             if home is None:
                 raise TooFewZones(
-                    f"pack {pack_id:016x} lies in {coded.kind.coding.shares} shares, one a zone, and"
+                    f"pack {pack_id:016x} lies in {coded.kind.coding} shares, one a zone, and"
                     " too few zones would be left: have its class keep copies, or fewer shares"
                     " (`config set STORE storage-classes`), then run `gc`"
                 )
@@ -262,8 +262,8 @@ class ZoneCare:
             if pack_id in known and pack_name(pack_id) not in elsewhere:
                 given += await self._give_share(zone, pack_id, coded)
         for name in set(lengths[zone]) - elsewhere:
-            pack_id = pack_id_of(name)
-            if pack_id is not None and (pack_id not in known or _is_coded(as_shares.get(pack_id))):
+            copy = pack_id_of(name)
+            if copy is not None and (copy not in known or _is_coded(as_shares.get(copy))):
                 await in_zone(zone, partial(_delete, name))
         for name in (await self._lengths(SHARES))[zone]:
             share = share_of(name)

@@ -10,7 +10,7 @@ from itertools import chain
 from threading import Lock
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from s3fs_local.errors import DataDamaged, StorageError, ZoneUnavailable
 from s3fs_local.objects.interface import ObjectStore
@@ -21,7 +21,6 @@ from s3fs_local.packs.shares import (
     HEADER_BYTES,
     Kind,
     checked_run,
-    cut_out,
     data_runs,
     image_from,
     prefix_of,
@@ -29,7 +28,7 @@ from s3fs_local.packs.shares import (
     share_name,
     share_of,
 )
-from s3fs_local.rules.erasure import spans
+from s3fs_local.rules.erasure import Span, spans
 
 WHOLE_SECONDS_MAX: Final = 120.0
 """A whole share from a slow zone may take this long."""
@@ -174,9 +173,8 @@ class CodedPacks:
     ) -> bytes | None:
         """The bytes, from shares; None where no zone that answers has any share of the pack.
 
-        First from the shares that hold them. If one is away, or what it says does not pass, the
-        same ranges of others are asked for; and if that does not pass, whole shares, of which those
-        that are damaged are left out.
+        First from the shares that hold them. For those that are away the same ranges of others are
+        asked; and if that does not pass, whole shares, without those that are damaged.
 
         Raises:
             DataDamaged: there are too few whole shares.
@@ -185,14 +183,14 @@ class CodedPacks:
         coded = self._locate(pack_id)
         if coded is None or offset + length > coded.kind.length:
             return None
+        wanted = list(spans(offset, length, run=coded.kind.run))
         patience = self._zones.timeout_seconds
         for attempt in (
-            partial(self._directly, seconds=min(HEDGE_SECONDS, patience)),
-            self._from_ranges,
-            partial(self._directly, seconds=patience),
+            partial(self._from_ranges, seconds=min(HEDGE_SECONDS, patience)),
+            partial(self._from_ranges, seconds=patience),
             self._from_whole,
         ):
-            data = attempt(pack_id, coded, offset, length)
+            data = attempt(pack_id, coded, wanted)
             if data is not None and (verify is None or verify(data)):
                 return data
         self.forget(pack_id)
@@ -204,42 +202,40 @@ class CodedPacks:
         there = [n for n, zones in coded.holders.items() if not readable.isdisjoint(zones)]
         return len(there) >= coded.kind.coding.data
 
-    def _directly(
-        self, pack_id: int, coded: CodedPack, offset: int, length: int, *, seconds: float
-    ) -> bytes | None:
-        ranges = {
-            span.share: (span.offset, span.length)
-            for span in spans(offset, length, run=coded.kind.run)
-        }
-        found = self._ranges(pack_id, coded, ranges, needed=len(ranges), seconds=seconds)
-        return b"".join(found[number] for number in ranges) if len(found) == len(ranges) else None
-
     def _from_ranges(
-        self, pack_id: int, coded: CodedPack, offset: int, length: int
+        self, pack_id: int, coded: CodedPack, wanted: list[Span], *, seconds: float
     ) -> bytes | None:
-        """From the same ranges of others, those that hold the bytes themselves left out."""
+        """From the shares that hold the bytes; what they do not give in time, from others."""
         coding = coded.kind.coding
+        ranges = {span.share: span for span in wanted}
+        found = self._ranges(pack_id, coded, ranges, needed=len(ranges), seconds=seconds)
+        late = ranges.keys() - found.keys()
         parts = []
-        for span in spans(offset, length, run=coded.kind.run):
-            others = {
-                number: (span.offset, span.length)
-                for number in range(coding.shares)
-                if number != span.share
-            }
-            found = self._ranges(
-                pack_id, coded, others, needed=coding.data, seconds=self._zones.timeout_seconds
-            )
-            if len(found) < coding.data:
-                return None
-            parts.append(data_runs(found, coding)[span.share])
+        for span in wanted:
+            part = found.get(span.share)
+            if part is None:
+                others = {
+                    number: structs.replace(span, share=number)
+                    for number in range(coding.shares)
+                    if number not in late
+                }
+                rest = self._ranges(
+                    pack_id, coded, others, needed=coding.data, seconds=self._zones.timeout_seconds
+                )
+                if len(rest) < coding.data:
+                    return None
+                part = data_runs(rest, coding)[span.share]
+            parts.append(part)
         return b"".join(parts)
 
-    def _from_whole(self, pack_id: int, coded: CodedPack, offset: int, length: int) -> bytes | None:
+    def _from_whole(self, pack_id: int, coded: CodedPack, wanted: list[Span]) -> bytes | None:
         runs = self.whole_runs(pack_id, coded)
         if len(runs) < coded.kind.coding.data:
             return None
-        data = dict(enumerate(data_runs(runs, coded.kind.coding)))
-        return cut_out(data, coded.kind, offset, length)
+        data = data_runs(runs, coded.kind.coding)
+        return b"".join(
+            data[span.share][span.offset : span.offset + span.length] for span in wanted
+        )
 
     def whole_runs(
         self, pack_id: int, coded: CodedPack, *, without: Zone | None = None
@@ -283,7 +279,7 @@ class CodedPacks:
         self,
         pack_id: int,
         coded: CodedPack,
-        wanted: Mapping[int, tuple[int, int]],
+        wanted: Mapping[int, Span],
         *,
         needed: int,
         seconds: float,
@@ -291,13 +287,11 @@ class CodedPacks:
         """Ranges of `needed` of the shares, if so many can be had in time."""
         readable = self._zones.readable
         asked: dict[Zone, Callable[[], tuple[int, bytes]]] = {}
-        for number, (offset, length) in wanted.items():
+        for number, span in wanted.items():
             for zone in coded.holders.get(number, ()):
                 if zone in readable and zone not in asked:
-                    asked[zone] = partial(_range_of, zone, pack_id, number, offset, length)
+                    asked[zone] = partial(_range_of, zone, pack_id, span)
                     break
-        if len(asked) < needed:
-            return {}
         return dict(first_enough(asked, seconds, needed=needed).values())
 
     def _too_few(self, coded: CodedPack) -> StorageError:
@@ -330,8 +324,9 @@ def _store_of(zone: Zone) -> ObjectStore:
     return zone.store
 
 
-def _range_of(zone: Zone, pack_id: int, number: int, offset: int, length: int) -> tuple[int, bytes]:
-    data = _store_of(zone).read(share_name(pack_id, number), HEADER_BYTES + offset, length)
-    if len(data) < length:
-        raise DataDamaged(f"share {number} of pack {pack_id:016x} is cut off")
-    return number, data
+def _range_of(zone: Zone, pack_id: int, span: Span) -> tuple[int, bytes]:
+    name = share_name(pack_id, span.share)
+    data = _store_of(zone).read(name, HEADER_BYTES + span.offset, span.length)
+    if len(data) < span.length:
+        raise DataDamaged(f"share {span.share} of pack {pack_id:016x} is cut off")
+    return span.share, data

@@ -9,12 +9,12 @@ from functools import lru_cache
 from struct import Struct as Layout
 from typing import Final
 
-import zfec
+import zfec  # type: ignore[import-untyped]  # it has no types
 from blake3 import blake3
 from msgspec import Struct
 
 from s3fs_local.errors import DataDamaged, FormatTooNew, InvalidArgument
-from s3fs_local.rules.erasure import Coding, run_bytes, spans
+from s3fs_local.rules.erasure import Coding, run_bytes
 
 FOLDER: Final = "shares/"
 FORMAT: Final = 1
@@ -225,11 +225,3 @@ def image_from(runs: Mapping[int, bytes], kind: Kind) -> bytes:
     if not is_pack_of(data, kind):
         raise DataDamaged("the shares do not give the pack back")
     return b"".join(data)[: kind.length]
-
-
-def cut_out(runs: Mapping[int, bytes], kind: Kind, offset: int, length: int) -> bytes:
-    """Bytes of the pack, from whole runs of the first shares that hold them."""
-    return b"".join(
-        runs[span.share][span.offset : span.offset + span.length]
-        for span in spans(offset, length, run=kind.run)
-    )

@@ -1,6 +1,9 @@
 """Stores whose archived files lie as shares, and what there is of them in the zones."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import trio
 
 from s3fs_local.control.requests import ChangeClass, ChangeSetting, CollectGarbage
 from s3fs_local.system.randomness import SeededRandomness
@@ -62,3 +65,10 @@ async def check_contents(disk: StoreOnDisk, contents: dict[str, bytes]) -> None:
     """Every file reads as it was written."""
     for path, content in contents.items():
         assert await disk.read(path) == content, path
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """The loop's other tasks ran until it is so."""
+    with trio.fail_after(60):
+        while not holds():  # noqa: ASYNC110  what is waited for is on the disk
+            await trio.sleep(0.01)
