@@ -14,10 +14,9 @@ from msgspec import Struct
 
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.healing import Healing, in_zone
-from s3fs_local.engine.immutable_packs import ImmutablePacks
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.pace import AT_ONCE, Pace
-from s3fs_local.engine.pack_images import copy_in, good_image
+from s3fs_local.engine.pack_images import copy_in, damaged_blocks, good_image
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import StoreFull, ZoneUnavailable
@@ -28,7 +27,6 @@ from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.packs.shares import Kind, encode_shares, kind_of, share_of
 from s3fs_local.rules.erasure import Coding
 from s3fs_local.rules.inode import ROOT_INO
-from s3fs_local.rules.placement import Home, Homes, choose
 from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.storage_classes import with_defaults
 
@@ -51,10 +49,9 @@ class Formed(Struct):
 class PackCoding:
     """The forms of the packs of one volume."""
 
-    def __init__(self, volume: Volume, locks: Locks, immutable_packs: ImmutablePacks) -> None:
+    def __init__(self, volume: Volume, locks: Locks) -> None:
         self._volume = volume
         self._locks = locks
-        self._immutable = immutable_packs
         self._packs = volume.durability.packs
         self._zones = volume.zones
         self._shares = ShareCare(volume, self._packs)
@@ -139,62 +136,82 @@ class PackCoding:
         has_copies = bool(holders)
         if not has_copies and (coded is None or len(coded.holders) < coded.kind.coding.data):
             return  # what it lies in is away
-        if coded is not None and not has_copies and coded.kind.coding != wanted:
+        if coded is not None and coded.kind.coding != wanted:
             if not await self._restore(pack_id, coded, pace):
                 return
             coded, has_copies = None, True
             formed.restored += 1
         if wanted is not None and has_copies:
-            if not await self._code(pack_id, wanted, pace):
+            if not await self._code(pack_id, coded, wanted, pace):
                 return
             formed.coded += 1
-        elif wanted is None and coded is not None:  # copies and left-over shares
-            await run_in_thread(lambda: self._packs.remove_shares(pack_id))
+        elif coded is not None:
+            self._packs.coded.note(pack_id, coded)
         self._as_wanted.add(pack_id)
 
-    async def _code(self, pack_id: int, coding: Coding, pace: Pace) -> bool:
-        """The pack lies as shares only; False where it has to wait."""
-        zones = self._zones_for(pack_id, coding)
-        if len(zones) < coding.shares:
+    async def _code(
+        self, pack_id: int, present: CodedPack | None, coding: Coding, pace: Pace
+    ) -> bool:
+        """The pack lies as shares only; False where it has to wait. Some may be `present`."""
+        well = len(self._zones.well)
+        if well < coding.shares:
             placement = self._volume.blocks.placement(pack_id)
             self.waiting = (
                 f"packs of {placement} lie as copies: {coding} shares need {coding.shares} zones"
-                f" that are well, and {len(zones)} are"
+                f" that are well, and {well} are"
             )
             return False
-        image = await self._image(pack_id)
+        image = await self._image(pack_id, present)
         if image is None:
-            logger.error("pack %016x is not coded: no zone has all of it", pack_id)
-            self._as_wanted.add(pack_id)  # until somebody looks again: a scrub may mend it
             return False
         kind: Kind = await run_in_thread(partial(kind_of, image, coding))
         self._check_room(kind.run)
-        store_id = self._packs.coded.store_id
-        making = partial(encode_shares, image, kind, store_id=store_id, pack_id=pack_id)
-        shares: list[bytes] = await run_in_thread(making)
-        coded = CodedPack(kind, {number: (zone,) for number, zone in enumerate(zones)})
+        coded = await self._put_shares(pack_id, CodedPack(kind, {}), present, image)
+        if not coded.is_complete:
+            self.waiting = f"pack {pack_id:016x} lies as copies: its shares do not find zones"
+            return False
         await self._remove_strays(pack_id, coded)
-        for number, zone in enumerate(zones):
-            await self._shares.put(pack_id, coded, number, zone, shares[number])
         await run_in_thread(lambda: self._packs.remove_copies(pack_id, coded))
-        self._immutable.look_again(pack_id)
         await pace.spend(len(image))
         return True
 
-    def _zones_for(self, pack_id: int, coding: Coding) -> list[Zone]:
-        """Zones that are well, one for each share, or as many as there are."""
-        zones = self._zones.well
-        kinds = self._packs.homes_of(self._volume.blocks.placement(pack_id)).kinds
-        described = [Home(zone.kind) for zone in zones]
-        chosen = choose(described, Homes(coding.shares, kinds), spread=pack_id)
-        return [zones[index] for index in chosen]
+    async def _put_shares(
+        self, pack_id: int, coded: CodedPack, present: CodedPack | None, image: bytes
+    ) -> CodedPack:
+        """With a whole share for each number, of which those that are there already stay."""
+        holders: dict[int, tuple[Zone, ...]] = {}
+        if present is not None and present.kind == coded.kind:
+            for number, zones in present.holders.items():
+                for zone in zones:
+                    reading = partial(self._packs.coded.run_in, zone, pack_id, coded.kind, number)
+                    if zone.is_well and await run_in_thread(reading) is not None:
+                        holders[number] = (zone,)
+        homes = self._shares.homes(pack_id, CodedPack(coded.kind, holders))
+        store_id = self._packs.coded.store_id
+        making = partial(encode_shares, image, coded.kind, store_id=store_id, pack_id=pack_id)
+        shares: list[bytes] = await run_in_thread(making)
+        for number, zone in homes.items():
+            await self._shares.put(pack_id, coded, number, zone, shares[number])
+            holders[number] = (zone,)
+        return CodedPack(coded.kind, holders)
 
-    async def _image(self, pack_id: int) -> bytes | None:
-        """The pack, every block as it was sealed; None where that cannot be had."""
-        blocks = self._healing.blocks_in(pack_id)
+    async def _image(self, pack_id: int, coded: CodedPack | None) -> bytes | None:
+        """The pack, every block as it was sealed, from copies or shares; None: nobody has that."""
+        healing = self._healing
+        blocks = healing.blocks_in(pack_id)
         zone = self._zones.well[0]
-        image = await run_in_thread(partial(good_image, self._packs, pack_id, blocks, zone))
-        return None if image is None or image.lost else image.data
+        found = await run_in_thread(partial(good_image, self._packs, pack_id, blocks, zone))
+        if found is not None and not found.lost:
+            return bytes(found.data)
+        if coded is not None:
+            image: bytes | None = await run_in_thread(
+                partial(self._packs.coded.image, pack_id, coded)
+            )
+            if image is not None and not damaged_blocks(image, blocks):
+                return image
+        logger.error("pack %016x stays as it is: too little of it is whole", pack_id)
+        self._as_wanted.add(pack_id)  # until something changes, or the next mount
+        return None
 
     async def _remove_strays(self, pack_id: int, coded: CodedPack) -> None:
         """No zone has a share of the pack that does not belong there: left by another attempt."""
@@ -206,23 +223,26 @@ class PackCoding:
                     await in_zone(zone, partial(_delete, name))
 
     async def _restore(self, pack_id: int, coded: CodedPack, pace: Pace) -> bool:
-        """The pack lies as copies only; False where it has to wait."""
+        """The pack lies as copies only, enough of them; False where it has to wait."""
+        image = await self._image(pack_id, coded)
+        if image is None:
+            return False
+        holders = set()
+        for zone in self._zones.well:
+            if await run_in_thread(partial(copy_in, self._packs, zone, pack_id)) == image:
+                holders.add(zone)
         placement = self._volume.blocks.placement(pack_id)
-        homes = self._zones.homes_of(self._packs.homes_of(placement), spread=pack_id)
+        homes = self._healing.homes(pack_id, placement, holders)
         takers = [zone for zone in homes if zone.is_well]
-        if len(takers) < min(COPIES_AT_LEAST, len(homes)):
+        wanted = min(COPIES_AT_LEAST, self._packs.copies_wanted(pack_id, placement))
+        if len(holders) + len(takers) < wanted:
             self.waiting = f"packs of {placement} lie as shares: too few zones take copies"
             return False
-        image = await run_in_thread(partial(self._packs.coded.image, pack_id, coded))
-        if image is None:
-            logger.error("pack %016x stays as it is: too few of its shares are whole", pack_id)
-            self._as_wanted.add(pack_id)
-            return False
-        self._check_room(len(image))
+        if takers:
+            self._check_room(len(image))
         for zone in takers:
             await self._put_copy(pack_id, zone, image)
         await run_in_thread(lambda: self._packs.remove_shares(pack_id))
-        self._immutable.look_again(pack_id)
         await pace.spend(len(image))
         return True
 
@@ -231,6 +251,7 @@ class PackCoding:
         await in_zone(zone, lambda store: store.put(name, image))
         if await run_in_thread(partial(copy_in, self._packs, zone, pack_id)) != image:
             raise ZoneUnavailable(f"{zone.url}: {name} does not read back as it was put")
+        self._packs.replaced.add((zone, pack_id))
         self._healing.note_verified(pack_id, zone)
 
     def _check_room(self, size: int) -> None:

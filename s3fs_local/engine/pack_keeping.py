@@ -21,7 +21,6 @@ from s3fs_local.engine.volume import Volume
 from s3fs_local.objects.interface import Keeper
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import keeper_of
-from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.rules.extents import blocks_of, decode_layout
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.keeping import Keeping, protected_too, stricter
@@ -135,12 +134,12 @@ class PackKeeping:
             step = due[start : start + OBJECTS_A_STEP]
             names: dict[Zone, dict[str, Keeping]] = {}
             for zone, pack_id, wanted in step:
-                names.setdefault(zone, {})[pack_name(pack_id)] = wanted
+                names.setdefault(zone, {})[self._packs.object_in(zone, pack_id)] = wanted
             said = await self._volume.durability.run_blocking(
                 partial(self._volume.zones.keep, names)
             )
             for zone, pack_id, wanted in step:
-                reason = said.get(zone, {}).get(pack_name(pack_id))
+                reason = said.get(zone, {}).get(self._packs.object_in(zone, pack_id))
                 if reason:
                     self._note(zone, reason)
                 elif reason is not None:

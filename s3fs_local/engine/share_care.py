@@ -143,6 +143,7 @@ class ShareCare:
         reading = partial(self._packs.coded.run_in, zone, pack_id, coded.kind, number)
         found = await run_in_thread(reading)
         self._packs.coded.forget(pack_id)
+        self._packs.replaced.add((zone, pack_id))
         if found is None:
             raise ZoneUnavailable(f"{zone.url}: {name} does not read back as it was put")
         self._note_verified(pack_id, zone)

@@ -26,6 +26,7 @@ from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.coded_packs import CodedPack, CodedPacks
+from s3fs_local.packs.shares import share_name
 from s3fs_local.rules.placement import EVERYWHERE, Homes
 
 PACK_BYTES_MAX: Final = 64 << 20

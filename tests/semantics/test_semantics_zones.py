@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Awaitable, Callable
+from errno import EIO
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,16 @@ import trio
 from s3fs_local.control.requests import SetRetention
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
-from s3fs_local.errors import StoreFull, TooFewZones, ZoneUnavailable
+from s3fs_local.errors import StorageError, StoreFull, TooFewZones, ZoneUnavailable
+from s3fs_local.fuse.errno_table import errno_of
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
-from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_set import ZoneSet
 from tests.aws_server import AwsServer
 from tests.semantics.promises import promise
 from tests.store_on_disk import StoreOnDisk, make_store, opened, wait_until_well
+from tests.zones.shares import archive, check_contents, copies_in, keep_in_shares, noise
 from tests.zones.test_a_bucket_keeps_packs import Bucket, keep
 
 
@@ -182,6 +185,67 @@ def test_any_zone_alone_is_the_store(tmp_path: Path) -> None:
     key = Unlocking(key_file=tmp_path / "recovery.key")
     found = rebuild(tmp_path / "new", key, zones=(str(tmp_path / "c"),))
     assert (found.files, found.versions) == (1, 1)
+
+
+@promise(
+    "Of a class in k+m shares any m zones may be lost, and every file is read. With fewer than k "
+    "zones reading such a file fails with EIO, until enough of them are back."
+)
+def test_any_zones_that_may_be_lost_may_be(tmp_path: Path) -> None:
+    """One of three for 2+1: the long form, with two of five, is in tests/zones."""
+    contents = noise(1)
+
+    async def work(disk: StoreOnDisk) -> None:
+        await keep_in_shares(disk, "2+1")
+        await archive(disk, contents)
+        stores = [zone.store for zone in disk.zones.zones]
+        for zone, store in zip(disk.zones.zones, stores, strict=True):
+            zone.state, zone.store = ZoneState.BEHIND, None
+            await check_contents(disk, contents)
+            zone.state, zone.store = ZoneState.WELL, store
+        for zone in disk.zones.zones[:2]:
+            zone.state, zone.store = ZoneState.BEHIND, None
+        disk.fs.volume.durability.packs.coded.doubt_all()
+        with pytest.raises(StorageError) as failed:
+            await check_contents(disk, contents)
+        assert errno_of(failed.value) == EIO
+        for zone, store in zip(disk.zones.zones, stores, strict=True):
+            zone.state, zone.store = ZoneState.WELL, store
+        await check_contents(disk, contents)
+
+    _in_a_store(tmp_path, work)
+
+
+@promise("Shares replace copies only after all of them were written and read back.")
+def test_shares_replace_copies_after_all_were_read_back(tmp_path: Path) -> None:
+    """A zone that takes a share and gives something else back: the copies stay."""
+    contents = noise(2)
+
+    async def work(disk: StoreOnDisk) -> None:
+        liar = disk.zones.zones[2]
+        assert liar.store is not None
+        liar.store = Forgetful(liar.store)
+        await keep_in_shares(disk, "2+1")
+        with pytest.raises(ZoneUnavailable, match="does not read back"):
+            await archive(disk, contents)
+        copies = [copies_in(tmp_path / name) for name in ("a", "b", "c")]
+        assert sum(1 for held in copies if "0000000000000002.pack" in map(_name, held)) == 2
+        await check_contents(disk, contents)
+
+    _in_a_store(tmp_path, work)
+
+
+class Forgetful(FailingObjects):
+    """Keeps zeros instead of the end of each share."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """See `ObjectStore`."""
+        is_share = name.startswith("shares/")
+        super().put(name, data[:-9] + bytes(9) if is_share else data)
+
+
+def _name(path: Path) -> str:
+    return path.name
 
 
 @pytest.mark.s3
