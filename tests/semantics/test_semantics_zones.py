@@ -199,19 +199,17 @@ def test_any_zones_that_may_be_lost_may_be(tmp_path: Path) -> None:
         await keep_in_shares(disk, "2+1")
         await archive(disk, contents)
         stores = [zone.store for zone in disk.zones.zones]
-        for zone, store in zip(disk.zones.zones, stores, strict=True):
-            zone.state, zone.store = ZoneState.BEHIND, None
-            await check_contents(disk, contents)
-            zone.state, zone.store = ZoneState.WELL, store
         for zone in disk.zones.zones[:2]:
             zone.state, zone.store = ZoneState.BEHIND, None
-        disk.fs.volume.durability.packs.coded.doubt_all()
-        with pytest.raises(StorageError) as failed:
+        with pytest.raises(StorageError) as failed:  # before anything is in memory
             await check_contents(disk, contents)
         assert errno_of(failed.value) == EIO
-        for zone, store in zip(disk.zones.zones, stores, strict=True):
+        for zone, store in zip(disk.zones.zones[:2], stores, strict=False):
             zone.state, zone.store = ZoneState.WELL, store
-        await check_contents(disk, contents)
+        for zone, store in zip(disk.zones.zones, stores, strict=True):
+            zone.state, zone.store = ZoneState.BEHIND, None
+            await check_contents(disk, contents)
+            zone.state, zone.store = ZoneState.WELL, store
 
     _in_a_store(tmp_path, work)
 
