@@ -263,7 +263,14 @@ def zoning_of(
         return keepers[name.partition("/")[0]](name, copies)
 
     return Zoning(
-        ZoneCare(volume, durability.packs, healing, shares, reopen=changes.reopen),
+        ZoneCare(
+            volume,
+            durability.packs,
+            healing,
+            shares,
+            reopen=changes.reopen,
+            best_copy=best_copy,
+        ),
         Scrubbing(
             volume.zones,
             durability.packs,

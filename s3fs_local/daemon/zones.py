@@ -213,7 +213,7 @@ def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
     ]
     _open_each(path, record, zones)
     newest = newest_record(_records(path, zones))
-    _check_they_know(zones, newest)
+    check_they_know(zones, newest)
     return ZoneSet(
         zones,
         wanted_quorum=newest.wanted_quorum,
@@ -253,7 +253,7 @@ def _records(path: Path, zones: list[Zone]) -> list[bytes]:
     return copies
 
 
-def _check_they_know(zones: list[Zone], record: ZonesRecord) -> None:
+def check_they_know(zones: list[Zone], record: ZonesRecord) -> None:
     """Whatever was acknowledged is in one zone at least of those that are there.
 
     Raises:

@@ -28,7 +28,7 @@ class DirtyBytes:
             last_start, last = self._starts[-1], self._data[-1]
             last_end = last_start + len(last)
             if start == last_end:
-                last += data
+                self._extend(last, data)
                 self.size_bytes += len(data)
                 return
             if last_start <= start and end <= last_end:
@@ -40,6 +40,16 @@ class DirtyBytes:
         self._starts.append(start)
         self._data.append(bytearray(data))
         self.size_bytes += len(data)
+
+    def _extend(self, last: bytearray, more: bytes | memoryview) -> None:
+        """The last run goes on with `more`.
+
+        A reader that failed may still look at it: whatever holds its traceback holds its views.
+        """
+        try:
+            last += more
+        except BufferError:
+            self._data[-1] = last + more
 
     def _write_across(self, start: int, end: int, data: bytes | memoryview) -> None:
         """The general case: the runs that touch [start, end) become one with it."""
@@ -70,7 +80,7 @@ class DirtyBytes:
             keep = max(limit - self._starts[-1], 0)
             self.size_bytes -= len(last) - keep
             if keep:
-                del last[keep:]
+                self._data[-1] = last[:keep]
                 break
             self._starts.pop()
             self._data.pop()

@@ -6,13 +6,14 @@ whatever was interrupted is simply begun again.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import trio
 from msgspec import Struct
 
-from s3fs_local.engine.durability import run_in_thread
+from s3fs_local.engine.durability import RunBlocking
 from s3fs_local.engine.pack_images import Image, copy_in, damaged_blocks, good_image
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.volume import Volume
@@ -26,7 +27,10 @@ from s3fs_local.rules.placement import Home, lacking
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[int], None]
+PUT_SECONDS_MAX: Final = 120.0
+
+BestCopy = Callable[[str, Sequence[bytes]], bytes | None]
+"""The copy of a segment or checkpoint that counts, of those there are; None: none makes sense."""
 
 
 class Piece(Struct, frozen=True):
@@ -45,6 +49,7 @@ class Healing:
         self._packs = packs
         self._zones = packs.zones
         self.verified = verified
+        self.run_blocking: Final = volume.durability.run_blocking
 
     def homes(
         self, pack_id: int, placement: str, holders: set[Zone], *, without: Zone | None = None
@@ -72,18 +77,24 @@ class Healing:
         ends = [block.pack_offset + block.sealed_length for block in self.blocks_in(pack_id)]
         return max([HEADER_BYTES, *ends])
 
+    async def in_zone(self, zone: Zone, work: Callable[[ObjectStore], object]) -> None:
+        """See `in_zone`."""
+        await in_zone(self.run_blocking, zone, work)
+
     async def check(self, pack_id: int, zone: Zone, *, mends: bool = True) -> list[Piece]:
         """The zone's copy was read; what was wrong in it is repaired (if `mends`) where a zone can.
 
         A copy without fault, and one that was repaired, is noted as verified now.
         """
         blocks = self.blocks_in(pack_id)
-        copy = await run_in_thread(partial(copy_in, self._packs, zone, pack_id))
+        copy = await self.run_blocking(partial(copy_in, self._packs, zone, pack_id))
         if self._packs.has_no_copies(pack_id):
             return []
         has_header = copy is not None and copy.startswith(self._packs.header(pack_id))
         damaged = (
-            blocks if copy is None else await run_in_thread(partial(damaged_blocks, copy, blocks))
+            blocks
+            if copy is None
+            else await self.run_blocking(partial(damaged_blocks, copy, blocks))
         )
         if has_header and not damaged:
             self.note_verified(pack_id, zone)
@@ -113,15 +124,20 @@ class Healing:
         Returns:
             The blocks that nobody has.
         """
+        async with self._volume.moving:  # a mover's blocks are in no row yet
+            return await self._give(pack_id, zone)
+
+    async def _give(self, pack_id: int, zone: Zone) -> list[Block] | None:
         await self.finish(pack_id)
-        blocks = self.blocks_in(pack_id)
-        image: Image | None = await run_in_thread(
+        # What was removed just now a crash may bring back, so its block must be whole as well.
+        blocks = await self._volume.durability.settled(lambda: self.blocks_in(pack_id))
+        image: Image | None = await self.run_blocking(
             partial(good_image, self._packs, pack_id, blocks, zone)
         )
         if image is None:
             return None
         if self._volume.drafts and self.blocks_in(pack_id) != blocks:
-            return await self.give(pack_id, zone)
+            return await self._give(pack_id, zone)
         await self._replace(pack_id, zone, image)
         if self._packs.has_no_copies(pack_id):
             return []
@@ -134,14 +150,14 @@ class Healing:
         if self._packs.is_growing(pack_id):
             self._packs.leave(pack_id)
             with trio.CancelScope(shield=True):
-                await run_in_thread(self._packs.sync)
+                await self.run_blocking(self._packs.sync)
 
     async def finish_all(self) -> None:
         """No pack grows that did before, and every zone that is well has come as far."""
         self._packs.leave_open_packs()
         with trio.CancelScope(shield=True):
-            await run_in_thread(self._packs.sync)
-        await run_in_thread(self._zones.wait_for_lanes)
+            await self.run_blocking(self._packs.sync)
+        await self.run_blocking(self._zones.wait_for_lanes)
 
     def now_ns(self) -> int:
         """The present instant of the store's clock."""
@@ -157,16 +173,15 @@ class Healing:
         def put(store: ObjectStore) -> None:
             store.put(name, image.data)
 
-        await in_zone(zone, put)
+        await self.in_zone(zone, put)
         self._packs.replaced.add((zone, pack_id))
         if self._packs.has_no_copies(pack_id):
-            await in_zone(zone, lambda store: store.delete(name))
+            await self.in_zone(zone, lambda store: store.delete(name))
 
 
-PUT_SECONDS_MAX = 120.0
-
-
-async def in_zone(zone: Zone, work: Callable[[ObjectStore], object]) -> None:
+async def in_zone(
+    run_blocking: RunBlocking, zone: Zone, work: Callable[[ObjectStore], object]
+) -> None:
     """The work was done in that zone, in a thread of the zone's.
 
     Raises:
@@ -175,9 +190,8 @@ async def in_zone(zone: Zone, work: Callable[[ObjectStore], object]) -> None:
     store = zone.store
     if store is None:
         raise ZoneUnavailable(zone.reason)
-    done = await run_in_thread(
-        partial(gather, {zone: partial(work, store)}, PUT_SECONDS_MAX, as_errand=True)
-    )
+    jobs = {zone: partial(work, store)}
+    done = await run_blocking(partial(gather, jobs, PUT_SECONDS_MAX, as_errand=True))
     if zone not in done:
         raise ZoneUnavailable(f"no answer for {PUT_SECONDS_MAX:g} s")
     answer = done[zone]

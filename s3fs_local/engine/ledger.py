@@ -34,6 +34,8 @@ OF_THIS_DATABASE: Final = frozenset({FLOOR_SETTING, HEAD_SETTING})
 """Settings that say how far the metadata engine is, and nothing about the data."""
 CLOCK_INTERVAL_NS: Final = 3_600 * 10**9
 """How often the clock is in the ledger at least: so much measured time a crash and a boot cost."""
+BODY_BYTES_MAX: Final = 1 << 30
+"""Of a body as it is before compression. A settle is due long before: see `durability`."""
 _LEVEL: Final = 3
 _CLOCK: Final = msgspec.msgpack.Decoder(ClockState)
 _BATCHES: Final = msgspec.msgpack.Decoder(list[ChangeBatch])
@@ -52,6 +54,7 @@ class LedgerOpening(Struct, frozen=True):
 def encode_body(batches: Sequence[bytes]) -> bytes:
     """The body of a record: encoded `ChangeBatch`es, compressed together."""
     plain = _ARRAY_32 + len(batches).to_bytes(4, "big") + b"".join(batches)
+    assert len(plain) <= BODY_BYTES_MAX, "a record that nobody would read"
     return zstandard.ZstdCompressor(level=_LEVEL).compress(plain)
 
 
@@ -62,6 +65,8 @@ def decode_body(body: bytes) -> list[ChangeBatch]:
         JournalDamaged: it makes no sense.
     """
     try:
+        if not 0 <= zstandard.frame_content_size(body) <= BODY_BYTES_MAX:
+            raise JournalDamaged("a record of the ledger is longer than any that was written")
         return _BATCHES.decode(zstandard.ZstdDecompressor().decompress(body))
     except (msgspec.MsgspecError, UnicodeError, zstandard.ZstdError) as error:
         raise JournalDamaged(f"a record of the ledger cannot be read: {error}") from error

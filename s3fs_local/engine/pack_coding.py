@@ -13,7 +13,7 @@ import trio
 from msgspec import Struct
 
 from s3fs_local.engine.durability import run_in_thread
-from s3fs_local.engine.healing import Healing, in_zone
+from s3fs_local.engine.healing import Healing
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.pace import AT_ONCE, Pace
 from s3fs_local.engine.pack_images import copy_in, damaged_blocks, good_image
@@ -220,7 +220,7 @@ class PackCoding:
             for name in names:
                 share = share_of(name)
                 if share is None or coded.holders.get(share[1]) != (zone,):
-                    await in_zone(zone, partial(_delete, name))
+                    await self._healing.in_zone(zone, partial(_delete, name))
 
     async def _restore(self, pack_id: int, coded: CodedPack, pace: Pace) -> bool:
         """The pack lies as copies only, enough of them; False where it has to wait."""
@@ -248,7 +248,7 @@ class PackCoding:
 
     async def _put_copy(self, pack_id: int, zone: Zone, image: bytes) -> None:
         name = pack_name(pack_id)
-        await in_zone(zone, lambda store: store.put(name, image))
+        await self._healing.in_zone(zone, lambda store: store.put(name, image))
         if await run_in_thread(partial(copy_in, self._packs, zone, pack_id)) != image:
             raise ZoneUnavailable(f"{zone.url}: {name} does not read back as it was put")
         self._packs.replaced.add((zone, pack_id))

@@ -5,15 +5,14 @@ off goes on where it was. Copies that grow now are read in the next pass.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Final
 
 import trio
 from msgspec import Struct
 
-from s3fs_local.engine.durability import run_in_thread
-from s3fs_local.engine.healing import Healing, Piece, in_zone
+from s3fs_local.engine.healing import BestCopy, Healing, Piece
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.errors import StorageError, ZoneUnavailable
 from s3fs_local.objects.zone import Zone
@@ -27,9 +26,6 @@ logger = logging.getLogger(__name__)
 STREAM_PREFIXES: Final = ("journal/", "ledger/", "checkpoint/")
 STREAMS: Final = "streams"
 """What stands for all of them among the copies that were verified."""
-
-BestCopy = Callable[[str, Sequence[bytes]], bytes | None]
-"""The copy of an object that counts, of those there are; None where none makes sense."""
 
 
 class Findings(Struct):
@@ -140,7 +136,7 @@ class Scrubbing:
     async def _due(self, before_ns: int) -> list[_Due]:
         """What is to be read, the longest unread first; missing copies before all others."""
         asked = [zone for zone in self._zones.zones if zone.is_well]
-        lengths = await run_in_thread(partial(self._zones.lengths_in, asked, "packs/"))
+        lengths = await self._healing.run_blocking(partial(self._zones.lengths_in, asked, "packs/"))
         as_shares = await self._shares.survey(asked)
         due: list[_Due] = []
         for pack_id, placement in self._healing.all_packs().items():
@@ -175,7 +171,9 @@ class Scrubbing:
 
     async def _holders(self, pack_id: int) -> dict[Zone, int]:
         name = pack_name(pack_id)
-        holders: dict[Zone, int] = await run_in_thread(partial(self._zones.lengths_of, name))
+        holders: dict[Zone, int] = await self._healing.run_blocking(
+            partial(self._zones.lengths_of, name)
+        )
         return holders
 
     async def _streams(self, *, mends: bool) -> list[Piece]:
@@ -183,7 +181,7 @@ class Scrubbing:
         pieces: list[Piece] = []
         growing = {each.name for each in self._zones.growing}
         for prefix in STREAM_PREFIXES:
-            names = await run_in_thread(partial(self._zones.list_anywhere, prefix))
+            names = await self._healing.run_blocking(partial(self._zones.list_anywhere, prefix))
             for name in names:
                 if name not in growing:
                     pieces += await self._stream(name, None, mends=mends)
@@ -192,9 +190,13 @@ class Scrubbing:
         return pieces
 
     async def _stream(self, name: str, best: bytes | None, *, mends: bool) -> list[Piece]:
-        copies: dict[Zone, bytes] = await run_in_thread(partial(self._zones.copies, name, 0, None))
+        copies: dict[Zone, bytes] = await self._healing.run_blocking(
+            partial(self._zones.copies, name, 0, None)
+        )
         if best is None:
-            best = await run_in_thread(partial(self._best_copy, name, list(copies.values())))
+            best = await self._healing.run_blocking(
+                partial(self._best_copy, name, list(copies.values()))
+            )
         pieces = []
         for zone in self._zones.well:
             if best is not None and copies.get(zone) == best:
@@ -210,7 +212,7 @@ class Scrubbing:
         if name in {each.name for each in self._zones.growing}:
             return False
         try:
-            await in_zone(zone, lambda store: store.put(name, data))
+            await self._healing.in_zone(zone, lambda store: store.put(name, data))
         except (StorageError, ZoneUnavailable):
             return False
         return True

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.healing import Piece, in_zone
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import ZoneUnavailable
@@ -39,11 +38,12 @@ class ShareCare:
         self._volume = volume
         self._packs = packs
         self._zones = packs.zones
+        self._run_blocking = volume.durability.run_blocking
         self._kinds: dict[int, Kind] = {}  # as last found, to spare questions
 
     async def find(self, pack_id: int) -> CodedPack | None:
         """The pack as shares, as the zones have them now; None where none has any."""
-        found: CodedPack | None = await run_in_thread(partial(self._packs.coded.find, pack_id))
+        found: CodedPack | None = await self._run_blocking(partial(self._packs.coded.find, pack_id))
         return found
 
     async def survey(self, zones: Sequence[Zone]) -> dict[int, CodedPack]:
@@ -52,7 +52,7 @@ class ShareCare:
         Raises:
             ZoneUnavailable: one of them does not answer.
         """
-        listed: dict[Zone, dict[str, int]] = await run_in_thread(
+        listed: dict[Zone, dict[str, int]] = await self._run_blocking(
             partial(self._zones.lengths_in, zones, FOLDER)
         )
         held: dict[int, dict[int, dict[Zone, int]]] = {}
@@ -110,7 +110,7 @@ class ShareCare:
         if coded is None or pack_id in self._packs.removed:
             return []
         reading = partial(self._packs.coded.run_in, zone, pack_id, coded.kind, number)
-        if await run_in_thread(reading) is not None:
+        if await self._run_blocking(reading) is not None:
             self._note_verified(pack_id, zone)
             return []
         self._volume.verified.doubt(zone.zone_id, pack_id)
@@ -126,12 +126,12 @@ class ShareCare:
         Raises:
             StorageError: the zone does not take it.
         """
-        share = await run_in_thread(partial(self._computed, pack_id, coded, number, zone))
+        share = await self._run_blocking(partial(self._computed, pack_id, coded, number, zone))
         if share is None:
             return False
         await self.put(pack_id, coded, number, zone, share)
         if pack_id in self._packs.removed:
-            await in_zone(zone, partial(_delete, share_name(pack_id, number)))
+            await in_zone(self._run_blocking, zone, partial(_delete, share_name(pack_id, number)))
         return True
 
     async def put(
@@ -139,9 +139,9 @@ class ShareCare:
     ) -> None:
         """The share is in the zone, durably, and was read back."""
         name = share_name(pack_id, number)
-        await in_zone(zone, lambda store: store.put(name, share))
+        await in_zone(self._run_blocking, zone, lambda store: store.put(name, share))
         reading = partial(self._packs.coded.run_in, zone, pack_id, coded.kind, number)
-        found = await run_in_thread(reading)
+        found = await self._run_blocking(reading)
         self._packs.coded.forget(pack_id)
         self._packs.replaced.add((zone, pack_id))
         if found is None:

@@ -15,14 +15,13 @@ from typing import Final, NamedTuple
 
 import trio
 
-from s3fs_local.engine.durability import run_in_thread
-from s3fs_local.engine.healing import Healing, in_zone
+from s3fs_local.engine.healing import BestCopy, Healing
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import S3fsLocalError, StorageError, TooFewZones, ZoneUnavailable
 from s3fs_local.objects.interface import ObjectStore
-from s3fs_local.objects.lanes import ThreadLane
+from s3fs_local.objects.lanes import DirectLane, Lane, ThreadLane
 from s3fs_local.objects.reading import gather
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.packs.coded_packs import CodedPack
@@ -66,6 +65,7 @@ class ZoneCare:
         shares: ShareCare,
         *,
         reopen: Reopen,
+        best_copy: BestCopy,
     ) -> None:
         """`reopen` gives the objects of a zone that is there again, or raises StorageError."""
         self._volume = volume
@@ -74,7 +74,8 @@ class ZoneCare:
         self._healing = healing
         self._shares = shares
         self._reopen = reopen
-        self._probes: dict[Zone, ThreadLane] = {}
+        self._best_copy = best_copy
+        self._probes: dict[Zone, Lane] = {}
         self._mutex = trio.Lock()
         self._looks = 0
         self._patience: dict[Zone, _Patience] = {}
@@ -101,11 +102,11 @@ class ZoneCare:
     async def notice(self) -> None:
         """Zones that do not answer, or are not what they were, are suspended."""
         self._zones.check_lanes()
-        await run_in_thread(self._zones.look_at_space)
-        await run_in_thread(self._zones.look_at_marks)
+        await self._healing.run_blocking(self._zones.look_at_space)
+        await self._healing.run_blocking(self._zones.look_at_marks)
         for zone in self._zones.well:
             if zone.failing and len(self._zones.well) > 1:
-                await run_in_thread(partial(self._zones.suspend, zone, zone.failing))
+                await self._healing.run_blocking(partial(self._zones.suspend, zone, zone.failing))
 
     async def bring_back(self, zone: Zone) -> bool:
         """The zone is well, if it can be reached and given all it missed."""
@@ -138,7 +139,7 @@ class ZoneCare:
         """
         async with self._mutex:
             asked = [each for each in self._zones.well if each is not zone]
-            lengths: dict[Zone, dict[str, int]] = await run_in_thread(
+            lengths: dict[Zone, dict[str, int]] = await self._healing.run_blocking(
                 partial(self._zones.lengths_in, asked, "packs/")
             )
             as_shares = await self._shares.survey(self._zones.well)
@@ -182,14 +183,16 @@ class ZoneCare:
 
     async def _probe(self, zone: Zone) -> ObjectStore:
         """Its objects, if it answers in time; a probe that hangs is not followed by another."""
-        lane = self._probes.setdefault(zone, ThreadLane("probe"))
+        if zone not in self._probes:
+            self._probes[zone] = ThreadLane("probe") if zone.has_threads else DirectLane()
+        lane = self._probes[zone]
         if lane.busy_seconds:
             raise ZoneUnavailable(zone.reason)
-        probe = Zone(None, has_threads=True)
+        probe = Zone(None, has_threads=zone.has_threads)
         probe.leave_lanes()
         probe.readers = lane
         call = partial(gather, {probe: partial(self._reopen, zone)}, self._zones.timeout_seconds)
-        found = (await run_in_thread(call)).get(probe)
+        found = (await self._healing.run_blocking(call)).get(probe)
         if found is None:
             raise ZoneUnavailable(f"no answer for {self._zones.timeout_seconds:g} s")
         if isinstance(found, StorageError):
@@ -202,6 +205,7 @@ class ZoneCare:
     async def _catch_up(self, zone: Zone) -> None:
         """All that the zone lacks is there; then it counts."""
         logger.info("zone %s is there again, and catches up", zone.url)
+        await self._healing.finish_all()  # packs are given when they are read and compared
         for _ in range(ROUNDS_MAX):
             given = await self._give_packs(zone) + await self._give_shares(zone)
             given += await self._give_objects(zone)
@@ -210,12 +214,12 @@ class ZoneCare:
                 break
         else:
             raise ZoneUnavailable("it does not catch up with what is written")
-        await run_in_thread(partial(self._settle, zone))
+        await self._healing.run_blocking(partial(self._settle, zone))
         zone.missing_bytes = 0
 
     async def _give_packs(self, zone: Zone) -> int:
         """Every pack that belongs there is there; returns how many were not."""
-        lengths = await self._lengths("packs/")
+        lengths = await self._lengths(zone, "packs/")
         due = self._missing_packs(zone, lengths)
         zone.missing_bytes = sum(length for _, length in due)
         for pack_id, length in due:
@@ -253,7 +257,7 @@ class ZoneCare:
     async def _give_shares(self, zone: Zone) -> int:
         """The zone has the shares that are its own, and no copies that became shares meanwhile."""
         asked = [each for each in self._zones.zones if each.takes_new]
-        lengths = await self._lengths("packs/")
+        lengths = await self._lengths(zone, "packs/")
         elsewhere = {name for each, names in lengths.items() if each is not zone for name in names}
         as_shares = await self._shares.survey(asked)
         known = self._healing.all_packs()
@@ -264,11 +268,11 @@ class ZoneCare:
         for name in set(lengths[zone]) - elsewhere:
             copy = pack_id_of(name)
             if copy is not None and (copy not in known or _is_coded(as_shares.get(copy))):
-                await in_zone(zone, partial(_delete, name))
-        for name in (await self._lengths(SHARES))[zone]:
+                await self._healing.in_zone(zone, partial(_delete, name))
+        for name in (await self._lengths(zone, SHARES))[zone]:
             share = share_of(name)
             if share is not None and share[0] not in known:
-                await in_zone(zone, partial(_delete, name))
+                await self._healing.in_zone(zone, partial(_delete, name))
         return given
 
     async def _give_share(self, zone: Zone, pack_id: int, coded: CodedPack) -> int:
@@ -290,8 +294,8 @@ class ZoneCare:
         given = 0
         growing = {each.name for each in self._zones.growing}
         for prefix in STREAMS:
-            lengths = await self._lengths(prefix)
-            there = lengths.pop(zone, {})
+            lengths = await self._lengths(zone, prefix)
+            there = lengths.pop(zone)
             wanted: dict[str, int] = {}
             for names in lengths.values():
                 for name, length in names.items():
@@ -303,7 +307,7 @@ class ZoneCare:
                 zone.doubtful = tuple(each for each in zone.doubtful if each != name)
                 given += 1
             for name in set(there) - set(wanted) - growing:
-                await in_zone(zone, partial(_delete, name))
+                await self._healing.in_zone(zone, partial(_delete, name))
         for name in SMALL:
             await self._copy_small(zone, name)
         return given
@@ -315,7 +319,7 @@ class ZoneCare:
             present = each.length
             await self._copy(zone, each.name, present)
             missing = partial(self._bytes_of, each.name)
-            await run_in_thread(partial(each.join, zone, missing, present=present))
+            await self._healing.run_blocking(partial(each.join, zone, missing, present=present))
         return len(lacking)
 
     def _bytes_of(self, name: str, start: int, end: int) -> bytes:
@@ -332,20 +336,33 @@ class ZoneCare:
         self._zones.settle_in(zone)
 
     async def _copy(self, zone: Zone, name: str, length: int) -> None:
-        data = await run_in_thread(partial(self._zones.read_good, name, 0, length))
-        await in_zone(zone, lambda store: store.put(name, data))
+        data = await self._healing.run_blocking(partial(self._best, name, length))
+        await self._healing.in_zone(zone, lambda store: store.put(name, data))
         await self._pace(length)
 
+    def _best(self, name: str, length: int) -> bytes:
+        """The first bytes of the object, of the zone that has most of them whole. Blocks."""
+        copies = self._zones.copies(name, 0, length)
+        there = [each for zone, each in copies.items() if zone.is_well and len(each) == length]
+        best = self._best_copy(name, there)
+        return self._zones.read_good(name, 0, length) if best is None else best
+
     async def _copy_small(self, zone: Zone, name: str) -> None:
-        copies = await run_in_thread(partial(self._zones.copies, name, 0, None))
+        copies = await self._healing.run_blocking(partial(self._zones.copies, name, 0, None))
         best = [copy for each, copy in copies.items() if each.is_well]
         if best and copies.get(zone) != best[0]:
-            await in_zone(zone, lambda store: store.put(name, best[0]))
+            await self._healing.in_zone(zone, lambda store: store.put(name, best[0]))
 
-    async def _lengths(self, prefix: str) -> dict[Zone, dict[str, int]]:
-        """The objects of each zone that is well or returning, with their lengths."""
-        asked = [zone for zone in self._zones.zones if zone.takes_new]
-        lengths: dict[Zone, dict[str, int]] = await run_in_thread(
+    async def _lengths(self, zone: Zone, prefix: str) -> dict[Zone, dict[str, int]]:
+        """The objects of the zone that catches up and of those that are well, with their lengths.
+
+        Raises:
+            ZoneUnavailable: one of them does not answer, or the zone failed again meanwhile.
+        """
+        if not zone.takes_new:
+            raise ZoneUnavailable(zone.reason)
+        asked = [each for each in self._zones.zones if each.takes_new]
+        lengths: dict[Zone, dict[str, int]] = await self._healing.run_blocking(
             partial(self._zones.lengths_in, asked, prefix)
         )
         return lengths

@@ -86,6 +86,10 @@ class MemoryObjects:
         check_name(name)
         self._contents.pop(name, None)
 
+    def rot(self, name: str, offset: int, mask: int) -> None:
+        """The bits of `mask` are others in one byte, as on a disk that decays."""
+        self._contents[name][offset] ^= mask
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`; a number larger than any test."""
         used = sum(len(content) for content in self._contents.values())

@@ -42,7 +42,7 @@ class Zone:
         self.space: tuple[int, int] = (0, 0)  # free and total bytes when last asked
         self.failing = ""  # what it said instead
         self.missing_bytes = 0  # of a zone that is not well: what it has yet to be given, as known
-        self._has_threads = has_threads
+        self.has_threads = has_threads
         self.lane: Lane
         self.readers: Lane
         self.errands: Lane  # long work that nobody waits for
@@ -60,7 +60,7 @@ class Zone:
 
     def renew_lanes(self) -> None:
         """Calls go to new threads: the old ones may hang."""
-        if self._has_threads:
+        if self.has_threads:
             self.lane = ThreadLane(f"zone-{self.zone_id[:8]}")
             self.readers = ThreadLane(f"zone-{self.zone_id[:8]}-read", threads=READERS)
             self.errands = ThreadLane(f"zone-{self.zone_id[:8]}-errand")
@@ -69,15 +69,15 @@ class Zone:
 
     def use_threads(self, *, wanted: bool) -> None:
         """Its calls run in threads of its own, or in the caller's. Before anything grows in it."""
-        if self._has_threads != wanted:
+        if self.has_threads != wanted:
             self.leave_lanes()
-            self._has_threads = wanted
+            self.has_threads = wanted
             self.renew_lanes()
 
     def stop_writing(self) -> None:
         """Nothing more is written to it; who must may read what it has."""
         self.lane.leave()
-        if self._has_threads:
+        if self.has_threads:
             self.readers.leave()
             self.readers = ThreadLane(f"zone-{self.zone_id[:8]}-read", threads=READERS)
 

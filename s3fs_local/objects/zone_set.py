@@ -189,6 +189,8 @@ class ZoneSet:
         if self.only is not None:
             self.only.delete(name)
             return
+        with self._mutex:  # what is gone does not grow, whoever has it open
+            self._growing = [each for each in self._growing if each.name != name]
         self.do(self._each(lambda store: store.delete(name)), needed=self.quorum, waits=True)
 
     # Reading.

@@ -106,7 +106,7 @@ class PackStore:
         self._retired: list[_OpenPack] = []  # closed to appends, not yet to syncs
         self._failure: str | None = None
         self.suspects: set[int] = set()  # packs that a reader found damaged in a zone
-        self.removed: set[int] = set()  # packs that are gone since this was made
+        self.removed: set[int] = set()  # packs that went since this was made
         self.replaced: set[tuple[Zone, int]] = set()  # copies that were put anew, since kept
         self._mutex = Lock()  # around _open, _retired and synced_bytes
         self._sync_mutex = Lock()  # one sync at a time
@@ -353,6 +353,7 @@ class PackStore:
                 appender = self._create(pack_id, placement)
             except FileExistsError:
                 continue  # left by a crash before its id was recorded; fsck finds it
+            self.removed.discard(pack_id)  # of a pack that no fact knew: its number is free again
             pack = _OpenPack(pack_id, appender)
             with self._mutex:
                 self._open[placement] = pack

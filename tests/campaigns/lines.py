@@ -64,9 +64,9 @@ LINES: Final = {
         ),
         Line(
             "simulation",
-            "the engine does what its reference says, crashes and power cuts included",
-            "histories",
-            *(300, 40_000, 1000),
+            "the engine does what its reference says, whatever the store does by itself meanwhile",
+            "operations",
+            *(6000, 1_000_000, 15_000),
             simulation.run,
         ),
         Line(

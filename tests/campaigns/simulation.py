@@ -1,19 +1,22 @@
-"""The engine beside its executable reference, with crashes and power cuts, all of it in memory."""
+"""The engine beside its executable reference, with all that a store does by itself, in memory."""
 
-from tests.campaigns.line import Figures, Piece
-from tests.campaigns.searching import search
-from tests.simulation.operations import Operation
-from tests.simulation.test_engine_against_reference import HISTORIES, go_through
+from tests.campaigns.line import Failed, Figures, Piece
+from tests.simulation.pair import go_through
+from tests.simulation.walk import HISTORY_OPERATIONS, as_code, history, shortest
+
+SEEDS_A_PIECE = 1_000_000
+"""So that no two pieces make the same history."""
 
 
 def run(piece: Piece) -> Figures:
-    """As many histories; each must end as the reference says at every step."""
-    operations = 0
-
-    def check(history: list[Operation]) -> None:
-        nonlocal operations
-        operations += len(history)
-        go_through(history)
-
-    search(piece, HISTORIES, check)
-    return {"operations": operations, "differences": 0}
+    """As many operations in histories; each must end as the reference says at every step."""
+    histories = -(-piece.size // HISTORY_OPERATIONS)
+    for number in range(histories):
+        seed = piece.seed * SEEDS_A_PIECE + number
+        operations = history(seed)
+        try:
+            go_through(operations)
+        except Exception as error:
+            least = as_code(shortest(operations, go_through))
+            raise Failed(f"{error!r}\n{least}") from error
+    return {"histories": histories, "differences": 0}

@@ -59,7 +59,7 @@ def _check_packs(store: MemoryStore) -> None:
             assert block.pack_offset >= end, f"{block} lies on another"
             end = block.pack_offset + block.sealed_length
         if blocks:
-            assert end <= store.zone.length(pack_name(pack_id))
+            assert end <= store.fs.volume.zones.length(pack_name(pack_id))
 
 
 def _check_names(store: MemoryStore, inodes: list[Inode]) -> None:

@@ -12,12 +12,14 @@ from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import KeyFile
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.device_pace import DevicePace
+from s3fs_local.engine.durability import RunBlocking
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
 from s3fs_local.errors import EncryptionError
 from s3fs_local.metadata.memory import MemoryMetadata
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.system.clock import SettableClock
@@ -47,13 +49,20 @@ class MemoryStore:
         self,
         zone: ObjectStore | None = None,
         metadata: MemoryMetadata | None = None,
+        *,
+        make_zones: Callable[[], ZoneSet] | None = None,
+        run_blocking: RunBlocking | None = None,
         **settings: str,
     ) -> None:
+        """Over one zone, or over those that `make_zones` gives each time the store is opened."""
         self.clock = SettableClock(START_NS)
         self.randomness = SeededRandomness(1)
         self.metadata = MemoryMetadata() if metadata is None else metadata
         self.zone: ObjectStore = MemoryObjects() if zone is None else zone
+        self._make_zones = make_zones
+        self._run_blocking = run_blocking or at_once
         self.ring = KeyRing.create(KeyFile(bytes(32)), randomness=self.randomness)
+        self._saved_ring = self.ring.serialize()
         chosen = {name.replace("_", "-"): value for name, value in settings.items()}
         make_root(self.metadata, owner=ALICE, now_ns=START_NS, settings=chosen)
         self.opened: Opened = self._open()
@@ -62,17 +71,21 @@ class MemoryStore:
         parts = Parts(
             store_id=STORE_ID,
             metadata=self.metadata,
-            zones=[self.zone],
+            zones=self._make_zones() if self._make_zones else [self.zone],
             ring=self.ring,
             randomness=self.randomness,
             make_clock=lambda _: self.clock,
             make_scratch=lambda: nullcontext(MemoryMetadata()),
-            run_blocking=at_once,
+            save_ring=self._save_ring,
+            run_blocking=self._run_blocking,
             make_key_service=lambda endpoint, region: AwsKms(endpoint=endpoint, region=region),
         )
         opened = open_filesystem(parts)
         opened.filesystem.volume.durability.pace = QuickDisk()
         return opened
+
+    def _save_ring(self, data: bytes) -> None:
+        self._saved_ring = data
 
     @property
     def fs(self) -> FileSystem:
@@ -95,6 +108,7 @@ class MemoryStore:
     def crash(self) -> None:
         """The daemon is killed and the store opened again."""
         self.metadata.close()  # goes on from its last commit
+        self.ring = KeyRing.open(self._saved_ring, KeyFile(bytes(32)), randomness=self.randomness)
         self.opened = self._open()
 
     def place(self, path: str) -> tuple[int, bytes]:

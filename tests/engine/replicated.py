@@ -93,8 +93,8 @@ class Regions:
     """A source `here` and a destination `there`."""
 
     def __init__(self, *rules: Json, **settings: str) -> None:
-        self.here = MemoryStore(None, None, **settings)
-        self.there = MemoryStore(None, None, **settings)
+        self.here = MemoryStore(None, None, make_zones=None, run_blocking=None, **settings)
+        self.there = MemoryStore(None, None, make_zones=None, run_blocking=None, **settings)
         self.there.randomness.bits(77)
         self.link: LocalLink
         if rules:

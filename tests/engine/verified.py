@@ -21,4 +21,5 @@ def verified(store: MemoryStore) -> Verified:
 
 def check_verified(store: MemoryStore) -> None:
     """Ledger, law, facts and bytes agree."""
-    assert verified(store).found == []
+    found = verified(store).found
+    assert found == [], found

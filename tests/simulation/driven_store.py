@@ -1,22 +1,38 @@
 """The filesystem itself, driven by the same calls as its reference."""
 
 import os
+from collections.abc import Callable, Sequence
+from random import Random  # noqa: TID251 - repeatable on purpose
+from threading import Thread
 
 import trio
 from msgspec import structs
 
+from s3fs_local.crypto.sealing import digest
 from s3fs_local.engine.attributes import AttributeChange
+from s3fs_local.engine.compaction import collect_garbage
+from s3fs_local.engine.healing import Healing
+from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.engine.purging import purge
 from s3fs_local.engine.restoring import Restoring, Step
+from s3fs_local.engine.scrubbing import Scrubbing
+from s3fs_local.engine.share_care import ShareCare
+from s3fs_local.engine.verified_copies import VerifiedCopies
+from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.objects.failing import FailingObjects
-from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.objects.zone import Zone
+from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Inode
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.namespace import Entry
+from s3fs_local.rules.storage_classes import StorageClass
 from s3fs_local.rules.versioning import Origin
-from tests.engine.memory_store import ALICE, START_NS, MemoryStore
-from tests.engine.verified import check_verified
+from tests.engine.memory_store import ALICE, START_NS, MemoryStore, at_once
+from tests.engine.verified import verified
+from tests.simulation.background import Background, Work
+from tests.simulation.lagging_metadata import LaggingMetadata
+from tests.simulation.zones import SimulatedZones
 
 START_S = START_NS // SECOND_NS
 DRAFT_MEMORY_BYTES = 9000  # so that drafts are sealed early often
@@ -32,20 +48,77 @@ class NothingToCheckpoint:
 
 
 class DrivenStore:
-    """See `operations.System`. Knows by which inode number each of the reference's numbers goes."""
+    """See `operations.System`. Knows by which inode number each of the reference's numbers goes.
 
-    def __init__(self) -> None:
-        self.failing = FailingObjects(MemoryObjects())
-        self.store = MemoryStore(zone=self.failing)
-        self._limit_memory()
+    With a `background` whatever waits is an awaitable, and tasks of the store stop where they wait.
+    """
+
+    def __init__(self, background: Background | None = None, *, zones: int = 1) -> None:
+        self.background = background
+        self.zones = SimulatedZones(zones)
+        self.metadata = LaggingMetadata()
+        self.random = Random(zones)  # noqa: S311 - repeatable on purpose
+        self.store = MemoryStore(
+            metadata=self.metadata,
+            make_zones=self.zones.open_set,
+            run_blocking=background.run_blocking if background else at_once,
+        )
+        self.metadata.checkpoint()
         self.inos: dict[int, int] = {ROOT_INO: ROOT_INO}
         self.handles: dict[int, int] = {}
         self.last_handle = 0
-        self.settle()
+        self.on_journal: Callable[[str], None] = lambda _: None  # told "append" and "sync"
+        self.disturbances = 0  # of zones
+        self._opened()
+        trio_apart(self.store.settle)
 
-    def _limit_memory(self) -> None:
+    @property
+    def failing(self) -> FailingObjects:
+        """The first zone."""
+        return self.zones.failing[0]
+
+    def _opened(self) -> None:
         volume = self.store.fs.volume
         volume.settings = structs.replace(volume.settings, draft_memory_bytes=DRAFT_MEMORY_BYTES)
+        durability = volume.durability
+        healing = Healing(volume, durability.packs, VerifiedCopies())
+        packs, best_copy = durability.packs, self._best_copy
+        shares = ShareCare(volume, packs)
+        self.care = ZoneCare(
+            volume, packs, healing, shares, reopen=self.zones.reopen, best_copy=best_copy
+        )
+        self.scrubbing = Scrubbing(volume.zones, packs, healing, shares, best_copy=best_copy)
+        journal = durability.journal
+        append, sync = journal.append, journal.sync
+
+        def watched_append(payloads: Sequence[bytes]) -> int:
+            position = append(payloads)
+            self.on_journal("append")
+            return position
+
+        def watched_sync() -> None:
+            sync()
+            self.on_journal("sync")
+
+        journal.append = watched_append  # type: ignore[method-assign]
+        journal.sync = watched_sync  # type: ignore[method-assign]
+
+    def _best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+        durability = self.store.fs.volume.durability
+        is_journal = name.startswith("journal/")
+        keeper = durability.journal if is_journal else durability.ledger.ledger
+        return keeper.best_copy(name, copies)
+
+    def _run(self, work: Work) -> object:
+        """It was done; with a background, an awaitable that does it."""
+        if self.background is None:
+            return trio.run(work)
+        return self.background.beside(work)
+
+    def journaled_drafts(self) -> set[int]:
+        """The inodes whose drafts are in the journal as they are."""
+        drafts = self.store.fs.volume.drafts.values()
+        return {draft.ino for draft in drafts if draft.journaled and not draft.needs_journal}
 
     def sealed_early(self) -> set[int]:
         """The inodes whose drafts have cells in packs."""
@@ -148,24 +221,25 @@ class DrivenStore:
         """See `Reference.removexattr`."""
         self.store.fs.removexattr(self.ino(path), name.encode(), ALICE)
 
-    def fsync(self, handle: int) -> None:
+    def fsync(self, handle: int) -> object:
         """See `Reference.fsync`."""
-        fs = self.store.fs
-        if not fs.fsync_nowait(self.handles[handle]):
-            trio.run(fs.fsync, self.handles[handle], False)  # noqa: FBT003 - as fsync(2)
+        fs, number = self.store.fs, self.handles[handle]
+        if fs.fsync_nowait(number):
+            return None
+        return self._run(lambda: fs.fsync(number, False))  # noqa: FBT003 - as fsync(2)
 
-    def flush(self) -> None:
+    def flush(self) -> object:
         """See `Reference.flush`."""
-        self.store.flush()
+        return self._run(lambda: self.store.fs.volume.durability.flush(durable=False))
 
-    def settle(self) -> None:
+    def settle(self) -> object:
         """See `Reference.settle`."""
-        self.store.settle()
+        return self._run(self.store.fs.volume.durability.settle)
 
-    def leave_segment(self) -> None:
+    def leave_segment(self) -> object:
         """See `Reference.leave_segment`."""
         durability = self.store.fs.volume.durability
-        trio.run(durability.leave_segment_behind, NothingToCheckpoint())
+        return self._run(lambda: durability.leave_segment_behind(self.metadata))
 
     def checkpoint(self, path: str) -> None:
         """See `Reference.checkpoint`."""
@@ -211,10 +285,17 @@ class DrivenStore:
         assert not len(self.store.fs.views), "nodes of views are kept for ever"
         return sorted(found, key=lambda row: str(row[0]))
 
+    def _content(self, inode: Inode) -> bytes:
+        handle = self.store.fs.open(inode.ino, os.O_RDONLY, ALICE).handle
+        content = self.store.fs.read_nowait(handle, 0, 1 << 30)
+        self.store.fs.release(handle)
+        assert content is not None
+        return content
+
     def _look_back(self, inode: Inode, path: str, found: list[tuple[object, ...]]) -> None:
         fs = self.store.fs
         kind = "directory" if inode.is_directory else "symlink" if inode.is_symlink else "file"
-        content = self.store.read_ino(inode.ino) if inode.is_file else b""
+        content = self._content(inode) if inode.is_file else b""
         target = fs.readlink(inode.ino).decode() if inode.is_symlink else ""
         mode = inode.mode & 0o555
         mtime = inode.mtime_ns // SECOND_NS
@@ -231,14 +312,111 @@ class DrivenStore:
             fs.forget(child.ino, 1)
 
     def crash(self, *, power: bool) -> None:
-        """See `Reference.crash`."""
+        """See `Reference.crash`; whatever the store did by itself was ended before."""
         if power:
-            self.failing.power_cut()
+            self.zones.power_cut()
+            self.metadata.power_cut(self.random)
         self.handles.clear()
         self.store.crash()
-        self._limit_memory()
-        self.settle()
-        check_verified(self.store)
+        self._opened()
+        trio_apart(self.store.settle)
+        trio_apart(self._check_verified)
+
+    def _check_verified(self) -> None:
+        """Ledger, law, facts and bytes agree, but for the bytes of zones that were harmed."""
+        whole = {f"zone {number}" for number in self.zones.whole()}
+        found = [each for each in verified(self.store).found if not each.zone or each.zone in whole]
+        assert found == [], found
+
+    # What the store does by itself.
+
+    def set_class(self, path: str, wanted: str) -> None:
+        """See `Reference.set_class`."""
+        inode = self.store.stat(path)
+        self.store.fs.classes.set_by(inode.ino, inode.version_ns, StorageClass(wanted), ALICE)
+
+    async def settle_classes(self) -> None:
+        """What nobody reads grows colder, and blocks lie where they belong."""
+        classes = self.store.fs.classes
+        classes.apply_reads()
+        while classes.move_tiers():
+            pass
+        await self.store.fs.settling.settle_all(AT_ONCE)
+
+    async def collect_garbage(self) -> None:
+        """No pack is mostly dead."""
+        await collect_garbage(self.store.fs, dry_run=False)
+
+    async def rotate_keys(self) -> None:
+        """A new version of the key wraps every data key, and the old ones are destroyed."""
+        keys = self.store.fs.key_administration
+        await keys.change(lambda ring: ring.add_version("store"))
+        await keys.rewrap(None, forget_old=True, dry_run=False, on_progress=_turn)
+
+    async def scrub(self) -> None:
+        """Every copy was read and mended; unless zones were harmed meanwhile, all are whole."""
+        before = self.disturbances
+        volume = self.store.fs.volume
+        await self.scrubbing.run(
+            before_ns=volume.now_ns() + 1, rate_bytes=1 << 40, with_growing=True
+        )
+        if self.disturbances == before:
+            self.zones.rotten -= {
+                number for number in self.zones.rotten if self._zone(number).is_well
+            }
+            self.check_copies()
+
+    async def bring_back(self, number: int) -> None:
+        """The zone is told what it missed."""
+        await self.care.notice()
+        zone = self._zone(number)
+        if not zone.is_well and await self.care.bring_back(zone):
+            self.zones.emptied.discard(number)
+            self.check_copies()
+
+    async def mend(self) -> None:
+        """What readers found damaged is whole again."""
+        while self.scrubbing_suspects:
+            await self.scrubbing.mend(self.scrubbing_suspects.pop())
+
+    @property
+    def scrubbing_suspects(self) -> set[int]:
+        """Packs that somebody found damaged in a zone."""
+        return self.store.fs.volume.durability.packs.suspects
+
+    def _zone(self, number: int) -> Zone:
+        return self.zones.set.zones[number]
+
+    def check_copies(self) -> None:
+        """Every block lies as it was sealed in each zone that is well and was not harmed."""
+        volume = self.store.fs.volume
+        for pack_id, _, _ in volume.metadata.packs():
+            for block in volume.metadata.blocks_in_pack(pack_id):
+                for number in self.zones.whole():
+                    disk = self.zones.disks[number]
+                    sealed = disk.read(pack_name(pack_id), block.pack_offset, block.sealed_length)
+                    assert digest(sealed) == block.digest, f"zone {number} has not {block}"
+
+
+async def _turn(_done: int, _total: int) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+def trio_apart(work: Callable[[], object]) -> None:
+    """It is done in a thread of its own: it may run a loop, whether or not one runs here."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again where it belongs
+            raised.append(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
 
 
 def end_of(time: int) -> int:

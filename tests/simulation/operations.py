@@ -53,6 +53,31 @@ class Kind(StrEnum):
     LOOK_BACK = "look back"  # no call: what both show is compared
     CRASH = "crash"
     POWER_CUT = "power cut"
+    SET_CLASS = "set class"
+    DAYS_GO_BY = "days go by"
+    # What the store does by itself; nobody sees it.
+    SETTLE_CLASSES = "settle classes"
+    COLLECT_GARBAGE = "collect garbage"
+    ROTATE_KEYS = "rotate keys"
+    SCRUB = "scrub"
+    MEND = "mend"
+    BRING_BACK = "bring back a zone"
+    GO_ON = "go on"  # one of these tasks, to where it stops next
+    GO_ON_AND_DIE = "go on and die"
+    # What happens to zones.
+    ZONE_GOES = "zone goes"
+    ZONE_COMES = "zone comes"
+    ZONE_EMPTIED = "zone emptied"
+    ZONE_ROTS = "zone rots"
+
+
+BY_ITSELF: Final = frozenset(list(Kind)[list(Kind).index(Kind.DAYS_GO_BY) :])
+"""Nobody calls for these, and the reference knows nothing of them."""
+BACKGROUND: Final = frozenset(
+    (Kind.SETTLE_CLASSES, Kind.COLLECT_GARBAGE, Kind.ROTATE_KEYS, Kind.SCRUB, Kind.MEND)
+)
+KEEPING: Final = frozenset((Kind.FSYNC, Kind.FLUSH, Kind.SETTLE, Kind.LEAVE_SEGMENT))
+"""These change nothing but what a crash keeps."""
 
 
 class Operation(NamedTuple):
@@ -86,10 +111,11 @@ class System(Protocol):
     def utimes(self, path: str, mtime: int) -> None: ...
     def setxattr(self, path: str, name: str, value: bytes) -> None: ...
     def removexattr(self, path: str, name: str) -> None: ...
-    def fsync(self, handle: int) -> None: ...
-    def flush(self) -> None: ...
-    def settle(self) -> None: ...
-    def leave_segment(self) -> None: ...
+    def set_class(self, path: str, wanted: str) -> None: ...
+    def fsync(self, handle: int) -> object: ...
+    def flush(self) -> object: ...
+    def settle(self) -> object: ...
+    def leave_segment(self) -> object: ...
     def checkpoint(self, path: str) -> None: ...
     def purge(self, number: int, position: int) -> None: ...
     def restore(self, path: str, time: int) -> None: ...
@@ -102,6 +128,7 @@ NAMES: Final = ("a", "b", "c", "a", "b", "c", "d", ".versions", "x" * 256)
 OFFSETS: Final = (0, 1, 100, 4095, 4096, 5000, 1048570, 1048576, 2097152 - 3)
 SIZES: Final = (1, 10, 700, 4096, 5000)
 LENGTHS: Final = (0, 1, 99, 4096, 5001, 1048575, 1048580)
+CLASSES: Final = ("STANDARD_IA", "GLACIER_IR", "INTELLIGENT_TIERING", "STANDARD")
 XATTRS: Final = ("user.one", "user.two")
 
 
@@ -238,6 +265,12 @@ def _checkpointing(operation: Operation, reference: Reference) -> Call | None:
     return None if path is None else (lambda system: system.checkpoint(path))
 
 
+def _classing(operation: Operation, reference: Reference) -> Call | None:
+    path = _pick(reference.nodes(FILE), operation.first)
+    wanted = CLASSES[operation.second % len(CLASSES)]
+    return None if path is None else (lambda system: system.set_class(path, wanted))
+
+
 def _keeping(operation: Operation, _: Reference) -> Call | None:
     match operation.kind:
         case Kind.FLUSH:
@@ -306,4 +339,5 @@ _CHOOSERS: Final[dict[Kind, Callable[[Operation, Reference], Call | None]]] = {
     Kind.RESTORE_ROOT: _looking_back,
     Kind.CRASH: _keeping,
     Kind.POWER_CUT: _keeping,
+    Kind.SET_CLASS: _classing,
 }

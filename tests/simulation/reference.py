@@ -25,6 +25,7 @@ class Version:
     content: bytes
     mtime_before: int
     origin: object = field(default_factory=object)  # the same for a version and its restorations
+    key: object = field(default_factory=object)  # its own, for what may change of it
 
 
 @dataclass
@@ -75,6 +76,7 @@ class Draft:
     mtime: int
     is_cut: bool = False  # some of what was there before was cut off: content is new even if equal
     is_sealed: bool = False  # some of it left the memory early: likewise
+    is_written: bool = False  # or the file was only made
 
 
 @dataclass
@@ -95,6 +97,11 @@ class Facts:
     last_number: int = ROOT
     times: list[int] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
+    classes: dict[object, str] = field(default_factory=dict)  # of versions, by their keys
+
+    def class_of(self, version: Version) -> str:
+        """The storage class of the version."""
+        return self.classes.get(version.key, "STANDARD")
 
     def copy(self) -> "Facts":
         """Independent of what happens to this one."""
@@ -103,7 +110,8 @@ class Facts:
             node.xattrs = dict(node.xattrs)
             node.entries = dict(node.entries)
             node.versions = list(node.versions)
-        return Facts(nodes, self.last_number, list(self.times), list(self.moments))
+        times, moments, classes = list(self.times), list(self.moments), dict(self.classes)
+        return Facts(nodes, self.last_number, times, moments, classes)
 
 
 Kept = tuple[Facts, dict[int, Draft]]
@@ -368,6 +376,13 @@ class Reference:
             raise Refused("NoSuchAttribute")
         del self.at(path).xattrs[name]
 
+    def set_class(self, path: str, wanted: str) -> None:
+        """The current version has the storage class; nothing else of it changes."""
+        node = self.at(path)
+        if not node.versions:
+            raise Refused("InvalidArgument")
+        self.facts.classes[node.versions[-1].key] = wanted
+
     # Files
 
     def _add_handle(self, handle: Handle) -> int:
@@ -389,6 +404,7 @@ class Reference:
             self.drafts[node.number] = Draft(node.number, node.content, self.now)
         draft = self.drafts[node.number]
         draft.mtime = self.now
+        draft.is_written = True
         return draft
 
     def _resize(self, node: Node, size: int) -> None:
@@ -531,6 +547,18 @@ class Reference:
             if number in self.drafts and self._originals.get(number) is self.drafts[number]
         }
 
+    def note_journaled(self, numbers: set[int]) -> None:
+        """The store did it by itself: facts are journaled, and these drafts as they are."""
+        kept = self._journaled_drafts()
+        for number in numbers & self.drafts.keys():
+            kept[number] = copy.copy(self.drafts[number])
+            self._originals[number] = self.drafts[number]
+        self._journal(kept)
+
+    def note_durable(self) -> None:
+        """The store did it by itself: what is journaled survives a power cut."""
+        self.durable = self.journaled
+
     def fsync(self, handle: int) -> None:
         """Everything about names, and this file's content, is durable."""
         kept = self._journaled_drafts()
@@ -547,7 +575,11 @@ class Reference:
         self.facts = facts.copy()
         self.drafts = {number: copy.copy(draft) for number, draft in drafts.items()}
         self.handles.clear()
-        for number in list(self.drafts):
+        for number, draft in list(self.drafts.items()):
+            node = self.facts.nodes[number]
+            if not draft.is_written and draft.mtime != node.mtime:
+                # Set since it was made: which of both lasts depends on what the journal repeated.
+                node.mtime_is_known = node.past_mtimes_are_known = False
             if self.is_named(number):
                 self._commit(self.facts.nodes[number])
         self.drafts.clear()

@@ -16,51 +16,15 @@ from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.engine.purging import purge
 from s3fs_local.errors import S3fsLocalError
-from s3fs_local.metadata.memory import MemoryMetadata
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.rules.storage_classes import DEFAULT_PLACEMENTS
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, MemoryStore
+from tests.simulation.lagging_metadata import LaggingMetadata
 
 SEEDS: Final = int(os.environ.get("S3FS_LOCAL_EXAMPLES", "150"))
 STEPS: Final = 60
-
-
-class LaggingMetadata(MemoryMetadata):
-    """Facts in memory that a power cut may take back to an earlier commit, as it may SQLite's."""
-
-    wal_bytes = 0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._commits: list[tuple[int, int]] = [
-            (0, 0)
-        ]  # (journal position, length of the undo log)
-
-    def commit(self, position: int) -> None:
-        """Not durable before `checkpoint`."""
-        self._position = position
-        self._commits.append((position, len(self._undo)))
-
-    def close(self) -> None:
-        """The process is killed: the last commit is what the page cache has."""
-        self._back_to(len(self._commits) - 1)
-
-    def checkpoint(self) -> None:
-        """The last commit is durable."""
-        position, mark = self._commits[-1]
-        del self._undo[:mark]
-        self._commits = [(position, 0)]
-
-    def power_cut(self, random: Random) -> None:
-        """Some commit since the last checkpoint is what the disk has."""
-        self._back_to(random.randrange(len(self._commits)))
-
-    def _back_to(self, number: int) -> None:
-        self._position, mark = self._commits[number]
-        self._undo_to(mark)
-        del self._commits[number + 1 :]
 
 
 class Life:

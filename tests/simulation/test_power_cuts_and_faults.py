@@ -98,7 +98,7 @@ class Run:
         self.check()
 
 
-Step = Callable[[Run], None]
+Step = Callable[[Run], object]
 HISTORY: Final[list[Step]] = [
     lambda run: run.save("/saved", b"first" * 900),
     lambda run: run.write_and_fsync("/open", 0, b"a" * 3000),

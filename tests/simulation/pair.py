@@ -1,0 +1,302 @@
+"""The filesystem and its reference, step by step, and what the store does by itself meanwhile."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from inspect import isawaitable
+from typing import Final
+
+import trio
+from hypothesis.internal.entropy import deterministic_PRNG
+from trio.testing import MockClock
+
+from s3fs_local.errors import S3fsLocalError, ZoneUnavailable
+from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.instants import SECOND_NS
+from tests.engine.invariants import check_invariants
+from tests.engine.memory_store import ALICE
+from tests.simulation.background import Background
+from tests.simulation.driven_store import START_S, DrivenStore, trio_apart
+from tests.simulation.operations import (
+    BACKGROUND,
+    BY_ITSELF,
+    KEEPING,
+    Call,
+    Kind,
+    Operation,
+    System,
+    call_of,
+)
+from tests.simulation.reference import DIRECTORY, FILE, ROOT, Reference, Refused
+
+ZONES: Final = 3
+DAY_S: Final = 86_400
+
+
+class Pair:
+    """The store and its reference."""
+
+    def __init__(self, background: Background) -> None:
+        self.background = background
+        self.driven = DrivenStore(background, zones=ZONES)
+        self.reference = Reference(START_S)
+        self.former: dict[int, int] = {}  # inodes of what was forgotten
+        self.contents: dict[tuple[int, int], bytes] = {}
+        self.driven.on_journal = self._note_journal
+        self._listens = False
+
+    def _note_journal(self, what: str) -> None:
+        """The store made something durable when nobody asked for it, or more than was asked for."""
+        if not self._listens:
+            return
+        if what == "sync":
+            self.reference.note_durable()
+            return
+        clean = self.driven.journaled_drafts()
+        self.reference.note_journaled({n for n, ino in self.driven.inos.items() if ino in clean})
+
+    async def step(self, operation: Operation) -> None:
+        """Both do it, to the same effect."""
+        kind = operation.kind
+        if kind is Kind.LOOK_BACK:
+            times = self.reference.facts.times
+            self.compare_past(times[operation.second % len(times)])
+            return
+        if kind in BY_ITSELF:
+            self._listens = True
+            await self._by_itself(operation)
+            self._listens = False
+            self.contents.clear()  # bytes may have moved: they are read anew
+            self.compare_now()
+            return
+        call = call_of(operation, self.reference)
+        if call is None:
+            return
+        if kind in (Kind.CRASH, Kind.POWER_CUT):
+            await self._die()
+        self._pass_time(1)
+        sealed = self.driven.sealed_early()
+        self.reference.note_sealed({n for n, ino in self.driven.inos.items() if ino in sealed})
+        if kind in KEEPING:  # what the store does meanwhile counts up to the moment it did it
+            self._listens = True
+            found = await _outcome(call, self.driven)
+            self._listens = False
+            expected = await _outcome(call, self.reference)
+        else:
+            expected = await _outcome(call, self.reference)
+            found = await _outcome(call, self.driven)
+        assert found == expected
+        self.reference.note_moment()
+        self.compare_now()
+
+    def _pass_time(self, seconds: int) -> None:
+        self.driven.store.tick(seconds)
+        self.reference.now += seconds
+
+    # What the store does by itself
+
+    async def _by_itself(self, operation: Operation) -> None:
+        kind, driven = operation.kind, self.driven
+        match kind:
+            case Kind.DAYS_GO_BY:
+                self._pass_time(DAY_S * (1, 29, 31, 91)[operation.first % 4])
+                self.reference.note_moment()
+            case Kind.BRING_BACK:
+                number = operation.first % ZONES
+                if Kind.BRING_BACK not in self.background.running:
+                    await self._begin(kind, lambda: driven.bring_back(number))
+            case Kind.GO_ON:
+                for _ in range(1 + operation.second):
+                    await self.background.go_on(operation.first)
+            case Kind.GO_ON_AND_DIE:
+                await self._go_on_and_die(operation)
+            case _ if kind in BACKGROUND:
+                works = {
+                    Kind.SETTLE_CLASSES: driven.settle_classes,
+                    Kind.COLLECT_GARBAGE: driven.collect_garbage,
+                    Kind.ROTATE_KEYS: driven.rotate_keys,
+                    Kind.SCRUB: driven.scrub,
+                    Kind.MEND: driven.mend,
+                }
+                if kind not in self.background.running:
+                    await self._begin(kind, works[kind])
+            case _:
+                self._zone_changes(operation)
+        self._check_failures()
+
+    async def _begin(self, kind: Kind, work: Callable[[], Awaitable[object]]) -> None:
+        await self.background.start(kind, work, self.driven.zones.process)
+
+    def _zone_changes(self, operation: Operation) -> None:
+        zones, number = self.driven.zones, operation.first % ZONES
+        self.driven.disturbances += 1
+        match operation.kind:
+            case Kind.ZONE_COMES:
+                zones.come(number)
+            case Kind.ZONE_ROTS if zones.may_rot(number):
+                zones.rot(number, operation.second)
+                self.driven.store.fs.volume.blocks.forget_all()
+            case Kind.ZONE_GOES if zones.may_go(number):
+                zones.go(number)
+            case Kind.ZONE_EMPTIED if zones.may_go(number):
+                zones.empty(number)
+            case _:
+                pass
+
+    async def _go_on_and_die(self, operation: Operation) -> None:
+        """A task goes on, and the process dies at one of its calls to a zone."""
+        process = self.driven.zones.process
+        process.calls_left = operation.second
+        for _ in range(4 * operation.third + 1):
+            await self.background.go_on(operation.first)
+            if process.is_over:
+                break
+        process.calls_left = None
+        if process.is_over:
+            self._listens = False
+            await self._die()
+            self._pass_time(1)
+            self.reference.crash(power=False)
+            self.driven.crash(power=False)
+            self.reference.note_moment()
+
+    async def _die(self) -> None:
+        await self.background.die(self.driven.zones.process)
+
+    def _check_failures(self) -> None:
+        """Only zones that were harmed keep work from being done."""
+        for name, error in self.background.failures:
+            if not (isinstance(error, ZoneUnavailable) and self.driven.disturbances):
+                raise AssertionError(f"{name}: {error!r}") from error
+        self.background.failures.clear()
+
+    async def end(self) -> None:
+        """All zones come back and are told, all work is done: each zone alone has everything."""
+        self._listens = True
+        await self.background.finish()
+        for number in range(ZONES):
+            self.driven.zones.come(number)
+        for number in range(ZONES):
+            await self._done(partial(self.driven.bring_back, number))
+        await self._done(self.driven.scrub)
+        self._listens = False
+        assert self.driven.zones.whole() == set(range(ZONES)), "a zone does not come back"
+        self.driven.check_copies()
+        await self._done(self.driven.settle_classes)
+        await self._done(self.driven.collect_garbage)
+        self.contents.clear()
+        self.compare_now()
+
+    async def _done(self, work: Callable[[], Awaitable[object]]) -> None:
+        await self.background.start("at the end", work, self.driven.zones.process)
+        await self.background.finish()
+        self._check_failures()
+
+    def compare_past(self, time: int) -> None:
+        """All that could be seen at the end of that second is the same."""
+        found, expected = self.driven.look_back(time), self.reference.look_back(time)
+        unknown = {row[0] for row in expected if row[1] is None}
+        assert [_without_mtime(row, unknown) for row in found] == [
+            _without_mtime(row, unknown) for row in expected
+        ]
+
+    def compare_now(self) -> None:
+        """The live tree is the same, and so is every version of every file that ever was."""
+        facts = self.reference.facts
+        for number in [n for n in self.driven.inos if n not in facts.nodes]:
+            self.former[number] = self.driven.inos.pop(number)
+        root = self.driven.store.stat("/")
+        self._compare_node(ROOT, root)
+        for number in facts.nodes.keys() & self.former.keys():  # a crash undid its removal
+            self.driven.inos.setdefault(number, self.former.pop(number))
+        for number, ino in self.driven.inos.items():
+            expected = [(facts.class_of(v), v.content) for v in facts.nodes[number].versions]
+            assert self._versions(ino) == expected
+
+    def _versions(self, ino: int) -> list[tuple[str, bytes]]:
+        fs = self.driven.store.fs
+        found = []
+        for version in fs.volume.metadata.versions(ino)[::-1]:
+            key = (ino, version.stamp_ns)
+            if key not in self.contents:
+                layouts = fs.reading.layouts(ino, version.stamp_ns)
+                self.contents[key] = fs.reading.read_blocking(layouts, 0, version.size)
+            found.append((version.storage_class, self.contents[key]))
+        return found
+
+    def _compare_node(self, number: int, shown: Inode) -> None:
+        node = self.reference.facts.nodes[number]
+        known = self.driven.inos.setdefault(number, shown.ino)
+        assert shown.ino == known, "a name came to mean another inode"
+        content, mtime = self.reference.shown(node)
+        assert shown.mode & 0o7777 == node.mode
+        if node.mtime_is_known:
+            assert shown.mtime_ns // SECOND_NS == mtime
+        assert {key.decode(): value for key, value in shown.xattrs.items()} == node.xattrs
+        if node.kind == DIRECTORY:
+            self._compare_directory(number, shown)
+            return
+        assert shown.nlink == self.reference.links(number)
+        if node.kind == FILE:
+            assert shown.size == len(content)
+            assert self.driven.store.fs.read_current(shown.ino, 0, len(content) + 1) == content
+        else:
+            assert shown.target.decode() == node.target
+
+    def _compare_directory(self, number: int, shown: Inode) -> None:
+        node = self.reference.facts.nodes[number]
+        fs = self.driven.store.fs
+        handle = self.driven.store.fs.opendir(shown.ino, ALICE)
+        entries = {name.decode(): inode for name, inode, _ in fs.readdir(handle, 0)}
+        fs.releasedir(handle)
+        assert entries.keys() == node.entries.keys()
+        for name, child in node.entries.items():
+            self._compare_node(child, entries[name])
+
+
+def _without_mtime(row: tuple[object, ...], unknown: set[object]) -> tuple[object, ...]:
+    return (row[0], *row[2:]) if row[0] in unknown else row
+
+
+async def _outcome(call: Call, system: System) -> object:
+    try:
+        result = call(system)
+        return await result if isawaitable(result) else result
+    except Refused as refusal:
+        return f"refused: {refusal}"
+    except S3fsLocalError as error:
+        return f"refused: {type(error).__name__}"
+
+
+async def _go_through(operations: Sequence[Operation], clock: MockClock) -> Exception | None:
+    async with trio.open_nursery() as nursery:
+        background = Background(nursery, clock)
+        pair = Pair(background)
+        failure = None
+        try:
+            await _checked(pair, operations)
+        except Exception as error:  # noqa: BLE001 - raised outside of the nursery, as it is
+            failure = error
+        await background.die(pair.driven.zones.process)
+    return failure
+
+
+async def _checked(pair: Pair, operations: Sequence[Operation]) -> None:
+    for operation in operations:
+        await pair.step(operation)
+    await pair.end()
+    times = pair.reference.facts.times
+    for time in times[:: max(len(times) // 4, 1)]:
+        pair.compare_past(time)
+    trio_apart(lambda: check_invariants(pair.driven.store))
+
+
+def go_through(operations: Sequence[Operation]) -> None:
+    """Contents, attributes, listings, errors, versions, and the past at every step are the same.
+
+    The same operations are always the same run: the order of tasks is decided, too.
+    """
+    clock = MockClock()
+    with deterministic_PRNG(0):
+        failure = trio.run(_go_through, operations, clock, clock=clock)
+    if failure is not None:
+        raise failure

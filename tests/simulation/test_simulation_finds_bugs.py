@@ -1,0 +1,77 @@
+"""The simulation can fail: bugs that are put into the engine are found within a few histories."""
+
+from collections.abc import Callable
+
+import pytest
+
+from s3fs_local.engine import healing
+from s3fs_local.engine.durability import Durability
+from s3fs_local.engine.pack_images import Image, good_image
+from s3fs_local.engine.zone_care import ZoneCare
+from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.packs.pack_store import PackStore
+from s3fs_local.rules.extents import Block
+from tests.simulation.pair import go_through
+from tests.simulation.walk import history
+
+SEEDS = 40
+
+
+def packs_go_before_a_crash_is_done_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Garbage collection frees what a crash brings back."""
+
+    async def release_nothing(_: Durability) -> None:
+        pass
+
+    monkeypatch.setattr(Durability, "release_blocks", release_nothing)
+
+
+def zones_miss_things_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody writes down which zone lacks something."""
+    monkeypatch.setattr(ZoneSet, "record_changes", lambda _: None)
+
+
+def returning_zones_miss_what_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zone counts again although journal and ledger do not grow in it."""
+
+    async def join_nothing(_care: ZoneCare, _zone: Zone) -> int:
+        return 0
+
+    monkeypatch.setattr(ZoneCare, "_join_growing", join_nothing)
+
+
+def copies_end_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zone is given a pack without its last byte."""
+
+    def short_image(
+        packs: PackStore, pack_id: int, blocks: list[Block], zone: Zone
+    ) -> Image | None:
+        image = good_image(packs, pack_id, blocks, zone)
+        return None if image is None else Image(image.data[:-1], image.lost)
+
+    monkeypatch.setattr(healing, "good_image", short_image)
+
+
+@pytest.mark.parametrize(
+    "put_in",
+    [
+        packs_go_before_a_crash_is_done_with_them,
+        zones_miss_things_in_silence,
+        returning_zones_miss_what_grows,
+        copies_end_too_early,
+    ],
+    ids=lambda put_in: put_in.__name__,
+)
+def test_a_bug_is_found(
+    put_in: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A simulation that finds nothing must have been able to."""
+    put_in(monkeypatch)
+    with pytest.raises(AssertionError):
+        _go_through_some()
+
+
+def _go_through_some() -> None:
+    for seed in range(SEEDS):
+        go_through(history(seed))

@@ -1,0 +1,77 @@
+"""Random histories by a seed, and the shortest part of one that still fails."""
+
+import traceback
+from collections.abc import Callable, Sequence
+from random import Random  # noqa: TID251 - with a seed, repeatable on purpose
+from typing import Final
+
+from tests.simulation.operations import BACKGROUND, BY_ITSELF, Kind, Operation
+
+HISTORY_OPERATIONS: Final = 150
+NUMBERS_MAX: Final = 11
+RARELY: Final = frozenset((Kind.CRASH, Kind.POWER_CUT, Kind.RESTORE_ROOT, Kind.DAYS_GO_BY))
+"""They end much of what was being built up."""
+OFTEN: Final = frozenset(
+    (
+        *(Kind.CREATE, Kind.WRITE, Kind.APPEND, Kind.CLOSE, Kind.PURGE, Kind.SET_CLASS),
+        *(Kind.SETTLE_CLASSES, Kind.COLLECT_GARBAGE, Kind.BRING_BACK, Kind.GO_ON),
+        Kind.GO_ON_AND_DIE,
+    )
+)
+
+Check = Callable[[Sequence[Operation]], None]
+
+
+def history(seed: int) -> list[Operation]:
+    """The operations that the seed means."""
+    chosen = Random(seed)  # noqa: S311 - repeatable on purpose
+    kinds = list(Kind)
+    weights = [_weight(kind) for kind in kinds]
+    return [
+        Operation(kind, *(chosen.randint(0, NUMBERS_MAX) for _ in range(3)))
+        for kind in chosen.choices(kinds, weights, k=HISTORY_OPERATIONS)
+    ]
+
+
+def _weight(kind: Kind) -> int:
+    if kind in RARELY:
+        return 1
+    if kind in OFTEN:
+        return 12
+    return 5 if kind in BY_ITSELF | BACKGROUND else 4
+
+
+def shortest(failing: Sequence[Operation], check: Check) -> list[Operation]:
+    """A part of the history that still fails at the same place, and every piece of it matters."""
+    kept = list(failing)
+    place = _failure(kept, check)
+    length = len(kept) // 2
+    while length:
+        start = 0
+        while start < len(kept):
+            fewer = kept[:start] + kept[start + length :]
+            if _failure(fewer, check) == place:
+                kept = fewer
+            else:
+                start += length
+        length //= 2
+    return kept
+
+
+def _failure(operations: Sequence[Operation], check: Check) -> object:
+    """What fails, and where; None where nothing does."""
+    try:
+        check(operations)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it fails
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return type(error), frame.filename, frame.lineno
+    return None
+
+
+def as_code(operations: Sequence[Operation]) -> str:
+    """The history as a test writes it down."""
+    lines = [
+        f"        Operation(Kind.{op.kind.name}, {op.first}, {op.second}, {op.third}),"
+        for op in operations
+    ]
+    return "\n".join(["    [", *lines, "    ]"])
