@@ -36,7 +36,7 @@ _DIRECTIVE: Final = re.compile(
     r"(?P<name>run|file|not run|types|needs)\s*:(?P<value>.+)|(?P<bare>numbers vary)", re.DOTALL
 )
 _NOTE: Final = "written by "
-_FENCE: Final = re.compile(r"(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w-]*)\s*$")
+_FENCE: Final = re.compile(r"(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w{}-]*)\s*$")
 _PROMPT: Final = re.compile(r"[$#] ")
 _LOOKS_TYPED: Final = re.compile(r"^(?:\$ |s3fs-local )", re.MULTILINE)
 
