@@ -40,7 +40,7 @@ class _Descriptor:
             os.close(self.number)
 
 
-class _errors_of:  # noqa: N801  used like the functions of contextlib, at a fifth of their cost
+class _errors_of:  # noqa: N801  used like the functions of contextlib, at an eighth of their cost
     """OSErrors leave the block as the errors of the `ObjectStore` contract."""
 
     __slots__ = ("_what",)
