@@ -1,7 +1,6 @@
 """Command browse: the store's past as pages in a browser."""
 
 import sys
-import webbrowser
 from pathlib import Path
 
 import click
@@ -48,6 +47,8 @@ def browse(store: str | None, port: int, *, no_open: bool, as_json: bool) -> Non
             print_line(url)
         sys.stdout.flush()
         if not (no_open or as_json):
+            import webbrowser  # noqa: PLC0415  only here, and slow to come
+
             webbrowser.open(url)
 
     from s3fs_local.browse.serving import run_pages  # noqa: PLC0415  costs a start
