@@ -7,12 +7,13 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from tests.bench.all_groups import GROUPS, chosen
 from tests.bench.machine import PROJECT, commit, split_by_found, this_machine
@@ -90,7 +91,7 @@ def sizes_of(options: argparse.Namespace) -> Sizes:
 
 
 def measured(options: argparse.Namespace) -> Report:
-    """A run.
+    """A run; its file has all that is known after each group, should the rest be ended.
 
     Raises:
         ValueError: what was asked for is not there.
@@ -102,34 +103,36 @@ def measured(options: argparse.Namespace) -> Report:
     if options.first:
         os.nice(FIRST)
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    folder = options.folder or Path(tempfile.gettempdir())
-    machine, began = this_machine(folder), time.monotonic()
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    rows = all_rows(groups, Plan(peers=found, sizes=sizes, rounds=rounds, folder=folder))
-    return Report(
+    report = Report(
         format=FORMAT,
-        started=started,
-        seconds=time.monotonic() - began,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
         commit=commit(),
         rounds=rounds,
         first=options.first,
         sizes=sizes._asdict(),
-        machine=machine,
+        machine=this_machine(options.folder or Path(tempfile.gettempdir())),
         versions={kind.name: kind.version() for kind in found},
         missing=missing,
-        rows=rows,
+        rows=[],
     )
+    began = time.monotonic()
+    plan = Plan(peers=found, sizes=sizes, rounds=rounds, folder=options.folder)
+    for rows in rows_by_group(groups, plan):
+        seconds = time.monotonic() - began
+        report = replace(report, rows=[*report.rows, *rows], seconds=seconds)
+        if options.json:
+            options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    return report
 
 
-def all_rows(groups: list[Group], plan: Plan) -> list[RowReport]:
-    """The rows of all groups, each shown as soon as it is there."""
-    rows: list[RowReport] = []
+def rows_by_group(groups: list[Group], plan: Plan) -> Iterator[list[RowReport]]:
+    """The rows of one group after the other, each shown as soon as it is there."""
     for group in groups:
         before = time.monotonic()
-        of_group = run_group(group, plan, say)
-        say(f"{group.name} ({time.monotonic() - before:.0f} s)\n\n{plain(of_group)}")
-        rows += of_group
-    return rows
+        rows = run_group(group, plan, say)
+        say(f"{group.name} ({time.monotonic() - before:.0f} s)\n\n{plain(rows)}")
+        yield rows
 
 
 def draw_chart(report: Report, path: Path) -> None:
@@ -162,8 +165,6 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"scripts/bench: {error}")
     say(f"goals: {summary(report)}")
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     if options.chart:
         draw_chart(report, options.chart)
 

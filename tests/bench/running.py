@@ -50,7 +50,8 @@ def run_group(group: Group, plan: Plan, say: Say) -> list[RowReport]:
         for number in range(plan.rounds):
             turn = number % max(len(places), 1)
             in_order = places[turn:] + places[:turn]
-            _run_round(group, [p for p in in_order if p.name in named or number < few], plan, found)
+            those = [p for p in in_order if p.name in named or number < few]
+            _run_round(group, those, plan, found)
     for place, words in found.failures.items():
         say(f"{group.name}: {place} failed: {words[:WORDS_MAX]}")
     return found.rows()
@@ -66,29 +67,36 @@ def _opened(
     for place in made:
         try:
             yield stack.enter_context(opened(place))
-        except (PeerFailed, OSError) as failure:
-            found.failures[place.name] = str(failure)
+        except Exception as failure:  # noqa: BLE001 - as below
+            found.failures[place.name] = _words(failure, base)
 
 
 def _run_round(group: Group, places: list[Place], plan: Plan, found: Found) -> None:
     turns = {
-        place.name: group.steps(place, plan.sizes)
+        place: group.steps(place, plan.sizes)
         for place in places
         if place.name not in found.failures
     }
     while turns:
-        for name, steps in list(turns.items()):
-            measured = _next(name, steps, found)
+        for place, steps in list(turns.items()):
+            measured = _next(place, steps, found)
             if measured is None:
-                del turns[name]
+                del turns[place]
             else:
-                found.add(name, measured)
+                found.add(place.name, measured)
 
 
-def _next(name: str, steps: Iterator[Measured], found: Found) -> Measured | None:
+def _next(place: Place, steps: Iterator[Measured], found: Found) -> Measured | None:
     """The next figure; None after the last, or where the place failed, which is noted."""
     try:
         return next(steps, None)
-    except (PeerFailed, OSError) as failure:
-        found.failures[name] = str(failure)
+    except Exception as failure:  # noqa: BLE001 - one that breaks must not hide the others
+        found.failures[place.name] = _words(failure, place.base.parent)
         return None
+
+
+def _words(failure: Exception, base: Path) -> str:
+    """What happened, without the folder that is made anew for each run."""
+    told = isinstance(failure, PeerFailed | OSError)
+    words = str(failure) if told else f"{type(failure).__name__}: {failure}"
+    return words.replace(f"{base}/", "")

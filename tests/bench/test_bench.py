@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 import pytest
 
-from tests.bench.__main__ import LAST_RUN, PAGE, all_rows, parsed, peers_called, sizes_of
+from tests.bench.__main__ import LAST_RUN, PAGE, main, parsed, peers_called, rows_by_group, sizes_of
 from tests.bench.all_groups import GROUPS, chosen
 from tests.bench.groups import small_files, syncing
 from tests.bench.machine import split_by_found, this_machine
@@ -227,10 +227,29 @@ def test_sizes_can_be_set() -> None:
 def test_a_machine_that_lacks_a_program_measures_the_rest(tmp_path: Path) -> None:
     """The row says what it lacks."""
     group = small_files.GROUP._replace(lacks=lambda: "fio: scripts/setup --peers")
-    rows = all_rows([group], plan(tmp_path, Native))
+    [rows] = rows_by_group([group], plan(tmp_path, Native))
 
     assert not rows[0].figures
     assert "not measured: lacks fio: scripts/setup --peers" in markdown(rows)
+
+
+def test_a_run_writes_its_file_and_its_chart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole of it, as people start it, beside the plain directory alone."""
+    monkeypatch.setattr("tests.bench.__main__.Ours", Native)
+    result, chart = tmp_path / "result.json", tmp_path / "chart.svg"
+    words = ["scripts/bench", "--rows", "append", "--peers", NATIVE, "--rounds", "2"]
+    words += ["--size", "appends=2", "--size", "transactions=2", "--folder", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", [*words, "--json", str(result), "--chart", str(chart)])
+    main()
+
+    report = msgspec.json.decode(result.read_bytes(), type=Report)
+    assert [row.name for row in report.rows] == ["append", "sqlite"]
+    assert report.sizes["appends"] == 2
+    assert report.machine.kernel
+    assert "<svg" in chart.read_text()
+    assert "goals: 0 met, 0 missed, 2 unknown" in capsys.readouterr().out
 
 
 def test_every_goal_names_a_place_that_there_is() -> None:
