@@ -10,6 +10,7 @@ from tests.bench.groups import (
     memory,
     parallel,
     random_calls,
+    replicating,
     requests,
     scale,
     sequential,
@@ -37,6 +38,7 @@ GROUPS: Final[dict[str, Group]] = {
         background.GROUP,
         parallel.GROUP,
         zones.GROUP,
+        replicating.GROUP,
     )
 }
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from s3fs_local.control.requests import ChangeClass, CollectGarbage, Request, Scrub
-from tests.bench.groups.requests import makes
+from tests.bench.groups.replicating import Regions, makes
 from tests.bench.groups.sequential import write_whole
 from tests.bench.groups.small_files import PAGE, create_each, stat_each
 from tests.bench.groups.syncing import LINE
-from tests.bench.ours import Ours
 from tests.bench.place import Measured, PeerFailed, Place
 from tests.bench.row import Goal, Group, Row, Unit
 from tests.bench.sizes import Sizes
@@ -46,8 +45,8 @@ def move(turn: int) -> Request:
 
 
 @contextmanager
-def working(place: Ours) -> Iterator[None]:
-    """Scrub, gc and moves between classes go on without end, as fast as settings let them."""
+def working(place: Regions) -> Iterator[None]:
+    """Scrub, gc and moves go on without end, as fast as settings let them; and replication."""
     stop = threading.Event()
     failed: list[PeerFailed] = []
     work: list[Callable[[int], Request]] = [lambda _: Scrub(), lambda _: CollectGarbage(), move]
@@ -62,6 +61,7 @@ def working(place: Ours) -> Iterator[None]:
                 return
             turn += 1
 
+    place.replicate()
     threads = [threading.Thread(target=repeat, args=(one,)) for one in work]
     for thread in threads:
         thread.start()
@@ -71,6 +71,7 @@ def working(place: Ours) -> Iterator[None]:
         stop.set()
         for thread in threads:
             thread.join()
+        place.stop_replicating()
     if failed:
         raise failed[0]
 
@@ -112,7 +113,7 @@ def all_three(place: Place, sizes: Sizes, folder: Path) -> list[float]:
 
 def steps(place: Place, sizes: Sizes) -> Iterator[Measured]:
     """Idle first, then with everything going on."""
-    assert isinstance(place, Ours)
+    assert isinstance(place, Regions)
     old = place.path / "old"
     if not old.exists():
         old.mkdir()
@@ -137,5 +138,5 @@ GROUP: Final = Group(
     (STAT, CREATE, APPEND),
     steps,
     makes,
-    note="scrub, gc and moves between classes run without end; replication does not yet take part",
+    note="scrub, gc and moves run without end, and all that is written is replicated",
 )
