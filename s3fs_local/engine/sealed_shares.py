@@ -13,9 +13,8 @@ from s3fs_local.errors import StorageError
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.packs.shares import (
     Kind,
+    agreeing_with,
     checked_run,
-    data_runs,
-    is_pack_of,
     prefix_of,
     run_from,
     share_of,
@@ -77,11 +76,13 @@ def _shares_in(zone: int, store: ObjectStore, pack_id: int, store_id: bytes) -> 
 
 
 def _agreeing(shares: list[_Share]) -> list[_Share]:
-    """Those that are what the first ones of them give; none where these do not give the pack."""
+    """Those that are what as many of them as suffice give; none where no choice gives the pack."""
     runs = {share.number: share.run for share in shares}
     kind = shares[0].kind if shares else None
-    if kind is None or len(runs) < kind.coding.data:
+    if kind is None:
         return []
-    if not is_pack_of(data_runs(runs, kind.coding), kind):
-        return []
-    return [share for share in shares if run_from(runs, kind, share.number) == share.run]
+    for number in runs:
+        data = agreeing_with(number, runs, kind)
+        if data is not None:
+            return [share for share in shares if run_from(data, kind, share.number) == share.run]
+    return []

@@ -18,9 +18,7 @@ from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.packs.shares import (
     FOLDER,
     Kind,
-    data_runs,
     encode_share,
-    is_pack_of,
     run_from,
     share_name,
     share_of,
@@ -150,11 +148,11 @@ class ShareCare:
 
     def _computed(self, pack_id: int, coded: CodedPack, number: int, zone: Zone) -> bytes | None:
         """The share as it should be, from others than the zone's."""
-        runs = self._packs.coded.whole_runs(pack_id, coded, without=zone)
         kind = coded.kind
-        if len(runs) < kind.coding.data or not is_pack_of(data_runs(runs, kind.coding), kind):
+        data = self._packs.coded.first_runs(pack_id, coded, without=zone)
+        if data is None:
             return None
-        run = run_from(runs, kind, number)
+        run = run_from(data, kind, number)
         store_id = self._packs.coded.store_id
         return encode_share(run, kind, number, store_id=store_id, pack_id=pack_id)
 

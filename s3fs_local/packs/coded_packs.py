@@ -20,9 +20,9 @@ from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.shares import (
     HEADER_BYTES,
     Kind,
+    agreeing_with,
     checked_run,
     data_runs,
-    image_from,
     prefix_of,
     read_header,
     share_name,
@@ -229,18 +229,17 @@ class CodedPacks:
         return b"".join(parts)
 
     def _from_whole(self, pack_id: int, coded: CodedPack, wanted: list[Span]) -> bytes | None:
-        runs = self.whole_runs(pack_id, coded)
-        if len(runs) < coded.kind.coding.data:
+        data = self.first_runs(pack_id, coded)
+        if data is None:
             return None
-        data = data_runs(runs, coded.kind.coding)
         return b"".join(
             data[span.share][span.offset : span.offset + span.length] for span in wanted
         )
 
-    def whole_runs(
+    def first_runs(
         self, pack_id: int, coded: CodedPack, *, without: Zone | None = None
-    ) -> dict[int, bytes]:
-        """The runs of shares that are as they were made, as many as there are. Blocks."""
+    ) -> list[bytes] | None:
+        """The runs that are the pack, from whole shares; None where too few are. Blocks."""
         runs: dict[int, bytes] = {}
         for number, zones in sorted(coded.holders.items()):
             for zone in zones:
@@ -250,9 +249,10 @@ class CodedPacks:
                 if run is not None:
                     runs[number] = run
                     break
-            if len(runs) == coded.kind.coding.data:
-                break
-        return runs
+            data = agreeing_with(number, runs, coded.kind) if number in runs else None
+            if data is not None:
+                return data
+        return None
 
     def run_in(self, zone: Zone, pack_id: int, kind: Kind, number: int) -> bytes | None:
         """The share's run as the zone has it; None where it has none that is whole and fits."""
@@ -265,15 +265,10 @@ class CodedPacks:
         share = store.read(name, 0, store.length(name))
         return checked_run(share, store_id=self.store_id, pack_id=pack_id, number=number)
 
-    def image(self, pack_id: int, coded: CodedPack, *, without: Zone | None = None) -> bytes | None:
+    def image(self, pack_id: int, coded: CodedPack) -> bytes | None:
         """The whole pack; None where too few shares are whole. Blocks."""
-        runs = self.whole_runs(pack_id, coded, without=without)
-        if len(runs) < coded.kind.coding.data:
-            return None
-        try:
-            return image_from(runs, coded.kind)
-        except DataDamaged:
-            return None
+        data = self.first_runs(pack_id, coded)
+        return None if data is None else b"".join(data)[: coded.kind.length]
 
     def _ranges(
         self,

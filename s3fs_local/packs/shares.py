@@ -6,6 +6,7 @@ without the interpreter's lock.
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import combinations, islice
 from struct import Struct as Layout
 from typing import Final
 
@@ -26,6 +27,9 @@ _DIGEST_BYTES: Final = 32
 HEADER_BYTES: Final = _HEADER.size + _DIGEST_BYTES
 STEP_BYTES: Final = 1 << 20
 """So much of each share is computed at a time: other threads get their turns."""
+
+CHOICES_MAX: Final = 100
+"""So many choices of shares are tried with each further one: then too many are false."""
 
 
 class Kind(Struct, frozen=True):
@@ -197,9 +201,8 @@ def _decoded(
         yield tuple(decoder.decode(step, tuple(numbers)))
 
 
-def run_from(runs: Mapping[int, bytes], kind: Kind, number: int) -> bytes:
-    """One share's run, from any `kind.coding.data` others."""
-    data = data_runs(runs, kind.coding)
+def run_from(data: Sequence[bytes], kind: Kind, number: int) -> bytes:
+    """One share's run, from those of the first ones."""
     if number < kind.coding.data:
         return data[number]
     return _compute(data, kind.coding, range(number, number + 1))[0]
@@ -215,13 +218,14 @@ def is_pack_of(data: Sequence[bytes], kind: Kind) -> bool:
     return hasher.digest() == kind.digest
 
 
-def image_from(runs: Mapping[int, bytes], kind: Kind) -> bytes:
-    """The whole pack, from any `kind.coding.data` runs.
+def agreeing_with(number: int, runs: Mapping[int, bytes], kind: Kind) -> list[bytes] | None:
+    """The first runs, from this share and such others as give the pack with it; None: none do.
 
-    Raises:
-        DataDamaged: it is not the pack that was coded.
+    A share that somebody altered so that it says of itself that it is right is left out by this.
     """
-    data = data_runs(runs, kind.coding)
-    if not is_pack_of(data, kind):
-        raise DataDamaged("the shares do not give the pack back")
-    return b"".join(data)[: kind.length]
+    others = [each for each in runs if each != number]
+    for chosen in islice(combinations(others, kind.coding.data - 1), CHOICES_MAX):
+        data = data_runs({each: runs[each] for each in (*chosen, number)}, kind.coding)
+        if is_pack_of(data, kind):
+            return data
+    return None

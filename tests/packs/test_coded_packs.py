@@ -4,6 +4,7 @@ from itertools import count
 from threading import Event, Thread
 
 import pytest
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +62,14 @@ class Coded:
         data[place % len(data)] ^= 0xFF
         self.zones[number].put(name, bytes(data))
 
+    def forge(self, number: int) -> None:
+        """The share has other bytes, and says that they are right."""
+        name = share_name(1, number)
+        data = self.zones[number].read(name, 0, 1 << 20)
+        run = bytes(len(data) - SHARE_HEADER_BYTES)
+        head = data[:80] + blake3(run).digest()
+        self.zones[number].put(name, head + blake3(head).digest() + run)
+
 
 @given(
     st.sampled_from([Coding(2, 1), Coding(3, 2), Coding(4, 3)]),
@@ -78,9 +87,11 @@ def test_any_range_reads_with_as_many_shares_damaged_or_gone_as_may_be(
     length = data.draw(st.integers(1, 1000 - offset))
     bad = data.draw(st.sets(st.integers(0, coding.shares - 1), max_size=coding.parity))
     for number in sorted(bad):
-        how = data.draw(st.sampled_from(["gone", "damaged", "failing"]))
+        how = data.draw(st.sampled_from(["gone", "damaged", "forged", "failing"]))
         if how == "gone":
             coded.zones[number].delete(share_name(1, number))
+        elif how == "forged":
+            coded.forge(number)
         elif how == "damaged":
             coded.damage(number, data.draw(st.integers(0, 10_000)))
         else:
