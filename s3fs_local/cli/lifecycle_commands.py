@@ -142,7 +142,8 @@ def run_lifecycle(store: str, *, dry_run: bool, yes: bool, as_json: bool) -> Non
     where = store_of(store)
     if not dry_run and not yes:
         planned = ask(where, RunLifecycle(dry_run=True), LifecycleRun, quiet=as_json)
-        confirm(_warning(planned), yes=False)
+        if planned.days:
+            confirm(_warning(planned), yes=False)
     run = ask(where, RunLifecycle(dry_run=dry_run), LifecycleRun, quiet=as_json)
     if as_json:
         print_json(run)

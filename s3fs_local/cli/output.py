@@ -58,6 +58,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for row in rows:
             click.echo("\t".join(printable(cell) for cell in row))
         return
+    if not rows:
+        return
     from rich import box  # noqa: PLC0415  rich costs more than half of a start
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415

@@ -1,6 +1,6 @@
 """Commands versions, log and cat: what a path was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -113,15 +113,24 @@ def chosen_version(
     if at is not None:
         return version_at(filesystem, path, at)
     items = [item for item in history_at(filesystem, path).items if item.version is not None]
-    if version in {None, LATEST, PREVIOUS}:
-        position = 1 if version == PREVIOUS else 0
-        if len(items) <= position:
-            raise NoSuchVersion(f"{printed_key(path)} has no {version or LATEST} version")
-        found = items[position].version
-    else:
-        found = find_version(items, version).version
+    found = item_named(items, version or LATEST, path=path).version
     assert found is not None
     return found
+
+
+def item_named(items: Sequence[HistoryItem], name: str, *, path: bytes) -> HistoryItem:
+    """The version or delete marker of an id; `latest` and `previous` are always versions.
+
+    Raises:
+        NoSuchVersion, AmbiguousVersion: of the name.
+    """
+    if name not in {LATEST, PREVIOUS}:
+        return find_version(items, name)
+    versions = [item for item in items if item.version is not None]
+    position = 1 if name == PREVIOUS else 0
+    if len(versions) <= position:
+        raise NoSuchVersion(f"{printed_key(path)} has no {name} version")
+    return versions[position]
 
 
 def version_at(filesystem: FileSystem, path: bytes, at: str) -> Version:

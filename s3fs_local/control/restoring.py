@@ -10,6 +10,7 @@ from s3fs_local.control.looking_back import (
     Spot,
     chosen_version,
     history_at,
+    item_named,
     live_inode,
     spot_of,
 )
@@ -26,7 +27,6 @@ from s3fs_local.errors import (
     NotADirectory,
     NothingToRestore,
 )
-from s3fs_local.rules.history import find_version
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.instants import parse_instant
 from s3fs_local.rules.retention import Operation
@@ -162,7 +162,8 @@ def _check_free(filesystem: FileSystem, path: bytes) -> None:
 async def purge(request: Purge, context: Context) -> Removal:
     """The version or delete marker is gone, or (dry run) could go."""
     filesystem = context.filesystem
-    item = find_version(history_at(filesystem, request.path).items, request.version)
+    items = history_at(filesystem, request.path).items
+    item = item_named(items, request.version, path=request.path)
     bypass = context.bypass(wanted=request.bypass_governance, reason=request.reason)
     if not request.dry_run:
         purge_item(filesystem, item, caller=context.caller, bypass=bypass)

@@ -341,6 +341,18 @@ def test_purge_destroys_one_version(store: MemoryStore) -> None:
     assert store.history("notes") == [b"three\n", b"one\n"]
 
 
+def test_purge_takes_the_names_that_other_commands_take(store: MemoryStore) -> None:
+    """Who reads `latest` in a listing types it."""
+    ask(store, Purge(b"notes", version="previous"))
+    assert store.history("notes") == [b"three\n", b"one\n"]
+
+    ask(store, Purge(b"notes", version="latest"))
+    assert store.history("notes") == [b"one\n"]
+
+    with pytest.raises(errors.NoSuchVersion, match="no previous version"):
+        ask(store, Purge(b"notes", version="previous"))
+
+
 def test_purging_the_latest_delete_marker_undeletes(store: MemoryStore) -> None:
     """As in S3."""
     marker = ask_as(VersionListing, store, ListVersions(b"old")).delete_markers[0]
