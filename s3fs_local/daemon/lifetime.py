@@ -37,6 +37,7 @@ from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.rules.inode import Caller
 from s3fs_local.system.heap import keep_freed_memory, spare_what_stays
+from s3fs_local.system.turns import keep_turns_short
 from s3fs_local.workers.tending import Tending
 from s3fs_local.workers.tiering import Tiering
 from s3fs_local.workers.upkeep import Upkeep
@@ -215,6 +216,7 @@ def _lines(lines: Iterable[str]) -> bytes:
 
 def _announce(plan: MountPlan, readiness: Readiness) -> None:
     spare_what_stays()
+    keep_turns_short()
     log.info("mounted %s on %s", plan.store, plan.mount_point)
     readiness.ready(f"{plan.store} is mounted on {plan.mount_point}")
 
