@@ -15,8 +15,9 @@ def moment(text: str | None) -> Markup:
     """RFC 3339 as people read it, to the second; exact for machines, and on hovering."""
     if not text:
         return Markup("")
-    shown = text[:19].replace("T", " ")
-    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(text, shown)
+    return Markup(
+        '<time datetime="{0}" title="{0}"><span>{1}</span> <span>{2}</span></time>'
+    ).format(text, text[:10], text[11:19])
 
 
 def bar_height(value: int, most: int) -> int:

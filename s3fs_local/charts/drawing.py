@@ -60,11 +60,11 @@ def check_can_draw(path: Path) -> None:
         raise Unsupported("charts need matplotlib: pip install 's3fs-local[charts]'")
 
 
-def begun(title: str, look: Look) -> "tuple[Figure, Axes]":
+def begun(title: str, look: Look, *, low: bool = False) -> "tuple[Figure, Axes]":
     """An empty chart with its title."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    size = (4.6, 4.2) if look.narrow else (10, 4.5)
+    size = (4.6, 3.4 if low else 4.2) if look.narrow else (10, 3 if low else 4.5)
     figure = Figure(figsize=size, layout="constrained", facecolor=look.paper)
     axes: Axes = figure.subplots()
     axes.set_facecolor(look.paper)

@@ -1,7 +1,7 @@
 """The charts: bytes by class over time, versions of a file, and when locks end."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from s3fs_local.charts.drawing import (
     Look,
@@ -34,18 +34,24 @@ def class_history_chart(history: ClassHistory, look: Look) -> "Figure":
     """How many bytes each class held, one above the other."""
     held = [{one.storage_class: one.bytes for one in point.classes} for point in history.points]
     times = [point.time for point in history.points]
-    return _stacked(times, held, "What each storage class held, all versions", look)
+    # A point tells the end of its step.
+    return _stacked(times, held, "What each storage class held, all versions", look, step="pre")
 
 
 def plan_chart(curve: Sequence[LifecycleCurvePoint], look: Look) -> "Figure":
     """How many bytes each class will hold, day by day, one above the other."""
     held = [{found.storage_class: found.bytes for found in point.classes} for point in curve]
     title = "What each storage class will hold, by today's lifecycle rules"
-    return _stacked([point.date for point in curve], held, title, look)
+    return _stacked([point.date for point in curve], held, title, look, step="post")
 
 
 def _stacked(
-    times: Sequence[str], held: Sequence[Mapping[str, int]], title: str, look: Look
+    times: Sequence[str],
+    held: Sequence[Mapping[str, int]],
+    title: str,
+    look: Look,
+    *,
+    step: Literal["pre", "post"],
 ) -> "Figure":
     figure, axes = begun(title, look)
     names = [name.value for name in StorageClass if any(one.get(name.value) for one in held)]
@@ -55,7 +61,7 @@ def _stacked(
     name, unit = unit_of(max(sum(one.values()) for one in held))
     rows = [[one.get(kind, 0) / unit for one in held] for kind in names]
     colours = [_CLASS_COLOURS[kind] for kind in names]
-    axes.stackplot(_moments(times), rows, labels=names, colors=colours, step="post")
+    axes.stackplot(_moments(times), rows, labels=names, colors=colours, step=step)
     with_legend(figure, look, columns=4)
     with_dates(axes, look)
     axes.set_ylabel(name, color=look.ink)
@@ -66,7 +72,7 @@ def _stacked(
 
 def versions_chart(listing: VersionListing, look: Look) -> "Figure":
     """The size of a file over time, a dot for each version, and when it was deleted."""
-    figure, axes = begun("Size of each version", look)
+    figure, axes = begun("Size of each version", look, low=True)
     versions = sorted(listing.versions, key=lambda row: row.last_modified)
     if not versions:
         saying(axes, "There are no versions", look)
@@ -96,7 +102,7 @@ def versions_chart(listing: VersionListing, look: Look) -> "Figure":
     with_legend(figure, look, columns=3)
     with_dates(axes, look)
     axes.set_ylabel(name, color=look.ink)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(size for _, size, _ in line) * 1.12 or 1)
     return figure
 
 

@@ -7,7 +7,7 @@ from s3fs_local.rules.instants import SECOND_NS, format_rfc3339, parse_instant
 
 _DAY_NS: Final = 86_400 * SECOND_NS
 _DAYS_MAX: Final = 62
-_MONTHS_MAX: Final = 120 * 30
+_MONTHS_MAX: Final = 60 * 30
 
 
 class Unit(StrEnum):

@@ -73,6 +73,9 @@ class _Scene:
         for week in range(6):
             self._pass(days=5.6)
             self._a_week(week)
+            if week == 3:
+                await self.disk.ask(ChangeClass(b"archive/letters.txt", "GLACIER"))
+                await self.disk.fs.volume.durability.settle()
         self._pass(days=3)
         before = format_rfc3339(self.clock.now_ns() // SECOND_NS * SECOND_NS)
         self._pass(days=0.01)
@@ -80,8 +83,10 @@ class _Scene:
         self._pass(days=4)
         self.disk.write("journey/packing.txt", b"passports\nmap\nswimsuit\nbooks\n")
         await self.disk.ask(SetLegalHold((b"books/2026-10.csv",), case="17", reason="audit"))
-        await self.disk.ask(SetRetention((b"notes/will.txt",), mode="governance", until="1y"))
-        await self.disk.ask(ChangeClass(b"archive/letters.txt", "GLACIER"))
+        for week, years in ((2, 1), (3, 2), (4, 2), (5, 4)):
+            note = f"notes/week-{week}-1.txt" if week > 2 else "notes/will.txt"
+            request = SetRetention((note.encode(),), mode="governance", until=f"{years}y")
+            await self.disk.ask(request)
         await self.disk.ask(ChangeLifecycle(RULES))
         await self.disk.sync()
         self._pass(days=2)

@@ -172,6 +172,9 @@ def test_pages_fit_a_phone(browser: Browser) -> None:
         browser.open(page)
         width = browser.driver.execute_script("return document.documentElement.scrollWidth")
         assert width <= 360, page
+        for table in browser.driver.find_elements(By.CLASS_NAME, "table"):
+            inside = browser.driver.execute_script("return arguments[0].scrollWidth", table)
+            assert inside <= table.size["width"], (page, table.text)
         for link in browser.driver.find_elements(By.CSS_SELECTOR, "nav a, button"):
             assert link.size["height"] >= 24, (page, link.text)
 
