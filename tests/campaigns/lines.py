@@ -13,6 +13,7 @@ from tests.campaigns import (
     power_cuts,
     scripts,
     security,
+    shares,
     simulation,
     soak,
 )
@@ -119,6 +120,13 @@ LINES: Final = {
             "times",
             *(5, 100, 10),
             zone_loss,
+        ),
+        Line(
+            "share-loss",
+            "as many zones as shares may be lost, in any mixture of ways: every file reads",
+            "rounds",
+            *(5, 1000, 10),
+            shares.run,
         ),
         Line(
             "move-kills",
