@@ -195,6 +195,8 @@ def _print_costs(before: StorageCosts, after: StorageCosts) -> None:
     rows = [
         [name, human_size(old), human_size(new)] for name, (old, new) in sorted(classes.items())
     ]
+    disks = [human_size(cost.disk_bytes) for cost in (before, after)]
+    rows.append(["in all zones", *disks])
     costs = [f"{cost.monthly_cost:.4f} {cost.currency}" for cost in (before, after)]
     print_table(["class", "now", "afterwards"], [*rows, ["cost a month", *costs]])
     print_line(f"at the prices of {before.prices_as_of}: `config set STORE prices …` for others")

@@ -32,12 +32,14 @@ from s3fs_local.engine.lifecycle_keys import KeyStack
 from s3fs_local.engine.lifecycle_plans import Holdings, plan
 from s3fs_local.engine.lifecycle_runs import LifecycleRuns, Run, Turns
 from s3fs_local.engine.pace import AT_ONCE
+from s3fs_local.engine.volume import Volume
 from s3fs_local.rules.instants import format_rfc3339, parse_instant
 from s3fs_local.rules.lifecycle import DAY_NS, Held, Verdict
 from s3fs_local.rules.lifecycle_documents import ID_BITS, LifecycleDocument
 from s3fs_local.rules.lifecycle_validation import read_lifecycle
 from s3fs_local.rules.namespace import OPEN_NS
-from s3fs_local.rules.storage_costs import ClassUsage, Prices, monthly_cost
+from s3fs_local.rules.storage_classes import with_defaults
+from s3fs_local.rules.storage_costs import ClassUsage, Prices, disk_bytes, monthly_cost
 
 DAYS_MAX: Final = 3660
 KEYS_BETWEEN_REPORTS: Final = 4096
@@ -106,8 +108,8 @@ async def plan_lifecycle(request: PlanLifecycle, context: Context) -> LifecycleP
     prices = volume.settings.prices
     return LifecyclePlan(
         days=days,
-        before=_costs(before, prices),
-        after=_costs(holdings.usages(), prices),
+        before=_costs(before, prices, volume),
+        after=_costs(holdings.usages(), prices, volume),
         curve=curve if request.with_curve else [],
     )
 
@@ -221,10 +223,13 @@ def _version_id(key: KeyStack, verdict: Verdict) -> str | None:
     return None if item is None else item.version_id
 
 
-def _costs(usages: list[ClassUsage], prices: Prices) -> StorageCosts:
+def _costs(usages: list[ClassUsage], prices: Prices, volume: Volume) -> StorageCosts:
+    placements = with_defaults(volume.settings.storage_classes)
+    kinds = [zone.kind for zone in volume.zones.zones]
     return StorageCosts(
         versions=sum(usage.versions for usage in usages),
         classes=_class_bytes(usages),
+        disk_bytes=disk_bytes(usages, placements, kinds),
         monthly_cost=round(monthly_cost(usages, prices), 6),
         currency=prices.currency,
         prices_as_of=prices.as_of,

@@ -576,6 +576,7 @@ class StorageCosts(Struct, frozen=True, kw_only=True, rename="pascal"):
 
     versions: int
     classes: list[ClassBytes]
+    disk_bytes: int  # of our zones together, at most: before compressing, nothing shared
     monthly_cost: float
     currency: str
     prices_as_of: str

@@ -8,7 +8,7 @@ copies as the most careful one.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from s3fs_local.errors import InvalidArgument
 from s3fs_local.rules.erasure import Coding, parse_coding
+from s3fs_local.rules.placement import Home, Homes, choose
 
 
 class StorageClass(StrEnum):
@@ -68,12 +69,12 @@ class Placement(Struct, frozen=True):
     zstd_level: Annotated[int, Meta(ge=0, le=ZSTD_LEVEL_MAX)]  # 0 = as it was written
     coding: Coding | None = None  # of packs that no longer grow; until then there are copies
 
-    @property
-    def disk_factor(self) -> float:
-        """How many bytes lie in all zones for each one, where there are zones enough."""
-        if self.coding is not None:
+    def disk_factor(self, zones: Sequence[str]) -> float:
+        """How many bytes lie in zones of these kinds, all together, for each one."""
+        if self.coding is not None and self.coding.shares <= len(zones):
             return self.coding.shares / self.coding.data
-        return float(self.copies)
+        homes = choose([Home(kind) for kind in zones], Homes(self.copies, self.kinds))
+        return float(len(homes))
 
 
 Placements = Mapping[str, Placement]

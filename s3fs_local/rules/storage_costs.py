@@ -1,4 +1,4 @@
-"""What storage costs a month: S3's way of billing, over the versions of each class.
+"""What storage costs a month: S3's way of billing, over the versions of each class; and on disks.
 
 S3 bills small versions in the infrequently read classes as 128 KiB, and adds 8 KiB of STANDARD and
 32 KiB of the class itself to each archived one. Requests, retrievals and early removals cost extra
@@ -6,14 +6,20 @@ and are not counted. GB are powers of 1024, as on S3's bills.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
 
 from s3fs_local.errors import InvalidArgument
 from s3fs_local.rules.lifecycle import SMALL_BYTES
-from s3fs_local.rules.storage_classes import ARCHIVE_CLASSES, StorageClass
+from s3fs_local.rules.storage_classes import (
+    ARCHIVE_CLASSES,
+    Placements,
+    StorageClass,
+    initial_tier,
+    placement_of,
+)
 
 GB_BYTES: Final = 1 << 30
 ARCHIVE_EXTRA_BYTES: Final = 32 << 10
@@ -135,6 +141,18 @@ def billed_bytes(usage: ClassUsage) -> int:
     if usage.storage_class in ARCHIVE_CLASSES:
         return usage.bytes + usage.versions * ARCHIVE_EXTRA_BYTES
     return usage.bytes
+
+
+def disk_bytes(usages: Iterable[ClassUsage], placements: Placements, zones: Sequence[str]) -> int:
+    """What these versions take in zones of these kinds, all copies and shares together.
+
+    At most: before compressing, and as if no two versions shared a byte.
+    """
+    return sum(
+        round(usage.bytes * placements[placement].disk_factor(zones))
+        for usage in usages
+        for placement in [placement_of(usage.storage_class, tier=initial_tier(usage.storage_class))]
+    )
 
 
 def _price(storage_class: str, per_gb: Mapping[str, float]) -> float:

@@ -3,9 +3,11 @@
 import pytest
 
 from s3fs_local.errors import InvalidArgument
+from s3fs_local.rules.storage_classes import parse_placements, with_defaults
 from s3fs_local.rules.storage_costs import (
     ClassUsage,
     Prices,
+    disk_bytes,
     format_prices,
     monthly_cost,
     parse_prices,
@@ -60,3 +62,19 @@ def test_what_is_no_price_is_refused(text: str) -> None:
     """A misspelt class would cost nothing, in the plan only."""
     with pytest.raises(InvalidArgument):
         parse_prices(text)
+
+
+def test_disks_take_what_copies_and_shares_come_to() -> None:
+    """So a plan shows what another placement would save; where shares find no zones: copies."""
+    usages = [
+        ClassUsage("STANDARD", versions=1, bytes=100),
+        ClassUsage("ONEZONE_IA", versions=1, bytes=100),
+        ClassUsage("GLACIER", versions=1, bytes=100),
+        ClassUsage("INTELLIGENT_TIERING", versions=1, bytes=100),
+    ]
+    shares = with_defaults(parse_placements("GLACIER:shares=2+1,zones=hot,zstd=9"))
+
+    assert disk_bytes(usages, with_defaults({}), ["hot"] * 3) == 300 + 100 + 300 + 300
+    assert disk_bytes(usages, shares, ["hot"] * 3) == 300 + 100 + 150 + 300
+    assert disk_bytes(usages, shares, ["hot"] * 2) == 200 + 100 + 200 + 200
+    assert disk_bytes(usages, shares, ["hot", "cold", "archive"]) == 100 + 100 + 150 + 100
