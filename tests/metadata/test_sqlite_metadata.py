@@ -408,7 +408,7 @@ def test_contradictions_inside_rows_are_reported_as_damage(
 
 
 SCANS_ALLOWED: Final = {"COUNT_INODES", "COUNT_VERSIONS", "COUNT_BLOCKS", "PACKS", "SETTINGS"} | {
-    *("CLASS_USAGE", "NEWEST_PACKS", "RETRIEVALS", "BACKLOG", "FAILED_TASKS"),
+    *("CLASS_USAGE", "NEWEST_PACKS", "RETRIEVALS", "BACKLOG", "FAILED_TASKS", "PACK_PLACEMENTS"),
 }
 SORTS_ALLOWED: Final = {  # of the answer
     *("CHILDREN_AT", "ENTRIES_OF", "CELLS", "BLOCKS_IN_PACK", "CLASS_USAGE"),
