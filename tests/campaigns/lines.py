@@ -129,6 +129,13 @@ LINES: Final = {
             shares.run,
         ),
         Line(
+            "failover",
+            "a region is lost, another takes over, and on the way back nothing is missing",
+            "rehearsals",
+            *(1, 1, 1),
+            scripts.failover,
+        ),
+        Line(
             "move-kills",
             "a move between storage classes that is killed loses nothing and keeps nothing twice",
             "kills",

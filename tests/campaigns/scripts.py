@@ -56,6 +56,13 @@ def random_io(piece: Piece) -> Figures:
     return {"differences": 0}
 
 
+def failover(piece: Piece) -> Figures:
+    """One region is lost, another takes over, and both hold the same in the end."""
+    del piece
+    _output(PROJECT / "scripts/failover-rehearsal")
+    return {"files or versions that differ": 0}
+
+
 def attack(piece: Piece) -> Figures:
     """So many steps against locked files, in memory."""
     arguments = ("--steps", str(piece.size), "--seed", str(piece.seed))
