@@ -30,7 +30,7 @@ from s3fs_local.rules.replication import Reason, Task, backoff_ns
 
 logger = logging.getLogger(__name__)
 
-GATHER_SECONDS: Final = 0.05
+GATHER_SECONDS: Final = 0.2
 """So long what changes is gathered before a batch begins."""
 IDLE_SECONDS: Final = 5.0
 """A destination to which nothing was told for so long is let go."""

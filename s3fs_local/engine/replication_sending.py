@@ -1,9 +1,10 @@
 """The source of replication: tells one destination what its tasks name, as it is at that moment.
 
-One batch at a time: ask what the destination has of the files, carry the blocks that it lacks and
-the versions in the order of their commits, then attributes and names; at the end it says what it
-has durably. A directory is told before what is in it. Nothing counts before the end, and telling
-something twice changes nothing, so a batch may end anywhere.
+One batch at a time: ask what the destination has of the files, carry the blocks that it lacks,
+then the versions in the order of their commits, attributes and names; at the end it says what it
+has durably. Before a fact is told it is durable here: a source that is killed, or loses its power,
+may not come back with less than it told. A directory is told before what is in it. Nothing counts
+before the end, and telling something twice changes nothing, so a batch may end anywhere.
 """
 
 from collections.abc import Iterator, Sequence
@@ -118,6 +119,7 @@ class Sender:
         self._run_blocking = run_blocking
         self._known: set[int] = {ROOT_INO}  # directories that the destination has
         self._bytes = 0
+        self._facts: list[Message] = []  # to be told when they are durable here
 
     async def send(self, tasks: Sequence[Task]) -> Sent:
         """The tasks are done or failed, those that changed meanwhile aside.
@@ -126,12 +128,16 @@ class Sender:
             DestinationUnreachable: nothing of the batch counts.
         """
         self._bytes = 0
+        self._facts.clear()
         tellings = self._tellings(tasks)
         await self._look(tellings)
         await self._tell_directories(tellings)
         for telling in tellings:
             if not telling.failed:
                 await self._tell(telling)
+        await self._volume.durability.flush(durable=True, only_facts=True)
+        for fact in self._facts:
+            await self._link.tell(fact)
         settled = await self._ask(Settle(), Settled)
         failures = {(f.origin, f.stamp_ns): f.reason for f in settled.failures}
         for telling in tellings:
@@ -191,9 +197,9 @@ class Sender:
         """Every directory that a name lies in is there: first all of them, then their names."""
         missing = await self._unknown_above(tellings)
         for directory in missing:
-            await self._link.tell(TakeFile(self._origins.of_inode(directory.ino), directory))
+            self._facts.append(TakeFile(self._origins.of_inode(directory.ino), directory))
         for directory in missing:
-            await self._link.tell(
+            self._facts.append(
                 TakeFile(
                     self._origins.of_inode(directory.ino),
                     directory,
@@ -234,7 +240,7 @@ class Sender:
         inode = self._metadata.inode(telling.inode.ino)
         if inode is None:
             return
-        await self._link.tell(
+        self._facts.append(
             TakeFile(
                 telling.origin,
                 inode,
@@ -254,7 +260,7 @@ class Sender:
                     if origin in missing:
                         missing.discard(origin)
                         await self._carry(telling.origin, one, block_id)
-            await self._link.tell(one.message)
+            self._facts.append(one.message)
 
     def _carried(self, telling: _Telling) -> Iterator[_Carried]:
         """The versions, each as it differs from what the destination has then."""

@@ -11,6 +11,7 @@ from tests.campaigns import (
     hostile_sizes,
     kills,
     power_cuts,
+    replication,
     scripts,
     security,
     shares,
@@ -76,6 +77,13 @@ LINES: Final = {
             "kills",
             *(5, 1000, 10),
             kills.run,
+        ),
+        Line(
+            "replication",
+            "another region gets every version, whoever is killed and whatever the link does",
+            "operations",
+            *(60, 10_000, 10_000),
+            replication.run,
         ),
         Line(
             "power-cuts",

@@ -308,3 +308,16 @@ def test_a_broken_link_loses_nothing_wherever_it_breaks(regions: Regions) -> Non
     regions.tell()
 
     check_same(regions)
+
+
+def test_nothing_is_told_that_a_killed_source_would_forget(regions: Regions) -> None:
+    """A version there that is not here would be one that nobody ever acknowledged."""
+    regions.here.write("f", b"1")
+    regions.here.write("f", b"2")
+    regions.here.chmod("f", 0o600)
+    regions.tell()
+    regions.here.crash()
+
+    assert regions.here.history("f") == [b"2", b"1"]
+    regions.tell()
+    check_same(regions)
