@@ -12,7 +12,7 @@ END: Final = "<!-- written by scripts/bench --page: end -->"
 def section(report: Report) -> str:
     """The figures, and how they came about."""
     machine = report.machine
-    versions = ", ".join(f"{name} ({version})" for name, version in report.versions.items())
+    versions = ", ".join(f"{name}: {version}" for name, version in report.versions.items())
     lines = [
         (
             f"Run of {report.started[:16].replace('T', ' ')} UTC, commit `{report.commit}`,"

@@ -280,7 +280,7 @@ def test_the_page_keeps_its_words_around_the_figures() -> None:
     assert page.startswith(f"before\n{BEGIN}\n")
     assert page.endswith(f"{END}\nafter\n")
     assert "earlier" not in page
-    assert f"{NATIVE} (6)" in page  # `s3fs-local 0.1.0` would read like a command
+    assert f"{NATIVE}: 6" in page  # `s3fs-local 0.1.0` would read like a command
     assert "rclone was not installed (`scripts/setup --peers`)" in page
     assert with_section(page, report) == page
     with pytest.raises(ValueError, match="the page lacks"):
