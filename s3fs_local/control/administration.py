@@ -68,14 +68,21 @@ async def collect_garbage(request: CollectGarbage, context: Context) -> Collecti
     context.check_may_administer()
     garbage = await compaction.collect_garbage(context.filesystem, dry_run=request.dry_run)
     coding = context.filesystem.pack_coding
-    formed = Formed() if request.dry_run else await coding.run(at_once=True)
+    formed = Formed()
+    waiting = ""
+    try:
+        if not request.dry_run:
+            formed = await coding.run(at_once=True)
+            waiting = coding.waiting
+    except errors.StorageError as error:  # what was freed is free all the same
+        waiting = str(error)
     return Collection(
         packs=garbage.packs,
         freed_bytes=garbage.bytes,
         moved_bytes=garbage.moved_bytes,
         coded_packs=formed.coded,
         restored_packs=formed.restored,
-        waiting=coding.waiting,
+        waiting=waiting,
         dry_run=request.dry_run,
     )
 

@@ -70,8 +70,8 @@ class Tending:
         await self._every("tiers", TIERS_S, self._move_tiers)
         await filesystem.retrieving.advance_all(pace)
         await filesystem.settling.settle_all(pace)
+        await self._every("garbage", GARBAGE_S, lambda: self._collect(pace))  # makes room
         await self._every("forms", FORMS_S, lambda: self._form_packs(pace))
-        await self._every("garbage", GARBAGE_S, lambda: self._collect(pace))
 
     async def _every(self, what: str, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
         """It is done, unless it was less than `seconds` ago; the first time after so long."""

@@ -30,14 +30,17 @@ async def keep_in_shares(disk: StoreOnDisk, coding: str, name: str = "GLACIER_IR
     await disk.ask(ChangeSetting("storage-classes", value))
 
 
-async def archive(disk: StoreOnDisk, contents: dict[str, bytes], name: str = "GLACIER_IR") -> None:
-    """These files are there, in the class, and what can lie as shares does."""
+async def archive(
+    disk: StoreOnDisk, contents: dict[str, bytes], name: str = "GLACIER_IR"
+) -> dict[str, object]:
+    """These files are there, in the class, and what can lie as shares does; what `gc` says."""
     for path, content in contents.items():
         disk.write(path, content)
     await disk.sync()
     for path in contents:
         await disk.ask(ChangeClass(path.encode(), name))
-    await disk.ask(CollectGarbage(dry_run=False))
+    collected: dict[str, object] = await disk.ask(CollectGarbage())
+    return collected
 
 
 def noise(seed: int, *, files: int = 3, size: int = SMALL) -> dict[str, bytes]:

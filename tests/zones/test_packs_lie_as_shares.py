@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from s3fs_local.control.requests import (
     ChangeClass,
@@ -12,6 +14,7 @@ from s3fs_local.control.requests import (
     ListZones,
     Purge,
 )
+from s3fs_local.engine.pack_coding import QUIET_SECONDS
 from tests.store_on_disk import OWNER, opened
 from tests.zones.faults import Victim
 from tests.zones.shares import (
@@ -128,3 +131,24 @@ async def test_replicas_say_that_a_zone_has_a_share(tmp_path: Path) -> None:
         assert len(lines) == len(zones)
         for zone, line in zip(zones, lines, strict=True):
             assert line.startswith(f"{zone} well, 1 of 1 packs (1 in shares of 2+1), verified 20")
+
+
+def test_a_mounted_store_codes_by_itself_what_did_not_grow_for_an_hour(tmp_path: Path) -> None:
+    """Nobody needs to run `gc`; and a pack that still grows is not broken off."""
+    make_coded(tmp_path, 3)
+    clock = trio.testing.MockClock()
+
+    async def run() -> None:
+        async with opened(tmp_path / "store") as disk:
+            await keep_in_shares(disk, "2+1")
+            coding = disk.fs.pack_coding
+            for name, content in noise(20).items():
+                disk.write(name, content)
+                await disk.ask(ChangeClass(name.encode(), "GLACIER_IR"))
+                clock.jump(QUIET_SECONDS * 0.9)
+                assert (await coding.run()).coded == 0
+            clock.jump(QUIET_SECONDS)
+            assert (await coding.run()).coded == 1
+            await check_contents(disk, noise(20))
+
+    trio.run(run, clock=clock)
