@@ -16,7 +16,7 @@ from s3fs_local.control.zone_access import Zoning
 from s3fs_local.crypto.aws_kms import AwsKms
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import Passphrase
-from s3fs_local.daemon.checkpointing import MetadataCopies, rebuild_metadata
+from s3fs_local.daemon.checkpointing import MetadataCopies, rebuild_metadata, set_aside
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
 from s3fs_local.daemon.layout import (
     KEY_RING_NAME,
@@ -25,6 +25,7 @@ from s3fs_local.daemon.layout import (
     SCRATCH_NAME,
     VERIFIED_NAME,
 )
+from s3fs_local.daemon.metadata_rescue import MetadataRescue
 from s3fs_local.daemon.remotes import following_of
 from s3fs_local.daemon.ring_secrets import secret_of
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, read_store_file
@@ -46,6 +47,7 @@ from s3fs_local.metadata.sqlite.engine import SqliteMetadata
 from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.checkpoints import Checkpoints
+from s3fs_local.packs.journal import Journal
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import parse_instant
 from s3fs_local.rules.versioning import Origin
@@ -73,6 +75,7 @@ class OpenStore(Struct, frozen=True):
     filesystem: FileSystem
     zones: ZoneSet
     metadata: SqliteMetadata
+    rescue: MetadataRescue
     zoning: Zoning
     following: Following
     recovered_files: int  # whose unclosed content a crash had left behind
@@ -100,21 +103,28 @@ async def open_store(
         checkpoints = checkpoints_of(zones, ring, record)
         if not (path / METADATA_NAME).exists():
             rebuild_metadata(path, checkpoints)
-        metadata = SqliteMetadata(path / METADATA_NAME)
+        metadata = _newest_metadata(path, checkpoints)
         closing.callback(metadata.close)
+        rescue = _rescue_of(record, zones, ring, checkpoints)
+        closing.callback(rescue.forget)
         opened = _open_filesystem(
-            path, record, ring=ring, zones=zones, metadata=metadata, save_ring=ring_files.save
+            record, ring=ring, zones=zones, metadata=metadata, save_ring=ring_files.save
         )
         filesystem = opened.filesystem
         durability = filesystem.volume.durability
-        copies = MetadataCopies(path, metadata, checkpoints, durability.journal)
+        rescue.unjournaled = lambda: durability.unjournaled
+        rescue.has_room = filesystem.volume.space.has_room
+        metadata.rescue = rescue
+        copies = MetadataCopies(metadata, checkpoints, durability.journal)
         durability.may_trim = copies.renew_if_due
         filesystem.pack_keeping.copy_metadata = partial(_copy_metadata, durability, copies)
         zoning = zoning_of(path, record, filesystem, checkpoints, metadata)
         closing.callback(zoning.care.verified.save)
         recovered = len(opened.recovered)
         following = following_of(filesystem, path, bytes.fromhex(record.store_id))
-        store = OpenStore(path, record, filesystem, zones, metadata, zoning, following, recovered)
+        store = OpenStore(
+            path, record, filesystem, zones, metadata, rescue, zoning, following, recovered
+        )
         try:
             yield store
         finally:
@@ -127,6 +137,32 @@ async def open_store(
                 )
 
 
+def _newest_metadata(path: Path, checkpoints: Checkpoints) -> SqliteMetadata:
+    """The store's database; one that lay on a disk that was away is made anew."""
+    metadata = SqliteMetadata(path / METADATA_NAME)
+    newest = max(checkpoints.positions(), default=0)
+    if metadata.position() >= newest:
+        return metadata
+    metadata.close()
+    log.warning("the metadata database is older than its copies in the zones: it is made anew")
+    set_aside(path)
+    rebuild_metadata(path, checkpoints)
+    return SqliteMetadata(path / METADATA_NAME)
+
+
+def _rescue_of(
+    record: StoreRecord, zones: ZoneSet, ring: KeyRing, checkpoints: Checkpoints
+) -> MetadataRescue:
+    """Who makes another database while the store is open."""
+    store_id = bytes.fromhex(record.store_id)
+    return MetadataRescue(
+        record.store_id,
+        checkpoints,
+        open_metadata=SqliteMetadata,
+        open_journal=lambda: Journal(zones, ring.subkey("journal"), store_id),
+    )
+
+
 async def _copy_metadata(durability: Durability, copies: MetadataCopies) -> list[str]:
     """What opens a store from a zone of which only packs are left, as of now."""
     await durability.settle()
@@ -135,7 +171,6 @@ async def _copy_metadata(durability: Durability, copies: MetadataCopies) -> list
 
 
 def _open_filesystem(
-    path: Path,
     record: StoreRecord,
     *,
     ring: KeyRing,
@@ -160,7 +195,7 @@ def _open_filesystem(
             make_clock=make_clock,
             make_key_service=lambda endpoint, region: AwsKms(endpoint=endpoint, region=region),
             save_ring=save_ring,
-            make_scratch=lambda: _scratch_metadata(path),
+            make_scratch=lambda: _scratch_metadata(metadata.home),
         )
     )
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol
@@ -25,6 +26,11 @@ SEGMENTS_MAX: Final = 64
 class Imaged(Protocol):
     """A metadata engine that can be copied whole."""
 
+    @property
+    def home(self) -> Path:
+        """A directory that can be written to."""
+        ...
+
     def write_image(self, target: Path) -> int:
         """What the last commit left is at `target`; returns its journal position. Blocks."""
         ...
@@ -33,11 +39,7 @@ class Imaged(Protocol):
 class MetadataCopies:
     """Keeps a copy of the metadata in every zone that, with the journal, is all of it."""
 
-    def __init__(
-        self, path: Path, metadata: Imaged, checkpoints: Checkpoints, journal: Journal
-    ) -> None:
-        """For the store at `path`."""
-        self._image = path / IMAGE_NAME
+    def __init__(self, metadata: Imaged, checkpoints: Checkpoints, journal: Journal) -> None:
         self._metadata = metadata
         self._checkpoints = checkpoints
         self._journal = journal
@@ -50,17 +52,23 @@ class MetadataCopies:
             segments, length = self._journal.extent()
             if length < max(JOURNAL_BYTES_MIN, size) and segments < SEGMENTS_MAX:
                 return False
-        self.renew()
+        try:
+            self.renew()
+        except errors.MetadataDamaged as error:  # its disk failed: the next commit is elsewhere
+            log.warning("the metadata cannot be copied now: %s", error)
+            return False
         return True
 
     def renew(self) -> str:
         """The newest copy is of now; returns its name. Blocks."""
         with self._mutex:
+            image = self._metadata.home / IMAGE_NAME
             try:
-                position = self._metadata.write_image(self._image)
-                self._checkpoints.write(position, _pieces(self._image))
+                position = self._metadata.write_image(image)
+                self._checkpoints.write(position, _pieces(image))
             finally:
-                self._image.unlink(missing_ok=True)
+                with suppress(OSError):
+                    image.unlink(missing_ok=True)
         return checkpoint_name(position)
 
 

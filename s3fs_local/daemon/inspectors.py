@@ -37,6 +37,7 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     volume = store.filesystem.volume
     inspections = volume.inspections
     inspections.add("writing", lambda: _inspect_writing(volume))
+    inspections.add("metadata", lambda: _inspect_metadata(store))
     inspections.add("keys", lambda: _inspect_keys(volume))
     inspections.add("room", lambda: _inspect_room(volume))
     inspections.add("moves", lambda: _inspect_moves(store.filesystem))
@@ -58,6 +59,13 @@ def _inspect_writing(volume: Volume) -> Iterator[Finding]:
     elif volume.read_only_reason:
         sentence = f"read-only: {volume.read_only_reason}"
         yield Finding(Severity.CRITICAL, "writing", sentence, _MEND)
+
+
+def _inspect_metadata(store: OpenStore) -> Iterator[Finding]:
+    if store.rescue.reason:
+        sentence = f"the store's own database is not used: {store.rescue.reason}"
+        advice = "Nothing is lost. Mend the disk of the store's directory, then mount again."
+        yield Finding(Severity.CRITICAL, "metadata", sentence, advice)
 
 
 def _inspect_keys(volume: Volume) -> Iterator[Finding]:

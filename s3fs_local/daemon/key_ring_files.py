@@ -67,9 +67,12 @@ class KeyRingFiles:
         """The ring is this, durably. A zone that cannot take it now gets it at the next opening.
 
         Raises:
-            StoreFull: nothing was changed.
+            StoreFull, ZoneUnavailable: nothing was changed.
         """
-        durable_files.replace(self._file, data)
+        try:
+            durable_files.replace(self._file, data)
+        except OSError as error:
+            raise errors.ZoneUnavailable(f"{self._file}: {error.strerror}") from error
         for zone in self._stores:
             _put_copy(zone, data)
 

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
@@ -119,7 +120,8 @@ async def _serve(
     try:
         await mounted()
         desk.kernel_hung_up.set()
-        (store.path / SOCKET_NAME).unlink(missing_ok=True)
+        with suppress(OSError):  # its disk may be gone, or read-only
+            (store.path / SOCKET_NAME).unlink(missing_ok=True)
     finally:
         accepting.cancel()
         await desk.close()

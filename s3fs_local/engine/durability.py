@@ -110,6 +110,7 @@ class Durability:
         self.failure: StorageError | None = None
         # Whether what the facts have may leave the journal; asked in a thread.
         self.may_trim: Callable[[], bool] = lambda: True
+        self.unjournaled: Sequence[Change] = ()  # what the facts have of no journal's
         self.fsyncs = 0
         self.pace = DevicePace()
 
@@ -366,6 +367,7 @@ class Durability:
         if remembered:
             self.fsyncs += 1
             self._metadata.apply(remembered)
+            self.unjournaled = remembered
         self._metadata.commit(self._position)
         self._uncommitted = 0
 

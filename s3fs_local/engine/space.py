@@ -45,6 +45,11 @@ class SpaceGuard:
         """(bytes free, bytes in all) where the tightest zone lives."""
         return self._free_bytes()
 
+    def has_room(self) -> bool:
+        """Whether anything may be written."""
+        free, total = self._free_bytes()
+        return free > self.reserve(total)
+
     @staticmethod
     def reserve(total_bytes: int) -> int:
         """Bytes held back on a disk of this size."""

@@ -428,7 +428,7 @@ class ZoneSet:
             raise
         try:
             self._keep_record(data)
-        except OSError as error:
+        except (OSError, StoreFull) as error:
             logger.warning("%s of the store cannot be written: %s", RECORD_NAME, error)
 
     def check_left(self, zones: Sequence[Zone]) -> None:

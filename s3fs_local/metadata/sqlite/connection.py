@@ -16,6 +16,10 @@ APPLICATION_ID: Final = int.from_bytes(b"s3fl")
 _CACHED_STATEMENTS: Final = 256  # more than we have, so each is compiled once
 _PATIENCE_MS: Final = 5000  # for another connection that recovers the log after a crash
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+_OF_THE_DISK: Final = (
+    *(apsw.CorruptError, apsw.NotADBError, apsw.IOError),
+    *(apsw.CantOpenError, apsw.ReadOnlyError),
+)
 
 _TUNING: Final = (
     "PRAGMA locking_mode = NORMAL",
@@ -109,15 +113,33 @@ def raise_translated(error: apsw.Error, system_errno: int) -> NoReturn:
 
     Whatever is not about the disk or the data (misuse, wrong SQL) is a bug and stays as it is.
     """
-    if isinstance(error, apsw.FullError) or (
-        isinstance(error, apsw.IOError) and system_errno in _NO_SPACE
-    ):
+    if means_no_space(error, system_errno):
         raise StoreFull("no space left for the metadata") from error
     if isinstance(error, apsw.ConstraintError):
         raise MetadataDamaged(f"a change contradicts the metadata: {error}") from error
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError | apsw.IOError):
+    if is_of_the_disk(error, system_errno):
         raise MetadataDamaged(f"the metadata database cannot be trusted: {error}") from error
     raise error
+
+
+def means_no_space(error: apsw.Error, system_errno: int) -> bool:
+    """Whether the disk is only full."""
+    is_io = isinstance(error, apsw.IOError) and system_errno in _NO_SPACE
+    return is_io or isinstance(error, apsw.FullError)
+
+
+def is_of_the_disk(error: apsw.Error, system_errno: int) -> bool:
+    """Whether the file, or the disk below it, fails; not that it is only full."""
+    return isinstance(error, _OF_THE_DISK) and not means_no_space(error, system_errno)
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies there now; None for none that can be reached."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _check_ours(connection: apsw.Connection, path: Path) -> None:

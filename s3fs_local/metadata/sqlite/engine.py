@@ -14,14 +14,14 @@ visible and the commit can be tried again. No page is written before the commit
 # ruff: noqa: D102
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import apsw
 from msgspec.structs import astuple
 
-from s3fs_local.errors import MetadataDamaged
+from s3fs_local.errors import MetadataDamaged, S3fsLocalError, StoreDamaged, StoreFull
 from s3fs_local.metadata.changes import Change, Fact
 from s3fs_local.metadata.interface import CELLS_MAX, Counters, Usage
 from s3fs_local.metadata.sqlite import queries
@@ -29,6 +29,9 @@ from s3fs_local.metadata.sqlite.all_facts import read_facts
 from s3fs_local.metadata.sqlite.connection import (
     connect,
     create_database,
+    file_identity,
+    is_of_the_disk,
+    means_no_space,
     open_database,
     raise_translated,
 )
@@ -43,6 +46,34 @@ from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Version
 
 _FRAME_HEADER_BYTES: Final = 24  # of every page in the write-ahead log
+
+
+class Rescue(Protocol):
+    """Makes a database elsewhere, for one whose disk cannot be used any more."""
+
+    def __call__(self, position: int, *, for_room: bool) -> Path:
+        """It lies there, with the facts up to the journal position, which are durable. Blocks.
+
+        Args:
+            position: of the last commit.
+            for_room: the disk is only full.
+
+        Raises:
+            StoreFull: `for_room`, and there is no better place.
+            S3fsLocalError: it cannot be made.
+        """
+        ...
+
+
+def _rescued(rescue: Rescue, position: int, *, for_room: bool) -> Path:
+    try:
+        return rescue(position, for_room=for_room)
+    except StoreFull:
+        raise
+    except S3fsLocalError as error:
+        raise MetadataDamaged(
+            f"the metadata database cannot be used, nor another be made: {error}"
+        ) from error
 
 
 class SqliteMetadata:
@@ -66,28 +97,78 @@ class SqliteMetadata:
         return cls(path)
 
     def __init__(self, path: Path) -> None:
-        self._path: Final = path.absolute()
-        self._connection: Final = open_database(self._path)
-        # One cursor for everything: making one costs as much as the statement that runs in it.
-        cursor = self._connection.cursor()
-        self._execute: Final = cursor.execute
-        self._inodes: Final = Inodes(cursor)
-        self._cells: Final = OpenCells()
+        self.rescue: Rescue | None = None
         self._uncommitted: Final[list[tuple[Change, ...]]] = []
+        self._is_lost = False  # found by a thread, which leaves the rest to the next commit
+        self._attach(path.absolute())
+
+    def _attach(self, path: Path) -> None:
+        """The facts are those of the database at `path`, as of its last commit."""
+        connection = open_database(path)
+        # One cursor for everything: making one costs as much as the statement that runs in it.
+        cursor = connection.cursor()
+        page_bytes: int = connection.pragma("page_size")
+        state = cursor.execute(queries.STATE).fetchone()
+        if state is None:
+            connection.close()
+            raise MetadataDamaged("the metadata has lost its journal position")
+        connection.set_wal_hook(self._note_log_length)
+        self._inodes = Inodes(cursor)
+        self._cells = OpenCells()
+        self._path = path
+        self._identity = file_identity(path)
+        self._connection = connection
+        self._execute = cursor.execute
         self._wal_bytes = 0
         self._log_may_restart = False
-        page_bytes: int = self._connection.pragma("page_size")
-        self._frame_bytes: Final = page_bytes + _FRAME_HEADER_BYTES
-        self._connection.set_wal_hook(self._note_log_length)
-        state = self._row(queries.STATE, ())
-        if state is None:
-            self._connection.close()
-            raise MetadataDamaged("the metadata has lost its journal position")
+        self._frame_bytes = page_bytes + _FRAME_HEADER_BYTES
         self._position: int = state[0]
         self._committed = Counters(*state[1:])
-        self._writer: Final = Writer(cursor, self._committed, self._inodes, self._cells)
-        self._functions: Final = self._writer.functions
+        self._writer = Writer(cursor, self._committed, self._inodes, self._cells)
+        self._functions = self._writer.functions
         self._execute("BEGIN")
+
+    @property
+    def home(self) -> Path:
+        """The directory in which the database lies now."""
+        return self._path.parent
+
+    def _move(self, cause: Exception, *, for_room: bool = False) -> None:
+        """The facts lie in another database, those not yet committed included.
+
+        Raises:
+            StoreFull: `for_room`, and there is no better place.
+            MetadataDamaged: nobody can give one; everything is as it was.
+        """
+        rescue, self.rescue = self.rescue, None  # what goes wrong below is no case for another
+        if rescue is None:
+            raise MetadataDamaged(f"the metadata database cannot be used: {cause}") from cause
+        try:
+            path = _rescued(rescue, self._position, for_room=for_room)
+            former = self._connection
+            self._attach(path)
+            for batch in self._uncommitted:
+                self._write(batch)
+        finally:
+            self.rescue = rescue
+        self._is_lost = False
+        with suppress(apsw.Error):
+            former.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            former.close()
+
+    def _write_inodes(self) -> None:
+        """The tables have all that is only in memory."""
+        try:
+            self._inodes.write()
+        except apsw.Error as error:
+            self._recover(error)
+            self._inodes.write()
+
+    def _recover(self, error: apsw.Error) -> None:
+        """What failed may be tried once more, elsewhere; else raises what the error means."""
+        if self.rescue is None or not is_of_the_disk(error, self._connection.system_errno):
+            raise_translated(error, self._connection.system_errno)
+        self._move(error)
 
     def apply(self, changes: Sequence[Change]) -> None:
         """See `Metadata`; the changes stay in memory until they are committed."""
@@ -96,8 +177,12 @@ class SqliteMetadata:
             self._write(batch)
         except apsw.Error as error:
             system_errno = self._connection.system_errno
-            self._return_to_last_batch()
-            raise_translated(error, system_errno)
+            if self.rescue is None or not is_of_the_disk(error, system_errno):
+                self._return_to_last_batch()
+                raise_translated(error, system_errno)
+            self._move(error)
+            self.apply(batch)
+            return
         except BaseException:
             self._return_to_last_batch()
             raise
@@ -106,15 +191,29 @@ class SqliteMetadata:
     def commit(self, position: int) -> None:
         if position == self._position and not self._uncommitted:
             return
-        counters = self._writer.counters()
+        if self.rescue is not None and (self._is_lost or self._is_gone()):
+            with suppress(MetadataDamaged):  # as long as what is open works
+                self._move(FileNotFoundError(f"{self._path} is gone"))
         try:
-            self._inodes.write()
-            self._execute(queries.PUT_STATE, (position, *astuple(counters)))
-            self._execute("COMMIT")
+            self._commit(position)
         except apsw.Error as error:
             system_errno = self._connection.system_errno
-            self._return_to_last_batch()
-            raise_translated(error, system_errno)
+            is_lost = is_of_the_disk(error, system_errno)
+            if self.rescue is None or not (is_lost or means_no_space(error, system_errno)):
+                self._return_to_last_batch()
+                raise_translated(error, system_errno)
+            try:
+                self._move(error, for_room=not is_lost)
+            except StoreFull:
+                self._return_to_last_batch()
+                raise
+            self._commit(position)
+
+    def _commit(self, position: int) -> None:
+        counters = self._writer.counters()
+        self._inodes.write()
+        self._execute(queries.PUT_STATE, (position, *astuple(counters)))
+        self._execute("COMMIT")
         self._position = position
         self._committed = counters
         self._uncommitted.clear()
@@ -123,6 +222,10 @@ class SqliteMetadata:
             with suppress(apsw.Error):  # the commit stands; the next checkpoint reports it
                 self._checkpoint_on(self._connection)
         self._execute("BEGIN")
+
+    def _is_gone(self) -> bool:
+        """Whether somebody removed the database, or the disk that it lay on."""
+        return file_identity(self._path) != self._identity
 
     def position(self) -> int:
         return self._position
@@ -141,19 +244,27 @@ class SqliteMetadata:
 
         Raises:
             StoreFull: the database file cannot grow; nothing is lost.
-            MetadataDamaged: the files cannot be written.
+            MetadataDamaged: the files cannot be written, and there is no other place for them.
         """
-        connection = connect(self._path)
+        with self._disk_may_be_lost(), closing(connect(self._path)) as connection:
+            try:
+                connection.pragma("user_version")  # before it reads, it does not know of the log
+                self._checkpoint_on(connection)
+            except apsw.BusyError:
+                return  # a commit is copying the rest of the last checkpoint
+            except apsw.Error as error:
+                raise_translated(error, connection.system_errno)
+            self._log_may_restart = True
+
+    @contextmanager
+    def _disk_may_be_lost(self) -> Iterator[None]:
+        """In a thread: a disk that fails is left to the next commit, if it can move."""
         try:
-            connection.pragma("user_version")  # before it reads, it does not know of the log
-            self._checkpoint_on(connection)
-        except apsw.BusyError:
-            return  # a commit is copying the rest of the last checkpoint
-        except apsw.Error as error:
-            raise_translated(error, connection.system_errno)
-        finally:
-            connection.close()
-        self._log_may_restart = True
+            yield
+        except (MetadataDamaged, StoreDamaged):
+            if self.rescue is None:
+                raise
+            self._is_lost = True
 
     def write_image(self, target: Path) -> int:
         """A database of its own at `target` holds what the last commit left; returns its position.
@@ -163,15 +274,17 @@ class SqliteMetadata:
         Raises:
             StoreFull: no room for it; something may be left at `target`.
         """
-        target.unlink(missing_ok=True)
-        target.touch(0o600, exist_ok=False)
-        connection = connect(self._path)
         try:
-            connection.execute("VACUUM INTO ?", (str(target),))
-        except apsw.Error as error:
-            raise_translated(error, connection.system_errno)
-        finally:
-            connection.close()
+            target.unlink(missing_ok=True)
+            target.touch(0o600, exist_ok=False)
+        except OSError as error:
+            self._is_lost = True
+            raise MetadataDamaged(f"{target} cannot be made: {error.strerror}") from error
+        with closing(connect(self._path)) as connection:
+            try:
+                connection.execute("VACUUM INTO ?", (str(target),))
+            except apsw.Error as error:
+                raise_translated(error, connection.system_errno)
         image = connect(target)
         try:
             row: Row = image.execute(queries.STATE).fetchall()[0]
@@ -197,7 +310,7 @@ class SqliteMetadata:
         return self._writer.counters()
 
     def usage(self) -> Usage:
-        self._inodes.write()
+        self._write_inodes()
         inodes, files = self._only_row(queries.COUNT_INODES)
         (versions,) = self._only_row(queries.COUNT_VERSIONS)
         return Usage(inodes, files, versions, *self._only_row(queries.COUNT_BLOCKS))
@@ -408,7 +521,7 @@ class SqliteMetadata:
         return [cell for (cell,) in rows]
 
     def inodes_after(self, ino: int, limit: int) -> list[Inode]:
-        self._inodes.write()
+        self._write_inodes()
         return [to_inode(row) for row in self._rows(queries.INODES_AFTER, (ino, limit))]
 
     def tasks(self, destination: str, limit: int) -> list[Task]:
@@ -442,20 +555,31 @@ class SqliteMetadata:
 
     def facts(self) -> Iterator[Fact]:
         """See `Metadata`; a connection of its own keeps the facts of this moment."""
+        try:
+            return read_facts(self._snapshot())
+        except (MetadataDamaged, StoreDamaged) as error:
+            if self.rescue is None:
+                raise
+            self._move(error)
+        return read_facts(self._snapshot())
+
+    def _snapshot(self) -> apsw.Connection:
         connection = connect(self._path)
         try:
             connection.execute("BEGIN")
             connection.execute(queries.STATE).fetchall()  # a snapshot begins with the first read
         except apsw.Error as error:
+            system_errno = connection.system_errno
             connection.close()
-            raise_translated(error, self._connection.system_errno)
-        return read_facts(connection)
+            raise_translated(error, system_errno)
+        return connection
 
     def _row(self, sql: str, parameters: Row) -> Row | None:
         try:
             return self._execute(sql, parameters).fetchone()
         except apsw.Error as error:
-            raise_translated(error, self._connection.system_errno)
+            self._recover(error)
+        return next(iter(self._rows(sql, parameters)), None)
 
     def _only_row(self, sql: str, parameters: Row = ()) -> Row:
         row = self._row(sql, parameters)
@@ -463,6 +587,10 @@ class SqliteMetadata:
         return row
 
     def _rows(self, sql: str, parameters: Row) -> list[Row]:
+        try:
+            return self._execute(sql, parameters).fetchall()
+        except apsw.Error as error:
+            self._recover(error)
         try:
             return self._execute(sql, parameters).fetchall()
         except apsw.Error as error:
