@@ -106,14 +106,14 @@ async def _check(disk: StoreOnDisk, names: list[str], *, without: str) -> None:
 def fail(metadata: SqliteMetadata, words: str, error: apsw.Error) -> None:
     """From now on statements with these words end so, in the present database."""
     engine: Any = metadata  # a failing disk can be had no other way
-    execute = engine._execute
+    execute = engine._execute  # noqa: SLF001 - see above
 
     def failing(sql: str, *more: Any) -> Any:  # noqa: ANN401 - as apsw's
         if words in sql:
             raise error
         return execute(sql, *more)
 
-    engine._execute = engine._writer._execute = failing
+    engine._execute = engine._writer._execute = failing  # noqa: SLF001 - see above
 
 
 @pytest.fixture
