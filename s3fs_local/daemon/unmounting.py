@@ -9,6 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from s3fs_local import errors
 from s3fs_local.control.client import connect
 from s3fs_local.control.mount_table import mount_at, read_mounts
@@ -20,6 +22,13 @@ from s3fs_local.system.durable_files import OwnerLock
 DAEMON_SECONDS_MAX: Final = 60.0
 """How long a daemon that cannot be asked may take to end once its mount is gone."""
 _HOLDERS_NAMED_MAX: Final = 5
+STATUS_PATH: Final = ".s3fs/status.json"
+
+
+class _Served(msgspec.Struct, rename="pascal"):
+    """What of it is needed here."""
+
+    daemon_pid: int | None = None
 
 
 def unmount_and_wait(directory: Path) -> None:
@@ -35,7 +44,11 @@ def unmount_and_wait(directory: Path) -> None:
     mount = mount_at(mount_point, read_mounts())
     if mount is None or not mount.is_ours:
         raise errors.NotMounted(f"no store is mounted at {directory}")
-    client = connect(mount.store)
+    try:
+        client = connect(mount.store)
+    except errors.NotAStore:  # the disk of the store's directory is gone; its daemon goes on
+        _detach_and_await(mount_point, _daemon_of(mount_point))
+        return
     if client is None:
         detach(mount_point)
         _await_release(mount.store)
@@ -47,6 +60,35 @@ def unmount_and_wait(directory: Path) -> None:
             select.select([process], [], [], DAEMON_SECONDS_MAX)
         finally:
             os.close(process)
+
+
+def _daemon_of(mount_point: Path) -> int | None:
+    """The process that serves the mount, as it says itself."""
+    try:
+        status = msgspec.json.decode((mount_point / STATUS_PATH).read_bytes(), type=_Served)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return status.daemon_pid
+
+
+def _detach_and_await(mount_point: Path, daemon: int | None) -> None:
+    """Nothing is mounted there any more, and the daemon has ended.
+
+    Raises:
+        DaemonUnreachable: it has not, or nobody knows.
+    """
+    process = None
+    with suppress(ProcessLookupError):
+        process = None if daemon is None else os.pidfd_open(daemon)
+    detach(mount_point)
+    if process is None:
+        raise errors.DaemonUnreachable("unmounted, but nobody says whether all is durable")
+    try:
+        ended, _, _ = select.select([process], [], [], DAEMON_SECONDS_MAX)
+    finally:
+        os.close(process)
+    if not ended:
+        raise errors.DaemonUnreachable(f"unmounted, but process {daemon} has not ended")
 
 
 def detach(mount_point: Path) -> None:

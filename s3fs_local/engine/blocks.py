@@ -274,7 +274,7 @@ class BlockStorage:
         Raises:
             StoreFull: nothing was stored.
         """
-        pack_id, pack_offset = self._packs.append(recoded.sealed, placement)
+        pack_id, pack_offset = self._packs.append(recoded.sealed, placement, moves=True)
         return structs.replace(
             block,
             pack_id=pack_id,

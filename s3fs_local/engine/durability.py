@@ -43,6 +43,11 @@ async def run_in_thread(function: Callable[[], Any]) -> Any:  # noqa: ANN401 - p
     return await trio.to_thread.run_sync(function)
 
 
+async def wait_in_thread(function: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes through
+    """The same, for what only waits and reads: whoever is cancelled does not wait for its end."""
+    return await trio.to_thread.run_sync(function, abandon_on_cancel=True)
+
+
 class Checkpointing(Protocol):
     """A metadata engine whose commits can be made durable by themselves."""
 
@@ -95,6 +100,8 @@ class Durability:
         self._drafts = drafts
         self.ledger: Final = ledger
         self.run_blocking: Final = run_blocking
+        is_usual = run_blocking is run_in_thread
+        self.wait_blocking: Final = wait_in_thread if is_usual else run_blocking
         self._changes: list[Change] = []
         self._ended: list[int] = []
         self._notes: list[Note] = []
@@ -266,26 +273,27 @@ class Durability:
                 self._position = self._journal.append(self._unwritten)
             self._unwritten = []
 
-    async def _sync(self, *, durable: bool) -> None:
-        """Packs are durable, the journal too if `durable`."""
+    async def _sync(self, *, durable: bool, strict: bool = False) -> None:
+        """Packs are durable, those with moved bytes only if `strict`; the journal if `durable`."""
         blocks_until = self._position
         syncs_packs = self._packs.needs_sync
         with self._noting_failures():
-            await self.run_blocking(lambda: self._sync_blocking(durable=durable))
+            await self.run_blocking(lambda: self._sync_blocking(durable=durable, strict=strict))
         if syncs_packs:
             self._unwritten.append(encode(PacksDurable(blocks_until)))
 
     async def sync_packs(self) -> None:
-        """Every block that was appended before the call survives a power cut.
+        """Every block that was appended before the call survives a power cut, moved ones too.
 
         Raises:
+            TooFewZones: a zone that had the only copy is gone; what was moved there is not.
             StorageError: a sync failed; the store stays read-only until it is opened again.
         """
         async with self._mutex:
             self._collect_facts()
             self._append()
             with trio.CancelScope(shield=True):
-                await self._sync(durable=False)
+                await self._sync(durable=False, strict=True)
 
     async def release_blocks(self) -> None:
         """No mount will look for the blocks that were named so far: they may go.
@@ -305,10 +313,10 @@ class Durability:
             self._unwritten.append(encode(PacksDurable(blocks_until)))
         await self.flush(durable=True)
 
-    def _sync_blocking(self, *, durable: bool) -> None:
+    def _sync_blocking(self, *, durable: bool, strict: bool = False) -> None:
         began_ns = perf_counter_ns()
         if self._packs.needs_sync:
-            self._packs.sync()
+            self._packs.sync(strict=strict)
             self.fsyncs += 1
         if durable:
             self._journal.sync()

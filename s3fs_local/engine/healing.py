@@ -49,7 +49,7 @@ class Healing:
         self._packs = packs
         self._zones = packs.zones
         self.verified = verified
-        self.run_blocking: Final = volume.durability.run_blocking
+        self.run_blocking: Final = volume.durability.wait_blocking
 
     def homes(
         self, pack_id: int, placement: str, holders: set[Zone], *, without: Zone | None = None

@@ -135,7 +135,7 @@ class PackKeeping:
             names: dict[Zone, dict[str, Keeping]] = {}
             for zone, pack_id, wanted in step:
                 names.setdefault(zone, {})[self._packs.object_in(zone, pack_id)] = wanted
-            said = await self._volume.durability.run_blocking(
+            said = await self._volume.durability.wait_blocking(
                 partial(self._volume.zones.keep, names)
             )
             for zone, pack_id, wanted in step:
@@ -193,7 +193,7 @@ class PackKeeping:
         wanted = protections.all_of_them()
         zones = [zone for zone, keeper in self._keepers.items() if keeper.locks_objects]
         asked = {zone: dict.fromkeys(names, wanted) for zone in zones}
-        said = await self._volume.durability.run_blocking(partial(self._volume.zones.keep, asked))
+        said = await self._volume.durability.wait_blocking(partial(self._volume.zones.keep, asked))
         if all(said.get(zone) == dict.fromkeys(names, "") for zone in zones):
             self._metadata_ns, self._metadata_locks = now_ns, protections
 

@@ -10,7 +10,6 @@ every crash, and is never longer than the store.
 import logging
 from collections.abc import Callable
 from functools import partial
-from threading import Event
 from typing import Final, NamedTuple
 
 import trio
@@ -329,10 +328,7 @@ class ZoneCare:
         """What it was given through its lane is durable, and it counts. Blocks."""
         for each in self._zones.growing:
             each.sync_in(zone)
-        done = Event()
-        zone.lane.submit(done.set)
-        if not done.wait(self._zones.timeout_seconds):
-            raise ZoneUnavailable(f"no answer for {self._zones.timeout_seconds:g} s")
+        self._zones.drain(zone)
         self._zones.settle_in(zone)
 
     async def _copy(self, zone: Zone, name: str, length: int) -> None:

@@ -167,10 +167,12 @@ class MirroredAppender:
             self.copies = [old for old in self.copies if old.zone is not zone] + [copy]
 
     def lacks(self, zone: Zone) -> bool:
-        """Whether the zone should have a copy that grows, and has none."""
-        if zone not in self.homes:
-            return False
-        return not any(copy.zone is zone and copy.is_live for copy in self.copies)
+        """Whether the zone should have a copy that grows, and has none, and others could give it.
+
+        What only zones had that are gone grows no more: nobody knows its bytes.
+        """
+        live = [copy.zone for copy in self.copies if copy.is_live]
+        return bool(live) and zone in self.homes and zone not in live
 
     def _jobs(self, work: Callable[[Copy], object]) -> Jobs:
         jobs: Jobs = [(copy.zone, partial(work, copy)) for copy in self.copies if copy.is_live]

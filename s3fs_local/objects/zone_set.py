@@ -394,6 +394,30 @@ class ZoneSet:
         with suppress(TooFewZones):
             self.do(jobs, needed=1, waits=True)
 
+    def drain(self, zone: Zone) -> None:
+        """The zone, which may be returning, has done all that it was told until now.
+
+        Raises:
+            ZoneUnavailable: it failed, or does not answer in time.
+        """
+        with self._mutex:
+            if not zone.takes_new:
+                raise ZoneUnavailable(zone.reason)
+            this = Round([zone], needed=1)
+            self._rounds.add(this)
+
+        def tell() -> None:
+            this.note(zone, None)
+
+        zone.lane.submit(tell)
+        late = this.wait(self.timeout_seconds)
+        with self._mutex:
+            self._rounds.discard(this)
+        if late:
+            raise ZoneUnavailable(f"no answer for {self.timeout_seconds:g} s")
+        if this.errors:
+            raise ZoneUnavailable(str(this.errors[zone]))
+
     def record_changes(self) -> None:
         """It is durable in the zones that go on which ones do not. Before any acknowledgement.
 
@@ -471,12 +495,14 @@ class ZoneSet:
             StoreFull: the same, and one of them is full; full zones are not suspended then.
             Exception: whatever else a job raised (FileExistsError, KeyError, a bug).
         """
-        counted = [zone for zone, _ in jobs if zone.is_well] if needed else []
-        if len(counted) < needed:
-            raise TooFewZones(f"{len(counted)} zones are well, {needed} are needed")
-        this = Round(counted, needed=needed, waits_for_all=waits)
-        with self._mutex:
+        with self._mutex:  # a zone that is suspended from here on is told of to this round
+            counted = [zone for zone, _ in jobs if zone.is_well] if needed else []
+            this = Round(counted, needed=needed, waits_for_all=waits)
             self._rounds.add(this)
+        if len(counted) < needed:
+            with self._mutex:
+                self._rounds.discard(this)
+            raise TooFewZones(f"{len(counted)} zones are well, {needed} are needed")
         try:
             for zone, job in jobs:
                 zone.lane.submit(partial(self._perform, this, zone, job), size_bytes)

@@ -64,6 +64,7 @@ class _OpenPack:
         self.pack_id = pack_id
         self.appender = appender
         self.synced_bytes = 0
+        self.owed_bytes = 0  # up to here facts may rely on it after the next sync
 
     @property
     def length(self) -> int:
@@ -111,8 +112,10 @@ class PackStore:
         self._mutex = Lock()  # around _open, _retired and synced_bytes
         self._sync_mutex = Lock()  # one sync at a time
 
-    def append(self, sealed: Bytes, placement: str) -> tuple[int, int]:
+    def append(self, sealed: Bytes, placement: str, *, moves: bool = False) -> tuple[int, int]:
         """The bytes lie in the pack at the offset returned, in enough zones; durable after `sync`.
+
+        With `moves` they lie elsewhere too, and nothing relies on them before a strict sync.
 
         Returns:
             (pack id, offset in the pack).
@@ -130,11 +133,14 @@ class PackStore:
         if pack is None:
             pack = self._begin(placement)
         try:
-            return pack.pack_id, pack.appender.append(sealed)
+            offset = pack.appender.append(sealed)
         except StorageError:
             if not pack.appender.can_grow:
                 self._retire(placement)
             raise
+        if not moves:
+            pack.owed_bytes = pack.length
+        return pack.pack_id, offset
 
     def copies_wanted(self, pack_id: int, placement: str) -> int:
         """In how many zones the pack belongs."""
@@ -175,8 +181,11 @@ class PackStore:
         with self._mutex:
             return any(pack.length > pack.synced_bytes for pack in self._packs())
 
-    def sync(self) -> None:
+    def sync(self, *, strict: bool = False) -> None:
         """Everything appended before the call survives a power cut. Blocks.
+
+        A pack of which only moved bytes are due, and whose zones are gone, is left as it is, and
+        keeps nobody from going on; unless `strict`, for whoever moved them.
 
         After a failure of the only zone it fails for ever, and so do appends.
 
@@ -190,8 +199,7 @@ class PackStore:
                 due = [(pack, pack.length) for pack in self._packs()]
                 finished = list(self._retired)
             try:
-                for pack, length in due:
-                    self._sync_pack(pack, length)
+                failures = [self._sync_pack(pack, length) for pack, length in due]
             except TooFewZones:
                 raise
             except StorageError as error:
@@ -201,6 +209,9 @@ class PackStore:
                 self._retired = [pack for pack in self._retired if pack not in finished]
             for pack in finished:
                 pack.appender.close()
+        for failure in failures if strict else []:
+            if failure is not None:
+                raise failure
 
     def sync_existing(self, pack_ids: Iterable[int]) -> None:
         """Packs that an earlier process wrote are durable as they are. Blocks.
@@ -377,12 +388,31 @@ class PackStore:
             if pack is not None:
                 self._retired.append(pack)
 
-    def _sync_pack(self, pack: _OpenPack, length: int) -> None:
+    def _sync_pack(self, pack: _OpenPack, length: int) -> TooFewZones | None:
+        """What kept a pack from its sync on which nobody relies; it is left then.
+
+        Raises:
+            TooFewZones, ZoneUnavailable: somebody does.
+        """
         if length == pack.synced_bytes:
-            return
-        pack.appender.sync()
+            return None
+        try:
+            pack.appender.sync()
+        except TooFewZones as error:
+            if pack.owed_bytes > pack.synced_bytes:
+                raise
+            self._drop(pack)
+            return error
         with self._mutex:
             pack.synced_bytes = length
+        return None
+
+    def _drop(self, pack: _OpenPack) -> None:
+        """Nothing is appended to it any more, and it waits for no sync."""
+        self.leave(pack.pack_id)
+        with self._mutex:
+            self._retired = [each for each in self._retired if each is not pack]
+        pack.appender.close()
 
     def _packs(self) -> list[_OpenPack]:
         return [*self._open.values(), *self._retired]

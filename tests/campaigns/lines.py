@@ -1,6 +1,9 @@
 """The lines of the scorecard, in the order of docs/reliability.md."""
 
+import shutil
 from typing import Final
+
+import trio
 
 from tests.campaigns import (
     bit_flips,
@@ -18,9 +21,13 @@ from tests.campaigns import (
     simulation,
     soak,
 )
-from tests.campaigns.line import Figures, Line, Piece
+from tests.campaigns.line import Failed, Figures, Line, Piece
 from tests.campaigns.loop_disks import lacks_loop_disks
 from tests.campaigns.zones import flip_bits, take_zones_away
+from tests.zones.matrix import cells, run_cell
+
+MATRIX_PIECE: Final = 16
+"""Cells of the zone matrix at once. The n-th piece has a seed n greater, so its cells follow."""
 
 
 def zone_flips(piece: Piece) -> Figures:
@@ -33,6 +40,21 @@ def zone_loss(piece: Piece) -> Figures:
     """So often a zone is taken away and put back."""
     done = take_zones_away(piece.folder, seed=piece.seed, times=piece.size, say=unheard)
     return {"files acknowledged": done.acknowledged, "lost": 0}
+
+
+def zone_matrix(piece: Piece) -> Figures:
+    """So many cells: the first, those after it, and so on; with the whole matrix each once."""
+    everything = cells(piece.seed)
+    for number in range(piece.size):
+        cell = everything[(piece.seed * MATRIX_PIECE + number) % len(everything)]
+        place = piece.folder / str(number)
+        place.mkdir()
+        try:
+            trio.run(run_cell, place, cell)
+        except Exception as error:
+            raise Failed(f"{cell}: {error!r}") from error
+        shutil.rmtree(place)
+    return {"lost": 0}
 
 
 def unheard(_words: str) -> None:
@@ -142,6 +164,13 @@ LINES: Final = {
             "rehearsals",
             *(1, 1, 1),
             scripts.failover,
+        ),
+        Line(
+            "zone-matrix",
+            "whatever happens to a zone, during whatever operation: nothing acknowledged is lost",
+            "cells",
+            *(32, len(cells(0)), MATRIX_PIECE),
+            zone_matrix,
         ),
         Line(
             "move-kills",

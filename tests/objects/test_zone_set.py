@@ -6,6 +6,7 @@ import pytest
 
 from s3fs_local.errors import StoreFull, TooFewZones, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
+from s3fs_local.objects.lanes import DirectLane, Work
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_record import RECORD_NAME, newest_record
@@ -142,6 +143,35 @@ def test_a_zone_that_hangs_is_waited_for_once(threaded: Set) -> None:
     with pytest.raises(TooFewZones):
         threaded.zones.create("b")
     assert threaded.zones.zones[1].hangs
+
+
+class LeftLane(DirectLane):
+    """The zone is suspended just when something is handed to it, which then is never done."""
+
+    def __init__(self, zones: ZoneSet, zone: Zone) -> None:
+        self._zones = zones
+        self._zone = zone
+
+    def submit(self, work: Work, size_bytes: int = 0) -> None:
+        """Nobody will say that it is done."""
+        del work, size_bytes
+        self._zones.suspend(self._zone, "scripted")
+
+
+def test_nobody_waits_for_a_zone_that_was_suspended_meanwhile() -> None:
+    """It will never say that it is done: an unmount waited ten seconds for that."""
+    for waiting in ("drain", "put"):
+        zones = Set(3).zones
+        zones.timeout_seconds = 3600.0
+        zone = zones.zones[1]
+        zone.lane = LeftLane(zones, zone)
+        if waiting == "put":
+            zones.put("a", b"waits for all")
+        else:
+            with pytest.raises(ZoneUnavailable, match="scripted"):
+                zones.drain(zone)
+        with pytest.raises(ZoneUnavailable, match="scripted"):
+            zones.drain(zone)
 
 
 def test_a_slow_zone_beyond_the_quorum_sets_no_pace(threaded: Set) -> None:

@@ -20,8 +20,8 @@ from s3fs_local.objects.zone_set import ZoneSet
 from tests.aws_server import AwsServer
 from tests.semantics.promises import promise
 from tests.store_on_disk import StoreOnDisk, make_store, opened, wait_until_well
+from tests.zones.bucket import Bucket, keep
 from tests.zones.shares import archive, check_contents, copies_in, keep_in_shares, noise
-from tests.zones.test_a_bucket_keeps_packs import Bucket, keep
 
 
 def _zones(number: int) -> tuple[list[FailingObjects], ZoneSet]:

@@ -2,9 +2,8 @@
 
 import shutil
 from datetime import datetime, timedelta
-from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import trio
@@ -23,63 +22,14 @@ from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.daemon.zones import parse_zone
 from s3fs_local.engine.compaction import collect_garbage
-from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.errors import InvalidArgument, Protected, ZoneUnavailable
 from s3fs_local.objects.s3 import S3Objects, S3Place
 from s3fs_local.rules.keeping import Keeping
-from tests.aws_server import REGION, AwsServer, answer_of
+from tests.aws_server import AwsServer, answer_of
 from tests.store_on_disk import OWNER, StoreOnDisk, make_store, opened
+from tests.zones.bucket import Bucket, keep
 
 pytestmark = pytest.mark.s3
-_BUCKETS: Final = count()
-
-
-class Bucket:
-    """A bucket, and what lies in it, seen past our code."""
-
-    def __init__(self, aws: AwsServer, *, object_lock: bool = False) -> None:
-        self.client = aws.client("s3")
-        self.name = f"keeping-{next(_BUCKETS)}"
-        self.client.create_bucket(
-            Bucket=self.name,
-            CreateBucketConfiguration={"LocationConstraint": REGION},
-            ObjectLockEnabledForBucket=object_lock,
-        )
-        self.url = f"s3://{self.name}/zone?endpoint={aws.url}&region={REGION}"
-
-    def keys(self, part: str) -> list[str]:
-        """Of the objects that a plain reader sees."""
-        listed = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
-        return [each["Key"] for each in listed if part in each["Key"]]
-
-    def head(self, key: str) -> Any:  # noqa: ANN401 - boto3 makes it as it runs
-        """What S3 says of the object."""
-        return self.client.head_object(Bucket=self.name, Key=key)
-
-    def destroy_all(self) -> int:
-        """As somebody with every right does it; returns how many versions were refused."""
-        refused = 0
-        versions = self.client.list_object_versions(Bucket=self.name)
-        for version in versions["Versions"]:
-            try:
-                self.client.delete_object(
-                    Bucket=self.name, Key=version["Key"], VersionId=version["VersionId"]
-                )
-            except ClientError:
-                refused += 1
-        for key in self.keys(""):
-            self.client.delete_object(Bucket=self.name, Key=key)
-        return refused
-
-
-async def keep(disk: StoreOnDisk) -> None:
-    """No pack grows, and the zones were told how to keep them; pytest can remove directories."""
-    await disk.ask(ChangeSetting("immutable-packs", "off"))
-    await disk.sync()
-    await disk.fs.settling.settle_all(AT_ONCE)
-    disk.fs.volume.blocks.leave_open_packs()
-    await trio.to_thread.run_sync(disk.fs.volume.durability.packs.sync)
-    await disk.fs.pack_keeping.keep()
 
 
 async def _write_as(disk: StoreOnDisk, storage_class: str, name: str) -> None:
