@@ -13,6 +13,9 @@ from s3fs_local.objects.zone import Zone
 HEDGE_SECONDS: Final = 0.5
 """A zone that takes longer to read is not waited for alone: the next one is asked too."""
 
+ERRAND_LOOK_SECONDS: Final = 0.5
+"""How soon it is noticed that an errand is in vain."""
+
 Verify = Callable[[bytes], bool]
 _Answer = TypeVar("_Answer")
 
@@ -22,7 +25,8 @@ def gather(
 ) -> dict[Zone, _Answer | Exception]:
     """What each call comes to, of those that are done in time. Waits for the last.
 
-    With `as_errand` it may take long, and nobody thinks that the zone hangs. Exceptions that are
+    With `as_errand` it may take long, and nobody thinks that the zone hangs; but one that is
+    suspended meanwhile, for what it does to others, is not waited for. Exceptions that are
     neither a StorageError nor a KeyError leave.
     """
     results: SimpleQueue[tuple[Zone, _Answer | Exception]] = SimpleQueue()
@@ -31,11 +35,17 @@ def gather(
         lane = zone.errands if as_errand else zone.readers
         lane.submit(partial(_tell, results, zone, call))
     deadline = monotonic() + seconds
-    for _ in asked:
+    while len(found) < len(asked):
+        left = max(0.0, deadline - monotonic())
         try:
-            zone, answer = results.get(timeout=max(0.0, deadline - monotonic()))
+            zone, answer = results.get(
+                timeout=min(left, ERRAND_LOOK_SECONDS) if as_errand else left
+            )
         except Empty:
-            break
+            is_over = not as_errand or not left
+            if is_over or not any(zone.takes_new for zone in asked if zone not in found):
+                break
+            continue
         _raise_bugs(answer)
         found[zone] = answer
     return found

@@ -309,11 +309,21 @@ async def _prepare(disk: StoreOnDisk, contents: Contents, cell: Cell) -> None:
 
 
 async def _operate(disk: StoreOnDisk, contents: Contents, cell: Cell) -> None:
-    try:
-        await OPERATIONS[cell.operation](disk, contents, cell.victim)
-    except (DataDamaged, ZoneUnavailable, TooFewZones):
-        if cell.operation not in MAY_FAIL:
-            raise
+    async with trio.open_nursery() as nursery:
+        if cell.fault == "hanging":  # that somebody must notice
+            nursery.start_soon(_look_after, disk)
+        try:
+            await OPERATIONS[cell.operation](disk, contents, cell.victim)
+        except (DataDamaged, ZoneUnavailable, TooFewZones):
+            if cell.operation not in MAY_FAIL:
+                raise
+        nursery.cancel_scope.cancel()
+
+
+async def _look_after(disk: StoreOnDisk) -> None:
+    while True:
+        await disk.store.zoning.care.notice()
+        await trio.sleep(0.2)
 
 
 async def _sync(disk: StoreOnDisk) -> None:
