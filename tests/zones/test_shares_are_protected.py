@@ -13,6 +13,7 @@ from s3fs_local.packs.shares import HEADER_BYTES
 from s3fs_local.system.immutable_files import is_immutable, set_immutable
 from tests.aws_server import AwsServer
 from tests.store_on_disk import make_store, opened
+from tests.zones.bucket import Bucket
 from tests.zones.shares import (
     archive,
     check_contents,
@@ -22,7 +23,6 @@ from tests.zones.shares import (
     noise,
     shares_in,
 )
-from tests.zones.test_a_bucket_keeps_packs import Bucket
 
 
 def _flip(share: Path) -> None:
