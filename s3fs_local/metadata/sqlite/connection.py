@@ -27,7 +27,7 @@ _TUNING: Final = (
     "PRAGMA synchronous = NORMAL",  # no fsync at commit: after a power cut our journal is replayed
     "PRAGMA wal_autocheckpoint = 0",  # `checkpoint` does it, off the event loop
     "PRAGMA journal_size_limit = 67108864",  # a log that once grew large is cut when it is reused
-    "PRAGMA cache_size = -65536",
+    "PRAGMA cache_size = -49152",  # KiB; with the caches above it stays below 150 MiB in all
     # Uncommitted pages stay in memory, so a full disk shows at commit and never inside a batch.
     # What half a second of changes can dirty is small.
     "PRAGMA cache_spill = OFF",

@@ -22,6 +22,7 @@ from s3fs_local.rules.versioning import Origin, Version
 Row = tuple[Any, ...]
 _Value = TypeVar("_Value")
 
+_NO_XATTRS: Final[dict[bytes, bytes]] = {}  # one for all, since nobody changes it
 _encode: Final = Encoder().encode
 _lock: Final = Decoder(Lock)
 _policy: Final = Decoder(DirectoryPolicy)
@@ -59,7 +60,7 @@ def inode_row(inode: Inode) -> Row:
 def to_inode(row: Row) -> Inode:
     """The inode of a row."""
     if row[16] is None and row[17] is None and row[20] is None:
-        plain: Row = (*row[:20], {}, row[21])
+        plain: Row = (*row[:20], _NO_XATTRS, row[21])
         return Inode(*plain)
     values = (
         *row[:16],

@@ -56,7 +56,7 @@ from s3fs_local.rules.namespace import OPEN_NS, Entry
 from s3fs_local.rules.replication import Replica, ReplicaKind, Task
 from s3fs_local.rules.versioning import Version
 
-_CACHED_INODES: Final = 65536
+_CACHED_INODES: Final = 16_384  # some 0.6 KiB each
 _LATE_INODES_MAX: Final = 256
 
 _PUT_INODE: Final = f"REPLACE INTO inode VALUES ({places(Inode)})"
