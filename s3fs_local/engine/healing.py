@@ -7,6 +7,7 @@ whatever was interrupted is simply begun again.
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -129,8 +130,7 @@ class Healing:
 
     async def _give(self, pack_id: int, zone: Zone) -> list[Block] | None:
         await self.finish(pack_id)
-        # What was removed just now a crash may bring back, so its block must be whole as well.
-        blocks = await self._volume.durability.settled(lambda: self.blocks_in(pack_id))
+        blocks = await self._settled_blocks(pack_id)
         image: Image | None = await self.run_blocking(
             partial(good_image, self._packs, pack_id, blocks, zone)
         )
@@ -144,6 +144,16 @@ class Healing:
         if not image.lost:
             self.note_verified(pack_id, zone)
         return image.lost
+
+    async def _settled_blocks(self, pack_id: int) -> list[Block]:
+        """The blocks of the pack, those included that a crash would bring back.
+
+        Where that cannot be settled, for want of zones or room, as they are known now: a zone must
+        be able to return to a store that has too few.
+        """
+        with suppress(StorageError):
+            return await self._volume.durability.settled(lambda: self.blocks_in(pack_id))
+        return self.blocks_in(pack_id)
 
     async def finish(self, pack_id: int) -> None:
         """Nothing is added to the pack any more, and what it has is durable where it counts."""

@@ -9,6 +9,7 @@ every crash, and is never longer than the store.
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -37,6 +38,7 @@ LOOKS_TO_NOTICE: Final = 10
 ROUNDS_MAX: Final = 5
 """Comparisons in a row; a zone that still lacks something then is tried again later."""
 
+PATIENCE_SECONDS_MIN: Final = 2.0
 PATIENCE_SECONDS_MAX: Final = 60.0
 """A zone that fails again and again while it catches up is tried no more seldom than this."""
 
@@ -50,7 +52,7 @@ class _Patience(NamedTuple):
     until: float
 
 
-_NONE: Final = _Patience(1.0, 0.0)
+_NONE: Final = _Patience(0.0, 0.0)
 
 
 class ZoneCare:
@@ -112,14 +114,15 @@ class ZoneCare:
         async with self._mutex:
             try:
                 store = await self._probe(zone)
-                self._zones.welcome(zone, store)
+            except S3fsLocalError as error:
+                zone.reason = str(error)
+                return False
+            self._zones.welcome(zone, store)
+            try:
                 await self._catch_up(zone)
             except S3fsLocalError as error:
-                if zone.state is ZoneState.RETURNING:
-                    self._zones.suspend(zone, str(error))
-                    self._leave_alone(zone)
-                else:
-                    zone.reason = str(error)
+                self._zones.suspend(zone, str(error))  # unless a write to it already has
+                self._leave_alone(zone)
                 return False
             self._patience.pop(zone, None)
             self._packs.coded.doubt_all()
@@ -127,7 +130,8 @@ class ZoneCare:
 
     def _leave_alone(self, zone: Zone) -> None:
         """It failed again while it caught up: the next attempt comes later than the last."""
-        seconds = min(2 * self._patience.get(zone, _NONE).seconds, PATIENCE_SECONDS_MAX)
+        before = self._patience.get(zone, _NONE).seconds
+        seconds = min(max(2 * before, PATIENCE_SECONDS_MIN), PATIENCE_SECONDS_MAX)
         self._patience[zone] = _Patience(seconds, trio.current_time() + seconds)
 
     async def move_away(self, zone: Zone, *, report: Callable[[int], object]) -> None:
@@ -204,7 +208,8 @@ class ZoneCare:
     async def _catch_up(self, zone: Zone) -> None:
         """All that the zone lacks is there; then it counts."""
         logger.info("zone %s is there again, and catches up", zone.url)
-        await self._healing.finish_all()  # packs are given when they are read and compared
+        with suppress(StorageError):  # packs are given when they are read and compared
+            await self._healing.finish_all()
         for _ in range(ROUNDS_MAX):
             given = await self._give_packs(zone) + await self._give_shares(zone)
             given += await self._give_objects(zone)
@@ -338,6 +343,8 @@ class ZoneCare:
 
     def _best(self, name: str, length: int) -> bytes:
         """The first bytes of the object, of the zone that has most of them whole. Blocks."""
+        if not name.startswith(STREAMS):  # a pack that cannot be finished for want of zones
+            return self._zones.read_good(name, 0, length)
         copies = self._zones.copies(name, 0, length)
         there = [each for zone, each in copies.items() if zone.is_well and len(each) == length]
         best = self._best_copy(name, there)
