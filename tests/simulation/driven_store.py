@@ -370,7 +370,9 @@ class DrivenStore:
         """The zone is told what it missed."""
         await self.care.notice()
         zone = self._zone(number)
-        if not zone.is_well and await self.care.bring_back(zone):
+        if not zone.is_well:
+            await self.care.bring_back(zone)
+        if zone.is_well and number not in self.zones.gone:
             self.zones.emptied.discard(number)
             self.check_copies()
 
