@@ -85,3 +85,16 @@ async def test_a_store_unmounted_meanwhile_is_told(store: Path) -> None:
     """Where nothing is known that opens its keys."""
     with pytest.raises(errors.DaemonUnreachable):
         await Answers(store, answer_of(store, None)).ask(ListDirectory(b""), DirectoryListing)
+
+
+async def test_a_store_stays_open_while_it_is_used(store: Path) -> None:
+    """A large picture may take longer to send than a store stays open for nobody."""
+    with trio.fail_after(SECONDS_MAX):
+        async with trio.open_nursery() as nursery:
+            own_store = OwnStore(store, Unlocking(), nursery, idle_seconds=0)
+            async with own_store.in_use() as used:
+                for _ in range(100):
+                    await trio.lowlevel.checkpoint()
+                async with own_store.in_use() as again:
+                    assert again is used
+            nursery.cancel_scope.cancel()
