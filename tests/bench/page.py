@@ -7,6 +7,7 @@ from tests.bench.table import costs, markdown, summary
 
 BEGIN: Final = "<!-- written by scripts/bench --page: begin -->"
 END: Final = "<!-- written by scripts/bench --page: end -->"
+WORDS_MAX: Final = 200
 
 
 def section(report: Report) -> str:
@@ -31,7 +32,7 @@ def section(report: Report) -> str:
         lines.append(f"- {name} was not installed (`{command}`): what stands beside it is unknown.")
     notes = dict.fromkeys(f"- {row.group}: {row.note}." for row in report.rows if row.note)
     failures = dict.fromkeys(
-        f"- {place} failed in {row.group}: {words.splitlines()[0]}"
+        f"- {row.group}: failure of {place}: {words.splitlines()[0][:WORDS_MAX]}"
         for row in report.rows
         for place, words in row.failures.items()
     )
