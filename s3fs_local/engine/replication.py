@@ -28,6 +28,7 @@ from s3fs_local.metadata.changes import (
     RemoveTask,
 )
 from s3fs_local.rules.encryption import Algorithm
+from s3fs_local.rules.findings import Finding, Severity
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.replication import (
@@ -49,6 +50,8 @@ DOCUMENT_SETTING: Final = "fact.replication"
 """The bucket's replication document, as JSON, with the instants since when its rules hold."""
 TASKS_A_STEP: Final = 256
 INODES_A_STEP: Final = 256
+_AWAY: Final = "See `s3fs-local replication status STORE`; it goes on by itself."
+_FAILED: Final = "`s3fs-local replication status STORE` says why, `replication sync` tries again."
 _UNVERSIONED: Final = (
     "InvalidRequest: Versioning must be 'Enabled' on the bucket to apply a replication"
     " configuration"
@@ -85,9 +88,26 @@ class Replication:
         self.rules: tuple[Rule, ...] = ()
         self.progress: dict[str, Progress] = {}  # by destination
         self.missed: set[tuple[str, str]] = set()  # (destination, rule) beyond their thresholds
+        volume.inspections.add("replication", self._inspect)
         stored = self._metadata.setting(DOCUMENT_SETTING)
         if stored is not None:
             self._enforce(msgspec.json.decode(stored, type=InForce))
+
+    def _inspect(self) -> Iterator[Finding]:
+        """What `status` says where another region does not get what it should."""
+        if self.in_force is None:
+            return
+        for name, progress in self.progress.items():
+            if progress.failures:
+                sentence = f"{name} is {progress.state}: {progress.message}"
+                yield Finding(Severity.WARNING, "replication", sentence, _AWAY)
+        for destination, rule in sorted(self.missed):
+            sentence = f"rule {rule} is later at {destination} than it allows"
+            yield Finding(Severity.WARNING, "replication", sentence, _AWAY)
+        failed = sum(row.operations for row in self._metadata.backlog() if row.failed)
+        if failed:
+            sentence = f"{failed} changes could not be replicated"
+            yield Finding(Severity.WARNING, "replication", sentence, _FAILED)
 
     def _enforce(self, in_force: InForce | None) -> None:
         self.in_force = in_force

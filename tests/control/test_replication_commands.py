@@ -145,6 +145,9 @@ async def test_an_outage_stays_pending_and_ends_by_itself(here: Path) -> None:
         found = await disk.ask(DescribeReplicationStatus())
         assert found["Rules"][0]["OperationsPending"] > 0
         assert found["Destinations"][0]["State"] == "unreachable"
+        told = [one.sentence for one in disk.status().findings if one.subject == "replication"]
+        assert len(told) == 1
+        assert told[0].startswith("west is unreachable")
         (version,) = disk.fs.volume.metadata.versions(disk.stat("a").ino)
         assert version.replication == "PENDING"
         there.with_name("away").rename(there)
