@@ -6,6 +6,7 @@ A separate process, so that it can be stopped and brought back on the same port,
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -127,9 +128,13 @@ class AwsServer:
         key_id: str = self.client("kms").create_key()["KeyMetadata"]["KeyId"]
         return key_id
 
-    def make_bucket(self, name: str) -> str:
+    def make_bucket(self, name: str, *, object_lock: bool = False) -> str:
         """The name of a new S3 bucket."""
-        self.client("s3").create_bucket(
-            Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        client = self.client("s3")
+        with suppress(client.exceptions.BucketAlreadyOwnedByYou):  # asked again, if slowly told
+            client.create_bucket(
+                Bucket=name,
+                CreateBucketConfiguration={"LocationConstraint": REGION},
+                ObjectLockEnabledForBucket=object_lock,
+            )
         return name

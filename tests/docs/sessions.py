@@ -33,6 +33,8 @@ NAMESPACES: Final = (
 )
 HOME: Final = "/home/ada"
 _EMPTY: Final = ("/home", "/srv", "/mnt", "/media", "/run")
+_SHARED_MEMORY: Final = "mount -t tmpfs tmpfs /dev/shm"
+"""faketime names what it shares by its process id, which other worlds have, too."""
 _WRITABLE: Final = ("/etc", "/usr/sbin", "/root", "/var")
 _LET_GO: Final = "awk '$3 ~ /^fuse/ {print $2}' /proc/mounts | xargs -r umount -il"
 """Mounts of other tests: a daemon lives as long as any namespace has its mount."""
@@ -59,7 +61,12 @@ class PageIsWrong(AssertionError):
 
 def _world() -> str:
     """Shell lines that make the machine a fresh one, with the program installed."""
-    lines = ["set -e", _LET_GO, *(f"mount -t tmpfs tmpfs {folder}" for folder in _EMPTY)]
+    lines = [
+        "set -e",
+        _LET_GO,
+        _SHARED_MEMORY,
+        *(f"mount -t tmpfs tmpfs {folder}" for folder in _EMPTY),
+    ]
     for folder in _WRITABLE:
         layer = _LAYERS + folder
         layers = f"lowerdir={folder},upperdir={layer}/upper,workdir={layer}/work"

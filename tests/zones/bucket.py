@@ -19,12 +19,7 @@ class Bucket:
 
     def __init__(self, aws: AwsServer, *, object_lock: bool = False) -> None:
         self.client = aws.client("s3")
-        self.name = f"keeping-{next(_BUCKETS)}"
-        self.client.create_bucket(
-            Bucket=self.name,
-            CreateBucketConfiguration={"LocationConstraint": REGION},
-            ObjectLockEnabledForBucket=object_lock,
-        )
+        self.name = aws.make_bucket(f"keeping-{next(_BUCKETS)}", object_lock=object_lock)
         self.url = f"s3://{self.name}/zone?endpoint={aws.url}&region={REGION}"
 
     def keys(self, part: str) -> list[str]:

@@ -164,6 +164,7 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
         pieces = (await disk.ask_scrub())["Damaged"]
         disk.write("after", b"after")
         await disk.sync()
+        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)  # two zones were enough
         assert all(piece["Repaired"] for piece in pieces)
         crash = after_a_crash(tmp_path / "store", zones, tmp_path / "crash", lost=0)
         (tmp_path / "crash" / "zone-2").rename(tmp_path / "gone")
