@@ -164,6 +164,8 @@ def main() -> None:
         report = measured(options)
     except ValueError as error:
         sys.exit(f"scripts/bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit("scripts/bench: ended; everything is unmounted, and the file has what was done")
     say(f"goals: {summary(report)}")
     if options.chart:
         draw_chart(report, options.chart)
