@@ -51,7 +51,7 @@ _ENDED: Final = re.compile(r"\x01(\d+)\x02")
 """What the shell prints when a step is done: the worst exit code in it."""
 _PAINT: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r(?=\n)")
 """Colours, and what a terminal adds to the ends of lines."""
-_SILENCE_SECONDS_MAX: Final = 60  # of a command
+_SILENCE_SECONDS_MAX: Final = 120  # of a command
 _ASKS: Final = re.compile(r"[:?\]] ?$")
 
 
