@@ -68,6 +68,8 @@ class Follower:
         try:
             if not isinstance(outcome, Failure):
                 self.is_lost = not self._repeat(call, places, outcome)
+            elif call.kind is Kind.MAKE_DEEP:
+                self._make_deep(places.place_followed, whole=False)
             if call.kind in MAPPINGS and outcome and call.handle in self._handles:
                 self.reference.close_duplicate(self._handles[call.handle])
         except Refused as refused:
@@ -247,9 +249,13 @@ class Follower:
         reference.close(handle)
         reference.rename(new, path, 0)
 
-    def _make_deep(self, path: str) -> None:
+    def _make_deep(self, path: str, *, whole: bool = True) -> None:
+        """All of it, or what was made before something was in the way."""
         there = {"", *self.reference.nodes(DIRECTORY)}
         for name in ["", *["deep" * 60] * 3]:
             path = f"{path}/{name}" if name else path
             if path not in there:
+                with self._directory.inside():
+                    if not (whole or os.path.isdir(path[1:])):
+                        return
                 self.reference.mkdir(path, 0)

@@ -84,6 +84,10 @@ NAMED: Final = {
         Step(Kind.EXCHANGE, second=1),
         Step(Kind.CLOSE),
     ],
+    "what was made before something was in the way stays": [
+        Step(Kind.SET_ACL, third=1),  # of the root: who makes a directory may not write to it
+        Step(Kind.MAKE_DEEP, is_other_user=True),
+    ],
 }
 """Sequences that once differed, shrunk."""
 
