@@ -153,7 +153,7 @@ class PackStore:
         its zones differ in length (which unsynced bytes do after a power cut) or are not all well.
 
         Raises:
-            FormatTooNew: a newer release wrote the pack.
+            FormatTooNew: a newer release wrote the pack, as every zone says.
         """
         name = pack_name(pack_id)
         homes = self.zones.homes_of(self._homes_of(placement), spread=pack_id)
@@ -165,7 +165,10 @@ class PackStore:
         if len(set(lengths.values())) != 1 or max(lengths.values()) >= self._pack_bytes_max:
             return False
         if headers != {self._header(pack_id)}:
-            _check_format(headers)
+            if self._header(pack_id) in headers:
+                self.suspects.add(pack_id)  # a zone rotted; it is no newer release
+            else:
+                _check_format(headers)
             return False
         if set(lengths) != set(homes) or self.coded.find(pack_id) is not None:
             return False

@@ -281,6 +281,20 @@ def test_a_pack_of_a_newer_release_is_refused() -> None:
         _packs(zones).resume(place[0], "STANDARD")
 
 
+def test_a_header_that_rotted_in_one_zone_is_no_newer_release() -> None:
+    """One flipped bit in one of several zones kept a whole store from being mounted."""
+    zones = _zones()
+    place = _packs(zones).append(b"1", "STANDARD")
+    header = bytearray(zones[0].read(pack_name(place[0]), 0, 99))
+    header[11] ^= 2
+    zones[0].put(pack_name(place[0]), bytes(header))
+    packs = _packs(zones, first_id=2)
+
+    assert not packs.resume(place[0], "STANDARD")
+    assert packs.suspects == {place[0]}
+    assert packs.append(b"2", "STANDARD") == (2, HEADER_BYTES)
+
+
 def test_a_removed_pack_is_gone_everywhere() -> None:
     """Also the open one, between an append and its sync."""
     zones = _zones()
