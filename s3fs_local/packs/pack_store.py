@@ -17,7 +17,6 @@ from typing import Final
 
 from s3fs_local.errors import (
     DataDamaged,
-    FormatTooNew,
     StorageError,
     TooFewZones,
     ZoneUnavailable,
@@ -150,10 +149,9 @@ class PackStore:
         """Whether the next blocks of the placement go to this existing pack; call after a restart.
 
         False, and nothing is changed, where the pack is missing, full or damaged, has shares, or
-        its zones differ in length (which unsynced bytes do after a power cut) or are not all well.
-
-        Raises:
-            FormatTooNew: a newer release wrote the pack, as every zone says.
+        its zones differ in length (which unsynced bytes do after a power cut) or are not all well;
+        and where a newer release wrote it, of which a rotten header cannot be told apart. (That a
+        store is too new for this release is said by its own record and those of its zones.)
         """
         name = pack_name(pack_id)
         homes = self.zones.homes_of(self._homes_of(placement), spread=pack_id)
@@ -166,9 +164,7 @@ class PackStore:
             return False
         if headers != {self._header(pack_id)}:
             if self._header(pack_id) in headers:
-                self.suspects.add(pack_id)  # a zone rotted; it is no newer release
-            else:
-                _check_format(headers)
+                self.suspects.add(pack_id)  # the others rotted
             return False
         if set(lengths) != set(homes) or self.coded.find(pack_id) is not None:
             return False
@@ -434,11 +430,3 @@ class PackStore:
     def _check_no_failure(self) -> None:
         if self._failure is not None:
             raise ZoneUnavailable(self._failure)
-
-
-def _check_format(headers: set[bytes]) -> None:
-    for header in headers:
-        if len(header) == HEADER_BYTES:
-            magic, version, *_ = _HEADER.unpack(header)
-            if magic == _MAGIC and version > FORMAT:
-                raise FormatTooNew(f"a pack has format {version}, this release knows {FORMAT}")
