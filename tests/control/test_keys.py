@@ -327,9 +327,10 @@ def test_sse_c_is_refused_for_a_single_file(store: MemoryStore) -> None:
 def test_an_earlier_ring_that_is_put_back_is_noticed(store: MemoryStore) -> None:
     """It lacks keys, and an old passphrase would open it."""
     ask(store, RotateKey("store"))
+    earlier = store.saved_ring
     ask(store, RotateKey("store"))
     store.crash()
-    store.ring.generation = 1
+    store.saved_ring = earlier
     with pytest.raises(errors.StoreDamaged, match="earlier one"):
         store.crash()
 

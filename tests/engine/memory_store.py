@@ -62,7 +62,7 @@ class MemoryStore:
         self._make_zones = make_zones
         self._run_blocking = run_blocking or at_once
         self.ring = KeyRing.create(KeyFile(bytes(32)), randomness=self.randomness)
-        self._saved_ring = self.ring.serialize()
+        self.saved_ring = self.ring.serialize()
         chosen = {name.replace("_", "-"): value for name, value in settings.items()}
         make_root(self.metadata, owner=ALICE, now_ns=START_NS, settings=chosen)
         self.opened: Opened = self._open()
@@ -85,7 +85,7 @@ class MemoryStore:
         return opened
 
     def _save_ring(self, data: bytes) -> None:
-        self._saved_ring = data
+        self.saved_ring = data
 
     @property
     def fs(self) -> FileSystem:
@@ -108,7 +108,7 @@ class MemoryStore:
     def crash(self) -> None:
         """The daemon is killed and the store opened again."""
         self.metadata.close()  # goes on from its last commit
-        self.ring = KeyRing.open(self._saved_ring, KeyFile(bytes(32)), randomness=self.randomness)
+        self.ring = KeyRing.open(self.saved_ring, KeyFile(bytes(32)), randomness=self.randomness)
         self.opened = self._open()
 
     def place(self, path: str) -> tuple[int, bytes]:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.fuse.calls import renameat2
 from tests.mounting import MountedStore
-from tests.simulation.operations import Call, Kind, Operation, System, call_of
+from tests.simulation.operations import BY_ITSELF, Call, Kind, Operation, System, call_of
 from tests.simulation.reference import FILE, Reference, Refused
 
 pytestmark = [
@@ -45,9 +45,9 @@ class More(StrEnum):
     DATA_SYNC = "data sync"
 
 
-NOT_FOR_PROGRAMS: Final = {
+NOT_FOR_PROGRAMS: Final = BY_ITSELF | {
     Kind.FLUSH, Kind.SETTLE, Kind.LEAVE_SEGMENT, Kind.CHECKPOINT, Kind.PURGE, Kind.RESTORE,
-    Kind.RESTORE_ROOT, Kind.LOOK_BACK, Kind.CRASH, Kind.POWER_CUT,
+    Kind.RESTORE_ROOT, Kind.LOOK_BACK, Kind.CRASH, Kind.POWER_CUT, Kind.SET_CLASS,
 }  # fmt: skip
 KINDS: Final = [*(kind for kind in Kind if kind not in NOT_FOR_PROGRAMS), *More]
 PAGE: Final = mmap.PAGESIZE
