@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from s3fs_local import errors
 from s3fs_local.control.protocol import HEADER_BYTES, Failure, decode_reply, error_of
-from s3fs_local.daemon.log_setup import LOG_NAME, last_words
+from s3fs_local.daemon.log_setup import LOG_NAME, last_words, opened_log
 from s3fs_local.daemon.store_file import read_store_file
 from s3fs_local.daemon.unlocking import Unlocking, secrets_of
 
@@ -30,12 +30,13 @@ def mount_in_background(plan: MountPlan) -> None:
     """The store is mounted, by a process of its own.
 
     Raises:
-        MountFailed: the daemon ended without a word; carries the last lines of its log.
+        MountFailed: the daemon ended without a word; carries the last lines of its log. Or its
+            log cannot be opened.
         S3fsLocalError: whatever kept it from mounting.
     """
     read_store_file(plan.store)  # nothing is left behind in what is no store
     log_path = plan.store / LOG_NAME
-    log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    log = opened_log(log_path)
     logged_bytes = os.fstat(log).st_size
     ready_reader, ready_writer = os.pipe()
     secret_reader, secret_writer = os.pipe()

@@ -3,13 +3,14 @@
 import json
 import logging
 import logging.handlers
+import os
 import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Final, Literal
 
-from s3fs_local.errors import InvalidSetting
+from s3fs_local.errors import InvalidSetting, MountFailed, NotPermitted
 
 LOG_NAME: Final = "daemon.log"
 LOG_BYTES_MAX: Final = 4 << 20
@@ -39,12 +40,35 @@ def log_to_file(path: Path, log_format: LogFormat = "text") -> None:
 
     The file may be this process's stderr too (opened for appending): rotation empties it in place,
     so what crashes write lands in the present log, not in a rotated one.
+
+    Raises:
+        MountFailed: it cannot be opened.
+        NotPermitted: this user may not.
     """
+    os.close(opened_log(path))
     handler = logging.handlers.RotatingFileHandler(
         path, maxBytes=LOG_BYTES_MAX, backupCount=OLD_LOGS, encoding="utf-8"
     )
     handler.rotator = _copy_and_empty
     _install(handler, log_format)
+
+
+def opened_log(path: Path) -> int:
+    """A descriptor that appends to the log, which is made where it is missing.
+
+    Raises:
+        MountFailed: its disk does not let us.
+        NotPermitted: this user may not.
+    """
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    except PermissionError as error:
+        raise NotPermitted(f"{path} may not be written by you") from error
+    except OSError as error:
+        raise MountFailed(
+            f"{path} cannot be opened: {error.strerror}; see whether its disk is well (dmesg), has "
+            "room, and is mounted for writing"
+        ) from error
 
 
 def check_log_format(log_format: LogFormat) -> None:

@@ -50,11 +50,11 @@ def receive_and_serve(path: Path, unlocking: Unlocking, *, ready_fd: int | None)
     """
     keep_freed_memory()
     readiness = Readiness(ready_fd)
-    if ready_fd is None:
-        log_to_stderr("text")
-    else:
-        log_to_file(path / LOG_NAME, "text")
     try:
+        if ready_fd is None:
+            log_to_stderr("text")
+        else:
+            log_to_file(path / LOG_NAME, "text")
         trio.run(_live, path, unlocking, readiness)
     except* errors.S3fsLocalError as group:
         error: BaseException = group

@@ -15,7 +15,7 @@ from s3fs_local.daemon.log_setup import (
     last_words,
     log_to_file,
 )
-from s3fs_local.errors import InvalidSetting
+from s3fs_local.errors import InvalidSetting, MountFailed
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +98,11 @@ def test_last_words_are_only_those_of_the_present_daemon(tmp_path: Path) -> None
 
     assert last_words(path, since_bytes=before, lines=2) == "two\nthree"
     assert last_words(tmp_path / "missing") == ""
+
+
+def test_a_log_that_cannot_be_opened_is_told_in_words(tmp_path: Path) -> None:
+    """The first file that a mount touches on a failing disk is its log: no traceback then."""
+    (tmp_path / "daemon.log").mkdir()
+
+    with pytest.raises(MountFailed, match=r"daemon\.log cannot be opened: Is a directory; see"):
+        log_to_file(tmp_path / "daemon.log")
