@@ -42,7 +42,7 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
         └── DaemonUnreachable
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Attempt(NamedTuple):
@@ -264,6 +264,10 @@ class ZoneUnavailable(StorageError):
 
 class TooFewZones(StorageError):
     """Fewer zones answer than the write quorum needs; nothing was called durable."""
+
+
+TRANSIENT: Final = (StoreFull, TooFewZones)
+"""Nothing was promised, nothing is in doubt: with room, or with more zones, it may be tried again."""
 
 
 class JournalDamaged(StorageError):

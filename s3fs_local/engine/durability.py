@@ -22,7 +22,7 @@ from s3fs_local.engine.device_pace import DevicePace
 from s3fs_local.engine.draft_records import FLOOR_SETTING, ChangeBatch, PacksDurable, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import LedgerKeeper, belongs_to_ledger
-from s3fs_local.errors import StorageError, StoreFull, StoreReadOnly, TooFewZones
+from s3fs_local.errors import TRANSIENT, StorageError, StoreReadOnly
 from s3fs_local.metadata.changes import Change, PutSetting
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
@@ -77,7 +77,7 @@ class _NotingFailures:
         """Nothing to be done."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, StorageError) and not isinstance(error, StoreFull | TooFewZones):
+        if isinstance(error, StorageError) and not isinstance(error, TRANSIENT):
             self._durability.failure = error
 
 
@@ -239,7 +239,7 @@ class Durability:
         too few zones.
         """
         self._collect_facts()
-        with suppress(StoreFull, TooFewZones):
+        with suppress(*TRANSIENT):
             self._append()
 
     def _collect(self) -> None:

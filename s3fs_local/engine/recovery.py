@@ -19,7 +19,7 @@ from s3fs_local.engine.draft_records import (
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import belongs_to_ledger
 from s3fs_local.engine.writing import Writing
-from s3fs_local.errors import DataDamaged, EncryptionError, StoreFull, TooFewZones
+from s3fs_local.errors import TRANSIENT, DataDamaged, EncryptionError
 from s3fs_local.metadata.changes import AddBlock
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
@@ -71,7 +71,7 @@ def replay_journal(
             found.changes += len(record.changes)
     found.drafts = unended_drafts([record for _, record in records])
     if found.position > committed:
-        with suppress(TooFewZones):  # then the next mount replays it again
+        with suppress(*TRANSIENT):  # then the next mount replays it again
             journal.sync()  # the facts never reach further than the journal, also after a power cut
             metadata.commit(found.position)
     return found
@@ -104,7 +104,7 @@ def _with_all_blocks(
             break
         pack_ids.update(block.pack_id for block in blocks)
         end = position
-    with suppress(TooFewZones):  # the mark of durable packs is not moved; see `Durability`
+    with suppress(*TRANSIENT):  # the mark of durable packs is not moved; see `Durability`
         packs.sync_existing(pack_ids)
     return kept
 
@@ -193,7 +193,7 @@ def commit_recovered(writing: Writing, metadata: Metadata, drafts: dict[int, Dra
             continue
         try:
             version = writing.commit(ino, origin=Origin.RECOVERED)
-        except (StoreFull, TooFewZones):
+        except TRANSIENT:
             logger.exception("what was written before the crash stays in the journal for now")
             for draft in drafts.values():
                 draft.rejournal()

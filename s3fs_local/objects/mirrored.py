@@ -20,7 +20,7 @@ class Doing(Protocol):
         ...
 
     def record_changes(self) -> None:
-        """It is durable in the zones that go on which ones do not. Raises TooFewZones."""
+        """It is durable in the zones that go on which ones do not. Raises as `do`."""
         ...
 
     def forget(self, appender: "MirroredAppender") -> None:
@@ -128,7 +128,8 @@ class MirroredAppender:
     def sync(self) -> None:
         """See `Appender`; durable in as many zones as an acknowledgement needs.
 
-        After TooFewZones it may succeed, once zones came back with all that they had missed.
+        After TooFewZones it may succeed, once zones came back with all that they had missed; after
+        StoreFull, once there is room.
         """
         self._zones.do(self._jobs(Copy.sync), needed=self.needed)
         self._zones.record_changes()

@@ -423,6 +423,7 @@ class ZoneSet:
 
         Raises:
             TooFewZones: not in enough of them.
+            StoreFull: the same, for want of room.
         """
         if self._record.wanted_quorum != self.wanted_quorum:
             self._unrecorded = True

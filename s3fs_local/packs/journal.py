@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from s3fs_local.crypto.frames import SALT_BYTES
 from s3fs_local.errors import (
+    TRANSIENT,
     FormatTooNew,
     JournalDamaged,
     StorageError,
-    TooFewZones,
     ZoneUnavailable,
 )
 from s3fs_local.objects.interface import Appender, ObjectStore
@@ -174,6 +174,7 @@ class Journal:
 
         Raises:
             TooFewZones: not enough zones could promise it; with more of them it may be tried again.
+            StoreFull: the same, for want of room.
             ZoneUnavailable: the only zone could not promise it, now or earlier.
         """
         with self._sync_mutex:
@@ -331,7 +332,7 @@ class Journal:
                 self._sync_replayed()
             elif current.durable != current.end:
                 current.sync()
-        except TooFewZones:
+        except TRANSIENT:
             raise
         except StorageError as error:
             self._failure = f"an earlier sync of the journal failed: {error}"
@@ -344,8 +345,10 @@ class Journal:
         self._zones.check_writable()
         with suppress(KeyError):
             appender = self._zones.append_to(segment_name(self._before[0], self._stream))
-            appender.sync()
-            appender.close()
+            try:
+                appender.sync()
+            finally:
+                appender.close()
         self._before_is_durable = True
 
     def _check_no_failure(self) -> None:

@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Final
 
 from s3fs_local.errors import (
+    TRANSIENT,
     DataDamaged,
     StorageError,
     TooFewZones,
@@ -190,6 +191,7 @@ class PackStore:
 
         Raises:
             TooFewZones: not enough zones could promise it; with more of them it may be tried again.
+            StoreFull: the same, for want of room.
             ZoneUnavailable: the only zone could not promise it, now or earlier.
         """
         with self._sync_mutex:
@@ -199,7 +201,7 @@ class PackStore:
                 finished = list(self._retired)
             try:
                 failures = [self._sync_pack(pack, length) for pack, length in due]
-            except TooFewZones:
+            except TRANSIENT:
                 raise
             except StorageError as error:
                 self._failure = f"an earlier sync of packs failed: {error}"
@@ -218,13 +220,15 @@ class PackStore:
         A killed process leaves bytes in the page cache that nobody synced yet.
 
         Raises:
-            ZoneUnavailable, TooFewZones: it could not be promised.
+            ZoneUnavailable, TooFewZones, StoreFull: it could not be promised.
         """
         for pack_id in pack_ids:
             with suppress(KeyError):
                 appender = self.zones.append_to(pack_name(pack_id))
-                appender.sync()
-                appender.close()
+                try:
+                    appender.sync()
+                finally:
+                    appender.close()
 
     def read_nowait(self, pack_id: int, offset: int, length: int) -> bytes | None:
         """The bytes, or None where the first zone that could have them would make us wait.

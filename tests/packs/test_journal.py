@@ -369,6 +369,22 @@ def test_a_sync_without_its_quorum_promises_nothing(failing: int) -> None:
             attempt()
 
 
+def test_a_sync_that_finds_no_room_succeeds_once_there_is_room() -> None:
+    """One zone is gone and the next has no room to note that: nobody is told a lie, nothing ends."""
+    zones = _zones(3)
+    journal, _ = _open(zones)
+    journal.append([ONE])
+    zones[0].fail("sync", ZoneUnavailable("scripted"))
+    zones[1].fail("put", StoreFull("scripted"))
+    with pytest.raises(StoreFull):
+        journal.sync()
+    assert journal.durable_position < journal.position
+
+    journal.sync()
+    assert journal.durable_position == journal.position
+    assert _replayed(zones[1:]) == [ONE]
+
+
 def test_trimming_keeps_the_segment_of_the_last_position() -> None:
     """Or nothing would show that there ever was a journal."""
     zones = _zones(2)

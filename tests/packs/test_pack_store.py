@@ -125,6 +125,22 @@ def test_a_sync_without_its_quorum_promises_nothing(failing: int) -> None:
             assert not packs.needs_sync
 
 
+def test_a_sync_that_finds_no_room_succeeds_once_there_is_room() -> None:
+    """One zone is gone and the next has no room to note that: nobody is told a lie, nothing ends."""
+    zones = _zones(3)
+    packs = _packs(zones)
+    zones[0].fail("append", ZoneUnavailable("scripted"))
+    place = packs.append(b"1", "STANDARD")
+    zones[1].fail("put", StoreFull("scripted"))
+    with pytest.raises(StoreFull):
+        packs.sync()
+    assert packs.needs_sync
+
+    packs.sync()
+    packs.append(b"2", "STANDARD")
+    assert packs.read(*place, 1) == b"1"
+
+
 def test_a_sync_promises_nothing_about_what_is_appended_meanwhile() -> None:
     """The loop goes on appending while a thread waits for the disk."""
     zone = _SlowSync(MemoryObjects())

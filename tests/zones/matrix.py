@@ -24,7 +24,7 @@ import trio
 from s3fs_local.control.requests import ChangeClass, ChangeSetting, ListVersions, Purge, RepairZone
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.pace import AT_ONCE
-from s3fs_local.errors import Archived, DataDamaged, TooFewZones, ZoneUnavailable
+from s3fs_local.errors import TRANSIENT, Archived, DataDamaged, ZoneUnavailable
 from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.system.randomness import SeededRandomness
@@ -49,6 +49,12 @@ class Cell(NamedTuple):
     storage_class: str
     victim: int  # which of the three zones
     call: int  # the fault strikes at this call to it, or after the operation
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether a zone loses for good what only it had: the victim, or the one under repair."""
+        repairs_only = self.operation == "repair" and self.storage_class == "ONEZONE_IA"
+        return self.fault in FOR_GOOD or repairs_only
 
     def __str__(self) -> str:
         return f"{self.fault} / {self.operation} / {self.storage_class}"
@@ -285,7 +291,7 @@ async def run_cell(place: Path, cell: Cell) -> None:
         victim.zone.store = store
         await _bring_back(disk, cell, zones[cell.victim])
         await disk.ask_scrub()
-        await check(disk, contents, may_be_gone=is_only and cell.fault in FOR_GOOD)
+        await check(disk, contents, may_be_gone=is_only and cell.takes_bytes)
     async with opened(crash) as again:
         assert again.states.count("well") == 2
         await check(again, contents, may_be_gone=is_only)
@@ -314,7 +320,7 @@ async def _operate(disk: StoreOnDisk, contents: Contents, cell: Cell) -> None:
             nursery.start_soon(_look_after, disk)
         try:
             await OPERATIONS[cell.operation](disk, contents, cell.victim)
-        except (DataDamaged, ZoneUnavailable, TooFewZones):
+        except (DataDamaged, ZoneUnavailable, *TRANSIENT):
             if cell.operation not in MAY_FAIL:
                 raise
         nursery.cancel_scope.cancel()
@@ -327,12 +333,12 @@ async def _look_after(disk: StoreOnDisk) -> None:
 
 
 async def _sync(disk: StoreOnDisk) -> None:
-    """All is acknowledged; with two zones gone at once it takes until one is back."""
+    """All is acknowledged; with two zones gone or full at once it takes until one is back."""
     with trio.fail_after(60):
         while True:
             try:
                 await disk.sync()
-            except TooFewZones:
+            except TRANSIENT:
                 await disk.look_after_zones()
                 await trio.sleep(0.01)
             else:
