@@ -267,7 +267,7 @@ class TooFewZones(StorageError):
 
 
 TRANSIENT: Final = (StoreFull, TooFewZones)
-"""Nothing was promised, nothing is in doubt: with room, or with more zones, it may be tried again."""
+"""Nothing was promised, nothing is in doubt: it may be tried again, with room or more zones."""
 
 
 class JournalDamaged(StorageError):

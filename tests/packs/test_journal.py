@@ -370,7 +370,7 @@ def test_a_sync_without_its_quorum_promises_nothing(failing: int) -> None:
 
 
 def test_a_sync_that_finds_no_room_succeeds_once_there_is_room() -> None:
-    """One zone is gone and the next has no room to note that: nobody is told a lie, nothing ends."""
+    """One zone is gone and the next has no room to note that: nobody is told a lie."""
     zones = _zones(3)
     journal, _ = _open(zones)
     journal.append([ONE])
