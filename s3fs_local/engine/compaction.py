@@ -87,9 +87,13 @@ async def collect_garbage(
 
 
 async def _look(volume: Volume) -> list[_Pack]:
-    """Every pack in the zones that no draft uses."""
-    lengths = await volume.durability.run_blocking(volume.blocks.pack_lengths)
+    """Every pack that no draft uses: in the zones, and those of which a crash left only the row."""
     metadata = volume.metadata
+    growing = volume.durability.packs.is_growing
+    finished = [pack_id for pack_id in metadata.pack_placements() if not growing(pack_id)]
+    lengths = await volume.durability.run_blocking(volume.blocks.pack_lengths)
+    if not volume.zones.not_well:  # or it lies in a zone that is away
+        lengths = dict.fromkeys(finished, 0) | lengths
     found: list[_Pack] = []
     for pack_id, length in sorted(lengths.items()):
         if pack_id not in _in_drafts(volume):

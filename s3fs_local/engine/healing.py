@@ -102,14 +102,10 @@ class Healing:
             return []
         del copy
         self.verified.doubt(zone.zone_id, pack_id)
-        names = [f"{pack_name(pack_id)} block {block.block_id}" for block in damaged]
+        names = [_block_name(block) for block in damaged] or [pack_name(pack_id)]
         lost = await self.give(pack_id, zone) if mends else None
-        lost_names = {f"{pack_name(pack_id)} block {block.block_id}" for block in lost or damaged}
-        still = lost_names if lost is None or lost else set()
-        pieces = [
-            Piece(zone=zone.url, name=name, repaired=name not in still)
-            for name in names or [pack_name(pack_id)]
-        ]
+        still = names if lost is None else [_block_name(block) for block in lost]
+        pieces = [Piece(zone=zone.url, name=name, repaired=name not in still) for name in names]
         for piece in pieces:
             logger.warning(
                 "zone %s: %s was damaged, %s",
@@ -187,6 +183,10 @@ class Healing:
         self._packs.replaced.add((zone, pack_id))
         if self._packs.has_no_copies(pack_id):
             await self.in_zone(zone, lambda store: store.delete(name))
+
+
+def _block_name(block: Block) -> str:
+    return f"{pack_name(block.pack_id)} block {block.block_id}"
 
 
 async def in_zone(

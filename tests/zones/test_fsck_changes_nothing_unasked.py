@@ -6,13 +6,15 @@ import trio
 
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.main import run
+from s3fs_local.control.requests import CollectGarbage
+from s3fs_local.metadata.changes import PutPack
 from tests.store_on_disk import make_store, opened
 
 
-def _damage(zone: Path) -> None:
+def _damage(zone: Path, at: int = -5) -> None:
     (pack,) = zone.glob("packs/*/*.pack")
     data = bytearray(pack.read_bytes())
-    data[-5] ^= 1
+    data[at] ^= 1
     pack.write_bytes(data)
 
 
@@ -38,6 +40,32 @@ async def test_fsck_tells_repair_mends_and_the_only_copy_is_left_alone(tmp_path:
     damaged = [pack.read_bytes() for zone in zones for pack in zone.glob("packs/*/*.pack")]
     assert await _run("fsck", tmp_path / "store", "--repair") == ExitCode.DEGRADED
     assert [p.read_bytes() for z in zones for p in z.glob("packs/*/*.pack")] == damaged
+
+
+async def test_a_rotten_header_is_told_and_not_called_repaired_by_a_fsck_that_repairs_nothing(
+    tmp_path: Path,
+) -> None:
+    """It has no block, so it stood in no list of damaged blocks: the exit code was that of health."""
+    zones = [tmp_path / "a", tmp_path / "b"]
+    await _fill(tmp_path / "store", zones)
+    _damage(zones[1], at=0)
+    assert await _run("fsck", tmp_path / "store") == ExitCode.DEGRADED
+    assert await _run("fsck", tmp_path / "store", "--repair") == ExitCode.OK
+    assert await _run("fsck", tmp_path / "store") == ExitCode.OK
+
+
+async def test_a_pack_of_which_a_crash_left_only_the_row_is_no_damage_and_a_collection_forgets_it(
+    tmp_path: Path,
+) -> None:
+    """A daemon killed while it collects: each scrub called it repaired, and found it again."""
+    zones = [tmp_path / "a", tmp_path / "b"]
+    await _fill(tmp_path / "store", zones)
+    async with opened(tmp_path / "store") as disk:
+        disk.fs.volume.apply([PutPack(77, "STANDARD")])
+        assert (await disk.ask_scrub())["Damaged"] == []
+        await disk.ask(CollectGarbage())
+        assert disk.fs.volume.metadata.placement(77) is None
+        assert await disk.read("file") == b"content" * 1000
 
 
 async def _run(*arguments: str | Path) -> int:
