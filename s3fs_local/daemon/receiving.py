@@ -6,7 +6,6 @@ for a while, or when somebody would like to mount the store (`MakeRoom`).
 
 import logging
 import os
-import select
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -29,6 +28,7 @@ from s3fs_local.daemon.readiness import Readiness
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.rules.inode import Caller
 from s3fs_local.system.heap import keep_freed_memory
+from s3fs_local.system.processes import has_ended
 from s3fs_local.workers.tending import Tending
 from s3fs_local.workers.tiering import Tiering
 from s3fs_local.workers.upkeep import Upkeep
@@ -175,7 +175,7 @@ def make_room(store: Path) -> None:
         except errors.S3fsLocalError:
             return
         else:
-            select.select([process], [], [], ROOM_SECONDS_MAX)
+            has_ended(process, seconds_max=ROOM_SECONDS_MAX)
         finally:
             os.close(process)
 

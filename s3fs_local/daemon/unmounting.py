@@ -1,7 +1,6 @@
 """Taking a mount away: the kernel's part, and waiting until the daemon has made all durable."""
 
 import os
-import select
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from s3fs_local.control.requests import Unmount
 from s3fs_local.daemon.layout import OWNER_LOCK_NAME
 from s3fs_local.fuse.mount_point import still_mounted, unmount
 from s3fs_local.system.durable_files import OwnerLock
+from s3fs_local.system.processes import has_ended
 
 DAEMON_SECONDS_MAX: Final = 60.0
 """How long a daemon that cannot be asked may take to end once its mount is gone."""
@@ -57,7 +57,7 @@ def unmount_and_wait(directory: Path) -> None:
         process = os.pidfd_open(client.daemon_pid())
         try:
             client.ask(Unmount(bytes(mount_point)), on_progress=_ignore, on_data=_ignore)
-            select.select([process], [], [], DAEMON_SECONDS_MAX)
+            has_ended(process, seconds_max=DAEMON_SECONDS_MAX)
         finally:
             os.close(process)
 
@@ -84,7 +84,7 @@ def _detach_and_await(mount_point: Path, daemon: int | None) -> None:
     if process is None:
         raise errors.DaemonUnreachable("unmounted, but nobody says whether all is durable")
     try:
-        ended, _, _ = select.select([process], [], [], DAEMON_SECONDS_MAX)
+        ended = has_ended(process, seconds_max=DAEMON_SECONDS_MAX)
     finally:
         os.close(process)
     if not ended:

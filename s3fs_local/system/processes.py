@@ -1,5 +1,6 @@
 """What the kernel tells of other processes."""
 
+import select
 from pathlib import Path
 
 
@@ -11,6 +12,13 @@ def supplementary_groups(process_id: int) -> frozenset[int]:
         return frozenset()
     groups = next((line for line in lines if line.startswith("Groups:")), "Groups:")
     return frozenset(int(word) for word in groups.split()[1:])
+
+
+def has_ended(process: int, *, seconds_max: float) -> bool:
+    """Whether the process of that descriptor (`os.pidfd_open`) ends within the time. Blocks."""
+    waiting = select.poll()  # select(2) takes no descriptor above 1023
+    waiting.register(process, select.POLLIN)
+    return bool(waiting.poll(seconds_max * 1000))
 
 
 def program_of(process_id: int) -> str:

@@ -45,7 +45,7 @@ async def test_fsck_tells_repair_mends_and_the_only_copy_is_left_alone(tmp_path:
 async def test_a_rotten_header_is_told_and_not_called_repaired_by_a_fsck_that_repairs_nothing(
     tmp_path: Path,
 ) -> None:
-    """It has no block, so it stood in no list of damaged blocks: the exit code was that of health."""
+    """No block of it is damaged, so it stood in no list: the exit code was that of health."""
     zones = [tmp_path / "a", tmp_path / "b"]
     await _fill(tmp_path / "store", zones)
     _damage(zones[1], at=0)
