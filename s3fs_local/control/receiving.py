@@ -17,6 +17,7 @@ from s3fs_local.engine.replication_messages import (
     AskBlocks,
     Block,
     Hello,
+    Keep,
     List,
     Look,
     Message,
@@ -59,13 +60,14 @@ class _Conversation:
         self._store_id = store_id
         self._receiver = Receiver(filesystem, store_id)
         self._is_welcome = False
+        self._refusal: Refusal | None = None  # why nothing more is taken
 
     async def run(self) -> None:
         """Until the source leaves."""
         while (message := await self._read()) is not None:
             if self._is_welcome and not self._filesystem.replica.is_replica:
                 return  # promoted meanwhile
-            reply = await self._answer(message)
+            reply = await self._reply(message)
             if reply is not None:
                 body = encode(reply)
                 await self._stream.send_all(len(body).to_bytes(HEADER_BYTES, "big") + body)
@@ -74,8 +76,22 @@ class _Conversation:
 
     def close(self) -> None:
         """The source is connected no more."""
+        self._receiver.close()
         if self._is_welcome:
             self._filesystem.replica.connections -= 1
+
+    async def _reply(self, message: Message) -> Reply | None:
+        """The answer; after something could not be taken why, where the source waits for one."""
+        if self._refusal is None:
+            try:
+                return await self._answer(message)
+            except errors.ControlError:
+                raise
+            except errors.S3fsLocalError as error:
+                log.warning("what a source told could not be taken: %s", error)
+                self._refusal = Refusal("", str(error))
+        is_waited_for = not isinstance(message, Block | TakeFile | TakeVersion)
+        return self._refusal if is_waited_for else None
 
     async def _answer(self, message: Message) -> Reply | None:
         match message:
@@ -89,14 +105,23 @@ class _Conversation:
                 return self._receiver.look(message)
             case AskBlocks():
                 return self._receiver.missing(message)
+            case _:
+                return await self._take(message)
+
+    async def _take(self, message: Message) -> Reply | None:
+        match message:
             case Settle():
                 return await self._receiver.settle()
+            case Keep():
+                return await self._receiver.keep(message)
             case Block():
-                self._receiver.take_block(message)
+                await self._receiver.take_block(message)
             case TakeFile():
                 self._receiver.take_file(message)
             case TakeVersion():
                 self._receiver.take_version(message)
+            case _:
+                pass
         return None
 
     def _greet(self, hello: Hello) -> Reply:

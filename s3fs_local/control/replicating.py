@@ -35,6 +35,7 @@ from s3fs_local.control.results import (
     printed_key,
 )
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.replica_arrivals import Arrivals
 from s3fs_local.engine.replication import Progress, Replication
 from s3fs_local.engine.replication_following import Following
 from s3fs_local.engine.replication_inventory import Differences, compare
@@ -252,6 +253,7 @@ async def promote(request: Promote, context: Context) -> Promotion:
     replica = context.filesystem.replica
     alive = await trio.to_thread.run_sync(_source_is_alive, context.filesystem)
     role = replica.promote(source_is_alive=alive, force=request.force)
+    await Arrivals(context.filesystem.volume).release_all()
     return Promotion(source=f"{role.host}:{role.path}", promoted=format_rfc3339(role.promoted_ns))
 
 

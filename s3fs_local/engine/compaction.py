@@ -58,7 +58,7 @@ async def collect_garbage(
     removes_orphans: bool = True,
     pace: Pace = AT_ONCE,
 ) -> Garbage:
-    """No pack has more than `dead_share` of its bytes dead; what a draft uses is left alone.
+    """No pack has more than `dead_share` of its bytes dead; what a draft uses, or arrives, is left.
 
     Raises:
         StoreFull: too little room to move blocks; empty packs were removed first.
@@ -87,7 +87,7 @@ async def collect_garbage(
 
 
 async def _look(volume: Volume) -> list[_Pack]:
-    """Every pack that no draft uses: in the zones, and those of which a crash left only the row."""
+    """Every pack with known blocks only: in the zones, and those of which a crash left the row."""
     metadata = volume.metadata
     growing = volume.durability.packs.is_growing
     finished = [pack_id for pack_id in metadata.pack_placements() if not growing(pack_id)]
@@ -96,16 +96,12 @@ async def _look(volume: Volume) -> list[_Pack]:
         lengths = dict.fromkeys(finished, 0) | lengths
     found: list[_Pack] = []
     for pack_id, length in sorted(lengths.items()):
-        if pack_id not in _in_drafts(volume):
+        if pack_id not in volume.unrecorded_packs():
             live_bytes = metadata.live_bytes(pack_id)
             is_orphan = metadata.placement(pack_id) is None
             found.append(_Pack(pack_id, length, live_bytes, is_orphan))
         await trio.lowlevel.checkpoint()
     return found
-
-
-def _in_drafts(volume: Volume) -> set[int]:
-    return {block.pack_id for draft in volume.drafts.values() for block in draft.blocks.values()}
 
 
 async def _empty(volume: Volume, pack: _Pack, garbage: Garbage, pace: Pace) -> None:
@@ -146,4 +142,4 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
 
 
 def _is_empty(volume: Volume, pack_id: int) -> bool:
-    return not volume.metadata.live_bytes(pack_id) and pack_id not in _in_drafts(volume)
+    return not volume.metadata.live_bytes(pack_id) and pack_id not in volume.unrecorded_packs()

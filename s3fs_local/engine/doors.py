@@ -221,7 +221,7 @@ _REMOVAL: Final = (
     ),
     Door("engine.version_removal._plan", "a part of it", asked_by_callers=True),
     Door(
-        "engine.version_removal._destroy_keys",
+        "engine.version_removal.destroy_keys",
         "keys that no block needs, of the version that goes",
         asked_by_callers=True,
     ),
@@ -429,6 +429,20 @@ _REPLICATION: Final = (
         "engine.replica_layouts._plan_cell",
         "intervals are cut at the new version's instant, and read as before on both sides",
     ),
+    Door(
+        "engine.replica_receiving.Receiver._keep",
+        "a file without a version, and the key for its next blocks",
+    ),
+    Door(
+        "engine.replica_arrivals.Arrivals.release",
+        "that blocks had arrived for a file",
+    ),
+    Door(
+        "engine.replica_arrivals.Arrivals._release",
+        "layouts of no version; blocks that one uses stay",
+    ),
+    Door("engine.replica_arrivals._arrived", "a layout before every version"),
+    Door("engine.replica_arrivals._put", "for which files blocks arrived"),
     Door("engine.replica_layouts.plan_layouts", "blocks count one use more, never less"),
     Door(
         "engine.replica_names.ReplicaNames._change",

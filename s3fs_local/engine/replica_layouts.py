@@ -51,10 +51,12 @@ def plan_layouts(
     new_blocks: Mapping[int, Block],
     *,
     is_whole: bool,
+    arrived: frozenset[int] = frozenset(),
 ) -> Laid:
     """The changes after which the version has these layouts.
 
-    Cells that are not in `wanted` are as in the version before, or (`is_whole`) holes.
+    Cells that are not in `wanted` are as in the version before, or (`is_whole`) holes. `arrived`
+    are blocks that came for it in earlier parts.
     """
     laid = Laid([])
     uses: Counter[int] = Counter()
@@ -69,11 +71,18 @@ def plan_layouts(
         if block is not None:
             laid.stored_bytes += block.sealed_length
             counts.append(AddBlock(block))  # which counts one
+        elif block_id in arrived:
+            laid.stored_bytes += _first_use_bytes(metadata, block_id)
         more = count if block is None else count - 1
         if more:
             counts.append(CountBlock(block_id, more))
     laid.changes = [*counts, *laid.changes]
     return laid
+
+
+def _first_use_bytes(metadata: Metadata, block_id: int) -> int:
+    block = metadata.block(block_id)
+    return 0 if block is None or block.refs > 1 else block.sealed_length
 
 
 def _plan_cell(

@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from s3fs_local.crypto.wrapped_keys import ino_of
 from s3fs_local.engine.classes import STANDARD, class_in_inode, in_class
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.replica_arrivals import Arrivals
 from s3fs_local.engine.replica_layouts import Place, plan_layouts
 from s3fs_local.engine.replica_names import ReplicaNames
 from s3fs_local.engine.replica_origins import Origins, put_replica
@@ -25,6 +26,8 @@ from s3fs_local.engine.replication_messages import (
     Answer,
     AskBlocks,
     Failed,
+    Keep,
+    Kept,
     Look,
     Looked,
     Missing,
@@ -40,6 +43,7 @@ from s3fs_local.errors import (
     ControlError,
     EncryptionError,
     KeyMissing,
+    KeyServiceUnavailable,
     LockError,
     ReplicaDiverged,
 )
@@ -63,7 +67,7 @@ _PLACEMENT: Final = str(STANDARD)
 
 
 class _Making(Struct):
-    """A file that is being received: its number, its key, and blocks that no version has yet."""
+    """A file that is being received: its number, and its key."""
 
     ino: int
     key_id: int = 0
@@ -81,12 +85,16 @@ class Receiver:
         self._names = ReplicaNames(self._volume, self.origins)
         self._source = b""
         self._making: dict[Origin, _Making] = {}
-        self._blocks: dict[Origin, Block] = {}  # that were carried, and no version has yet
+        self.arrivals: Final = Arrivals(self._volume)
         self._failures: list[Failed] = []
 
     def begin(self, source: bytes) -> None:
         """Numbers without an origin are this store's from now on."""
         self._source = source
+
+    def close(self) -> None:
+        """The source is gone; what no fact knows yet has to be carried again."""
+        self.arrivals.forget()
 
     def look(self, message: Look) -> Looked:
         """What there is of some files."""
@@ -124,24 +132,55 @@ class Receiver:
             tuple(
                 origin
                 for origin in message.blocks
-                if origin not in self._blocks and self.origins.block(origin) is None
+                if self.arrivals.fresh(origin) is None and self.origins.block(origin) is None
             )
         )
 
-    def take_block(self, message: BlockMessage) -> None:
-        """The block is sealed and lies in a pack; a version that has it makes it count."""
-        if message.block in self._blocks:
+    async def take_block(self, message: BlockMessage) -> None:
+        """The block is sealed and lies in a pack; a version that has it makes it count.
+
+        Raises:
+            KeyServiceUnavailable, StoreFull: not now, and nothing that needs it either.
+        """
+        if self.arrivals.fresh(message.block) is not None:
             return
         with _noting(partial(self._fail, message.file, message.stamp_ns)):
             making = self._make(message.file)
-            if not making.key_id:
-                self._make_key(making, message.algorithm, message.key)
-            self._blocks[message.block] = self._volume.blocks.store(
+            wanted = Encryption(
+                algorithm=Algorithm(message.algorithm),
+                key=message.key,
+                bucket_key=message.has_bucket_key,
+            )
+            while not self._has_key_nowait(making, wanted):
+                await self._volume.keys.questions.put_in_thread()
+            block = self._volume.blocks.store(
                 message.plain,
                 key_id=making.key_id,
                 offset=message.offset,
                 placement=_PLACEMENT,
             )
+            self.arrivals.add(message.block, making.ino, block)
+
+    async def keep(self, message: Keep) -> Kept:
+        """The blocks of these files that were carried so far outlive the connection."""
+        with self._volume.outbox.resting():
+            for origin, told in message.files:
+                self._keep(origin, told)
+        await self._volume.durability.flush(durable=True, only_facts=True)
+        return Kept()
+
+    def _keep(self, origin: Origin, told: Inode) -> None:
+        making = self._making.get(origin)
+        if making is None:
+            return
+        changes = [*making.changes]
+        inode = self._metadata.inode(making.ino)
+        if inode is None:
+            inode = _without_content(told, making.ino)
+            changes.append(put_replica(origin, ReplicaKind.INODE, making.ino))
+        changes.append(PutInode(structs.replace(inode, key_id=making.key_id or inode.key_id)))
+        self.arrivals.keep(making.ino, changes)
+        making.changes = []
 
     def _make(self, origin: Origin) -> _Making:
         making = self._making.get(origin)
@@ -151,18 +190,28 @@ class Receiver:
             self._making[origin] = making
         return making
 
-    def _make_key(self, making: _Making, algorithm: str, key: str) -> None:
-        """New bytes get the kind of key that they have at the source."""
-        wanted = Encryption(algorithm=Algorithm(algorithm), key=key)
-        new_keys = self._volume.new_keys
+    def _has_key_nowait(self, making: _Making, wanted: Encryption) -> bool:
+        """Whether the file has an open key of the kind that its new bytes have at the source.
+
+        False where a key service must be asked first.
+        """
+        new_keys, keys = self._volume.new_keys, self._volume.keys
         with new_keys.following(wanted):
-            inode = self._metadata.inode(making.ino)
-            if inode is not None and inode.key_id and new_keys.fits(inode.key_id):
-                making.key_id = inode.key_id
-                return
-            made = new_keys.make(making.ino)
-        making.changes += made
-        making.key_id = made[-1].key_id
+            if making.key_id and self._metadata.key(making.key_id) is None:
+                if keys.opened(making.key_id) is not None:
+                    return True
+                making.key_id = 0  # too old to go on with, and nobody can be asked for it
+            if not making.key_id:
+                inode = self._metadata.inode(making.ino)
+                if inode is not None and inode.key_id and new_keys.fits(inode.key_id):
+                    making.key_id = inode.key_id
+                elif not new_keys.can_make_nowait(making.ino):
+                    return False
+                else:
+                    making.changes += (made := new_keys.make(making.ino))
+                    making.key_id = made[-1].key_id
+                    return True
+        return keys.open_nowait(making.key_id) is not None
 
     def take_version(self, message: TakeVersion) -> None:
         """The version is there as it is at the source; or its failure is noted."""
@@ -245,6 +294,7 @@ class Receiver:
             layouts,
             {block.block_id: block for block in carried.values()},
             is_whole=message.is_whole,
+            arrived=self.arrivals.of(making.ino),
         )
         version = self._version(message, making, layouts, laid.stored_bytes)
         changes += laid.changes
@@ -258,8 +308,7 @@ class Receiver:
         if version.storage_class != STANDARD or volume.uses_classes:
             changes += [*volume.note_classes(), volume.mark_unsettled(making.ino)]
         volume.apply(changes)
-        for origin in carried:
-            del self._blocks[origin]
+        self.arrivals.recorded(carried)
         making.changes = []
         volume.invalidation.inode(making.ino)
         volume.on_commit(making.ino)
@@ -283,7 +332,7 @@ class Receiver:
             here = numbers.get(there)
             if here is None:
                 origin = message.blocks.get(there) or Origin(self._source, there)
-                block = self._blocks.get(origin)
+                block = self.arrivals.fresh(origin)
                 found = self.origins.block(origin)
                 if found is not None:
                     here = found
@@ -329,7 +378,7 @@ class Receiver:
         return in_class(version, wanted, now_ns=self._volume.now_ns())
 
     def _keys_of(self, layouts: dict[int, Layout]) -> tuple[int, ...]:
-        carried = {block.block_id: block for block in self._blocks.values()}
+        carried = self.arrivals.fresh_blocks()
         found: dict[int, None] = {}
         for layout in layouts.values():
             for extent in layout:
@@ -402,10 +451,12 @@ class Receiver:
 
     async def settle(self) -> Settled:
         """What was taken is durable. Blocks that no version came for are dead bytes of packs."""
+        await self.arrivals.release([making.ino for making in self._making.values()])
+        await self.arrivals.release_stale()
         await self._volume.durability.flush(durable=True, only_facts=True)
         failures, self._failures = tuple(self._failures), []
         self._making.clear()
-        self._blocks.clear()
+        self.arrivals.forget()
         return Settled(failures)
 
     def _fail(self, origin: Origin, stamp_ns: int, reason: Reason, message: str) -> None:
@@ -430,6 +481,8 @@ def _noting(note: Callable[[Reason, str], None]) -> Iterator[None]:
         note(refused.reason, str(refused))
     except LockError as error:
         note(Reason.DST_NOT_PERMITTED, str(error))
+    except KeyServiceUnavailable:
+        raise
     except KeyMissing as error:
         note(Reason.DST_KMS_KEY_NOT_FOUND, str(error))
     except EncryptionError as error:

@@ -217,8 +217,8 @@ class Following:
             destination=destination,
             link=link,
             run_blocking=run_in_thread,
+            pace=Pace(self._volume.settings.background_rate_bytes if stays else 0),
         )
-        pace = Pace(self._volume.settings.background_rate_bytes if stays else 0)
         while True:
             await self._decide()
             tasks = self._volume.metadata.tasks(destination, BATCH)
@@ -229,7 +229,6 @@ class Following:
             sent = await sender.send(tasks)
             self._note_sent(progress, tasks, sent.bytes)
             told(len(tasks))
-            await pace.spend(sent.bytes)
 
     async def _more_comes(self, destination: str) -> bool:
         """Whether there is something to tell within a while."""

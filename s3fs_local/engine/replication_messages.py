@@ -108,6 +108,17 @@ class Block(Struct, frozen=True, tag="block"):
     plain: bytes
     algorithm: str  # how the replica is encrypted
     key: str
+    has_bucket_key: bool
+
+
+class Keep(Struct, frozen=True, tag="keep"):
+    """Blocks that were carried so far shall outlive the connection: their version is large."""
+
+    files: tuple[tuple[Origin, Inode], ...]  # whose; to make the file with, if it is not there
+
+
+class Kept(Struct, frozen=True, tag="kept"):
+    """They do."""
 
 
 class Name(Struct, frozen=True, array_like=True):
@@ -183,8 +194,8 @@ class Listing(Struct, frozen=True, tag="listing"):
     files: tuple[Listed, ...]
 
 
-Message = Hello | Look | AskBlocks | Block | TakeFile | TakeVersion | Settle | List
-Reply = Welcome | Refusal | Looked | Missing | Settled | Listing
+Message = Hello | Look | AskBlocks | Block | Keep | TakeFile | TakeVersion | Settle | List
+Reply = Welcome | Refusal | Looked | Missing | Kept | Settled | Listing
 
 encode: Final = msgspec.msgpack.Encoder().encode
 _messages: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from s3fs_local.engine.durability import RunBlocking
 from s3fs_local.engine.encryption_kinds import kind_of
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.pace import AT_ONCE, Pace
 from s3fs_local.engine.replica_origins import Origins
 from s3fs_local.engine.replication import Replication
 from s3fs_local.engine.replication_messages import (
@@ -22,6 +23,8 @@ from s3fs_local.engine.replication_messages import (
     Answer,
     AskBlocks,
     Block,
+    Keep,
+    Kept,
     Look,
     Looked,
     Message,
@@ -29,13 +32,20 @@ from s3fs_local.engine.replication_messages import (
     Name,
     Origin,
     Question,
+    Refusal,
     Reply,
     Settle,
     Settled,
     TakeFile,
     TakeVersion,
 )
-from s3fs_local.errors import ControlError, DataDamaged, EncryptionError
+from s3fs_local.errors import (
+    ControlError,
+    DataDamaged,
+    DestinationRefused,
+    EncryptionError,
+    KeyServiceUnavailable,
+)
 from s3fs_local.rules.encryption import Algorithm, Encryption
 from s3fs_local.rules.extents import blocks_of, decode_layout
 from s3fs_local.rules.inode import ROOT_INO, Inode, KeptAttributes
@@ -52,7 +62,9 @@ from s3fs_local.rules.replication import (
 from s3fs_local.rules.versioning import Version
 
 BLOCKS_A_QUESTION: Final = 8192
-_Wanted = TypeVar("_Wanted", Looked, Missing, Settled)
+PART_BYTES: Final = 16 << 20
+"""So much of what is carried is carried again at most, when the way breaks."""
+_Wanted = TypeVar("_Wanted", Looked, Missing, Kept, Settled)
 
 
 class Link(Protocol):
@@ -99,7 +111,7 @@ class Sent(Struct, frozen=True):
 class Sender:
     """Tells one destination."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts, each by name
         self,
         filesystem: FileSystem,
         replication: Replication,
@@ -108,6 +120,7 @@ class Sender:
         destination: str,
         link: Link,
         run_blocking: RunBlocking,
+        pace: Pace = AT_ONCE,
     ) -> None:
         self._filesystem = filesystem
         self._volume = filesystem.volume
@@ -117,17 +130,22 @@ class Sender:
         self._destination = destination
         self._link = link
         self._run_blocking = run_blocking
+        self._pace = pace
         self._known: set[int] = {ROOT_INO}  # directories that the destination has
         self._bytes = 0
+        self._part_bytes = 0  # of these, since a part was kept
+        self._part_files: dict[Origin, Inode] = {}
         self._facts: list[Message] = []  # to be told when they are durable here
 
     async def send(self, tasks: Sequence[Task]) -> Sent:
         """The tasks are done or failed, those that changed meanwhile aside.
 
         Raises:
-            DestinationUnreachable: nothing of the batch counts.
+            DestinationUnreachable, DestinationRefused: nothing of the batch counts.
+            KeyServiceUnavailable: the same; that of this store does not answer.
         """
-        self._bytes = 0
+        self._bytes = self._part_bytes = 0
+        self._part_files.clear()
         self._facts.clear()
         tellings = self._tellings(tasks)
         await self._look(tellings)
@@ -142,6 +160,7 @@ class Sender:
         failures = {(f.origin, f.stamp_ns): f.reason for f in settled.failures}
         for telling in tellings:
             self._note(telling, failures)
+        await self._pace.spend(self._part_bytes)
         return Sent(len(tasks), self._bytes)
 
     def _tellings(self, tasks: Sequence[Task]) -> list[_Telling]:
@@ -187,6 +206,8 @@ class Sender:
 
     async def _ask(self, message: Message, kind: type[_Wanted]) -> _Wanted:
         reply = await self._link.ask(message)
+        if isinstance(reply, Refusal):
+            raise DestinationRefused(f"{self._destination}: {reply.message}")
         if not isinstance(reply, kind):
             raise ControlError(f"the destination answers {type(reply).__name__}")
         return reply
@@ -228,6 +249,8 @@ class Sender:
     async def _tell(self, telling: _Telling) -> None:
         try:
             await self._tell_versions(telling)
+        except KeyServiceUnavailable:
+            raise
         except EncryptionError:
             telling.failed = Reason.SRC_KMS_KEY_INVALID
             return
@@ -260,7 +283,18 @@ class Sender:
                     if origin in missing:
                         missing.discard(origin)
                         await self._carry(telling.origin, one, block_id)
+                        await self._end_part(telling)
             self._facts.append(one.message)
+
+    async def _end_part(self, telling: _Telling) -> None:
+        """What was carried is kept there whenever it is a part, and the rest waits its turn."""
+        self._part_files[telling.origin] = telling.inode
+        if self._part_bytes < PART_BYTES:
+            return
+        await self._ask(Keep(tuple(self._part_files.items())), Kept)
+        size, self._part_bytes = self._part_bytes, 0
+        self._part_files.clear()
+        await self._pace.spend(size)
 
     def _carried(self, telling: _Telling) -> Iterator[_Carried]:
         """The versions, each as it differs from what the destination has then."""
@@ -315,6 +349,7 @@ class Sender:
         while (plain := blocks.read_nowait(block_id, skip=0, size=block.length)) is None:
             await self._filesystem.reading.wait(self._run_blocking)
         self._bytes += len(plain)
+        self._part_bytes += len(plain)
         kind = self._kind(one)
         await self._link.tell(
             Block(
@@ -325,6 +360,7 @@ class Sender:
                 plain,
                 str(kind.algorithm),
                 kind.key,
+                kind.bucket_key,
             )
         )
 

@@ -65,7 +65,7 @@ def remove_versions(volume: Volume, ino: int, gone: Collection[int]) -> None:
             removal.changes.append(volume.mark_unsettled(member))
     volume.apply(removal.changes)
     own = {inode.key_id} if inode.key_id else set()
-    _destroy_keys(volume, removal.keys - own if remaining else removal.keys | own)
+    destroy_keys(volume, removal.keys - own if remaining else removal.keys | own)
 
 
 def forget_nameless(volume: Volume, ino: int) -> None:
@@ -124,7 +124,7 @@ def _with_content_of(metadata: Metadata, inode: Inode, version: Version | None) 
     )
 
 
-def _destroy_keys(volume: Volume, keys: set[int]) -> None:
+def destroy_keys(volume: Volume, keys: set[int]) -> None:
     """Copies of packs elsewhere stay unreadable: keys without a block, or a draft, are gone."""
     drafts = {draft.key_id for draft in volume.drafts.values()}
     for key_id in keys - drafts:

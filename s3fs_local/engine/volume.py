@@ -103,6 +103,7 @@ class Volume:
         self.inspections: Final = Inspections()
         self.agenda: Final = Agenda()
         self.outbox: Final = Outbox(metadata)
+        self.arriving: Final[dict[int, Block]] = {}  # from a source; no fact knows of them yet
         self._last_ino = counters.ino
         self._last_stamp_ns = counters.stamp_ns
         # Never repeats one of an earlier mount, be its draft still here or only in the journal.
@@ -203,6 +204,12 @@ class Volume:
             if block is not None:
                 return block
         return None
+
+    def unrecorded_packs(self) -> set[int]:
+        """Packs with blocks that no fact knows of yet: of drafts, and such as are arriving."""
+        drafts = self.drafts.values()
+        packs = {block.pack_id for draft in drafts for block in draft.blocks.values()}
+        return packs | {block.pack_id for block in self.arriving.values()}
 
     def directory(self, ino: int) -> Inode:
         """The inode's row, a directory that is alive.

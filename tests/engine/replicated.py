@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
@@ -12,6 +13,7 @@ from s3fs_local.engine.replication import Replication
 from s3fs_local.engine.replication_messages import (
     AskBlocks,
     Block,
+    Keep,
     Look,
     Message,
     Reply,
@@ -51,6 +53,7 @@ class LocalLink:
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self.breaks_after: int | None = None
+        self.on_block: Callable[[], Awaitable[None]] | None = None  # after each that was taken
         self.carried: list[Message] = []
 
     def _count(self, message: Message) -> Message:
@@ -71,6 +74,8 @@ class LocalLink:
                 return self._receiver.look(message)
             case AskBlocks():
                 return self._receiver.missing(message)
+            case Keep():
+                return await self._receiver.keep(message)
             case Settle():
                 return await self._receiver.settle()
             case _:
@@ -80,7 +85,9 @@ class LocalLink:
         """As over a socket."""
         match self._count(message):
             case Block() as block:
-                self._receiver.take_block(block)
+                await self._receiver.take_block(block)
+                if self.on_block is not None:
+                    await self.on_block()
             case TakeFile() as file:
                 self._receiver.take_file(file)
             case TakeVersion() as version:
@@ -111,14 +118,23 @@ class Regions:
         data = json.dumps({"Role": ROLE, "Rules": rules}).encode()
         self.replication.put(read_replication(data, new_id=lambda: next(numbers)))
 
-    def tell(self, *, breaks_after: int | None = None) -> list[Message]:
+    def tell(
+        self,
+        *,
+        breaks_after: int | None = None,
+        on_block: Callable[[], Awaitable[None]] | None = None,
+    ) -> list[Message]:
         """Everything that is pending is told; what was carried."""
         receiver = Receiver(self.there.fs, THERE)
         receiver.begin(HERE)
         self.there.clock.advance(max(self.here.clock.now_ns() - self.there.clock.now_ns(), 0))
         self.link = LocalLink(receiver)
         self.link.breaks_after = breaks_after
-        trio.run(self._tell)
+        self.link.on_block = on_block
+        try:
+            trio.run(self._tell)
+        finally:
+            receiver.close()
         return self.link.carried
 
     async def _tell(self) -> None:

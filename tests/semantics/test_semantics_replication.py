@@ -147,6 +147,28 @@ def test_an_append_carries_what_was_appended() -> None:
     assert [message.plain for message in carried] == [b"y" * 5000]
 
 
+@promise(
+    "Of a large version no more than 16 MiB travel twice when the way breaks, whoever is killed."
+)
+def test_a_large_version_goes_on_where_it_was() -> None:
+    """More in tests/engine/test_large_versions_arrive_in_parts.py."""
+    regions = Regions(rule())
+    content = bytes(40 << 20)
+    regions.here.write("big", content)
+    regions.here.flush(durable=True)
+    sent = 0
+    for _ in range(2):
+        with pytest.raises(DestinationUnreachable):
+            regions.tell(breaks_after=2 + 16 + 1 + 10)
+        sent += sum(len(m.plain) for m in regions.link.carried if isinstance(m, Block))
+        regions.there.crash()
+        regions.here.crash()
+    sent += sum(len(m.plain) for m in regions.tell() if isinstance(m, Block))
+
+    assert sent <= len(content) + 2 * (16 << 20)
+    assert regions.there.read("big") == content
+
+
 @promise("A COMPLIANCE lock there holds until its date, whatever the source says.")
 def test_a_source_cannot_free_what_the_replica_keeps() -> None:
     """The edit of a row at the source ends no lock in the other building."""
