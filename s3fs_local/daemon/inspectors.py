@@ -8,6 +8,7 @@ from s3fs_local.control.mount_table import read_mounts
 from s3fs_local.crypto.key_ring import KeyState
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import EncryptionError, StorageError
 from s3fs_local.objects.zone import ZoneState
@@ -29,6 +30,10 @@ BEHIND_WARNING_NS: Final = 400 * 24 * BEHIND_NOTICE_NS
 READ_ONLY_MOUNT: Final = "it is mounted read-only"
 _MEND: Final = "Mend the cause, then unmount and mount again."
 _BRING_BACK: Final = "Bring its disk or server back; `zone repair` gives a new one all it needs."
+_MAKE_ROOM_THERE: Final = (
+    "Make room on its disk: it catches up by itself then. `zone repair` moves it to a larger disk"
+    " put in its place."
+)
 _MAKE_ROOM: Final = "Make room where the store lives, or purge old versions and run `gc`."
 
 
@@ -206,7 +211,11 @@ def _inspect_zones(zones: ZoneSet) -> Iterator[Finding]:
             yield Finding(Severity.WARNING, subject, f"it catches up: {zone.reason}", "")
         elif not zone.is_well or zone.failing:
             severity = Severity.WARNING if enough and not zone.failing else Severity.CRITICAL
-            yield Finding(severity, subject, zone.reason or zone.failing, _BRING_BACK)
+            advice = _MAKE_ROOM_THERE if zone.is_full else _BRING_BACK
+            yield Finding(severity, subject, zone.reason or zone.failing, advice)
+        elif zones.only is None and SpaceGuard.is_full(zone.space):
+            sentence = f"its disk is full: {zone.space[0] >> 20} MiB are left"
+            yield Finding(Severity.WARNING, subject, sentence, _MAKE_ROOM_THERE)
     if not enough:
         sentence = f"{len(zones.well)} of {len(zones.zones)} zones are well: every write fails"
         yield Finding(Severity.CRITICAL, "zones", sentence, _BRING_BACK)

@@ -47,8 +47,13 @@ class SpaceGuard:
 
     def has_room(self) -> bool:
         """Whether anything may be written."""
-        free, total = self._free_bytes()
-        return free > self.reserve(total)
+        return not self.is_full(self._free_bytes())
+
+    @classmethod
+    def is_full(cls, space: tuple[int, int]) -> bool:
+        """Whether of (free, total) bytes no more are free than are held back; unknown is not."""
+        free, total = space
+        return 0 < total and free <= cls.reserve(total)
 
     @staticmethod
     def reserve(total_bytes: int) -> int:

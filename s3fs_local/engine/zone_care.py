@@ -17,9 +17,16 @@ import trio
 
 from s3fs_local.engine.healing import BestCopy, Healing
 from s3fs_local.engine.share_care import ShareCare
+from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import S3fsLocalError, StorageError, TooFewZones, ZoneUnavailable
+from s3fs_local.errors import (
+    S3fsLocalError,
+    StorageError,
+    StoreFull,
+    TooFewZones,
+    ZoneUnavailable,
+)
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.lanes import DirectLane, Lane, ThreadLane
 from s3fs_local.objects.reading import gather
@@ -115,13 +122,13 @@ class ZoneCare:
             try:
                 store = await self._probe(zone)
             except S3fsLocalError as error:
-                zone.reason = str(error)
+                zone.reason, zone.is_full = str(error), isinstance(error, StoreFull)
                 return False
             self._zones.welcome(zone, store)
             try:
                 await self._catch_up(zone)
             except S3fsLocalError as error:
-                self._zones.suspend(zone, str(error))  # unless a write to it already has
+                self._zones.suspend(zone, error)  # unless a write to it already has
                 self._leave_alone(zone)
                 return False
             self._patience.pop(zone, None)
@@ -194,7 +201,7 @@ class ZoneCare:
         probe = Zone(None, has_threads=zone.has_threads)
         probe.leave_lanes()
         probe.readers = lane
-        call = partial(gather, {probe: partial(self._reopen, zone)}, self._zones.timeout_seconds)
+        call = partial(gather, {probe: partial(self._opened, zone)}, self._zones.timeout_seconds)
         found = (await self._healing.run_blocking(call)).get(probe)
         if found is None:
             raise ZoneUnavailable(f"no answer for {self._zones.timeout_seconds:g} s")
@@ -203,6 +210,15 @@ class ZoneCare:
         if isinstance(found, Exception):
             raise ZoneUnavailable(str(found))
         store: ObjectStore = found
+        return store
+
+    def _opened(self, zone: Zone) -> ObjectStore:
+        """Its objects; one that was full is left alone until there is room. Blocks."""
+        store = self._reopen(zone)
+        if zone.is_full:
+            space = store.free_bytes()
+            if SpaceGuard.is_full(space):
+                raise StoreFull(f"its disk is full: {space[0] >> 20} MiB are left")
         return store
 
     async def _catch_up(self, zone: Zone) -> None:

@@ -38,6 +38,7 @@ class Zone:
         self.store = store
         self.state = ZoneState.WELL if store is not None and not reason else ZoneState.BEHIND
         self.reason = reason
+        self.is_full = False  # that is the reason
         self.doubtful: tuple[str, ...] = ()
         self.space: tuple[int, int] = (0, 0)  # free and total bytes when last asked
         self.failing = ""  # what it said instead

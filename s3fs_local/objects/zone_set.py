@@ -340,8 +340,9 @@ class ZoneSet:
         described = [Home(zone.kind, zone.takes_new) for zone in self.zones]
         return [self.zones[index] for index in choose(described, homes, spread=spread)]
 
-    def suspend(self, zone: Zone, reason: str) -> bool:
+    def suspend(self, zone: Zone, why: str | Exception) -> bool:
         """The zone does not count any more; False for the last one that does."""
+        reason = str(why)
         with self._mutex:
             if zone.state is ZoneState.BEHIND:
                 return True
@@ -351,6 +352,7 @@ class ZoneSet:
                 self._unrecorded = True
                 zone.doubtful = tuple(each.name for each in self._growing if zone in each.homes)
             zone.state, zone.reason = ZoneState.BEHIND, reason
+            zone.is_full = isinstance(why, StoreFull)
             zone.stop_writing()
             waiting = list(self._rounds)
         for each in waiting:
@@ -377,6 +379,7 @@ class ZoneSet:
             if zone.state is not ZoneState.RETURNING:
                 return
             zone.state, zone.reason, zone.doubtful = ZoneState.WELL, "", ()
+            zone.is_full = False
             self._unrecorded = True
         logger.info("zone %s is well again", zone.url or zone.zone_id)
         self.record_changes()
@@ -522,7 +525,7 @@ class ZoneSet:
             job()
         except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
             if not this.note(zone, error):
-                self.suspend(zone, str(error))
+                self.suspend(zone, error)
         else:
             this.note(zone, None)
 
@@ -530,12 +533,13 @@ class ZoneSet:
         for error in this.errors.values():
             if not isinstance(error, StorageError):
                 raise error
-        failures = {zone: str(error) for zone, error in this.errors.items()}
-        failures |= dict.fromkeys(late, f"no answer for {self.timeout_seconds:g} s")
-        full = [error for error in this.errors.values() if isinstance(error, StoreFull)]
-        for zone, reason in failures.items():
-            if this.is_enough or not isinstance(this.errors.get(zone), StoreFull):
-                self.suspend(zone, reason)
+        failures: dict[Zone, Exception] = dict(this.errors)
+        no_answer = ZoneUnavailable(f"no answer for {self.timeout_seconds:g} s")
+        failures |= dict.fromkeys(late, no_answer)
+        full = [error for error in failures.values() if isinstance(error, StoreFull)]
+        for zone, error in failures.items():
+            if this.is_enough or not isinstance(error, StoreFull):
+                self.suspend(zone, error)
         if this.is_enough:
             return
         if full:

@@ -45,15 +45,13 @@ def without_room(disk: Path, what: str) -> Iterator[None]:
     shutil.rmtree(filler)
 
 
-class Cycles:
-    """A store on a small disk, and what it promised."""
+class Files:
+    """What is on a mount, and was promised to be there."""
 
-    def __init__(self, mount: MountedStore, disk: Path, chance: random.Random) -> None:
+    def __init__(self, mount: MountedStore, chance: random.Random) -> None:
         self.mount = mount
-        self.disk = disk
         self.chance = chance
         self.promised: Promised = {}
-        self.refused = 0
 
     def save(self, name: str) -> None:
         """A file, fsynced; promised once that has returned."""
@@ -68,40 +66,52 @@ class Cycles:
             os.close(descriptor)
         self.promised[str(path)] = (len(content), hashlib.sha256(content).hexdigest())
 
-    def cycle(self, number: int) -> None:
-        """Full, and not full again. Raises Failed."""
-        self.save(f"before{number}")
-        with without_room(self.disk, self.chance.choice(("bytes", "bytes", "inodes"))):
-            for attempt in range(5):
-                self._save_or_be_refused(f"full{number}-{attempt}")
-            self._remove_one()
-            self._check(f"cycle {number}, while it is full")
-        try:
-            self.save(f"after{number}")
-        except OSError as failure:
-            raise Failed(f"cycle {number}: there is room again, and still: {failure}") from None
-        if number % KILL_EVERY == KILL_EVERY - 1:
-            self.mount.kill()
-            self.mount.mount()
-            self._check(f"cycle {number}, after a kill")
-
-    def _save_or_be_refused(self, name: str) -> None:
-        try:
-            self.save(name)
-        except OSError as failure:
-            if failure.errno != errno.ENOSPC:
-                raise Failed(f"{name}: {failure}") from None
-            self.refused += 1
-
-    def _remove_one(self) -> None:
+    def remove_one(self) -> None:
+        """Any of them."""
         path = self.chance.choice([path for path, kept in self.promised.items() if kept])
         os.unlink(path)
         self.promised[path] = None
 
-    def _check(self, when: str) -> None:
+    def check(self, when: str) -> None:
+        """All is as it was promised. Raises Failed."""
         wrong = broken(self.promised)
         if wrong:
             raise Failed(f"{when}:\n" + "\n".join(wrong))
+
+
+class Cycles:
+    """A store on a small disk, and what it promised."""
+
+    def __init__(self, files: Files, disk: Path) -> None:
+        self.files = files
+        self.disk = disk
+        self.chance = files.chance
+        self.refused = 0
+
+    def cycle(self, number: int) -> None:
+        """Full, and not full again. Raises Failed."""
+        self.files.save(f"before{number}")
+        with without_room(self.disk, self.chance.choice(("bytes", "bytes", "inodes"))):
+            for attempt in range(5):
+                self._save_or_be_refused(f"full{number}-{attempt}")
+            self.files.remove_one()
+            self.files.check(f"cycle {number}, while it is full")
+        try:
+            self.files.save(f"after{number}")
+        except OSError as failure:
+            raise Failed(f"cycle {number}: there is room again, and still: {failure}") from None
+        if number % KILL_EVERY == KILL_EVERY - 1:
+            self.files.mount.kill()
+            self.files.mount.mount()
+            self.files.check(f"cycle {number}, after a kill")
+
+    def _save_or_be_refused(self, name: str) -> None:
+        try:
+            self.files.save(name)
+        except OSError as failure:
+            if failure.errno != errno.ENOSPC:
+                raise Failed(f"{name}: {failure}") from None
+            self.refused += 1
 
 
 def run(piece: Piece) -> Figures:
@@ -111,7 +121,7 @@ def run(piece: Piece) -> Figures:
     with mounted(image, "ext4", piece.folder / "disk") as disk:
         s3fs_local("init", disk / "store")
         mount = MountedStore(disk / "store", piece.folder / "mount")
-        cycles = Cycles(mount, disk, random.Random(piece.seed))
+        cycles = Cycles(Files(mount, random.Random(piece.seed)), disk)
         try:
             mount.mount()
             for number in range(piece.size):
@@ -120,6 +130,6 @@ def run(piece: Piece) -> Figures:
             mount.clean_up()
     return {
         "writes refused": cycles.refused,
-        "files acknowledged": len(cycles.promised),
+        "files acknowledged": len(cycles.files.promised),
         "lost": 0,
     }

@@ -10,6 +10,7 @@ from tests.campaigns import (
     faults,
     flipped_bytes,
     full_disk,
+    full_zone,
     fuzz,
     hostile_sizes,
     kills,
@@ -150,6 +151,14 @@ LINES: Final = {
             "times",
             *(5, 100, 10),
             zone_loss,
+        ),
+        Line(
+            "zone-full",
+            "the disk of one zone may fill up: nobody but status notices, and it comes back whole",
+            "cycles",
+            *(4, 100, 20),
+            full_zone.run_cycles,
+            lambda: lacks_loop_disks("ext4"),
         ),
         Line(
             "share-loss",

@@ -227,6 +227,45 @@ async def test_a_zone_that_fails_again_is_left_alone_for_a_while(
         assert disk.states == ["well"] * 3
 
 
+async def test_a_full_zone_is_told_of_and_comes_back_once_there_is_room(tmp_path: Path) -> None:
+    """Status says which disk needs room; nothing is tried before, and no command is needed after."""
+    zones = [tmp_path / f"zone-{number}" for number in range(3)]
+    make_store(tmp_path / "store", zones)
+    async with opened(tmp_path / "store") as disk:
+        care = disk.store.zoning.care
+        victim = disk.zones.zones[1]
+        space = [(0, 1 << 30)]
+
+        class Small(FailingObjects):
+            def free_bytes(self) -> tuple[int, int]:
+                return space[0]
+
+        real = care._reopen  # noqa: SLF001  no other way in
+        care._reopen = lambda zone: Small(real(zone))  # noqa: SLF001
+        victim.store = Small(real(victim))
+        assert _advice_on(disk, zones[1]) == ["Make room on its disk"], "before it fails"
+
+        victim.store.fail("create", StoreFull("scripted"))
+        disk.write("file", b"content")
+        await disk.sync()
+        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        for _ in range(3):
+            await disk.look_after_zones()
+        assert disk.states == ["well", "behind", "well"]
+        assert _advice_on(disk, zones[1]) == ["Make room on its disk"]
+        assert not list(zones[1].glob("packs/*/*.pack"))
+
+        space[0] = (1 << 30, 1 << 30)
+        await wait_until_well(disk)
+        assert disk.status().health == Health.HEALTHY
+        assert list(zones[1].glob("packs/*/*.pack"))
+
+
+def _advice_on(disk: StoreOnDisk, zone: Path) -> list[str]:
+    told = [each for each in disk.status().findings if each.subject == f"zone {zone}"]
+    return [each.advice.partition(":")[0] for each in told]
+
+
 async def _rebuilt_from(crash: Path, zone: Path, key_file: Path) -> dict[str, bytes]:
     """What the zone alone still has."""
     key = Unlocking(key_file=key_file)
