@@ -53,7 +53,7 @@ class SpaceGuard:
     def is_full(cls, space: tuple[int, int]) -> bool:
         """Whether of (free, total) bytes no more are free than are held back; unknown is not."""
         free, total = space
-        return 0 < total and free <= cls.reserve(total)
+        return total > 0 and free <= cls.reserve(total)
 
     @staticmethod
     def reserve(total_bytes: int) -> int:

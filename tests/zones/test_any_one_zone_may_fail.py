@@ -228,7 +228,7 @@ async def test_a_zone_that_fails_again_is_left_alone_for_a_while(
 
 
 async def test_a_full_zone_is_told_of_and_comes_back_once_there_is_room(tmp_path: Path) -> None:
-    """Status says which disk needs room; nothing is tried before, and no command is needed after."""
+    """Status says which disk needs room; nothing is tried before, no command is needed after."""
     zones = [tmp_path / f"zone-{number}" for number in range(3)]
     make_store(tmp_path / "store", zones)
     async with opened(tmp_path / "store") as disk:
