@@ -39,7 +39,9 @@ def sync_folder():
 def save(name, data, flags, at):
     handle = os.open(name, flags | os.O_CREAT, 0o644)
     try:
-        os.pwrite(handle, data, at)
+        written = 0
+        while written < len(data):  # a call may write a part, and the next one tell the error
+            written += os.pwrite(handle, data[written:], at + written)
         os.fsync(handle)
     finally:
         os.close(handle)

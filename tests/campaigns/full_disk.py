@@ -60,7 +60,9 @@ class Files:
         self.promised.pop(str(path), None)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            os.write(descriptor, content)
+            written = 0
+            while written < len(content):  # a call may write a part, and the next one be refused
+                written += os.write(descriptor, content[written:])
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
