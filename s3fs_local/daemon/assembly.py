@@ -16,7 +16,7 @@ from s3fs_local.control.zone_access import Zoning
 from s3fs_local.crypto.aws_kms import AwsKms
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import Passphrase
-from s3fs_local.daemon.checkpointing import MetadataCopies, rebuild_metadata, set_aside
+from s3fs_local.daemon.checkpointing import MetadataCopies, rebuild_metadata
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
 from s3fs_local.daemon.layout import (
     KEY_RING_NAME,
@@ -145,7 +145,6 @@ def _newest_metadata(path: Path, checkpoints: Checkpoints) -> SqliteMetadata:
         return metadata
     metadata.close()
     log.warning("the metadata database is older than its copies in the zones: it is made anew")
-    set_aside(path)
     rebuild_metadata(path, checkpoints)
     return SqliteMetadata(path / METADATA_NAME)
 

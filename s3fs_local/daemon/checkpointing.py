@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol
@@ -75,6 +76,8 @@ class MetadataCopies:
 def rebuild_metadata(path: Path, checkpoints: Checkpoints) -> None:
     """The database is the newest copy that a zone has; replaying the journal does the rest.
 
+    What was there before is set aside, and only when the copy is whole.
+
     Raises:
         StoreDamaged: no zone that answers has a copy.
         DataDamaged: none has a whole one.
@@ -92,6 +95,7 @@ def rebuild_metadata(path: Path, checkpoints: Checkpoints) -> None:
         except errors.DataDamaged as error:
             failure = error
             continue
+        _set_aside(path)
         durable_files.move_durably(image, path / METADATA_NAME)
         log.warning("rebuilt the metadata from the copy at journal position %d", position)
         return
@@ -100,12 +104,18 @@ def rebuild_metadata(path: Path, checkpoints: Checkpoints) -> None:
     raise failure
 
 
-def set_aside(path: Path) -> None:
-    """The present database is not used; it is kept beside, for whoever wants to look at it."""
-    for suffix in ("", "-wal", "-shm"):
+def _set_aside(path: Path) -> None:
+    """The present database is not used; it is kept beside, for whoever wants to look at it.
+
+    One that was set aside before stays: a rebuild that is killed and begun again would else leave
+    only its own work. The log goes first: SQLite takes one that is left for the new database's.
+    """
+    names = (f"{METADATA_NAME}.set-aside{number or ''}" for number in count())
+    target = next(name for name in names if not (path / name).exists())
+    for suffix in ("-shm", "-wal", ""):
         file = path / f"{METADATA_NAME}{suffix}"
         if file.exists():
-            durable_files.move_durably(file, path / f"{METADATA_NAME}.set-aside{suffix}")
+            durable_files.move_durably(file, path / f"{target}{suffix}")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from s3fs_local import errors
 from s3fs_local.daemon.assembly import checkpoints_of, key_ring_of, open_store
-from s3fs_local.daemon.checkpointing import rebuild_metadata, set_aside
+from s3fs_local.daemon.checkpointing import rebuild_metadata
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
 from s3fs_local.daemon.layout import OWNER_LOCK_NAME
 from s3fs_local.daemon.store_file import (
@@ -17,6 +17,7 @@ from s3fs_local.daemon.store_file import (
     StoreRecord,
     ZoneRecord,
     decode_store_file,
+    encode_store_file,
     read_store_file,
     write_store_file,
 )
@@ -60,9 +61,10 @@ def rebuild(path: Path, unlocking: Unlocking, *, zones: tuple[str, ...]) -> Rebu
         opened = open_zones(path, record)
         closing.callback(opened.close)
         ring = key_ring_of(path, record, KeyRingFiles(path, opened), unlocking)
-        set_aside(path)
         rebuild_metadata(path, checkpoints_of(opened, ring, record))
         write_store_file(path, record)
+        with suppress(errors.StorageError):  # a scrub makes up for it
+            opened.put(STORE_FILE_NAME, encode_store_file(record))
     return trio.run(_describe, path, unlocking)
 
 

@@ -143,13 +143,13 @@ class Scrubbing:
             name = pack_name(pack_id)
             if self._packs.is_growing(pack_id):
                 continue
-            holders = {zone for zone in asked if name in lengths[zone]}
+            holders = {zone for zone in asked if lengths[zone].get(name)}
             coded = as_shares.get(pack_id)
             if coded is not None and (coded.is_complete or not holders):
                 due += self._due_shares(pack_id, coded, before_ns=before_ns)
                 continue  # copies that a crash has left beside the shares are removed, not mended
             if not holders and not self._healing.blocks_in(pack_id):
-                continue  # a crash came between its file and its row: there is nothing to read
+                continue  # a crash came between its row and its header: there is nothing to read
             wanted = holders | set(self._healing.homes(pack_id, placement, holders))
             for zone in wanted:
                 verified_ns = self._healing.verified.at_ns(zone.zone_id, pack_id) or 0

@@ -2,12 +2,14 @@
  *
  * FAULTS_BELOW names the folder. FAULTS_FILE is shared with whoever tells: `struct orders`, see
  * interposed.py. The nth call of the chosen kind from then on fails, once or for ever; or all syncs
- * do nothing and succeed, as on a disk that lies.
+ * do nothing and succeed, as on a disk that lies; or whoever makes the nth call, of any kind, is
+ * killed before it is made.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,8 +28,11 @@ struct orders {
     int32_t for_ever;
     int32_t lies; /* syncs do nothing */
     int64_t nth;
+    int64_t kills_at; /* of the calls of all kinds; 0: nobody is killed */
     int64_t calls[KINDS];
     int64_t failed;
+    int64_t all_calls;
+    int64_t killed; /* process id */
 };
 
 static struct orders *orders;
@@ -66,7 +71,15 @@ static int is_ours_open(int descriptor) {
     return is_ours(path);
 }
 
+static void die(void) {
+    orders->killed = getpid();
+    kill(getpid(), SIGKILL);
+    pause();
+}
+
 static int fails(enum kind kind) {
+    if (__atomic_add_fetch(&orders->all_calls, 1, __ATOMIC_SEQ_CST) == orders->kills_at)
+        die();
     int64_t call = __atomic_add_fetch(&orders->calls[kind], 1, __ATOMIC_SEQ_CST);
     if (orders->kind != (int)kind || call < orders->nth || (call > orders->nth && !orders->for_ever))
         return 0;

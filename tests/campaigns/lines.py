@@ -7,8 +7,10 @@ import trio
 
 from tests.campaigns import (
     bit_flips,
+    endings,
     faults,
     flipped_bytes,
+    fsck_kills,
     full_disk,
     full_zone,
     fuzz,
@@ -100,6 +102,20 @@ LINES: Final = {
             "kills",
             *(5, 1000, 10),
             kills.run,
+        ),
+        Line(
+            "endings",
+            "SIGTERM makes everything durable, whatever was not synced and whatever is going on",
+            "MiB not synced",
+            *(24, 8192, 1024),
+            endings.run,
+        ),
+        Line(
+            "fsck-kills",
+            "fsck that is killed while it repairs or rebuilds is begun again, and loses nothing",
+            "kills",
+            *(5, 1000, 20),
+            fsck_kills.run,
         ),
         Line(
             "replication",

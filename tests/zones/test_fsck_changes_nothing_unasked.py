@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from s3fs_local.cli.exit_codes import ExitCode
@@ -54,17 +55,22 @@ async def test_a_rotten_header_is_told_and_not_called_repaired_by_a_fsck_that_re
     assert await _run("fsck", tmp_path / "store") == ExitCode.OK
 
 
+@pytest.mark.parametrize("has_files", [False, True])
 async def test_a_pack_of_which_a_crash_left_only_the_row_is_no_damage_and_a_collection_forgets_it(
-    tmp_path: Path,
+    tmp_path: Path, *, has_files: bool
 ) -> None:
     """A daemon killed while it collects: each scrub called it repaired, and found it again."""
     zones = [tmp_path / "a", tmp_path / "b"]
     await _fill(tmp_path / "store", zones)
     async with opened(tmp_path / "store") as disk:
         disk.fs.volume.apply([PutPack(77, "STANDARD")])
+        for zone in zones if has_files else ():
+            (zone / "packs/4d").mkdir()
+            (zone / "packs/4d/000000000000004d.pack").touch()
         assert (await disk.ask_scrub())["Damaged"] == []
         await disk.ask(CollectGarbage())
         assert disk.fs.volume.metadata.placement(77) is None
+        assert not disk.zones.list_anywhere("packs/4d/")
         assert await disk.read("file") == b"content" * 1000
 
 
