@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -294,6 +294,52 @@ def test_a_failed_batch_keeps_the_uncommitted_ones_before_it(metadata: SqliteMet
     metadata.commit(1)
 
     assert metadata.counters().key_id == 5
+
+
+@contextmanager
+def unreadable(path: Path) -> Iterator[None]:
+    """Each read of the file by a descriptor that is open now fails."""
+    opened = [int(link.name) for link in Path("/proc/self/fd").iterdir() if _is_open_at(link, path)]
+    kept = [os.dup(descriptor) for descriptor in opened]
+    write_only = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for descriptor in opened:
+            os.dup2(write_only, descriptor, inheritable=False)
+        yield
+    finally:
+        for descriptor, own in zip(opened, kept, strict=True):
+            os.dup2(own, descriptor, inheritable=False)
+            os.close(own)
+        os.close(write_only)
+
+
+def _is_open_at(link: Path, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return link.readlink() == path
+    return False
+
+
+@pytest.mark.parametrize("ends", ["commits", "is killed"])
+def test_a_read_that_fails_once_leaves_the_batches_before_it(path: Path, ends: str) -> None:
+    """SQLite ends the transaction then, and would write what follows beside it, for good."""
+    with closing(SqliteMetadata.create(path)) as first:
+        first.apply(big_keys(1, 200))
+        first.commit(1)
+    with closing(SqliteMetadata(path)) as metadata:
+        metadata.apply([PutSetting("before", "x")])
+        with unreadable(path), pytest.raises(MetadataDamaged):
+            metadata.key(100)
+
+        assert metadata.key(100) == b"k" * 16_000
+        assert metadata.setting("before") == "x"
+        metadata.apply([PutSetting("after", "x")])
+        if ends == "commits":
+            metadata.commit(2)
+    with closing(SqliteMetadata(path)) as reopened:
+        found = [name for name in ("before", "after") if reopened.setting(name) == "x"]
+        assert (reopened.position(), found) == (
+            (2, ["before", "after"]) if ends == "commits" else (1, [])
+        )
 
 
 def test_a_value_that_no_column_takes_leaves_no_trace(metadata: SqliteMetadata) -> None:

@@ -126,6 +126,7 @@ class SqliteMetadata:
         self._committed = Counters(*state[1:])
         self._writer = Writer(cursor, self._committed, self._inodes, self._cells)
         self._functions = self._writer.functions
+        self._is_adrift = False  # the batches since the last commit are not in the database
         self._execute("BEGIN")
 
     @property
@@ -158,6 +159,7 @@ class SqliteMetadata:
 
     def _write_inodes(self) -> None:
         """The tables have all that is only in memory."""
+        self._go_on()
         try:
             self._inodes.write()
         except apsw.Error as error:
@@ -165,14 +167,21 @@ class SqliteMetadata:
             self._inodes.write()
 
     def _recover(self, error: apsw.Error) -> None:
-        """What failed may be tried once more, elsewhere; else raises what the error means."""
-        if self.rescue is None or not is_of_the_disk(error, self._connection.system_errno):
-            raise_translated(error, self._connection.system_errno)
+        """What failed may be tried once more, elsewhere; else raises what the error means.
+
+        A failed read makes SQLite roll back (https://sqlite.org/lang_transaction.html, "response to
+        errors within a transaction"); what is written afterwards would be committed by itself.
+        """
+        system_errno = self._connection.system_errno
+        if self.rescue is None or not is_of_the_disk(error, system_errno):
+            self._is_adrift = not self._connection.in_transaction
+            raise_translated(error, system_errno)
         self._move(error)
 
     def apply(self, changes: Sequence[Change]) -> None:
         """See `Metadata`; the changes stay in memory until they are committed."""
         batch = tuple(changes)
+        self._go_on()
         try:
             self._write(batch)
         except apsw.Error as error:
@@ -194,6 +203,7 @@ class SqliteMetadata:
         if self.rescue is not None and (self._is_lost or self._is_gone()):
             with suppress(MetadataDamaged):  # as long as what is open works
                 self._move(FileNotFoundError(f"{self._path} is gone"))
+        self._go_on()
         try:
             self._commit(position)
         except apsw.Error as error:
@@ -575,6 +585,7 @@ class SqliteMetadata:
         return connection
 
     def _row(self, sql: str, parameters: Row) -> Row | None:
+        self._go_on()
         try:
             return self._execute(sql, parameters).fetchone()
         except apsw.Error as error:
@@ -587,6 +598,7 @@ class SqliteMetadata:
         return row
 
     def _rows(self, sql: str, parameters: Row) -> list[Row]:
+        self._go_on()
         try:
             return self._execute(sql, parameters).fetchall()
         except apsw.Error as error:
@@ -607,8 +619,18 @@ class SqliteMetadata:
         for change in batch:
             functions[type(change)](change)
 
+    def _go_on(self) -> None:
+        """The facts are those after the last batch, although something failed since.
+
+        Raises:
+            MetadataDamaged: not yet; the next call tries again.
+        """
+        if self._is_adrift:
+            self._return_to_last_batch()
+
     def _return_to_last_batch(self) -> None:
         """The facts are those after the last batch that was applied."""
+        self._is_adrift = True
         self._inodes.clear()
         self._cells.clear()
         try:
@@ -619,8 +641,8 @@ class SqliteMetadata:
             for batch in self._uncommitted:
                 self._write(batch)
         except (apsw.Error, MetadataDamaged) as error:
-            self._connection.close()  # the journal has what this half-way state lacks
             raise MetadataDamaged(f"the metadata database stopped working: {error}") from error
+        self._is_adrift = False
 
     def _checkpoint_on(self, connection: apsw.Connection) -> None:
         logged, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
