@@ -87,6 +87,7 @@ class Receiver:
         self._making: dict[Origin, _Making] = {}
         self.arrivals: Final = Arrivals(self._volume)
         self._failures: list[Failed] = []
+        self._refused: dict[Origin, Failed] = {}  # blocks that could not be taken, and why
 
     def begin(self, source: bytes) -> None:
         """Numbers without an origin are this store's from now on."""
@@ -144,7 +145,7 @@ class Receiver:
         """
         if self.arrivals.fresh(message.block) is not None:
             return
-        with _noting(partial(self._fail, message.file, message.stamp_ns)):
+        with _noting(partial(self._refuse_block, message)):
             making = self._make(message.file)
             wanted = Encryption(
                 algorithm=Algorithm(message.algorithm),
@@ -340,7 +341,7 @@ class Receiver:
                     carried[origin] = block
                     here = block.block_id
                 else:
-                    raise ControlError(f"block {there} of the source was not carried")
+                    raise self._not_carried(origin)
                 numbers[there] = here
             return here
 
@@ -353,6 +354,12 @@ class Receiver:
         }
         assert all(extent.end <= CELL_BYTES for layout in layouts.values() for extent in layout)
         return layouts, carried
+
+    def _not_carried(self, origin: Origin) -> Exception:
+        refused = self._refused.get(origin)
+        if refused is None:
+            return ControlError(f"block {origin.number} of the source was not carried")
+        return _Refused(Reason(refused.reason), refused.message)
 
     def _version(
         self,
@@ -423,6 +430,10 @@ class Receiver:
             return
         making = self._make(message.origin)
         inode = self._metadata.inode(making.ino)
+        if (inode is None or (inode.is_file and not inode.version_ns)) and self._has_failed(
+            message.origin
+        ):
+            return  # a name would show a file without content
         changes: list[Change] = []
         if inode is None:
             inode = _without_content(message.inode, making.ino)
@@ -439,6 +450,9 @@ class Receiver:
             self._take_name(name, making.ino)
         if message.names:
             volume.apply(self._filesystem.locks.note_protection(volume.inode(making.ino)))
+
+    def _has_failed(self, origin: Origin) -> bool:
+        return any(failed.origin == origin for failed in self._failures)
 
     def _take_name(self, name: Name, ino: int) -> None:
         parent = self.origins.inode(name.parent)
@@ -457,7 +471,11 @@ class Receiver:
         failures, self._failures = tuple(self._failures), []
         self._making.clear()
         self.arrivals.forget()
+        self._refused.clear()
         return Settled(failures)
+
+    def _refuse_block(self, message: BlockMessage, reason: Reason, why: str) -> None:
+        self._refused[message.block] = Failed(message.file, message.stamp_ns, str(reason), why)
 
     def _fail(self, origin: Origin, stamp_ns: int, reason: Reason, message: str) -> None:
         logger.warning("replication: %s: %s", reason, message)

@@ -183,7 +183,8 @@ class Replication:
                 return []  # purged: that is never told
         elif inode.is_file and not inode.version_ns:
             return []  # its first version tells it
-        choices = self._choices(inode, version, on_demand=on_demand)
+        asked = self._event(task, on_demand=on_demand)
+        choices = self._choices(inode, version, asked)
         changes: list[Change] = [PutTask(self._task_for(task, choice)) for choice in choices]
         if version is not None and choices and version.replication != Status.REPLICA:
             changes.append(_with_status(version, Status.PENDING))
@@ -201,15 +202,20 @@ class Replication:
             rule=choice.rule.rule_id,
             reason="",
             if_held=choice.if_held and (before is None or before.if_held),
+            has_names=task.has_names or (before is not None and before.has_names),
         )
 
-    def _choices(
-        self, inode: Inode, version: Version | None, *, on_demand: bool
-    ) -> tuple[Choice, ...]:
+    @staticmethod
+    def _event(task: Task, *, on_demand: bool = False) -> Event:
+        if on_demand:
+            return Event.ON_DEMAND
+        return Event.NAME if task.has_names else Event.METADATA
+
+    def _choices(self, inode: Inode, version: Version | None, event: Event) -> tuple[Choice, ...]:
         """Of a file with several names each name may have rules of its own (S3: keys)."""
         found: dict[str, Choice] = {}
         for key in self.keys_of(inode, with_past=version is None):
-            for choice in self.chosen(inode, version, key, on_demand=on_demand):
+            for choice in self.chosen(inode, version, key, event):
                 found.setdefault(choice.destination, choice)
         return tuple(found.values())
 
@@ -229,27 +235,23 @@ class Replication:
         return self._keys.path_of(Key(parent, name))
 
     def chosen(
-        self, inode: Inode, version: Version | None, key: bytes, *, on_demand: bool
+        self, inode: Inode, version: Version | None, key: bytes, event: Event
     ) -> tuple[Choice, ...]:
-        """What rules say of the inode under the key; `version` None: of its attributes."""
+        """What rules say of the inode under the key; `version` None: of its attributes or names."""
         if version is None and inode.is_file:
             version = self._metadata.version(inode.ino, inode.version_ns)
-            event = Event.METADATA
-        else:
+        elif version is not None and not version.replication and event is not Event.ON_DEMAND:
             event = Event.NEW_VERSION
         if version is None:  # S3 has neither directories nor links; they go where files go
             made = Subject(key=key, committed_ns=inode.btime_ns)
             choices = choose(self.rules, made, Event.ON_DEMAND)
+            on_demand = event is Event.ON_DEMAND
             if on_demand or not inode.is_directory:
                 return tuple(c for c in choices if on_demand or _is_newer(c, inode.btime_ns))
             return tuple(
                 structs.replace(c, if_held=not _is_newer(c, inode.btime_ns)) for c in choices
             )
-        if version.replication:
-            event = Event.METADATA
-        return choose(
-            self.rules, self._subject(version, key), Event.ON_DEMAND if on_demand else event
-        )
+        return choose(self.rules, self._subject(version, key), event)
 
     def _subject(self, version: Version, key: bytes) -> Subject:
         return Subject(
@@ -320,7 +322,7 @@ class Replication:
         if task is None:
             return version.replication
         inode = self._volume.inode(version.ino)
-        return Status.PENDING if self._choices(inode, version, on_demand=False) else ""
+        return Status.PENDING if self._choices(inode, version, Event.METADATA) else ""
 
     def abandon(self) -> int:
         """Some tasks for destinations that no rule names any more are gone; how many."""

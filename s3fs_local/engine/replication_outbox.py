@@ -46,19 +46,25 @@ class Outbox:
         """The changes, and the tasks that go with them."""
         if not self.is_kept or self._rests:
             return changes
-        places = dict(self._places(changes))
-        if not places:
+        tasks: dict[tuple[int, int], PutTask] = {}
+        for place, size, is_name in self._places(changes):
+            before = tasks.get(place)
+            has_names = is_name or (before is not None and before.task.has_names)
+            tasks[place] = self._task(*place, size, now_ns, has_names=has_names)
+        if not tasks:
             return changes
         self.on_task()
-        return [*changes, *[self._task(*place, size, now_ns) for place, size in places.items()]]
+        return [*changes, *tasks.values()]
 
-    def _task(self, ino: int, stamp_ns: int, size: int, now_ns: int) -> PutTask:
+    def _task(self, ino: int, stamp_ns: int, size: int, now_ns: int, *, has_names: bool) -> PutTask:
         before = self._metadata.task(UNDECIDED, ino, stamp_ns)
         since_ns = now_ns if before is None else before.since_ns
-        return PutTask(Task(UNDECIDED, ino, stamp_ns, since_ns, now_ns, size))
+        has_names |= before is not None and before.has_names
+        task = Task(UNDECIDED, ino, stamp_ns, since_ns, now_ns, size, has_names=has_names)
+        return PutTask(task)
 
-    def _places(self, changes: Sequence[Change]) -> Iterator[tuple[tuple[int, int], int]]:
-        """The inode, and the version or `ATTRIBUTES`; and the size of what is to be told."""
+    def _places(self, changes: Sequence[Change]) -> Iterator[tuple[tuple[int, int], int, bool]]:
+        """The inode, and the version or `ATTRIBUTES`; the size of what is told; if of names."""
         committed = {
             change.version.ino: change.version.stamp_ns
             for change in changes
@@ -68,19 +74,23 @@ class Outbox:
             match change:
                 case PutVersion(version):
                     if self._is_told_version(version):
-                        yield (version.ino, version.stamp_ns), version.stored_bytes
+                        yield (version.ino, version.stamp_ns), version.stored_bytes, False
                 case PutInode(inode):  # attributes go with a version of the same instant
                     goes_along = committed.get(inode.ino) == inode.version_ns
                     if not goes_along and self._is_told_inode(inode):
-                        yield (inode.ino, ATTRIBUTES), 0
+                        yield (inode.ino, ATTRIBUTES), 0, self._has_other_names(inode)
                 case KeepAttributes(kept):
                     if kept.ino not in committed:
-                        yield (kept.ino, ATTRIBUTES), 0
+                        yield (kept.ino, ATTRIBUTES), 0, False
                 case OpenEntry(entry):
                     if not entry.is_marker:
-                        yield (entry.ino, ATTRIBUTES), 0
+                        yield (entry.ino, ATTRIBUTES), 0, True
                 case _:
                     pass
+
+    def _has_other_names(self, inode: Inode) -> bool:
+        before = self._metadata.inode(inode.ino)
+        return before is None or before.nlink != inode.nlink
 
     def _is_told_version(self, version: Version) -> bool:
         before = self._metadata.version(version.ino, version.stamp_ns)

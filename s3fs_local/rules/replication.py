@@ -8,6 +8,7 @@ the highest priority decides, and only that one. What happened then decides whet
     removal of a version; all that lifecycle does  never
     what was there before, replicas, what failed   on demand only (`replication sync`)
     a replica whose metadata changed               if the rule says so
+    a replica that is renamed, or linked           as any other file (S3: that makes a new object)
     archived classes                               no
     encryption with a KMS key                      if the rule names a key for the replica
 """
@@ -58,12 +59,13 @@ class Event(Enum):
     """What happened at the source."""
 
     NEW_VERSION = 1
-    METADATA = 2  # attributes, tags, locks of a version, or a name, changed
+    METADATA = 2  # attributes, tags or locks of a version changed
     DELETE_MARKER = 3  # a user removed the name
     REMOVAL = 4  # one version was removed for good
     LIFECYCLE = 5  # markers, expirations, transitions
     SUBRESOURCE = 6  # a setting of the bucket
     ON_DEMAND = 7  # somebody asks for what is there
+    NAME = 8  # a file got a name or lost one (S3: a new key, or a delete marker)
 
 
 class Rule(Struct, frozen=True):
@@ -125,14 +127,17 @@ def choose(rules: Sequence[Rule], subject: Subject, event: Event) -> tuple[Choic
 
 
 def _is_older(rule: Rule, subject: Subject, event: Event) -> bool:
-    return event is Event.METADATA and subject.committed_ns < rule.since_ns
+    is_about_what_was_there = event in (Event.METADATA, Event.NAME)
+    return is_about_what_was_there and subject.committed_ns < rule.since_ns
 
 
 def _wants(rule: Rule, subject: Subject, event: Event) -> bool:
     if event is Event.DELETE_MARKER:
         return rule.delete_markers and not rule.tags
-    if event not in (Event.NEW_VERSION, Event.METADATA, Event.ON_DEMAND):
+    if event not in (Event.NEW_VERSION, Event.METADATA, Event.NAME, Event.ON_DEMAND):
         return False
+    if event is Event.NAME and subject.status != Status.NONE:
+        return True  # its bytes are there, or will be, whoever made them
     if needs_restore(subject.storage_class) or (subject.has_kms_key and not rule.kms_objects):
         return False
     return event is Event.ON_DEMAND or _wants_unasked(rule, subject, event)
@@ -141,7 +146,7 @@ def _wants(rule: Rule, subject: Subject, event: Event) -> bool:
 def _wants_unasked(rule: Rule, subject: Subject, event: Event) -> bool:
     if subject.status == Status.REPLICA:
         return event is Event.METADATA and rule.replica_modifications
-    if event is Event.METADATA and subject.status != Status.NONE:
+    if event in (Event.METADATA, Event.NAME) and subject.status != Status.NONE:
         return True  # somewhere there is a replica, or will be
     return subject.committed_ns >= rule.since_ns
 
@@ -158,6 +163,7 @@ class Task(Struct, frozen=True, array_like=True):
     rule: str = ""
     reason: str = ""  # why it failed; "" = it is pending
     if_held: bool = False  # see `Choice`
+    has_names: bool = False  # names changed, too
 
 
 class ReplicaKind(IntEnum):

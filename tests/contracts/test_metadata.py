@@ -1064,7 +1064,12 @@ class Author:
             return [PutReplica(Replica(b"s", ReplicaKind(1 + choice % 2), choice, ino))]
         reason = "r" if choice % 7 == 0 else ""
         return [
-            PutTask(Task("ab"[choice % 2], ino, choice % 3, choice, self.now_ns, 1, "", reason))
+            PutTask(
+                Task(
+                    *("ab"[choice % 2], ino, choice % 3, choice, self.now_ns, 1, "", reason),
+                    has_names=choice % 2 == 0,
+                )
+            )
         ]
 
     def _set_up(self, choice: int) -> list[Change]:
@@ -1183,7 +1188,7 @@ def test_a_failed_batch_leaves_the_agenda_as_it_was(metadata: Metadata) -> None:
 def test_what_has_to_be_told_comes_in_the_order_of_the_last_change(store: Store) -> None:
     """A destination gets changes as they were made; what failed waits for somebody to ask."""
     rows = [
-        Task("west", 2, 0, since_ns=10, changed_ns=90, size=0, rule="r"),
+        Task("west", 2, 0, since_ns=10, changed_ns=90, size=0, rule="r", has_names=True),
         Task("west", 3, 50, since_ns=50, changed_ns=50, size=7, rule="r"),
         Task("west", 1, 50, since_ns=50, changed_ns=50, size=8, rule="s", if_held=True),
         Task(

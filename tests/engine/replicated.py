@@ -103,6 +103,7 @@ class Regions:
         self.here = MemoryStore(None, None, make_zones=None, run_blocking=None, **settings)
         self.there = MemoryStore(None, None, make_zones=None, run_blocking=None, **settings)
         self.there.randomness.bits(77)
+        self.ids = (HERE, THERE)
         self.link: LocalLink
         if rules:
             self.put_rules(*rules)
@@ -118,6 +119,11 @@ class Regions:
         data = json.dumps({"Role": ROLE, "Rules": rules}).encode()
         self.replication.put(read_replication(data, new_id=lambda: next(numbers)))
 
+    def exchange(self) -> None:
+        """The destination is the source from now on, by rules of its own, and the other way."""
+        self.here, self.there = self.there, self.here
+        self.ids = (self.ids[1], self.ids[0])
+
     def tell(
         self,
         *,
@@ -125,8 +131,8 @@ class Regions:
         on_block: Callable[[], Awaitable[None]] | None = None,
     ) -> list[Message]:
         """Everything that is pending is told; what was carried."""
-        receiver = Receiver(self.there.fs, THERE)
-        receiver.begin(HERE)
+        receiver = Receiver(self.there.fs, self.ids[1])
+        receiver.begin(self.ids[0])
         self.there.clock.advance(max(self.here.clock.now_ns() - self.there.clock.now_ns(), 0))
         self.link = LocalLink(receiver)
         self.link.breaks_after = breaks_after
@@ -141,7 +147,7 @@ class Regions:
         sender = Sender(
             self.here.fs,
             self.replication,
-            Origins(self.here.metadata, HERE),
+            Origins(self.here.metadata, self.ids[0]),
             destination="west",
             link=self.link,
             run_blocking=at_once,

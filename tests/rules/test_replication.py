@@ -68,6 +68,15 @@ def chosen(rule: Rule, subject: Subject, event: Event) -> bool:
             Event.METADATA,
             True,
         ),
+        ("a replica is renamed, or removed", {}, {"status": "REPLICA"}, Event.NAME, True),
+        (
+            "… although its class is archived by now",
+            {},
+            {"status": "COMPLETED", "storage_class": "GLACIER"},
+            Event.NAME,
+            True,
+        ),
+        ("what existed before is renamed", {}, {"committed_ns": 99}, Event.NAME, False),
         ("settings of the bucket", {}, {}, Event.SUBRESOURCE, False),
     ],
 )

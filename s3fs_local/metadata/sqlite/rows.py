@@ -132,7 +132,7 @@ def to_version(row: Row) -> Version:
 
 def to_task(row: Row) -> Task:
     """The task of a row."""
-    values = (*row[:8], row[8] != 0)
+    values = (*row[:8], row[8] != 0, row[9] != 0)
     return Task(*values)
 
 

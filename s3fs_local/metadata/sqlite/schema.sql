@@ -193,6 +193,7 @@ CREATE TABLE task (
     rule        TEXT NOT NULL,
     reason      TEXT NOT NULL,    -- why it failed; empty = it is pending
     if_held     INTEGER NOT NULL, -- 1 = only if the destination has the version
+    has_names   INTEGER NOT NULL, -- 1 = names changed, too
     PRIMARY KEY (destination, ino, stamp_ns)
 ) STRICT, WITHOUT ROWID;
 
