@@ -249,6 +249,7 @@ class _Desk:
         store = self.store
         if store is None:
             raise errors.DaemonUnreachable("the store is being unmounted")
+        store.filesystem.volume.use.note()
         context = Context(
             filesystem=store.filesystem,
             caller=caller,

@@ -117,6 +117,7 @@ class _Desk:
         if isinstance(request, Unmount):
             raise errors.NotMounted("the store is not mounted")
         store = self._store
+        store.filesystem.volume.use.note()
         context = Context(
             filesystem=store.filesystem,
             caller=caller,

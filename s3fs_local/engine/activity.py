@@ -10,6 +10,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from s3fs_local.engine.use import Use
+
 LAST_OPERATIONS_MAX: Final = 1000
 RUNNING: Final = -1
 
@@ -29,10 +31,14 @@ class Operation(Struct):
 
 
 class Activity:
-    """The record of one mount. `uptime_ns` gives the clock that operations are timed by."""
+    """The record of one mount, which uses the store.
 
-    def __init__(self, uptime_ns: Callable[[], int]) -> None:
+    `uptime_ns` gives the clock that operations are timed by.
+    """
+
+    def __init__(self, uptime_ns: Callable[[], int], use: Use) -> None:
         self.uptime_ns: Final = uptime_ns
+        self._use = use
         self.counts: Final[defaultdict[str, int]] = defaultdict(int)
         self.took_ns: Final[defaultdict[str, int]] = defaultdict(int)  # all together, by kind
         self.bytes_by_kind: Final[defaultdict[str, int]] = defaultdict(int)
@@ -42,6 +48,7 @@ class Activity:
 
     def begin(self, operation: Operation) -> None:
         """The operation is being carried out."""
+        self._use.note()
         self.counts[operation.kind] += 1
         self._running[id(operation)] = operation
         self._last.append(operation)

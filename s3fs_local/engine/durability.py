@@ -22,6 +22,7 @@ from s3fs_local.engine.device_pace import DevicePace
 from s3fs_local.engine.draft_records import FLOOR_SETTING, ChangeBatch, PacksDurable, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import LedgerKeeper, belongs_to_ledger
+from s3fs_local.engine.use import Use
 from s3fs_local.errors import TRANSIENT, StorageError, StoreReadOnly
 from s3fs_local.metadata.changes import Change, PutSetting
 from s3fs_local.metadata.interface import Metadata
@@ -99,6 +100,7 @@ class Durability:
         self._journal = journal
         self._drafts = drafts
         self.ledger: Final = ledger
+        self.use: Final = Use()
         self.run_blocking: Final = run_blocking
         is_usual = run_blocking is run_in_thread
         self.wait_blocking: Final = wait_in_thread if is_usual else run_blocking
@@ -128,7 +130,7 @@ class Durability:
         self._changes.extend(changes)
         if ended_draft:
             self._ended.append(ended_draft)
-        self._appended += 1
+        self._note_change()
 
     def check_writable(self) -> None:
         """Every sync so far succeeded, and enough zones are well.
@@ -149,16 +151,20 @@ class Durability:
     def drop_draft(self, draft_id: int) -> None:
         """A crash will not bring the draft back (after the next flush)."""
         self._ended.append(draft_id)
-        self._appended += 1
+        self._note_change()
 
     def note(self, note: Note) -> None:
         """The ledger will say so, beside the changes that were applied since the last flush."""
         self._notes.append(note)
-        self._appended += 1
+        self._note_change()
 
     def expect_notes(self) -> None:
         """A note source has something, which the next flush takes."""
+        self._note_change()
+
+    def _note_change(self) -> None:
         self._appended += 1
+        self.use.note()
 
     @property
     def is_settled(self) -> bool:

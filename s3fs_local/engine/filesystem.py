@@ -136,7 +136,7 @@ class FileSystem:
         self.pack_keeping: Final = PackKeeping(volume)
         self.pack_coding: Final = PackCoding(volume, self.locks)
         self.presentation = Presentation()
-        self.activity: Final = Activity(boottime_ns)
+        self.activity: Final = Activity(boottime_ns, volume.use)
         self._directories: dict[int, OpenDirectory] = {}
         self._last_directory = 0
 

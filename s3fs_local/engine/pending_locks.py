@@ -164,6 +164,12 @@ class PendingLocks:
             if self._is_behind:
                 return
 
+    @property
+    def next_ns(self) -> int | None:
+        """When the first of the locks that wait for quiet is due; None where none waits."""
+        first = self._volume.metadata.pending_locks(0, OPEN_NS - 1, 1)
+        return first[0][0] if first else None
+
     def lock_due(self) -> int:
         """Quiet files take their lock, some of those that are due; returns how many were.
 

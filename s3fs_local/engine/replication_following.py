@@ -19,6 +19,7 @@ from s3fs_local.engine.replica_origins import Origins
 from s3fs_local.engine.replication import TASKS_A_STEP, Progress
 from s3fs_local.engine.replication_messages import List, Listed, Listing
 from s3fs_local.engine.replication_sending import Link, Sender
+from s3fs_local.engine.use import Sleeper
 from s3fs_local.errors import (
     DestinationRefused,
     DestinationUnreachable,
@@ -82,6 +83,7 @@ class Following:
         """Never returns; cancel it."""
         self.is_running = True
         running: set[str] = set()
+        sleeper = Sleeper(self._volume.use)
         async with trio.open_nursery() as nursery:
             while True:
                 await self._decide()
@@ -92,12 +94,23 @@ class Following:
                     if destination not in running:
                         running.add(destination)
                         nursery.start_soon(self._follow, destination, running)
-                await self._wait(LOOK_SECONDS)
+                await self._rest(sleeper)
+
+    async def _rest(self, sleeper: Sleeper) -> None:
+        """Until there may be something to tell."""
+        destinations = self._replication.destinations
+        if any(self._volume.metadata.tasks(each, 1) for each in destinations):
+            await self._wait(LOOK_SECONDS)
+        else:
+            await sleeper.sleep(LOOK_SECONDS, unless=self._gather)
+
+    async def _gather(self) -> None:
+        await self._changed.wait()
+        await trio.sleep(GATHER_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
-            await self._changed.wait()
-            await trio.sleep(GATHER_SECONDS)
+            await self._gather()
 
     async def _decide(self) -> None:
         if self._volume.read_only_reason:
@@ -107,10 +120,11 @@ class Following:
 
     async def _follow(self, destination: str, running: set[str]) -> None:
         """Tells one destination, until no rule names it."""
+        sleeper = Sleeper(self._volume.use)
         try:
             while destination in self._replication.destinations:
                 if not self._volume.metadata.tasks(destination, 1):
-                    await self._wait(LOOK_SECONDS)
+                    await sleeper.sleep(LOOK_SECONDS, unless=self._gather)
                     continue
                 try:
                     await self._tell(destination, stays=True)

@@ -111,6 +111,11 @@ class Retrieving:
             if waited_for is not None:
                 waited_for.set()
 
+    def next_ns(self) -> int | None:
+        """When `advance_all` has something to do next, as far as is known; None for never."""
+        found = [version.retrieval for version in self._volume.metadata.retrievals()]
+        return min((each.expires_ns or each.ready_ns for each in found if each), default=None)
+
     def ongoing(self) -> list[Version]:
         """The versions that are being retrieved now."""
         found = self._volume.metadata.retrievals()

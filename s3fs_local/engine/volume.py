@@ -87,6 +87,7 @@ class Volume:
         self.keys: Final = keys
         self.new_keys: Final = new_keys
         self.durability: Final = durability
+        self.use: Final = durability.use
         self.drafts: Final = drafts
         self.space: Final = space
         self.clock: Final = clock

@@ -166,6 +166,7 @@ class Writing:
             uid=uid,
             now_ns=self._volume.now_ns(),
         )
+        self._volume.use.note()
         # Once the default encryption has changed, new bytes of the file need a new key.
         if inode.key_id and self._volume.new_keys.fits(inode.key_id):
             draft.key_id = inode.key_id

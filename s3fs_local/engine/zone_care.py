@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 STREAMS: Final = ("journal/", "ledger/", "checkpoint/")
 SMALL: Final = ("store.json", "key-ring.json")
 LOOKS_TO_NOTICE: Final = 10
-"""Zones are asked how they are at one look in so many: a bucket charges for each question."""
+"""Zones are asked how they are at one look in so many, so less often while nobody uses the store: a
+bucket charges for each question."""
 ROUNDS_MAX: Final = 5
 """Comparisons in a row; a zone that still lacks something then is tried again later."""
 

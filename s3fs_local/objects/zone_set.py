@@ -109,6 +109,11 @@ class ZoneSet:
         return [zone for zone in self.zones if not zone.is_well]
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a call to one of them has not returned yet."""
+        return any(zone.lane.busy_seconds or zone.readers.busy_seconds for zone in self.zones)
+
+    @property
     def growing(self) -> list[MirroredAppender]:
         """The objects that grow in several zones now."""
         with self._mutex:

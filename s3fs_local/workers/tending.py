@@ -8,6 +8,7 @@ the next one.
 
 import logging
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final
 
 import trio
@@ -15,7 +16,9 @@ import trio
 from s3fs_local.engine.compaction import DEAD_SHARE_OF_WORKER, collect_garbage
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.pace import Pace
+from s3fs_local.engine.use import Sleeper
 from s3fs_local.errors import S3fsLocalError, StoreReadOnly
+from s3fs_local.rules.instants import SECOND_NS
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +40,12 @@ class Tending:
         self._volume = filesystem.volume
         self._due_s: dict[str, float] = {}  # by the event loop's clock
         self.failure = ""  # of the last step, for `status`
+        self._sleeper = Sleeper(self._volume.use)
 
     async def run(self) -> None:
         """Never returns; cancel it."""
         while True:
-            await self._until_wanted(LOOK_S)
+            await self._sleep()
             if self._volume.read_only_reason:
                 continue
             try:
@@ -53,14 +57,20 @@ class Tending:
                 if str(error) != self.failure:
                     logger.warning("storage classes wait: %s", error)
                 self.failure = str(error)
-                await self._until_wanted(BACK_OFF_S)
+                with trio.move_on_after(BACK_OFF_S):
+                    await self._wanted()
 
-    async def _until_wanted(self, seconds: float) -> None:
+    async def _sleep(self) -> None:
+        """Until something may be due, or a retrieval was asked for."""
+        next_ns = self._filesystem.retrieving.next_ns()
+        now_ns = self._volume.now_ns()
+        at_most = inf if next_ns is None else (next_ns - now_ns) / SECOND_NS
+        await self._sleeper.sleep(LOOK_S, at_most=at_most, unless=self._wanted)
+
+    async def _wanted(self) -> None:
         retrieving = self._filesystem.retrieving
-        with trio.move_on_after(seconds):
-            await retrieving.wanted.wait()
-        if retrieving.wanted.is_set():
-            retrieving.wanted = trio.Event()
+        await retrieving.wanted.wait()
+        retrieving.wanted = trio.Event()
 
     async def step(self) -> None:
         """Whatever is due now is done. Raises S3fsLocalError: what could not be."""

@@ -8,12 +8,13 @@ import trio
 from s3fs_local.engine.compaction import DEAD_SHARE_OF_WORKER, collect_garbage
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.pace import Pace
+from s3fs_local.engine.use import beat_after
 from s3fs_local.errors import S3fsLocalError
 
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 30.0
-"""How soon after midnight a run begins, at the latest."""
+"""How soon after midnight a run begins, at the latest; and a beat."""
 BUSY_SECONDS: Final = 0.05
 """The pause after each step while programs use the mount."""
 
@@ -47,7 +48,7 @@ class Tiering:
     async def run(self) -> None:
         """Never returns; cancel it. A run that is cut off goes on at the next mount."""
         while True:
-            await trio.sleep(CHECK_SECONDS)
+            await trio.sleep_until(beat_after(CHECK_SECONDS))
             if not self._filesystem.volume.read_only_reason:
                 await self.run_if_due()
 

@@ -1,12 +1,14 @@
 """What an open store does by itself: flush, catch up, checkpoint files, leave old segments."""
 
 import logging
+from math import inf
 from typing import Final
 
 import trio
 
 from s3fs_local.engine.durability import SEGMENT_BYTES_MAX, Checkpointing, Durability, run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.use import Sleeper
 from s3fs_local.errors import (
     DataDamaged,
     EncryptionError,
@@ -37,11 +39,12 @@ class Upkeep:
         self._checkpointing = checkpointing
         self._settled_ns = 0  # by the event loop's clock
         self._complained = False
+        self._sleeper = Sleeper(filesystem.volume.use)
 
     async def run(self) -> None:
         """Never returns; cancel it. What was not flushed yet is for `Durability.close`."""
         while True:
-            await trio.sleep(self._volume.settings.flush_interval_ns / SECOND_NS)
+            await self._sleep()
             self._watch_clock()
             try:
                 self._lock_due()
@@ -54,6 +57,27 @@ class Upkeep:
             except StorageError as error:
                 self._volume.read_only_reason = str(error)
                 self._complain(error)
+
+    async def _sleep(self) -> None:
+        """Until there may be something to flush, or something is due by itself."""
+        seconds = self._volume.settings.flush_interval_ns / SECOND_NS
+        if self._durability.is_settled:
+            await self._sleeper.sleep(seconds, at_most=self._seconds_until_due())
+        else:
+            await trio.sleep(seconds)
+
+    def _seconds_until_due(self) -> float:
+        """How long until a file gets a checkpoint or takes its lock, if nobody does anything."""
+        settings = self._volume.settings
+        due_ns = []
+        if settings.checkpoint_interval_ns:
+            began_ns = [draft.since_ns for draft in self._volume.drafts.values()]
+            due_ns = [each + settings.checkpoint_interval_ns for each in began_ns]
+        locks_ns = self._filesystem.locks.pending.next_ns if settings.object_lock else None
+        if locks_ns is not None:
+            due_ns.append(locks_ns)
+        now_ns = self._volume.now_ns()
+        return min([(each - now_ns) / SECOND_NS for each in due_ns], default=inf)
 
     def _watch_clock(self) -> None:
         """The log and the ledger say when the date comes into doubt, and out of it."""

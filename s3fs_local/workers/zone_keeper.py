@@ -1,12 +1,14 @@
 """Looks after the zones of an open store: suspends, brings back, mends, reads through."""
 
 import logging
+from math import inf
 from typing import Final
 
 import trio
 
 from s3fs_local.engine.pack_keeping import PackKeeping
 from s3fs_local.engine.scrubbing import Findings, Scrubbing
+from s3fs_local.engine.use import Sleeper, beat_after
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.errors import S3fsLocalError
@@ -47,20 +49,24 @@ class ZoneKeeper:
             nursery.start_soon(self._keep_packs)
 
     async def _look_after_zones(self) -> None:
+        sleeper = Sleeper(self._volume.use)
         while True:
+            zones = self._volume.zones
             try:
-                if len(self._volume.zones.zones) > 1:
+                if len(zones.zones) > 1:
                     await self._care.look()
                 while self._packs.suspects:
                     await self._scrubbing.mend(self._packs.suspects.pop())
             except S3fsLocalError as error:
                 logger.warning("looking after the zones: %s", error)
-            await trio.sleep(LOOK_SECONDS)
+            has_work = zones.is_busy or zones.not_well or self._packs.suspects
+            at_most = LOOK_SECONDS if has_work else inf
+            await sleeper.sleep(LOOK_SECONDS, at_most=at_most)
 
     async def _keep_packs(self) -> None:
         """By itself, for a zone may take long to say that it keeps a pack."""
         while True:
-            await trio.sleep(KEEP_INTERVAL_SECONDS)
+            await trio.sleep_until(beat_after(KEEP_INTERVAL_SECONDS))
             try:
                 await self._keeping.keep()
             except S3fsLocalError as error:
@@ -68,7 +74,7 @@ class ZoneKeeper:
 
     async def _scrub(self) -> None:
         while True:
-            await trio.sleep(SCRUB_LOOK_SECONDS)
+            await trio.sleep_until(beat_after(SCRUB_LOOK_SECONDS))
             settings = self._volume.settings
             if not settings.scrub_interval_ns or self._volume.read_only_reason:
                 continue

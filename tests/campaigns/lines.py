@@ -15,6 +15,7 @@ from tests.campaigns import (
     full_zone,
     fuzz,
     hostile_sizes,
+    idle,
     kills,
     power_cuts,
     replication,
@@ -246,6 +247,13 @@ LINES: Final = {
             "steps",
             *(1000, 1_000_000, 20_000),
             soak.run,
+        ),
+        Line(
+            "idle",
+            "a mount that nobody uses lets the machine sleep",
+            "seconds",
+            *(20, 600, 600),
+            idle.run,
         ),
         Line(
             "security",

@@ -3,12 +3,13 @@
 from itertools import count
 
 from s3fs_local.engine.activity import LAST_OPERATIONS_MAX, RUNNING, Activity, Operation
+from s3fs_local.engine.use import Use
 
 
 def test_each_operation_is_counted_timed_and_kept() -> None:
     """What a person needs to see why a mount is slow: what, how often, how long, what failed."""
     uptime = count(100, 10)
-    activity = Activity(lambda: next(uptime))
+    activity = Activity(lambda: next(uptime), Use())
     write = Operation("write", started_ns=90, ino=5, size=4096)
     activity.begin(write)
     assert [operation.took_ns for operation in activity.running()] == [RUNNING]
@@ -27,7 +28,7 @@ def test_each_operation_is_counted_timed_and_kept() -> None:
 
 def test_what_failed_moved_no_bytes() -> None:
     """A refused write must not look like traffic."""
-    activity = Activity(lambda: 0)
+    activity = Activity(lambda: 0, Use())
     write = Operation("write", started_ns=0, size=4096)
     activity.begin(write)
     activity.end(write, failure="StoreFull")
@@ -37,7 +38,7 @@ def test_what_failed_moved_no_bytes() -> None:
 
 def test_the_record_is_bounded_and_never_forgets_what_still_runs() -> None:
     """A request that hangs is the one that is looked for, however much came after it."""
-    activity = Activity(lambda: 0)
+    activity = Activity(lambda: 0, Use())
     hanging = Operation("read", started_ns=0)
     activity.begin(hanging)
     for _ in range(3 * LAST_OPERATIONS_MAX):

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from s3fs_local.engine.activity import Activity, Operation
+from s3fs_local.engine.use import Use
 from s3fs_local.errors import LockError, NoSuchName, Protected
 from s3fs_local.fuse.boundary import answered, answered_later, unanswered
 
@@ -16,7 +17,7 @@ class Handlers:
     """One of each kind, all of which do what they are told."""
 
     def __init__(self) -> None:
-        self.activity = Activity(lambda: 0)
+        self.activity = Activity(lambda: 0, Use())
         self.bugs: list[Exception] = []
         self.on_bug = self.bugs.append
         self.refusals: list[tuple[LockError, tuple[object, ...]]] = []
