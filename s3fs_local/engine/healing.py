@@ -24,7 +24,6 @@ from s3fs_local.objects.reading import gather
 from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.pack_store import HEADER_BYTES, PackStore, pack_name
 from s3fs_local.rules.extents import Block
-from s3fs_local.rules.placement import Home, lacking
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +53,10 @@ class Healing:
 
     def homes(
         self, pack_id: int, placement: str, holders: set[Zone], *, without: Zone | None = None
-    ) -> list[Zone]:
+    ) -> Sequence[Zone]:
         """The zones that should get a copy, where only `holders` have one."""
-        zones = [zone for zone in self._zones.zones if zone is not without]
-        described = [Home(zone.kind, zone.takes_new) for zone in zones]
-        held = {index for index, zone in enumerate(zones) if zone in holders}
-        wanted = lacking(described, held, self._packs.homes_of(placement), spread=pack_id)
-        return [zones[index] for index in wanted if zones[index].takes_new]
+        homes = self._packs.homes_of(placement)
+        return self._zones.lacking(homes, holders, spread=pack_id, without=without)
 
     def all_packs(self) -> dict[int, str]:
         """Every pack, and its placement."""

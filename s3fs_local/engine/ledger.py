@@ -179,6 +179,7 @@ class LedgerKeeper:
             ZoneUnavailable: a zone failed.
         """
         if not self.is_due:
+            self._ledger.sync()
             return []
         state = self.clock_state()
         head = self._ledger.append(

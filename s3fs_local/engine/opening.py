@@ -15,7 +15,12 @@ from s3fs_local.engine.key_administration import SaveRing, note_generation
 from s3fs_local.engine.key_services import MakeKeyService, ServiceFinder, no_key_service
 from s3fs_local.engine.ledger_setup import ClockStart, clock_start, open_keeper, set_up_ledger
 from s3fs_local.engine.new_keys import NewKeys
-from s3fs_local.engine.recovery import commit_recovered, rebuild_drafts, replay_journal
+from s3fs_local.engine.recovery import (
+    commit_recovered,
+    even_out_packs,
+    rebuild_drafts,
+    replay_journal,
+)
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.volume import Volume
 from s3fs_local.metadata.changes import PutInode, PutPack, PutSetting
@@ -137,6 +142,7 @@ def open_filesystem(parts: Parts) -> Opened:
         run_blocking=parts.run_blocking,
     )
     highest_block = rebuild_drafts(found, metadata, drafts)
+    even_out_packs(packs, metadata)
     for placement, pack_id in metadata.newest_packs().items():
         packs.resume(pack_id, placement)
     keys = DataKeys(metadata=metadata, ring=parts.ring, store_id=parts.store_id)

@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import suppress
+from typing import Final
 
 from msgspec import Struct
 
@@ -19,7 +20,7 @@ from s3fs_local.engine.draft_records import (
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import belongs_to_ledger
 from s3fs_local.engine.writing import Writing
-from s3fs_local.errors import TRANSIENT, DataDamaged, EncryptionError
+from s3fs_local.errors import TRANSIENT, DataDamaged, EncryptionError, StorageError
 from s3fs_local.metadata.changes import AddBlock
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
@@ -28,6 +29,9 @@ from s3fs_local.rules.extents import Block, decode_layout
 from s3fs_local.rules.versioning import Origin
 
 logger = logging.getLogger(__name__)
+
+UNEVEN_PACKS_MAX: Final = 8
+"""So many packs of a placement, more than ever wait for a slow zone, are completed at opening."""
 
 
 class Replay(Struct):
@@ -55,7 +59,7 @@ def replay_journal(
     payloads = dict(journal.replay(floor))
     records = [(position, decode(payload)) for position, payload in payloads.items()]
     known = max(floor, committed, ledger_position)
-    records = _with_all_blocks(journal, packs, records, start=known)
+    records, written_to = _with_all_blocks(journal, packs, records, start=known)
     found = Replay(position=committed)
     found.batches = [
         (position, payloads[position])
@@ -69,6 +73,8 @@ def replay_journal(
         if isinstance(record, ChangeBatch) and position > committed and record.changes:
             metadata.apply(record.changes)
             found.changes += len(record.changes)
+    with suppress(*TRANSIENT):  # the mark of durable packs is not moved; see `Durability`
+        packs.sync_existing({pack_id: metadata.placement(pack_id) or "" for pack_id in written_to})
     found.drafts = unended_drafts([record for _, record in records])
     if found.position > committed:
         with suppress(*TRANSIENT):  # then the next mount replays it again
@@ -79,10 +85,11 @@ def replay_journal(
 
 def _with_all_blocks(
     journal: Journal, packs: PackStore, records: list[tuple[int, JournalRecord]], *, start: int
-) -> list[tuple[int, JournalRecord]]:
+) -> tuple[list[tuple[int, JournalRecord]], set[int]]:
     """The records up to the first whose blocks are not all in the packs, which ends the journal.
 
-    Blocks of the others are durable afterwards. Those of records up to `start` are known to be.
+    And the packs whose blocks are to be made durable; those of records up to `start` are known to
+    be.
     """
     marks = [record.position for _, record in records if isinstance(record, PacksDurable)]
     durable = max([start, *marks])
@@ -104,9 +111,23 @@ def _with_all_blocks(
             break
         pack_ids.update(block.pack_id for block in blocks)
         end = position
-    with suppress(*TRANSIENT):  # the mark of durable packs is not moved; see `Durability`
-        packs.sync_existing(pack_ids)
-    return kept
+    return kept, pack_ids
+
+
+def even_out_packs(packs: PackStore, metadata: Metadata) -> None:
+    """The newest packs have the same bytes in each zone, wherever a killed process stopped.
+
+    Each zone was told of everything in order, so packs older than one that is even are even. What
+    lacks more than a crash explains is left to a scrub.
+    """
+    for placement, newest in metadata.newest_packs().items():
+        with suppress(StorageError):
+            if packs.even_out(newest, placement):
+                known = metadata.pack_placements()
+                of_it = [pack_id for pack_id, place in known.items() if place == placement]
+                for pack_id in of_it[-2 : -1 - UNEVEN_PACKS_MAX : -1]:
+                    if not packs.even_out(pack_id, placement):
+                        break
 
 
 def _blocks_in(record: JournalRecord) -> list[Block]:

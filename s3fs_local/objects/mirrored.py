@@ -47,9 +47,14 @@ class Copy:
         self.appender = self.zone.store.create(name)
 
     def resume(self, name: str, length: int) -> None:
-        """The object is there as it was, of this length."""
+        """The object is there as it was, of this length; a new one where that is none."""
         assert self.zone.store is not None
-        appender = self.zone.store.append_to(name)
+        try:
+            appender = self.zone.store.append_to(name)
+        except KeyError:
+            if length:
+                raise
+            appender = self.zone.store.create(name)
         if appender.length != length:
             appender.close()
             raise ZoneUnavailable(f"{name} has {appender.length} bytes there instead of {length}")
@@ -151,7 +156,7 @@ class MirroredAppender:
         """The zone, whose copy has `present` bytes, takes part from now on.
 
         Args:
-            zone: one that is returning.
+            zone: one that is returning, or has less than the others.
             missing: gives bytes [start, end) of the object.
             present: what it has; the rest goes through its lane, before anything newer.
         """

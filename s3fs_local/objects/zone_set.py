@@ -25,7 +25,7 @@ from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_record import RECORD_NAME, BehindZone, ZonesRecord, encode_record
 from s3fs_local.rules.keeping import Keeping
-from s3fs_local.rules.placement import EVERYWHERE, Home, Homes, choose
+from s3fs_local.rules.placement import EVERYWHERE, Home, Homes, choose, lacking
 from s3fs_local.rules.quorum import MAJORITY, quorum_of
 
 logger = logging.getLogger(__name__)
@@ -173,11 +173,13 @@ class ZoneSet:
             raise
         return self._remember(appender)
 
-    def append_to(self, name: str) -> Appender:
-        """See `ObjectStore`; the zones that have it agree on its length, or are left out.
+    def append_to(self, name: str, homes: Homes | None = None, *, spread: int = 0) -> Appender:
+        """See `ObjectStore`; zones that have less of it, or should have it, are given the rest.
+
+        One that cannot be given that is suspended.
 
         Raises:
-            TooFewZones: not enough of them agree.
+            TooFewZones: not enough of those that have most of it answer.
         """
         if self.only is not None:
             return self.only.append_to(name)
@@ -185,9 +187,30 @@ class ZoneSet:
         if not lengths:
             raise KeyError(name)
         length = max(lengths.values())
-        appender = self._appender(name, [zone for zone in lengths if lengths[zone] == length])
+        whole = [zone for zone in lengths if lengths[zone] == length]
+        appender = self._appender(name, whole)
         appender.open(length=length)
-        return self._remember(appender)
+        self._remember(appender)
+        wanted = () if homes is None else self.lacking(homes, set(lengths), spread=spread)
+        short = [*[zone for zone in lengths if lengths[zone] < length], *wanted]
+        if short:
+            appender.homes = [*whole, *short]
+            appender.needed = self._needed(appender.homes)
+            missing = partial(self._missing, name)
+            for zone in short:
+                appender.join(zone, missing, present=lengths.get(zone, 0))
+        return appender
+
+    def _missing(self, name: str, start: int, end: int) -> bytes:
+        return self.read_good(name, start, end - start) if end > start else b""
+
+    def give(self, zones: Sequence[Zone], name: str, data: bytes) -> None:
+        """Each of these zones has the object so, durably; one that cannot is suspended. Blocks."""
+        for zone in zones:
+            store = zone.store
+            assert store is not None
+            self.do([(zone, partial(store.put, name, data))], needed=0)
+        self.wait_for_lanes()
 
     def delete(self, name: str) -> None:
         """See `ObjectStore`; zones that are behind are told when they come back."""
@@ -344,6 +367,16 @@ class ZoneSet:
         """The zones that an object begun now belongs to, the suspended among them included."""
         described = [Home(zone.kind, zone.takes_new) for zone in self.zones]
         return [self.zones[index] for index in choose(described, homes, spread=spread)]
+
+    def lacking(
+        self, homes: Homes, holders: set[Zone], *, spread: int, without: Zone | None = None
+    ) -> Sequence[Zone]:
+        """The zones that should get a copy and can, where only `holders` have one."""
+        zones = [zone for zone in self.zones if zone is not without]
+        described = [Home(zone.kind, zone.takes_new) for zone in zones]
+        held = {index for index, zone in enumerate(zones) if zone in holders}
+        wanted = lacking(described, held, homes, spread=spread)
+        return [zones[index] for index in wanted if zones[index].takes_new]
 
     def suspend(self, zone: Zone, why: str | Exception) -> bool:
         """The zone does not count any more; False for the last one that does."""
@@ -566,11 +599,14 @@ class ZoneSet:
         ]
 
     def _appender(self, name: str, zones: Sequence[Zone]) -> MirroredAppender:
-        quorum = self.quorum if len(zones) == len(self.zones) else quorum_of(len(zones))
         copies = [Copy(zone) for zone in zones if zone.takes_new]
-        appender = MirroredAppender(self, name, copies, needed=quorum)
+        appender = MirroredAppender(self, name, copies, needed=self._needed(zones))
         appender.homes = list(zones)
         return appender
+
+    def _needed(self, zones: Sequence[Zone]) -> int:
+        """The quorum of an object that belongs in these zones."""
+        return self.quorum if len(zones) == len(self.zones) else quorum_of(len(zones))
 
     def _remember(self, appender: MirroredAppender) -> MirroredAppender:
         with self._mutex:

@@ -8,6 +8,7 @@ A segment's head is made durable before its first record, and a segment is made 
 next is begun. So what is missing before the newest segment's tail is damage, never a power cut.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from threading import Lock
@@ -28,8 +29,12 @@ from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.segment import HEAD_BYTES, HEADER_BYTES, OVERHEAD_BYTES, Record, Segment
 from s3fs_local.system.randomness import Randomness, SystemRandomness
 
+logger = logging.getLogger(__name__)
+
 SEGMENT_BYTES_MAX: Final = 256 << 20  # replay holds one segment in memory
 
+UNEVEN_SEGMENTS_MAX: Final = 8
+"""So many segments, more than ever wait for a slow zone, are compared between zones at opening."""
 JOURNAL: Final = "journal"
 _SEGMENT_SHIFT: Final = 32
 
@@ -111,6 +116,7 @@ class Journal:
         self._next = 0  # number of the next segment; 0: not replayed yet
         self._before = (0, 0)  # (segment, end) of what replay found last
         self._before_is_durable = False
+        self._uneven: set[int] = set()  # segments of which replay found other copies elsewhere
         self._position = 0
         self._failure: str | None = None
         self._sync_mutex = Lock()  # around syncs and the closing of what they sync
@@ -343,6 +349,7 @@ class Journal:
         if self._before_is_durable:
             return
         self._zones.check_writable()
+        self._make_even()
         with suppress(KeyError):
             appender = self._zones.append_to(segment_name(self._before[0], self._stream))
             try:
@@ -350,6 +357,49 @@ class Journal:
             finally:
                 appender.close()
         self._before_is_durable = True
+
+    def _make_even(self) -> None:
+        """Zones that a crash kept from the last records have them, as the best copy has.
+
+        Any of them may be the one that is left. Each was told of everything in order, so what one
+        has begun it has before, whole. A copy that no crash explains is left to whoever looks for
+        damage, and tells it.
+        """
+        last, _ = self._before
+        if self._zones.only is not None:
+            return
+        for number in range(last, max(last - UNEVEN_SEGMENTS_MAX, 0), -1):
+            name = segment_name(number, self._stream)
+            lengths = self._zones.lengths_of(name)
+            begun = [lengths.get(zone, 0) > HEAD_BYTES for zone in self._zones.well]
+            if number in self._uneven or not all(begun) or len(set(lengths.values())) > 1:
+                self._even_out(number, name)
+            if all(begun):
+                break
+
+    def _even_out(self, number: int, name: str) -> None:
+        copies = self._zones.copies(name, 0, None)
+        best = self.best_copy(name, list(copies.values()))
+        if best is None:
+            return
+        short = [
+            zone
+            for zone in self._zones.well
+            if copies.get(zone) != best and self._is_torn(number, copies.get(zone, b""))
+        ]
+        for zone in short:
+            logger.warning("zone %s: %s ended early, and is completed", zone.url, name)
+        self._zones.give(short, name, best)
+
+    def _is_torn(self, number: int, copy: bytes) -> bool:
+        """Whether a crash explains that the copy ends where it does."""
+        segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
+        if segment is None:
+            return len(copy) < HEADER_BYTES
+        end = HEADER_BYTES
+        for record in segment.run(copy, HEADER_BYTES):
+            end = record.end
+        return segment.durable_after(copy, end) <= end
 
     def _check_no_failure(self) -> None:
         if self._failure is not None:
@@ -392,6 +442,8 @@ class Journal:
     def _run(self, segment: Segment, start: int, end: int | None) -> tuple[list[Record], int]:
         """The records from `start` to `end` (None: as far as there are any), and where they end."""
         copies = self._copies(segment.number)
+        if len(set(copies)) > 1:
+            self._uneven.add(segment.number)
         best: list[Record] = []
         reached = HEAD_BYTES
         for copy in copies:

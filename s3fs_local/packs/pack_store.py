@@ -8,7 +8,7 @@ A pack that no longer grows may lie as shares instead (`coded_packs.py`): reader
 notice.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from struct import Struct as Layout
@@ -106,7 +106,7 @@ class PackStore:
         self._open: dict[str, _OpenPack] = {}
         self._retired: list[_OpenPack] = []  # closed to appends, not yet to syncs
         self._failure: str | None = None
-        self.suspects: set[int] = set()  # packs that a reader found damaged in a zone
+        self.suspects: set[int] = set()  # packs that may be damaged in a zone: somebody is to look
         self.removed: set[int] = set()  # packs that went since this was made
         self.replaced: set[tuple[Zone, int]] = set()  # copies that were put anew, since kept
         self._mutex = Lock()  # around _open, _retired and synced_bytes
@@ -149,13 +149,15 @@ class PackStore:
     def resume(self, pack_id: int, placement: str) -> bool:
         """Whether the next blocks of the placement go to this existing pack; call after a restart.
 
-        False, and nothing is changed, where the pack is missing, full or damaged, has shares, or
-        its zones differ in length (which unsynced bytes do after a power cut) or are not all well;
-        and where a newer release wrote it, of which a rotten header cannot be told apart. (That a
-        store is too new for this release is said by its own record and those of its zones.)
+        False, and nothing is changed, where the pack is missing, full, damaged or a suspect, has
+        shares, or its zones differ in length or are not all well; and where a newer release wrote
+        it, of which a rotten header cannot be told apart. (That a store is too new for this release
+        is said by its own record and those of its zones.)
         """
         name = pack_name(pack_id)
         homes = self.zones.homes_of(self._homes_of(placement), spread=pack_id)
+        if pack_id in self.suspects:
+            return False
         try:
             lengths = self.zones.lengths_of(name)
             headers = set(self.zones.copies(name, 0, HEADER_BYTES).values())
@@ -214,21 +216,44 @@ class PackStore:
             if failure is not None:
                 raise failure
 
-    def sync_existing(self, pack_ids: Iterable[int]) -> None:
-        """Packs that an earlier process wrote are durable as they are. Blocks.
+    def sync_existing(self, placements: Mapping[int, str]) -> None:
+        """Packs that an earlier process wrote are durable as they are, where they belong. Blocks.
 
-        A killed process leaves bytes in the page cache that nobody synced yet.
+        A killed process leaves bytes in the page cache that nobody synced yet, and zones that did
+        not get the last of them.
+
+        Args:
+            placements: of the packs.
 
         Raises:
             ZoneUnavailable, TooFewZones, StoreFull: it could not be promised.
         """
-        for pack_id in pack_ids:
+        for pack_id, placement in placements.items():
             with suppress(KeyError):
-                appender = self.zones.append_to(pack_name(pack_id))
+                homes = self._homes_of(placement)
+                appender = self.zones.append_to(pack_name(pack_id), homes, spread=pack_id)
                 try:
                     appender.sync()
                 finally:
                     appender.close()
+
+    def even_out(self, pack_id: int, placement: str) -> bool:
+        """Whether a zone had less of the pack than another; it is given the rest, durably. Blocks.
+
+        True also where no zone has any of it. What a zone had before is read, and mended, later.
+        """
+        if self.zones.only is not None:
+            return False
+        lengths = self.zones.lengths_of(pack_name(pack_id))
+        if not lengths:
+            return self.coded.find(pack_id) is None
+        homes = self._homes_of(placement)
+        lacking = self.zones.lacking(homes, set(lengths), spread=pack_id)
+        if not lacking and len(set(lengths.values())) == 1:
+            return False
+        self.suspects.add(pack_id)
+        self.sync_existing({pack_id: placement})
+        return True
 
     def read_nowait(self, pack_id: int, offset: int, length: int) -> bytes | None:
         """The bytes, or None where the first zone that could have them would make us wait.

@@ -11,7 +11,7 @@ from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_record import RECORD_NAME, newest_record
 from s3fs_local.objects.zone_set import ZoneSet
-from s3fs_local.rules.placement import Homes
+from s3fs_local.rules.placement import EVERYWHERE, Homes
 from tests.objects.hanging import HangingObjects
 
 GONE = ZoneUnavailable("scripted")
@@ -271,3 +271,30 @@ def test_an_object_with_fewer_copies_lives_where_its_class_wants() -> None:
 
     held = [sorted(memory.list("")) for memory in zones.memories]
     assert held == [["0", "3"], ["1", "4"], ["2", "5"]]
+
+
+def test_an_object_that_grows_on_is_completed_in_zones_that_have_less_of_it() -> None:
+    """A killed process told one zone of the last bytes, and one of nothing; both count as well."""
+    zones = Set(3)
+    zones.memories[0].put("a", b"onetwo")
+    zones.memories[1].put("a", b"one")
+    appender = zones.zones.append_to("a", EVERYWHERE)
+    appender.append(b"three")
+    appender.sync()
+    for failing in zones.failing:
+        failing.power_cut()
+
+    assert [memory.read("a", 0, 99) for memory in zones.memories] == [b"onetwothree"] * 3
+    assert zones.states == ["well"] * 3
+
+
+def test_a_zone_that_cannot_be_given_the_rest_counts_no_more() -> None:
+    """It says so before anything is acknowledged that it lacks."""
+    zones = Set(3)
+    for memory, content in zip(zones.memories, (b"onetwo", b"onetwo", b"one"), strict=True):
+        memory.put("a", content)
+    zones.failing[2].fail("append", FULL)
+    zones.zones.append_to("a").sync()
+
+    assert zones.states == ["well", "well", "behind"]
+    assert newest_record(zones.kept).epoch == 1

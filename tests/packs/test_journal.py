@@ -473,6 +473,38 @@ def test_a_segment_begun_in_one_zone_only_binds_nobody() -> None:
     assert _replayed(zones[1:]) == [ONE, TWO]
 
 
+def test_a_record_that_one_zone_missed_is_in_both_before_anything_relies_on_it() -> None:
+    """A zone flickers, nobody has synced, the process is killed: either zone may be lost later."""
+    zones = _zones(2)
+    journal, _ = _open(zones)
+    journal.append([ONE])
+    zones[1].fail("append", ZoneUnavailable("it flickers"))
+    journal.append([TWO])
+    zones[1].faults.clear()
+    journal, _ = _open(zones)
+    journal.append([THREE])
+    journal.sync()
+
+    assert _replayed(zones[:1]) == _replayed(zones[1:]) == [ONE, TWO, THREE]
+
+
+def test_segments_that_one_zone_missed_are_there_before_anything_relies_on_them() -> None:
+    """The zone flickered while a segment was left behind, and has neither its end nor the next."""
+    zones = _zones(2)
+    journal, _ = _open(zones)
+    journal.append([ONE])
+    end = zones[1].read(segment_name(1), 0, 1 << 20)
+    journal.append([TWO])
+    journal.rotate()
+    journal.append([THREE])
+    zones[1].delete(segment_name(2))
+    zones[1].put(segment_name(1), end)
+    journal, _ = _open(zones, journal.position)
+    journal.sync()
+
+    assert _replayed(zones[1:]) == [ONE, TWO, THREE]
+
+
 def test_another_key_or_store_reads_nothing() -> None:
     """Its records are not ours."""
     zones = _zones()

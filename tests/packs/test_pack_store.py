@@ -284,6 +284,28 @@ def test_a_pack_that_cannot_be_resumed_is_left_alone() -> None:
     assert again.append(b"2", "STANDARD") == (3, HEADER_BYTES)
 
 
+def test_a_pack_that_a_zone_has_in_part_or_not_at_all_is_completed_and_doubted() -> None:
+    """A zone flickers, the process is killed: the pack must not rest on the other zone alone."""
+    for left in (HEADER_BYTES + 1, 0):
+        zones = _zones()
+        before = _packs(zones)
+        place = before.append(b"block", "STANDARD")
+        name = pack_name(place[0])
+        whole = zones[0].read(name, 0, 99)
+        zones[1].delete(name)
+        if left:
+            zones[1].put(name, whole[:left])
+        packs = _packs(zones, first_id=2)
+
+        assert packs.even_out(place[0], "STANDARD")
+        assert not packs.even_out(place[0], "STANDARD")
+        assert packs.suspects == {place[0]}
+        assert not packs.resume(place[0], "STANDARD")
+        for zone in zones:
+            zone.power_cut()
+        assert zones[1].read(name, 0, 99) == whole
+
+
 def test_a_pack_of_a_newer_release_is_left_alone() -> None:
     """Appending to it could harm it."""
     zones = _zones(1)

@@ -22,6 +22,18 @@ HISTORIES = {
         Operation(Kind.GO_ON, 9, 10, 2),
         Operation(Kind.ZONE_ROTS, 8, 4, 2),
     ],
+    "a zone that flickered before the process was killed is given what it missed at opening": [
+        Operation(Kind.MKDIR, 0, 0, 5),
+        Operation(Kind.SETTLE, 2, 0, 11),
+        Operation(Kind.ZONE_GOES, 11, 0, 9),
+        Operation(Kind.RENAME, 2, 11, 10),
+        Operation(Kind.ZONE_COMES, 2, 1, 5),
+        Operation(Kind.CREATE, 5, 11, 8),
+        Operation(Kind.ROTATE_KEYS, 7, 4, 1),
+        Operation(Kind.WRITE, 8, 3, 7),
+        Operation(Kind.CLOSE_DUPLICATE, 3, 6, 8),
+        Operation(Kind.GO_ON_AND_DIE, 8, 2, 3),
+    ],
     "a file is written to after a reader of it met a zone that failed": [
         Operation(Kind.CREATE, 9, 11, 8),
         Operation(Kind.OPEN_TRUNCATE, 11, 7, 2),
