@@ -80,8 +80,21 @@ async def change_replication(request: ChangeReplication, context: Context) -> Do
                 f" `config set STORE remotes {name}=/path/of/its/store`"
             )
         await _check_destination(remote, _following(context))
-    context.filesystem.replication.put(document)
+    replication = context.filesystem.replication
+    while replication.decide():  # by the rules that were in force then
+        await trio.lowlevel.checkpoint()
+    replication.put(document)
+    await _abandon(context)
     return Done()
+
+
+async def _abandon(context: Context) -> None:
+    """What no rule wants any more is forgotten, step by step; killed here, the worker does it."""
+    done = 0
+    while removed := context.filesystem.replication.abandon():
+        done += removed
+        await context.outlet.progress("forgetting what was to be told", done=done)
+        await trio.lowlevel.checkpoint()
 
 
 async def _check_destination(remote: Remote, following: Following) -> None:
@@ -103,6 +116,7 @@ async def remove_replication(_: RemoveReplication, context: Context) -> Done:
     context.check_may_administer()
     if context.filesystem.replication.in_force is not None:
         context.filesystem.replication.delete()
+        await _abandon(context)
     return Done()
 
 

@@ -48,7 +48,8 @@ from s3fs_local.rules.versioning import Version, VersioningState
 
 DOCUMENT_SETTING: Final = "fact.replication"
 """The bucket's replication document, as JSON, with the instants since when its rules hold."""
-TASKS_A_STEP: Final = 256
+TASKS_A_STEP: Final = 64
+"""Of millions: the loop is free after each step."""
 INODES_A_STEP: Final = 256
 _AWAY: Final = "See `s3fs-local replication status STORE`; it goes on by itself."
 _FAILED: Final = "`s3fs-local replication status STORE` says why, `replication sync` tries again."
@@ -119,6 +120,8 @@ class Replication:
     def put(self, document: ReplicationDocument) -> None:
         """The document is in force, for what is committed from now on.
 
+        Where much is undecided the caller calls `decide` before, step by step.
+
         A rule that stays as it was, for the same destination, holds since it was first put.
 
         Raises:
@@ -144,11 +147,10 @@ class Replication:
         self._volume.outbox.on_task()
 
     def delete(self) -> None:
-        """No rule is in force, and nothing is told any more."""
+        """No rule is in force, and nothing is told any more; `abandon` removes what was to be."""
         self._volume.apply([RemoveSetting(DOCUMENT_SETTING)])
         self._enforce(None)
-        while self.abandon():
-            pass
+        self._volume.outbox.on_task()
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of that id, if it is in force."""

@@ -322,7 +322,7 @@ class Metadata(Protocol):
         ...
 
     def backlog(self) -> list[Backlog]:
-        """What is to be told, in sums, by destination, rule and outcome; takes time for each."""
+        """What is to be told, in sums, by destination, rule and outcome; however much."""
         ...
 
     def replica(self, source: bytes, kind: ReplicaKind, there: int) -> int | None:

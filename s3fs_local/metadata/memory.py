@@ -424,7 +424,7 @@ class MemoryMetadata:
                 *group,
                 len(tasks),
                 sum(task.size for task in tasks),
-                min(task.since_ns for task in tasks),
+                0 if group[2] else min(task.since_ns for task in tasks),
             )
             for group, tasks in sorted(found.items())
         ]

@@ -190,7 +190,7 @@ class Backlog(Struct, frozen=True):
     failed: bool
     operations: int
     size: int
-    since_ns: int  # of the oldest
+    since_ns: int  # of the oldest that is pending; 0 = they failed
 
     def lag_ns(self, now_ns: int) -> int:
         """How far the destination is behind."""

@@ -1211,7 +1211,7 @@ def test_what_has_to_be_told_comes_in_the_order_of_the_last_change(store: Store)
     assert metadata.backlog() == [
         Backlog("", "", failed=False, operations=1, size=0, since_ns=70),
         Backlog("west", "r", failed=False, operations=2, size=7, since_ns=10),
-        Backlog("west", "r", failed=True, operations=1, size=9, since_ns=20),
+        Backlog("west", "r", failed=True, operations=1, size=9, since_ns=0),
         Backlog("west", "s", failed=False, operations=1, size=8, since_ns=50),
     ]
     metadata.apply([PutTask(replace(rows[1], changed_ns=99)), RemoveTask("west", 1, 50)])

@@ -119,6 +119,12 @@ class Regions:
         data = json.dumps({"Role": ROLE, "Rules": rules}).encode()
         self.replication.put(read_replication(data, new_id=lambda: next(numbers)))
 
+    def delete_rules(self) -> None:
+        """No rule is in force."""
+        self.replication.delete()
+        while self.replication.abandon():
+            pass
+
     def exchange(self) -> None:
         """The destination is the source from now on, by rules of its own, and the other way."""
         self.here, self.there = self.there, self.here

@@ -132,7 +132,7 @@ def test_what_its_source_does_not_come_back_for_goes_after_a_week(regions: Regio
     here, there = regions.here, regions.there
     here.write("big", CONTENT)
     break_after(regions, 8)
-    regions.replication.delete()
+    regions.delete_rules()
     regions.put_rules(rule())
     here.write("other", b"x")
     regions.tell()

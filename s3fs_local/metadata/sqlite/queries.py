@@ -180,8 +180,10 @@ TASKS_OF: Final = f"""
     SELECT {columns(Task)} FROM task INDEXED BY task_by_ino WHERE ino = ?
     ORDER BY destination, stamp_ns"""
 BACKLOG: Final = """
-    SELECT destination, rule, reason <> '', count(*), sum(size), min(since_ns)
-    FROM task GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+    SELECT destination, rule, failed, operations, size, iif(failed, 0, (
+        SELECT min(since_ns) FROM task INDEXED BY task_by_age
+        WHERE destination = backlog.destination AND rule = backlog.rule AND reason = ''
+    )) FROM backlog WHERE operations > 0 ORDER BY destination, rule, failed"""
 REPLICA: Final = "SELECT here FROM replica WHERE source = ? AND kind = ? AND there = ?"
 ORIGIN: Final = """
     SELECT source, there FROM replica INDEXED BY replica_by_copy WHERE kind = ? AND here = ?"""

@@ -206,6 +206,19 @@ CREATE INDEX task_failed ON task (destination, ino, stamp_ns) WHERE reason <> ''
 -- How a file stands.
 CREATE INDEX task_by_ino ON task (ino, destination, stamp_ns);
 
+-- The oldest of each rule.
+CREATE INDEX task_by_age ON task (destination, rule, since_ns) WHERE reason = '';
+
+-- How much of it there is, in sums that every change of a task keeps: there may be millions.
+CREATE TABLE backlog (
+    destination TEXT NOT NULL,
+    rule        TEXT NOT NULL,
+    failed      INTEGER NOT NULL, -- 1 = those that failed
+    operations  INTEGER NOT NULL,
+    size        INTEGER NOT NULL,
+    PRIMARY KEY (destination, rule, failed)
+) STRICT, WITHOUT ROWID;
+
 -- Inodes and blocks that are copies of another store's.
 CREATE TABLE replica (
     source BLOB NOT NULL,    -- id of the other store

@@ -103,6 +103,12 @@ _SCHEDULE_KEY: Final = """
     INSERT INTO agenda VALUES (?, ?, ?, ?) ON CONFLICT (place, name) DO UPDATE
     SET at_ns = excluded.at_ns, acted_ns = max(acted_ns, excluded.acted_ns)"""
 _PUT_TASK: Final = f"REPLACE INTO task VALUES ({places(Task)})"
+_TASK_SUMS: Final = """
+    SELECT destination, rule, reason <> '', size FROM task
+    WHERE destination = ? AND ino = ? AND stamp_ns = ?"""
+_COUNT_TASKS: Final = """
+    INSERT INTO backlog VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (destination, rule, failed)
+    DO UPDATE SET operations = operations + ?4, size = size + ?5"""
 _REMOVE_TASK: Final = "DELETE FROM task WHERE destination = ? AND ino = ? AND stamp_ns = ?"
 _PUT_REPLICA: Final = f"REPLACE INTO replica VALUES ({places(Replica)})"
 _REMOVE_REPLICA: Final = (
@@ -368,9 +374,19 @@ class Writer:
         self._execute(_REMOVE_PENDING_LOCK, (change.ino,))
 
     def _put_task(self, change: PutTask) -> None:
-        self._execute(_PUT_TASK, astuple(change.task))
+        task = change.task
+        self._uncount_task((task.destination, task.ino, task.stamp_ns))
+        self._execute(_PUT_TASK, astuple(task))
+        sums = (task.destination, task.rule, task.reason != "", 1, task.size)
+        self._execute(_COUNT_TASKS, sums)
+
+    def _uncount_task(self, key: tuple[str, int, int]) -> None:
+        rows: list[Row] = self._execute(_TASK_SUMS, key).fetchall()
+        for *group, size in rows:
+            self._execute(_COUNT_TASKS, (*group, -1, -size))
 
     def _remove_task(self, change: RemoveTask) -> None:
+        self._uncount_task((change.destination, change.ino, change.stamp_ns))
         self._execute(_REMOVE_TASK, (change.destination, change.ino, change.stamp_ns))
 
     def _put_replica(self, change: PutReplica) -> None:
