@@ -35,6 +35,9 @@ SEGMENT_BYTES_MAX: Final = 64 << 20
 UNCOMMITTED_MAX: Final = 50_000
 """Changes after which the metadata engine commits: bounds the replay after a crash to about 1 s."""
 
+JOURNALED_AT_ONCE_BYTES: Final = 4 << 20
+"""Of drafts' bytes: so much is copied at most, however many files are written to."""
+
 _Seen = TypeVar("_Seen")
 RunBlocking = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -254,10 +257,30 @@ class Durability:
         So a journal torn between the two has no draft whose base, or key, it lacks.
         """
         self._collect_facts()
-        for draft in self._urgent.values():
+        while self._urgent:
+            draft = self._urgent.pop(next(iter(self._urgent)))
             if self._drafts.get(draft.ino) is draft:
-                self._unwritten.extend(map(encode, draft.take_records()))
-        self._urgent.clear()
+                self._collect_draft(draft)
+
+    def _collect_draft(self, draft: Draft) -> None:
+        """What the journal lacks of the draft is encoded; long drafts are appended on the way.
+
+        Encoded bytes are copies, and sealing copies them again: those of all drafts together would
+        be several times what drafts may hold in memory.
+        """
+        records = draft.take_records()
+        records.reverse()
+        held = sum(map(len, self._unwritten))
+        try:
+            while records:
+                encoded = encode(records.pop())
+                self._unwritten.append(encoded)
+                held += len(encoded)
+                if held >= JOURNALED_AT_ONCE_BYTES:
+                    self._append()
+                    held = 0
+        finally:  # where the journal could not take it, what is left follows at the next attempt
+            self._unwritten.extend(map(encode, reversed(records)))
 
     def _collect_facts(self) -> None:
         for source in self.note_sources:
