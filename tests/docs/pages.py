@@ -11,6 +11,7 @@ speaks of the block after it, but for the hidden lines, which stand for what the
     <!-- run: LINES -->        shell lines, run here
     <!-- file: PATH -->        the block is the content of a file, which is written
     <!-- not run: CAUSE -->    the commands are not run, and this is why
+    <!-- not from the package: CAUSE -->   they are not run where only the package is installed
     <!-- types: WORDS -->      what is typed when the commands ask
     <!-- numbers vary -->      numbers in the output are not compared
     <!-- written by … -->      a note to whoever edits the page
@@ -31,9 +32,13 @@ PAGES: Final = sorted(
 SESSION: Final = "console"
 SCRIPT: Final = "sh"
 
-Directive = Literal["run", "file", "not run", "types", "numbers vary", "needs"]
+Directive = Literal[
+    "run", "file", "not run", "not from the package", "types", "numbers vary", "needs"
+]
 _DIRECTIVE: Final = re.compile(
-    r"(?P<name>run|file|not run|types|needs)\s*:(?P<value>.+)|(?P<bare>numbers vary)", re.DOTALL
+    r"(?P<name>run|file|not run|not from the package|types|needs)\s*:(?P<value>.+)"
+    r"|(?P<bare>numbers vary)",
+    re.DOTALL,
 )
 _NOTE: Final = "written by "
 _FENCE: Final = re.compile(r"(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w{}-]*)\s*$")
@@ -150,10 +155,12 @@ def _indented(lines: list[str], at: int) -> tuple[str, int]:
     return "\n".join(line[4:] for line in lines[at:end]).rstrip(), end
 
 
-def steps_of(text: str) -> Iterator[Step]:
+def steps_of(text: str, *, from_package: bool = False) -> Iterator[Step]:
     """What is done, in order, to do what the page says."""
     for block in blocks_of(text):
         if "not run" in block.directives:
+            continue
+        if from_package and "not from the package" in block.directives:
             continue
         if "file" in block.directives:
             yield File(block.line, block.directives["file"], block.text + "\n")
@@ -193,10 +200,10 @@ def needs_aws(text: str) -> bool:
 
 
 def not_run(text: str) -> Iterator[tuple[Block, str]]:
-    """The blocks of commands that are not run, each with its cause."""
+    """The blocks of commands that are not run (everywhere), each with its cause."""
     for block in blocks_of(text):
-        if "not run" in block.directives:
-            yield block, " ".join(block.directives["not run"].split())
+        for name in block.directives.keys() & {"not run", "not from the package"}:
+            yield block, " ".join(block.directives[name].split())
 
 
 def overlooked(text: str) -> Iterator[Block]:

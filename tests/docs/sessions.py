@@ -5,12 +5,17 @@ Commands have a terminal, so they print what a person sees, and ask.
 It is this machine, seen from namespaces of its own: /home, /srv, /mnt and /media are empty, what is
 written to /etc, /root, /usr/sbin and /var is gone afterwards, and there are no other processes.
 When the first process ends, the kernel ends all others, and neither mount nor daemon is left.
+
+Or it is another machine: S3FS_LOCAL_TEST_MACHINE names the root directory of a system on which the
+package is installed (scripts/package-test makes one). Nothing of the project is in there then, and
+nothing that a page does there is left in the directory.
 """
 
 import os
 import pty
 import re
 import select
+import shlex
 import subprocess
 import sys
 import termios
@@ -31,9 +36,10 @@ NAMESPACES: Final = (
     "--mount-proc",
     "--kill-child",
 )
+OTHER_MACHINE: Final = "S3FS_LOCAL_TEST_MACHINE"
 HOME: Final = "/home/ada"
 _EMPTY: Final = ("/home", "/srv", "/mnt", "/media", "/run")
-_SHARED_MEMORY: Final = "mount -t tmpfs tmpfs /dev/shm"
+_SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  a mount point
 """faketime names what it shares by its process id, which other worlds have, too."""
 _WRITABLE: Final = ("/etc", "/usr/sbin", "/root", "/var")
 _LET_GO: Final = "awk '$3 ~ /^fuse/ {print $2}' /proc/mounts | xargs -r umount -il"
@@ -46,6 +52,7 @@ _HELPERS: Final = {
     "umount.fuse.s3fs_local": "umount.s3fs_local",
 }
 _PROGRAMS: Final = Path(sys.executable).parent
+_PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 _WIDTH: Final = 120
 _ENDED: Final = re.compile(r"\x01(\d+)\x02")
 """What the shell prints when a step is done: the worst exit code in it."""
@@ -59,13 +66,12 @@ class PageIsWrong(AssertionError):
     """A command of a page did not do what the page says."""
 
 
-def _world() -> str:
-    """Shell lines that make the machine a fresh one, with the program installed."""
+def _this_machine() -> str:
+    """Shell lines that make this machine a fresh one, with the program installed."""
     lines = [
         "set -e",
         _LET_GO,
-        _SHARED_MEMORY,
-        *(f"mount -t tmpfs tmpfs {folder}" for folder in _EMPTY),
+        *(f"mount -t tmpfs tmpfs {folder}" for folder in (_SHARED_MEMORY, *_EMPTY)),
     ]
     for folder in _WRITABLE:
         layer = _LAYERS + folder
@@ -73,18 +79,50 @@ def _world() -> str:
         lines.append(f"mkdir -p {layer}/upper {layer}/work")
         lines.append(f"mount -t overlay overlay -o {layers} {folder}")
     lines += [f"ln -s {_PROGRAMS / to} /usr/sbin/{name}" for name, to in _HELPERS.items()]
-    lines += [f"mkdir -p {HOME} /run/mount", f"cd {HOME}", "set +e"]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, f"mkdir -p {HOME} /run/mount", f"cd {HOME}", "set +e"])
+
+
+def _other_machine(root: Path, folder: Path, script: int) -> str:
+    """Shell lines that go over to a copy of the machine in `root`, which is gone afterwards.
+
+    `folder` is there too; the lines that follow in the script are read by the shell over there.
+    """
+    there = f"{_LAYERS}/root"
+    upper = f"lowerdir={shlex.quote(str(root))},upperdir={_LAYERS}/upper,workdir={_LAYERS}/work"
+    way = shlex.quote(f"{there}{folder}")
+    return "\n".join(
+        [
+            "set -e",
+            _LET_GO,
+            "mount -t tmpfs tmpfs /run",
+            f"mkdir -p {there} {_LAYERS}/upper {_LAYERS}/work",
+            f"mount -t overlay overlay -o {upper} {there}",
+            f"mkdir -p {way}",
+            f"mount --bind {shlex.quote(str(folder))} {way}",
+            f"mount --rbind /dev {there}/dev",
+            f"mount -t tmpfs tmpfs {there}{_SHARED_MEMORY}",
+            f"mount -t proc proc {there}/proc",
+            *(f"mount -t tmpfs tmpfs {there}{empty}" for empty in _EMPTY),
+            f"mkdir -p {there}{HOME} {there}/run/mount",
+            f"exec chroot {there} /usr/bin/env -C {HOME} bash /dev/fd/{script}",
+        ]
+    )
 
 
 def can_be_made() -> bool:
     """Whether this user may make such a machine here."""
     return (
         subprocess.run(
-            [*NAMESPACES, "bash", "-c", _world()], capture_output=True, check=False
+            [*NAMESPACES, "bash", "-c", _this_machine()], capture_output=True, check=False
         ).returncode
         == 0
     )
+
+
+def other_machine() -> Path | None:
+    """The root of the machine on which the package is installed; None: this machine is used."""
+    root = os.environ.get(OTHER_MACHINE)
+    return None if root is None else Path(root)
 
 
 class Session:
@@ -92,6 +130,8 @@ class Session:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         """Boots it; `folder` is for what goes to and fro."""
+        machine = other_machine()
+        programs = [str(_PROGRAMS)] if machine is None else []
         self._lines = folder / "lines"
         self._comparison = Comparison()
         self.transcript = ""  # what was typed and printed so far
@@ -106,7 +146,7 @@ class Session:
             pass_fds=[script],
             env={
                 "HOME": HOME,
-                "PATH": f"{_PROGRAMS}:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+                "PATH": ":".join([*programs, *_PATH]),
                 "LANG": "C.UTF-8",
                 "COLUMNS": str(_WIDTH),
                 "TERM": "dumb",
@@ -115,7 +155,11 @@ class Session:
         )
         os.close(terminal)
         os.close(script)
-        self._run(_world())
+        if machine is None:
+            self._run(_this_machine())
+        else:
+            os.write(self._script, f"{_other_machine(machine, folder, script)}\n".encode())
+            self._run("cd")
 
     def close(self) -> None:
         """The machine is gone, with all that ran on it."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.aws_server import CREDENTIALS, AwsServer
 from tests.docs.pages import PAGES, needs_aws, not_run, overlooked, steps_of
-from tests.docs.sessions import Session, can_be_made
+from tests.docs.sessions import Session, can_be_made, other_machine
 
 RUNNABLE = [page for page in PAGES if any(steps_of(page.read_text()))]
 SECONDS_MAX = 240
@@ -52,7 +52,7 @@ def test_a_page_does_what_it_says(
         server: AwsServer = request.getfixturevalue("aws")
         environment = CREDENTIALS | {"AWS_ENDPOINT_URL": server.url}
     with session_on(tmp_path, environment) as session:
-        for step in steps_of(text):
+        for step in steps_of(text, from_package=other_machine() is not None):
             session.do(step)
 
 
