@@ -66,6 +66,7 @@ def make_pages(answers: Answers, folder: str) -> Starlette:
         Route(f"{folder}/picture/{{path:any}}", file_pages.picture),
         Route(f"{folder}/diff/{{path:any}}", file_pages.difference),
         Route(f"{folder}/changes/{{path:any}}", change_pages.changes),
+        Route(f"{folder}/events/{{path:any}}", change_pages.events),
         Route(f"{folder}/chart/{{path:any}}", chart_pages.chart),
         Route(f"{folder}/numbers/{{path:any}}", chart_pages.numbers),
         Route(f"{folder}/overview/", overview_pages.overview),

@@ -1,11 +1,11 @@
-"""What changed between two instants."""
+"""What changed between two instants, and what happened one after another."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from s3fs_local.browse.site import bytes_parameter, crumbs_of, parameter, path_of, site_of
-from s3fs_local.control.requests import ListChanges
-from s3fs_local.control.results import ChangeListing
+from s3fs_local.control.requests import ListChanges, ListEventsBelow
+from s3fs_local.control.results import ChangeListing, EventsBelow
 
 
 async def changes(request: Request) -> Response:
@@ -22,4 +22,21 @@ async def changes(request: Request) -> Response:
         since=since,
         until=until,
         listing=await site.answers.ask(question, ChangeListing),
+    )
+
+
+async def events(request: Request) -> Response:
+    """Below a directory, newest first."""
+    site, path = site_of(request), path_of(request)
+    since, until = parameter(request, "since"), parameter(request, "until")
+    question = ListEventsBelow(path, since=since, until=until)
+    return site.page(
+        "events.html",
+        title="What happened",
+        section="changes",
+        path=path,
+        crumbs=crumbs_of(path),
+        since=since,
+        until=until,
+        listing=await site.answers.ask(question, EventsBelow),
     )

@@ -25,7 +25,16 @@ from s3fs_local.cli.replication_commands import promote, receive, replication, r
 from s3fs_local.cli.store_access import KeySources
 from s3fs_local.cli.store_commands import bucket, config, gc, init, stats, status
 from s3fs_local.cli.top_command import top
-from s3fs_local.cli.version_commands import cat, diff, log, purge, restore, undelete, versions
+from s3fs_local.cli.version_commands import (
+    cat,
+    diff,
+    log,
+    purge,
+    restore,
+    timeline,
+    undelete,
+    versions,
+)
 from s3fs_local.cli.zone_commands import fsck, scrub, zone
 
 
@@ -46,7 +55,7 @@ def program(context: click.Context, passphrase_file: Path | None, key_file: Path
 for command in (
     *(init, mount, umount, status, config),
     *(verify, ledger),
-    *(versions, log, diff, cat, restore, undelete, purge),
+    *(versions, log, timeline, diff, cat, restore, undelete, purge),
     *(protect, retention, legal_hold, append_only, why),
     *(bucket, key, lifecycle, tag, stats, top, browse, gc, zone, scrub, fsck, completion),
     *(storage_class, retrieve),

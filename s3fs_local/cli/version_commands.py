@@ -12,7 +12,12 @@ from msgspec import Struct
 
 from s3fs_local.charts.drawing import Look, check_can_draw, save
 from s3fs_local.charts.figures import versions_chart
-from s3fs_local.cli.completing import offer_versions, offer_versions_and_words
+from s3fs_local.cli.completing import (
+    offer_paths,
+    offer_times,
+    offer_versions,
+    offer_versions_and_words,
+)
 from s3fs_local.cli.differences import Chosen, fetched, show_difference
 from s3fs_local.cli.options import (
     at_option,
@@ -31,6 +36,7 @@ from s3fs_local.cli.store_access import ask, place, places
 from s3fs_local.control.mount_table import Place
 from s3fs_local.control.requests import (
     ListEvents,
+    ListEventsBelow,
     ListVersions,
     Purge,
     ReadVersion,
@@ -40,6 +46,7 @@ from s3fs_local.control.requests import (
 from s3fs_local.control.results import (
     Content,
     EventListing,
+    EventsBelow,
     MarkerRow,
     Removal,
     Restoration,
@@ -190,6 +197,43 @@ def log(path: str, *, as_json: bool) -> None:
             for event in listing.events
         ],
     )
+
+
+@click.command()
+@click.argument("directory", type=click.Path(), shell_complete=offer_paths)
+@click.option("--since", help="Only what is not older.", shell_complete=offer_times)
+@click.option("--until", help="Only what is not newer.", shell_complete=offer_times)
+@click.option("--limit", default=50, show_default=True, help="So many instants, at most 1000.")
+@json_option
+def timeline(
+    directory: str, since: str | None, until: str | None, limit: int, *, as_json: bool
+) -> None:
+    """Tell what happened below a directory, newest first.
+
+    What somebody saved, moved or removed there, also in directories that are no more.
+    """
+    where = place(directory)
+    request = ListEventsBelow(where.path, since=since, until=until, limit=limit)
+    found = ask(where.store, request, EventsBelow, quiet=as_json, about=directory)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["time", "event", "version", "size", "by", "name"],
+        [
+            [
+                event.time,
+                event.event,
+                event.version_id or "-",
+                "-" if event.size is None else human_size(event.size),
+                event.owner.uid,
+                event.key + ("/" if event.kind == "directory" else ""),
+            ]
+            for event in found.events
+        ],
+    )
+    if found.next is not None:
+        print_line(f"for what was before: --until {found.next}")
 
 
 @click.command()

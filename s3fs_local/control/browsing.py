@@ -40,7 +40,7 @@ LOOKED_AT_MAX: Final = 50_000
 NEIGHBOURS_AMONG_MAX: Final = 2000
 """In a directory with more intervals of names, nobody looks for its last change and its next."""
 _STEP_ROWS: Final = 5000
-_KINDS: Final = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "symlink"}
+KINDS: Final = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "symlink"}
 
 
 def instant_of(text: str | None, context: Context) -> int:
@@ -72,7 +72,7 @@ def inode_then(filesystem: FileSystem, path: bytes, at_ns: int) -> Inode:
 
 async def list_directory(request: ListDirectory, context: Context) -> DirectoryListing:
     """Raises NotADirectory where it was something else."""
-    _check_limit(request.limit)
+    check_limit(request.limit)
     filesystem = context.filesystem
     metadata = filesystem.volume.metadata
     at_ns = instant_of(request.at, context)
@@ -103,7 +103,8 @@ async def list_directory(request: ListDirectory, context: Context) -> DirectoryL
     )
 
 
-def _check_limit(limit: int) -> None:
+def check_limit(limit: int) -> None:
+    """Raises InvalidArgument for what is no page."""
     if not 0 < limit <= ROWS_MAX:
         raise InvalidArgument(f"a page has 1 to {ROWS_MAX} rows, not {limit}")
 
@@ -114,7 +115,7 @@ def _name_row(metadata: Metadata, entry: Entry, at_ns: int) -> NameRow | None:
     if inode is None:
         return None
     name, encoded = printed_key(entry.name), quote_from_bytes(entry.name, safe="")
-    kind = _KINDS.get(stat.S_IFMT(inode.mode), "other")
+    kind = KINDS.get(stat.S_IFMT(inode.mode), "other")
     if not inode.is_file:
         target = printed_key(inode.target) if kind == "symlink" else None
         return NameRow(name=name, encoded_name=encoded, kind=kind, target=target)
@@ -170,7 +171,7 @@ def _neighbours(
 
 async def list_changes(request: ListChanges, context: Context) -> ChangeListing:
     """By path, a directory before what is in it."""
-    _check_limit(request.limit)
+    check_limit(request.limit)
     metadata = context.filesystem.volume.metadata
     instants = Instants(instant_of(request.since, context), instant_of(request.until, context))
     if instants.since_ns > instants.until_ns:
@@ -229,7 +230,7 @@ def _change_row(metadata: Metadata, pair: Pair, instants: Instants) -> ChangeRow
     return ChangeRow(
         key=printed_key(pair.path),
         encoded_key=quote_from_bytes(pair.path),
-        kind=_KINDS.get(shown[0].kind, "other"),
+        kind=KINDS.get(shown[0].kind, "other"),
         change=change.value,
         size_before=before[1].size if before and before[1] else None,
         size_after=after[1].size if after and after[1] else None,

@@ -69,6 +69,15 @@ class ListChanges(Struct, frozen=True, tag="changes", tag_field="command"):
     limit: int = 200
 
 
+class ListEventsBelow(Struct, frozen=True, tag="events-below", tag_field="command"):
+    """What happened below a directory, newest first, a page of it."""
+
+    path: bytes
+    since: str | None = None  # none given: since the store was made
+    until: str | None = None  # none given: now
+    limit: int = 100  # instants of one page; at one several names may have changed
+
+
 class DescribeTimeline(Struct, frozen=True, tag="timeline", tag_field="command"):
     """How much was saved and removed in the store, step by step."""
 
@@ -452,6 +461,7 @@ Request = (
     | ReadVersion
     | ListDirectory
     | ListChanges
+    | ListEventsBelow
     | DescribeTimeline
     | DescribeClassHistory
     | ListLockEnds

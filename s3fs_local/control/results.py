@@ -67,6 +67,28 @@ class EventListing(Struct, frozen=True, rename="pascal"):
     events: list[EventRow]
 
 
+class EventBelowRow(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """One thing that happened to a name below a directory."""
+
+    time: str
+    event: str
+    key: str
+    encoded_key: str
+    kind: str
+    version_id: str | None = None
+    size: int | None = None
+    owner: Owner
+
+
+class EventsBelow(Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """What happened below a directory, newest first."""
+
+    key: str
+    until: str
+    events: list[EventBelowRow]
+    next: str | None = None  # the page before goes until then
+
+
 class Content(Struct, frozen=True, rename="pascal"):
     """Which version the data were."""
 

@@ -162,7 +162,13 @@ def test_everything_is_done_by_keyboard(browser: Browser) -> None:
     assert "1 change was made" in browser.words()
 
 
-PAGES = ("tree/journey", "file/journey/plan.txt", "diff/journey/plan.txt", "changes/?since=60d")
+PAGES = (
+    "tree/journey",
+    "file/journey/plan.txt",
+    "diff/journey/plan.txt",
+    "changes/?since=60d",
+    "events/journey",
+)
 
 
 def test_pages_fit_a_phone(browser: Browser) -> None:

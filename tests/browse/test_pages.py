@@ -289,3 +289,16 @@ def test_without_matplotlib_there_are_numbers(
     assert visitor.get("/numbers/classes").status == 200
     store_page = visitor.get("/file/trip/plan.txt")
     assert "<picture>" not in store_page.text
+
+
+def test_what_happened_below_a_directory_is_told_by_time(visitor: Visitor) -> None:
+    """Newest first, each with the way to its file and to the tree as it was then."""
+    page = visitor.get("/events/trip")
+
+    assert "deleted trip/sea.png" in page.words
+    assert page.words.index("deleted trip/sea.png") < page.words.index("version trip/blob")
+    assert f"{FOLDER}/file/trip/plan.txt" in page.text
+    assert re.search(rf'href="{FOLDER}/tree/trip\?at=[^"]+"', page.text)
+    assert "Nothing happened here" in visitor.get("/events/trip?since=1s").words
+    assert visitor.get("/events/trip/plan.txt").status == 409
+    assert "by time" in visitor.get("/changes/trip").words

@@ -111,3 +111,20 @@ def test_the_preview_of_a_tree_shows_each_file_of_it(folder: Path) -> None:
     assert "+same\n" in other
     assert "+old\n" in other
     assert not (folder / "copy").exists()
+
+
+def test_what_happened_below_a_directory_is_listed_by_time(folder: Path) -> None:
+    """One thing after another, newest first; the rest is asked for by the time that is named."""
+    for content in ("one", "two", "three"):
+        (folder / "letter").write_text(content)
+    (folder / "letter").unlink()
+    lines = s3fs_local("timeline", folder, "--limit", "2").stdout.splitlines()
+    events = answer_of("timeline", folder)["Events"]
+    earlier = lines[-1].partition("--until ")[2]
+    before = answer_of("timeline", folder, "--until", earlier)["Events"]
+
+    assert [row["Event"] for row in events] == ["deleted", "version", "version", "version"]
+    assert [row.get("Size") for row in events] == [None, 5, 3, 3]
+    assert before == events[2:]
+    assert "deleted" in lines[-3]
+    assert lines[-2].split()[-1].endswith("/letter")
