@@ -78,8 +78,26 @@ class PacksDurable(Struct, frozen=True, tag=6, array_like=True):
     position: int
 
 
+class _KnownBatch(Struct, frozen=True, tag=1, array_like=True):
+    """A `ChangeBatch` of which only the ends of drafts are wanted."""
+
+    changes: msgspec.Raw
+    ended_drafts: list[int]
+    notes: msgspec.Raw = msgspec.Raw()
+
+
 DraftRecord = DraftBegun | DraftWritten | DraftResized | DraftSealed
 JournalRecord = ChangeBatch | PacksDurable | DraftRecord
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(JournalRecord).decode
+_decode_known: Final = msgspec.msgpack.Decoder(_KnownBatch | PacksDurable | DraftRecord).decode
+
+
+def decode_known(payload: bytes) -> JournalRecord:
+    """As `decode`, but a batch has neither its changes nor its notes: they are known already.
+
+    Most of a journal is such batches, and to make objects of them would take a mount seconds.
+    """
+    record = _decode_known(payload)
+    return ChangeBatch([], record.ended_drafts) if isinstance(record, _KnownBatch) else record

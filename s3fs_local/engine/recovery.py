@@ -16,6 +16,7 @@ from s3fs_local.engine.draft_records import (
     JournalRecord,
     PacksDurable,
     decode,
+    decode_known,
 )
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import belongs_to_ledger
@@ -57,7 +58,11 @@ def replay_journal(
     committed = metadata.position()
     floor = int(metadata.setting(FLOOR_SETTING) or 0)
     payloads = dict(journal.replay(floor))
-    records = [(position, decode(payload)) for position, payload in payloads.items()]
+    everybody_has = min(committed, ledger_position)
+    records = [
+        (position, decode(payload) if position > everybody_has else decode_known(payload))
+        for position, payload in payloads.items()
+    ]
     known = max(floor, committed, ledger_position)
     records, written_to = _with_all_blocks(journal, packs, records, start=known)
     found = Replay(position=committed)

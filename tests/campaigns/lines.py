@@ -17,6 +17,7 @@ from tests.campaigns import (
     hostile_sizes,
     idle,
     kills,
+    kills_at_work,
     power_cuts,
     replication,
     scripts,
@@ -103,6 +104,13 @@ LINES: Final = {
             "kills",
             *(5, 1000, 10),
             kills.run,
+        ),
+        Line(
+            "kills-at-work",
+            "nor when it is killed at work: moving, collecting, scrubbing, repairing, rewrapping",
+            "kills",
+            *(3, 1000, 20),
+            kills_at_work.run,
         ),
         Line(
             "endings",
