@@ -29,7 +29,8 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   └── WouldWait
     ├── StorageError
     │   ├── StoreFull             ├── DataDamaged         ├── ZoneUnavailable
-    │   ├── JournalDamaged        ├── MetadataDamaged     └── TooFewZones
+    │   ├── JournalDamaged        ├── MetadataDamaged     ├── TooFewZones
+    │   └── QuotaExceeded (a StoreFull)
     ├── EncryptionError
     │   ├── KeyMissing            ├── KeyDisabled         ├── KeyNotPermitted
     │   └── KeyServiceUnavailable └── WrongKey
@@ -252,6 +253,10 @@ class StorageError(S3fsLocalError):
 
 class StoreFull(StorageError):
     """No space left where the store lives; nothing was changed."""
+
+
+class QuotaExceeded(StoreFull):
+    """Where the store lives there is a quota, and no more of it is left; nothing was changed."""
 
 
 class DataDamaged(StorageError):

@@ -42,6 +42,7 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.NotArchived: "Read it: only GLACIER and DEEP_ARCHIVE are retrieved.",
     errors.RetrievalRunning: "Wait, or ask for a faster --tier; `getfattr -n s3.restore` tells.",
     errors.WouldWait: "Try again later; `getfattr -n s3.restore FILE` tells when.",
+    errors.QuotaExceeded: "Raise the quota where the store lives, or purge versions nobody needs.",
     errors.StoreFull: "Free space where the store lives, or purge versions nobody needs.",
     errors.DataDamaged: "Restore the zone that held the bytes, or an earlier version of the file.",
     errors.ZoneUnavailable: "Bring the zone's disk or server back; `s3fs-local status` names it.",

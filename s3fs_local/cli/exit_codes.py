@@ -113,6 +113,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.RetrievalRunning: ExitCode.ARCHIVED,
     errors.WouldWait: ExitCode.ARCHIVED,
     errors.StoreFull: ExitCode.STORE_FULL,
+    errors.QuotaExceeded: ExitCode.STORE_FULL,
     errors.DataDamaged: ExitCode.STORAGE_FAILED,
     errors.ZoneUnavailable: ExitCode.STORAGE_FAILED,
     errors.TooFewZones: ExitCode.STORAGE_FAILED,

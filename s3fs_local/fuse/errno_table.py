@@ -56,6 +56,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.RetrievalRunning: errno.EALREADY,
     errors.WouldWait: errno.EAGAIN,
     errors.StoreFull: errno.ENOSPC,
+    errors.QuotaExceeded: errno.EDQUOT,
     errors.DataDamaged: errno.EIO,
     # Never EAGAIN: programs would retry in a tight loop what will not come back in seconds.
     errors.ZoneUnavailable: errno.EIO,

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Final
 from weakref import WeakValueDictionary
 
-from s3fs_local.errors import StoreFull, ZoneUnavailable
+from s3fs_local.errors import ZoneUnavailable
 from s3fs_local.objects.names import check_name, is_name
 from s3fs_local.rules.keeping import Keeping
 from s3fs_local.system import durable_files
@@ -55,7 +55,7 @@ class _errors_of:  # noqa: N801  used like the functions of contextlib, at an ei
         if not isinstance(error, OSError) or isinstance(error, FileExistsError):
             return
         if error.errno in durable_files.NO_SPACE:
-            raise StoreFull(f"no space left for {self._what}") from error
+            raise durable_files.store_full(error.errno, self._what) from error
         raise ZoneUnavailable(f"{self._what}: {error.strerror}") from error
 
 

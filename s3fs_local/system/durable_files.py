@@ -10,20 +10,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
-from s3fs_local.errors import StoreFull, StoreInUse
+from s3fs_local.errors import QuotaExceeded, StoreFull, StoreInUse
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextmanager
 def no_space_is_store_full(path: object) -> Iterator[None]:
-    """ENOSPC and EDQUOT leave the block as StoreFull; other errors pass unchanged."""
+    """ENOSPC and EDQUOT leave the block as `store_full` says; other errors pass unchanged."""
     try:
         yield
     except OSError as error:
         if error.errno in NO_SPACE:
-            raise StoreFull(f"no space left for {path}") from error
+            raise store_full(error.errno, path) from error
         raise
+
+
+def store_full(number: int | None, what: object) -> StoreFull:
+    """The error of ours for one of `NO_SPACE`, met by `what`."""
+    if number == errno.EDQUOT:
+        return QuotaExceeded(f"no quota left for {what}")
+    return StoreFull(f"no space left for {what}")
 
 
 def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:

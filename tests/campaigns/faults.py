@@ -20,7 +20,10 @@ from tests.mounting import MountedStore, end_processes, processes_marked, s3fs_l
 
 SECONDS_MAX: Final = 60
 ERRORS: Final = {
-    kind: (errno.EIO, errno.ENOSPC, errno.ENOMEM, *([errno.EMFILE] if kind == "open" else []))
+    kind: (
+        *(errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM),
+        *([errno.EMFILE] if kind == "open" else []),
+    )
     for kind in KINDS
 }
 

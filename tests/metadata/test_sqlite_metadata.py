@@ -1,5 +1,6 @@
 """What is special to the metadata engine on SQLite: its file, the disk below, what it costs."""
 
+import errno
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from msgspec import structs
 from s3fs_local.errors import (
     FormatTooNew,
     MetadataDamaged,
+    QuotaExceeded,
     StoreDamaged,
     StoreExists,
     StoreFull,
@@ -35,6 +37,7 @@ from s3fs_local.metadata.changes import (
     RemoveKey,
 )
 from s3fs_local.metadata.sqlite import SqliteMetadata, queries
+from s3fs_local.metadata.sqlite.connection import raise_translated
 from s3fs_local.metadata.sqlite.migrations import create_tables, migrate
 from s3fs_local.metadata.sqlite.writing import Inodes
 from s3fs_local.rules.inode import Inode
@@ -269,6 +272,16 @@ def test_a_checkpoint_on_a_full_disk_says_so_and_loses_nothing(small_disk: Path)
 
     assert metadata.wal_bytes == 0
     metadata.close()
+
+
+def test_a_quota_is_told_from_a_full_disk() -> None:
+    """SQLite calls a quota an I/O error; only the number of the system says what it was."""
+    with pytest.raises(QuotaExceeded):
+        raise_translated(apsw.IOError("disk I/O error"), errno.EDQUOT)
+    with pytest.raises(StoreFull) as full:
+        raise_translated(apsw.FullError("database or disk is full"), errno.ENOSPC)
+
+    assert not isinstance(full.value, QuotaExceeded)
 
 
 def test_a_database_cannot_be_made_on_a_full_disk(small_disk: Path) -> None:

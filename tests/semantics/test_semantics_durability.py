@@ -1,5 +1,6 @@
 """docs/semantics.md, 5: durability."""
 
+import errno
 import os
 import subprocess
 
@@ -7,8 +8,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from s3fs_local.errors import DataDamaged, StoreFull, StoreReadOnly, ZoneUnavailable
-from s3fs_local.objects.failing import FailingObjects
+from s3fs_local.errors import (
+    DataDamaged,
+    QuotaExceeded,
+    StoreFull,
+    StoreReadOnly,
+    ZoneUnavailable,
+)
+from s3fs_local.fuse.errno_table import errno_of
+from s3fs_local.objects.failing import FailingObjects, Fault
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.versioning import Origin
@@ -176,6 +184,38 @@ def test_a_full_disk_says_so_in_time() -> None:
     store.remove("/f")
 
     assert store.listing("/") == [b"g"]
+
+
+@promise(
+    "Where the disk below has a quota, what is beyond it fails with EDQUOT, at the latest when the "
+    "file is closed or fsynced; nothing acknowledged is lost, and with more quota writes go on."
+)
+def test_a_quota_of_the_disk_is_passed_on() -> None:
+    """Whoever sees ENOSPC looks at a disk that is half empty, and finds nothing."""
+    zone = FailingObjects(MemoryObjects())
+    store = MemoryStore(zone=zone)
+    handle = store.open("/kept", WRITING)
+    store.fs.write(handle, 0, b"acknowledged")
+    trio.run(store.fs.fsync, handle, ALL_OF_IT)
+    store.close(handle)
+    zone.faults = [Fault("append", zone.calls["append"] + 1, QuotaExceeded("x"), for_ever=True)]
+    handle = store.open("/beyond", WRITING)
+    store.fs.write(handle, 0, b"too much")
+    with pytest.raises(QuotaExceeded) as refused:
+        trio.run(store.fs.fsync, handle, ALL_OF_IT)
+    with pytest.raises(QuotaExceeded):
+        store.fs.flush(handle)
+
+    assert errno_of(refused.value) == errno.EDQUOT
+    assert store.read("/kept") == b"acknowledged"
+
+    zone.faults = []
+    trio.run(store.fs.fsync, handle, ALL_OF_IT)
+    store.close(handle)
+    power_cut(store, zone)
+
+    assert store.read("/kept") == b"acknowledged"
+    assert store.read("/beyond") == b"too much"
 
 
 @promise("After a failed fsync the store is read-only until it is mounted again.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s3fs_local.errors import StoreFull, StoreInUse
+from s3fs_local.errors import QuotaExceeded, StoreFull, StoreInUse
 from s3fs_local.system import durable_files
 from s3fs_local.system.durable_files import OwnerLock, read_small, replace
 
@@ -45,7 +45,7 @@ def test_bytes_then_name_are_made_durable(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("number", "expected"),
-    [(errno.ENOSPC, StoreFull), (errno.EDQUOT, StoreFull), (errno.EIO, OSError)],
+    [(errno.ENOSPC, StoreFull), (errno.EDQUOT, QuotaExceeded), (errno.EIO, OSError)],
 )
 @pytest.mark.parametrize("call", ["write", "fsync"])
 def test_a_failed_replacement_leaves_the_former_file(
@@ -129,5 +129,7 @@ def test_no_space_is_told_from_other_errors() -> None:
     """Only ENOSPC and EDQUOT mean that making room helps."""
     with pytest.raises(StoreFull), durable_files.no_space_is_store_full("x"):
         raise OSError(errno.ENOSPC, "full")
+    with pytest.raises(QuotaExceeded), durable_files.no_space_is_store_full("x"):
+        raise OSError(errno.EDQUOT, "full for this user")
     with pytest.raises(PermissionError), durable_files.no_space_is_store_full("x"):
         raise PermissionError(errno.EACCES, "no")

@@ -1,21 +1,20 @@
 """Making and opening the database file, and what SQLite's errors mean to us."""
 
-import errno
 import os
 from pathlib import Path
 from typing import Final, NoReturn
 
 import apsw
 
-from s3fs_local.errors import MetadataDamaged, StoreDamaged, StoreExists, StoreFull
+from s3fs_local.errors import MetadataDamaged, StoreDamaged, StoreExists
 from s3fs_local.metadata.sqlite.migrations import create_tables, migrate
+from s3fs_local.system.durable_files import NO_SPACE, store_full
 
 APPLICATION_ID: Final = int.from_bytes(b"s3fl")
 """In the header of the file, so that `file` and we can tell it from anybody else's database."""
 
 _CACHED_STATEMENTS: Final = 256  # more than we have, so each is compiled once
 _PATIENCE_MS: Final = 5000  # for another connection that recovers the log after a crash
-_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 _OF_THE_DISK: Final = (
     *(apsw.CorruptError, apsw.NotADBError, apsw.IOError),
     *(apsw.CantOpenError, apsw.ReadOnlyError),
@@ -47,8 +46,8 @@ def create_database(path: Path) -> None:
     except FileExistsError as error:
         raise StoreExists(f"{path} exists") from error
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise StoreFull(f"no space left to make {path}") from error
+        if error.errno in NO_SPACE:
+            raise store_full(error.errno, path) from error
         raise
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
@@ -114,7 +113,7 @@ def raise_translated(error: apsw.Error, system_errno: int) -> NoReturn:
     Whatever is not about the disk or the data (misuse, wrong SQL) is a bug and stays as it is.
     """
     if means_no_space(error, system_errno):
-        raise StoreFull("no space left for the metadata") from error
+        raise store_full(system_errno, "the metadata") from error
     if isinstance(error, apsw.ConstraintError):
         raise MetadataDamaged(f"a change contradicts the metadata: {error}") from error
     if is_of_the_disk(error, system_errno):
@@ -124,7 +123,7 @@ def raise_translated(error: apsw.Error, system_errno: int) -> NoReturn:
 
 def means_no_space(error: apsw.Error, system_errno: int) -> bool:
     """Whether the disk is only full."""
-    is_io = isinstance(error, apsw.IOError) and system_errno in _NO_SPACE
+    is_io = isinstance(error, apsw.IOError) and system_errno in NO_SPACE
     return is_io or isinstance(error, apsw.FullError)
 
 
