@@ -115,7 +115,7 @@ class Durability:
         self._urgent: dict[int, Draft] = {}  # drafts that someone waits for
         self._mutex = trio.Lock()
         self._uncommitted = 0
-        self._position = metadata.position()
+        self._position = max(metadata.position(), journal.position)  # a commit may have failed
         self._appended = 0  # generations: bumped by every change or urgent draft
         self._written = 0
         self._synced = 0

@@ -191,6 +191,22 @@ def test_a_full_disk_at_the_start_keeps_what_was_not_closed(
     check_invariants(store)
 
 
+@pytest.mark.parametrize("nth", [1, 2])
+def test_facts_that_could_not_be_committed_at_the_start_are_not_replayed_onto_themselves(
+    store: MemoryStore, zone: FailingObjects, nth: int
+) -> None:
+    """Else a later commit says that they end where the one before did, and they come twice."""
+    store.write("/f", b"kept")
+    store.flush()
+    zone.fail("sync", StoreFull("no space"), nth=nth)
+    store.crash()
+    store.settle()
+    store.crash()
+
+    assert store.history("/f") == [b"kept"]
+    check_invariants(store)
+
+
 def test_a_journal_left_behind_holds_what_is_still_open(store: MemoryStore) -> None:
     """Cut, grown, sealed early and in memory: the draft is repeated as it is."""
     store.write("/f", b"b" * 20_000)
