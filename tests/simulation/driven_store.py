@@ -11,6 +11,7 @@ from msgspec import structs
 from s3fs_local.crypto.sealing import digest
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.compaction import collect_garbage
+from s3fs_local.engine.draft_records import FLOOR_SETTING
 from s3fs_local.engine.healing import Healing
 from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.engine.purging import purge
@@ -21,6 +22,7 @@ from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.zone import Zone
+from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Inode
@@ -28,7 +30,7 @@ from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.namespace import Entry
 from s3fs_local.rules.storage_classes import StorageClass
 from s3fs_local.rules.versioning import Origin
-from tests.engine.memory_store import ALICE, START_NS, MemoryStore, at_once
+from tests.engine.memory_store import ALICE, START_NS, STORE_ID, MemoryStore, at_once
 from tests.engine.verified import verified
 from tests.simulation.background import Background, Work
 from tests.simulation.lagging_metadata import LaggingMetadata
@@ -67,7 +69,11 @@ class DrivenStore:
         self.inos: dict[int, int] = {ROOT_INO: ROOT_INO}
         self.handles: dict[int, int] = {}
         self.last_handle = 0
-        self.on_journal: Callable[[str], None] = lambda _: None  # told "append" and "sync"
+        self.on_journal: Callable[[str], None] = lambda _: (
+            None
+        )  # told "appending", "append", "sync"
+        self._torn: tuple[int, bytes] | None = None
+        self.torn_append_counts = False
         self.disturbances = 0  # of zones
         self._opened()
         trio_apart(self.store.settle)
@@ -92,7 +98,11 @@ class DrivenStore:
         append, sync = journal.append, journal.sync
 
         def watched_append(payloads: Sequence[bytes]) -> int:
+            if not self.zones.process.is_over:
+                self._torn = (journal.position, payloads[-1])
+                self.on_journal("appending")
             position = append(payloads)
+            self._torn = None
             self.on_journal("append")
             return position
 
@@ -318,9 +328,24 @@ class DrivenStore:
             self.metadata.power_cut(self.random)
         self.handles.clear()
         self.store.crash()
+        self.torn_append_counts = self._has_torn_append()
         self._opened()
         trio_apart(self.store.settle)
         trio_apart(self._check_verified)
+
+    def _has_torn_append(self) -> bool:
+        """Whether what the process died in the middle of appending is in the journal that counts.
+
+        Nobody was told of it, so either is right.
+        """
+        torn, self._torn = self._torn, None
+        if torn is None:
+            return False
+        last = self.store.fs.volume.durability.journal.position
+        floor = int(self.metadata.setting(FLOOR_SETTING) or 0)
+        journal = Journal(self.zones.set, self.store.ring.subkey("journal"), STORE_ID)
+        records = list(journal.replay(floor))
+        return any(torn[0] < at <= last and payload == torn[1] for at, payload in records)
 
     def _check_verified(self) -> None:
         """Ledger, law, facts and bytes agree, but for the bytes of zones that were harmed."""
@@ -334,6 +359,12 @@ class DrivenStore:
         """See `Reference.set_class`."""
         inode = self.store.stat(path)
         self.store.fs.classes.set_by(inode.ino, inode.version_ns, StorageClass(wanted), ALICE)
+
+    async def upkeep(self) -> None:
+        """What happened is flushed, and settled."""
+        durability = self.store.fs.volume.durability
+        await durability.flush(durable=False)
+        await durability.settle()
 
     async def settle_classes(self) -> None:
         """What nobody reads grows colder, and blocks lie where they belong."""
@@ -374,6 +405,8 @@ class DrivenStore:
             await self.care.bring_back(zone)
         if zone.is_well and number not in self.zones.gone:
             self.zones.emptied.discard(number)
+            if number in self.zones.flickers:
+                self.zones.come(number)
             self.check_copies()
 
     async def mend(self) -> None:

@@ -56,6 +56,7 @@ class Kind(StrEnum):
     SET_CLASS = "set class"
     DAYS_GO_BY = "days go by"
     # What the store does by itself; nobody sees it.
+    UPKEEP = "upkeep"  # everything is settled, as every few seconds
     SETTLE_CLASSES = "settle classes"
     COLLECT_GARBAGE = "collect garbage"
     ROTATE_KEYS = "rotate keys"
@@ -69,12 +70,16 @@ class Kind(StrEnum):
     ZONE_COMES = "zone comes"
     ZONE_EMPTIED = "zone emptied"
     ZONE_ROTS = "zone rots"
+    ZONE_FLICKERS = "zone flickers"
 
 
 BY_ITSELF: Final = frozenset(list(Kind)[list(Kind).index(Kind.DAYS_GO_BY) :])
 """Nobody calls for these, and the reference knows nothing of them."""
 BACKGROUND: Final = frozenset(
-    (Kind.SETTLE_CLASSES, Kind.COLLECT_GARBAGE, Kind.ROTATE_KEYS, Kind.SCRUB, Kind.MEND)
+    (
+        *(Kind.UPKEEP, Kind.SETTLE_CLASSES, Kind.COLLECT_GARBAGE),
+        *(Kind.ROTATE_KEYS, Kind.SCRUB, Kind.MEND),
+    )
 )
 KEEPING: Final = frozenset((Kind.FSYNC, Kind.FLUSH, Kind.SETTLE, Kind.LEAVE_SEGMENT))
 """These change nothing but what a crash keeps."""

@@ -43,6 +43,7 @@ class Pair:
         self.contents: dict[tuple[int, int], bytes] = {}
         self.driven.on_journal = self._note_journal
         self._listens = False
+        self._being_journaled: set[int] = set()  # drafts, while the journal is appended to
 
     def _note_journal(self, what: str) -> None:
         """The store made something durable when nobody asked for it, or more than was asked for."""
@@ -52,7 +53,11 @@ class Pair:
             self.reference.note_durable()
             return
         clean = self.driven.journaled_drafts()
-        self.reference.note_journaled({n for n, ino in self.driven.inos.items() if ino in clean})
+        numbers = {n for n, ino in self.driven.inos.items() if ino in clean}
+        if what == "appending":
+            self._being_journaled = numbers
+        else:
+            self.reference.note_journaled(numbers)
 
     async def step(self, operation: Operation) -> None:
         """Both do it, to the same effect."""
@@ -111,6 +116,7 @@ class Pair:
                 await self._go_on_and_die(operation)
             case _ if kind in BACKGROUND:
                 works = {
+                    Kind.UPKEEP: driven.upkeep,
                     Kind.SETTLE_CLASSES: driven.settle_classes,
                     Kind.COLLECT_GARBAGE: driven.collect_garbage,
                     Kind.ROTATE_KEYS: driven.rotate_keys,
@@ -135,6 +141,8 @@ class Pair:
             case Kind.ZONE_ROTS if zones.may_rot(number):
                 zones.rot(number, operation.second)
                 self.driven.store.fs.volume.blocks.forget_all()
+            case Kind.ZONE_FLICKERS if zones.may_go(number):
+                zones.flicker(number)
             case Kind.ZONE_GOES if zones.may_go(number):
                 zones.go(number)
             case Kind.ZONE_EMPTIED if zones.may_go(number):
@@ -155,8 +163,10 @@ class Pair:
             self._listens = False
             await self._die()
             self._pass_time(1)
-            self.reference.crash(power=False)
             self.driven.crash(power=False)
+            if self.driven.torn_append_counts:
+                self.reference.note_journaled(self._being_journaled)
+            self.reference.crash(power=False)
             self.reference.note_moment()
 
     async def _die(self) -> None:

@@ -8,15 +8,17 @@ from s3fs_local.engine import healing, opening
 from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.pack_images import Image, good_image
 from s3fs_local.engine.zone_care import ZoneCare
+from s3fs_local.objects.mirrored import MirroredAppender
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.rules.extents import Block
+from s3fs_local.rules.placement import Homes
 from tests.simulation.pair import go_through
 from tests.simulation.walk import history
 
-SEEDS = 40
+SEEDS = 80
 
 
 def packs_go_before_a_crash_is_done_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,8 +31,27 @@ def packs_go_before_a_crash_is_done_with_them(monkeypatch: pytest.MonkeyPatch) -
 
 
 def zones_miss_things_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody writes down which zone lacks something, and an opening asks none."""
+    """Nobody writes down which zone lacks something."""
     monkeypatch.setattr(ZoneSet, "record_changes", lambda _: None)
+
+
+def openings_leave_zones_uneven(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed process did not tell a zone it is never told."""
+
+    def append_to(
+        zones: ZoneSet, name: str, _: Homes | None = None, *, spread: int = 0
+    ) -> MirroredAppender:
+        del spread
+        lengths = zones.lengths_of(name)
+        if not lengths:
+            raise KeyError(name)
+        longest = max(lengths.values())
+        homes = [zone for zone in lengths if lengths[zone] == longest]
+        appender = zones._appender(name, homes)  # noqa: SLF001 - as it once was
+        appender.open(length=longest)
+        return zones._remember(appender)  # noqa: SLF001
+
+    monkeypatch.setattr(ZoneSet, "append_to", append_to)
     monkeypatch.setattr(opening, "even_out_packs", lambda *_: None)
     monkeypatch.setattr(Journal, "_make_even", lambda _: None)
 
@@ -61,6 +82,7 @@ def copies_end_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         packs_go_before_a_crash_is_done_with_them,
         zones_miss_things_in_silence,
+        openings_leave_zones_uneven,
         returning_zones_miss_what_grows,
         copies_end_too_early,
     ],

@@ -9,7 +9,7 @@ from tests.simulation.operations import BACKGROUND, BY_ITSELF, Kind, Operation
 
 HISTORY_OPERATIONS: Final = 150
 NUMBERS_MAX: Final = 11
-RARELY: Final = frozenset((Kind.CRASH, Kind.POWER_CUT, Kind.RESTORE_ROOT, Kind.DAYS_GO_BY))
+RARELY: Final = frozenset((Kind.POWER_CUT, Kind.RESTORE_ROOT, Kind.DAYS_GO_BY))
 """They end much of what was being built up."""
 OFTEN: Final = frozenset(
     (

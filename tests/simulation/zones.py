@@ -30,10 +30,9 @@ RECORD_BYTES_MAX: Final = 1 << 20
 class MortalAppender:
     """Grows an object for a process."""
 
-    def __init__(self, inner: Appender, process: Process, *, counts: bool) -> None:
+    def __init__(self, inner: Appender, process: Process) -> None:
         self._inner = inner
         self._process = process
-        self._counts = counts
 
     @property
     def length(self) -> int:
@@ -45,20 +44,14 @@ class MortalAppender:
         """See `Appender`."""
         return self._inner.can_grow
 
-    def _call(self) -> None:
-        if self._counts:
-            self._process.count()
-        else:
-            self._process.check()
-
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """See `Appender`."""
-        self._call()
+        self._process.count()
         return self._inner.append(data)
 
     def sync(self) -> None:
         """See `Appender`."""
-        self._call()
+        self._process.count()
         self._inner.sync()
 
     def close(self) -> None:
@@ -67,20 +60,11 @@ class MortalAppender:
 
 
 class MortalObjects:
-    """The objects of a zone as one process sees them: it may die at any call.
+    """The objects of a zone as one process sees them: it may die at any call."""
 
-    Not between the zones while a record is appended: one of the journal may count then or not, and
-    the reference could not tell which; one of the ledger is missing in a zone until a scrub.
-    """
-
-    def __init__(self, inner: ObjectStore, process: Process, *, is_first: bool) -> None:
+    def __init__(self, inner: ObjectStore, process: Process) -> None:
         self._inner = inner
         self._process = process
-        self._is_first = is_first
-
-    def _mortal(self, name: str, inner: Appender) -> MortalAppender:
-        counts = self._is_first or not name.startswith(("journal/", "ledger/"))
-        return MortalAppender(inner, self._process, counts=counts)
 
     def put(self, name: str, data: bytes) -> None:
         """See `ObjectStore`."""
@@ -90,12 +74,12 @@ class MortalObjects:
     def create(self, name: str) -> MortalAppender:
         """See `ObjectStore`."""
         self._process.count()
-        return self._mortal(name, self._inner.create(name))
+        return MortalAppender(self._inner.create(name), self._process)
 
     def append_to(self, name: str) -> MortalAppender:
         """See `ObjectStore`."""
         self._process.count()
-        return self._mortal(name, self._inner.append_to(name))
+        return MortalAppender(self._inner.append_to(name), self._process)
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """See `ObjectStore`."""
@@ -138,6 +122,7 @@ class SimulatedZones:
         self.gone: set[int] = set()
         self.emptied: set[int] = set()  # and not yet told what it lost
         self.rotten: set[int] = set()
+        self.flickers: set[int] = set()  # those that fail once, or have, and were not told yet
         self.process = Process()
         self.set: ZoneSet
         self._record = b""
@@ -150,6 +135,8 @@ class SimulatedZones:
     def open_set(self) -> ZoneSet:
         """As a daemon finds them that begins now."""
         self.process = Process()
+        for number in list(self.flickers):
+            self.come(number)
         zones = [self._open(number) for number in range(len(self.failing))]
         if len(zones) == 1:
             self.set = ZoneSet(zones)
@@ -167,7 +154,7 @@ class SimulatedZones:
         self._record = record
 
     def _open(self, number: int) -> Zone:
-        store = MortalObjects(self.failing[number], self.process, is_first=number == 0)
+        store = MortalObjects(self.failing[number], self.process)
         try:
             check_zone(self.failing[number], store_id=STORE_ID.hex())
         except ZoneUnavailable as error:
@@ -183,7 +170,7 @@ class SimulatedZones:
             if number in self.gone:
                 raise
             self._mark(number)
-        return MortalObjects(self.failing[number], self.process, is_first=number == 0)
+        return MortalObjects(self.failing[number], self.process)
 
     # What happens to them.
 
@@ -198,7 +185,8 @@ class SimulatedZones:
 
     def _there(self) -> set[int]:
         """Those that are well, and not only thought to be."""
-        return {self.ids.index(zone.zone_id) for zone in self.set.well} - self.gone - self.emptied
+        well = {self.ids.index(zone.zone_id) for zone in self.set.well}
+        return well - self.gone - self.emptied - self.flickers
 
     def whole(self) -> set[int]:
         """The zones that should have everything as it was sealed."""
@@ -206,6 +194,7 @@ class SimulatedZones:
 
     def go(self, number: int) -> None:
         """The zone answers no more."""
+        self.flickers.discard(number)
         self.gone.add(number)
         for method in METHODS:
             self.failing[number].fail(method, ZoneUnavailable("gone"), for_ever=True)
@@ -213,7 +202,13 @@ class SimulatedZones:
     def come(self, number: int) -> None:
         """It answers again, with what it has."""
         self.gone.discard(number)
+        self.flickers.discard(number)
         self.failing[number].faults.clear()
+
+    def flicker(self, number: int) -> None:
+        """It does not take what is appended next, and that only."""
+        self.flickers.add(number)
+        self.failing[number].fail("append", ZoneUnavailable("it flickers"))
 
     def empty(self, number: int) -> None:
         """It is gone, and nothing is left of what it had."""
