@@ -7,6 +7,7 @@ from typing import Final
 from s3fs_local.control.mount_table import read_mounts
 from s3fs_local.crypto.key_ring import KeyState
 from s3fs_local.daemon.assembly import OpenStore
+from s3fs_local.engine.blocks import STANDARD
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.volume import Volume
@@ -51,6 +52,7 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     inspections.add("ledger", lambda: _inspect_ledger(volume))
     inspections.add("recovery", lambda: _inspect_recovery(store))
     inspections.add("zones", lambda: _inspect_zones(store.zones))
+    inspections.add("copies", lambda: _inspect_copies(volume))
     if mount_point is None:
         inspections.add("mount", lambda: _inspect_dead_mounts(store.path))
 
@@ -219,6 +221,16 @@ def _inspect_zones(zones: ZoneSet) -> Iterator[Finding]:
     if not enough:
         sentence = f"{len(zones.well)} of {len(zones.zones)} zones are well: every write fails"
         yield Finding(Severity.CRITICAL, "zones", sentence, _BRING_BACK)
+
+
+def _inspect_copies(volume: Volume) -> Iterator[Finding]:
+    """What is written lies in STANDARD first."""
+    zones, packs = volume.zones, volume.durability.packs
+    homes = zones.homes_of(packs.homes_of(STANDARD))
+    if len(homes) == 1 < len(zones.zones):
+        sentence = f"STANDARD lies in one zone only, {homes[0].url}: what is lost there is lost"
+        advice = "Add another zone of its kind, or have all zones of one kind (docs/zones.md)."
+        yield Finding(Severity.WARNING, "zones", sentence, advice)
 
 
 def _inspect_dead_mounts(store: Path) -> Iterator[Finding]:

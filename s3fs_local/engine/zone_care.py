@@ -43,6 +43,7 @@ SMALL: Final = ("store.json", "key-ring.json")
 LOOKS_TO_NOTICE: Final = 10
 """Zones are asked how they are at one look in so many, so less often while nobody uses the store: a
 bucket charges for each question."""
+AT_REST_LOOK_SECONDS: Final = 0.01
 ROUNDS_MAX: Final = 5
 """Comparisons in a row; a zone that still lacks something then is tried again later."""
 
@@ -120,6 +121,8 @@ class ZoneCare:
     async def bring_back(self, zone: Zone) -> bool:
         """The zone is well, if it can be reached and given all it missed."""
         async with self._mutex:
+            if not await self._is_at_rest(zone):
+                return False
             try:
                 store = await self._probe(zone)
             except S3fsLocalError as error:
@@ -135,6 +138,16 @@ class ZoneCare:
             self._patience.pop(zone, None)
             self._packs.coded.doubt_all()
             return zone.is_well
+
+    async def _is_at_rest(self, zone: Zone) -> bool:
+        """Whether no call of ours is in it any more, which could write into what is mended.
+
+        One that has only just been suspended may be in its last call: it is given time to answer.
+        """
+        with trio.move_on_after(self._zones.timeout_seconds):
+            while zone.hangs:  # noqa: ASYNC110  a thread of its lane knows no trio
+                await trio.sleep(AT_REST_LOOK_SECONDS)
+        return not zone.hangs
 
     def _leave_alone(self, zone: Zone) -> None:
         """It failed again while it caught up: the next attempt comes later than the last."""

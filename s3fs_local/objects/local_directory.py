@@ -123,6 +123,10 @@ class DirectoryAppender:
                 os.close(self._descriptor)
             self._descriptor = -1
 
+    def __del__(self) -> None:
+        """Whoever is left behind by a zone that failed holds no descriptor."""
+        self.close()
+
     def _cut_back(self) -> None:
         """What an append that failed has left is gone, or nothing is ever appended again."""
         try:

@@ -74,6 +74,10 @@ class Copy:
         if self.appender is not None:
             self.appender.close()
 
+    def release(self) -> None:
+        """Nobody but a call that still runs has it open."""
+        self.appender = None
+
     def _opened(self) -> Appender:
         if self.appender is None:
             raise ZoneUnavailable("the object could not be opened there")
@@ -151,6 +155,8 @@ class MirroredAppender:
         for copy in self.copies:
             if copy.is_live:
                 copy.lane.submit(copy.close)
+            else:  # its lane is left, and may hang in it
+                copy.zone.errands.submit(copy.release)
 
     def join(self, zone: Zone, missing: Callable[[int, int], bytes], *, present: int) -> None:
         """The zone, whose copy has `present` bytes, takes part from now on.

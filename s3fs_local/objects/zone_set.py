@@ -384,11 +384,13 @@ class ZoneSet:
         with self._mutex:
             if zone.state is ZoneState.BEHIND:
                 return True
-            if zone.is_well:
-                if len(self.well) == 1:
-                    return False
-                self._unrecorded = True
-                zone.doubtful = tuple(each.name for each in self._growing if zone in each.homes)
+            if zone.is_well and len(self.well) == 1:
+                return False
+            # What it was given in its lane, well or returning, may not be durable there.
+            growing = (each.name for each in self._growing if zone in each.homes)
+            doubtful = tuple(dict.fromkeys((*zone.doubtful, *growing)))
+            self._unrecorded |= zone.is_well or doubtful != zone.doubtful
+            zone.doubtful = doubtful
             zone.state, zone.reason = ZoneState.BEHIND, reason
             zone.is_full = isinstance(why, StoreFull)
             zone.stop_writing()
@@ -424,7 +426,9 @@ class ZoneSet:
 
     def check_lanes(self) -> None:
         """Zones that are too far behind, or hang, are suspended. Called now and then."""
-        for zone in self.well:
+        for zone in self.zones:
+            if not zone.takes_new:
+                continue
             self._check_lane(zone)
             if zone.readers.busy_seconds > self.timeout_seconds:
                 self.suspend(zone, f"a read has not returned for {self.timeout_seconds:g} s")
@@ -554,8 +558,8 @@ class ZoneSet:
                 self._rounds.discard(this)
         if this.errors or late:
             self._conclude(this, late)
-        for zone in counted:
-            if zone.lane.waiting_bytes > LAG_BYTES_MAX:
+        for zone, _ in jobs:  # what waits for a returning zone is in memory, too
+            if zone.takes_new and zone.lane.waiting_bytes > LAG_BYTES_MAX:
                 self._check_lane(zone)
 
     def _perform(self, this: Round, zone: Zone, job: Callable[[], object]) -> None:

@@ -60,9 +60,10 @@ def pack_id_of(name: str) -> int | None:
 class _OpenPack:
     """A pack that grows."""
 
-    def __init__(self, pack_id: int, appender: Appender) -> None:
+    def __init__(self, pack_id: int, appender: Appender, homes: Sequence[Zone]) -> None:
         self.pack_id = pack_id
         self.appender = appender
+        self.homes = homes  # as they were when it was opened
         self.synced_bytes = 0
         self.owed_bytes = 0  # up to here facts may rely on it after the next sync
 
@@ -126,25 +127,40 @@ class PackStore:
             ZoneUnavailable: the only zone failed, now or at an earlier sync.
         """
         self._check_no_failure()
-        pack = self._open.get(placement)
-        if pack is not None and pack.length + len(sealed) > self._pack_bytes_max:
-            self._retire(placement)
-            pack = None
-        if pack is None:
-            pack = self._begin(placement)
+        pack = self._pack_for(sealed, placement)
         try:
-            offset = pack.appender.append(sealed)
-        except StorageError:
-            if not pack.appender.can_grow:
-                self._retire(placement)
-            raise
+            offset = self._append_to(pack, sealed, placement)
+        except TRANSIENT:
+            if self._homes_now(pack.pack_id, placement) == pack.homes:
+                raise
+            pack = self._begin(placement)  # its zones failed; others take what follows
+            offset = self._append_to(pack, sealed, placement)
         if not moves:
             pack.owed_bytes = pack.length
         return pack.pack_id, offset
 
+    def _append_to(self, pack: _OpenPack, sealed: Bytes, placement: str) -> int:
+        try:
+            return pack.appender.append(sealed)
+        except StorageError:
+            if not pack.appender.can_grow:
+                self._retire(placement)
+            raise
+
+    def _pack_for(self, sealed: Bytes, placement: str) -> _OpenPack:
+        """The pack to which the bytes go; begun if there is none that takes them."""
+        pack = self._open.get(placement)
+        if pack is not None and pack.length + len(sealed) > self._pack_bytes_max:
+            self._retire(placement)
+            pack = None
+        return self._begin(placement) if pack is None else pack
+
     def copies_wanted(self, pack_id: int, placement: str) -> int:
         """In how many zones the pack belongs."""
-        return len(self.zones.homes_of(self._homes_of(placement), spread=pack_id))
+        return len(self._homes_now(pack_id, placement))
+
+    def _homes_now(self, pack_id: int, placement: str) -> Sequence[Zone]:
+        return self.zones.homes_of(self._homes_of(placement), spread=pack_id)
 
     def resume(self, pack_id: int, placement: str) -> bool:
         """Whether the next blocks of the placement go to this existing pack; call after a restart.
@@ -155,7 +171,7 @@ class PackStore:
         is said by its own record and those of its zones.)
         """
         name = pack_name(pack_id)
-        homes = self.zones.homes_of(self._homes_of(placement), spread=pack_id)
+        homes = self._homes_now(pack_id, placement)
         if pack_id in self.suspects:
             return False
         try:
@@ -171,7 +187,7 @@ class PackStore:
             return False
         if set(lengths) != set(homes) or self.coded.find(pack_id) is not None:
             return False
-        pack = _OpenPack(pack_id, self.zones.append_to(name))
+        pack = _OpenPack(pack_id, self.zones.append_to(name), homes)
         self._retire(placement)
         with self._mutex:
             self._open[placement] = pack
@@ -388,12 +404,13 @@ class PackStore:
     def _begin(self, placement: str) -> _OpenPack:
         while True:
             pack_id = self._allocate_pack(placement)
+            homes = self._homes_now(pack_id, placement)
             try:
                 appender = self._create(pack_id, placement)
             except FileExistsError:
                 continue  # left by a crash before its id was recorded; fsck finds it
             self.removed.discard(pack_id)  # of a pack that no fact knew: its number is free again
-            pack = _OpenPack(pack_id, appender)
+            pack = _OpenPack(pack_id, appender, homes)
             with self._mutex:
                 self._open[placement] = pack
             return pack

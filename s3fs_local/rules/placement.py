@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 EVERY: int = 0
-"""As a number of copies: one in every zone of the first wanted kind that there is."""
+"""As a number of copies: one in every zone of the first wanted kind of which a zone is well."""
 
 
 class Home(Struct, frozen=True):
@@ -35,8 +35,9 @@ def choose(zones: Sequence[Home], homes: Homes, *, spread: int = 0) -> list[int]
         return list(range(len(zones)))
     ranks = {kind: rank for rank, kind in enumerate(homes.kinds)}
     last = len(ranks)
-    best = min(ranks.get(zone.kind, last) for zone in zones)
     if homes.copies == EVERY:
+        there = [zone for zone in zones if zone.is_well] or zones
+        best = min(ranks.get(zone.kind, last) for zone in there)
         return [index for index, zone in enumerate(zones) if ranks.get(zone.kind, last) == best]
 
     def order(index: int) -> tuple[bool, int, int]:

@@ -26,6 +26,7 @@ WRITES: Final = 5
 KILL_EVERY: Final = 4
 SECONDS_MAX: Final = 300.0
 """A store that has not noticed by then never will, however busy the machine."""
+LOG_LINES: Final = 40
 ATTENTION: Final = 9
 """What `status` exits with where something needs attention."""
 
@@ -91,7 +92,12 @@ class Cycles:
         return all(zone["State"] == "well" for zone in self._status()["Zones"])
 
     def _status(self) -> Any:  # noqa: ANN401 -- JSON has no narrower type
-        return json.loads((self.files.mount.path / ".s3fs/status.json").read_bytes())
+        mount = self.files.mount
+        try:
+            return json.loads((mount.path / ".s3fs/status.json").read_bytes())
+        except OSError as failure:
+            log = (mount.store / "daemon.log").read_text().splitlines()[-LOG_LINES:]
+            raise Failed("\n".join([f"status cannot be read: {failure}", *log])) from None
 
     def _wait(self, otherwise: str, until: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SECONDS_MAX

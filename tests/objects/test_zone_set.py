@@ -1,12 +1,15 @@
 """A set of zones goes on without any one of them, and never acknowledges less than it says."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from s3fs_local.errors import StoreFull, TooFewZones, ZoneUnavailable
+from s3fs_local.objects import zone_set
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.lanes import DirectLane, Work
+from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_record import RECORD_NAME, newest_record
@@ -236,6 +239,45 @@ def test_a_zone_that_returns_takes_part_once_it_has_everything() -> None:
     second.sync()
 
     assert [memory.read("b", 0, 9) for memory in zones.memories] == [b"two"] * 3
+
+
+@pytest.mark.parametrize("too_many", ["bytes", "seconds"])
+def test_a_zone_that_hangs_while_it_returns_is_given_up(
+    threaded: Set, monkeypatch: pytest.MonkeyPatch, too_many: str
+) -> None:
+    """What waits for it is in memory, and whoever gives it what it missed waits for it."""
+    zone, zones = threaded.zones.zones[2], threaded.zones
+    zones.suspend(zone, "scripted")
+    zones.welcome(zone, threaded.hanging[2])
+    threaded.hanging[2].goes_on.clear()
+    appender = zones.create("a")
+    if too_many == "bytes":
+        monkeypatch.setattr(zone_set, "LAG_BYTES_MAX", 1000)
+        appender.append(bytes(1001))
+    else:
+        zones.timeout_seconds = 0.0
+        while not zone.lane.busy_seconds:
+            pass
+        zones.check_lanes()
+
+    assert zone.state is ZoneState.BEHIND
+    assert "a" in zone.doubtful, "nobody knows what it has of it"
+
+
+def test_a_zone_that_failed_keeps_no_file_open(tmp_path: Path) -> None:
+    """One that comes and goes for months would use up the descriptors of the process."""
+    folders = [tmp_path / str(number) for number in range(2)]
+    for folder in folders:
+        folder.mkdir()
+    numbered = enumerate(map(LocalDirectory, folders))
+    zones = ZoneSet([Zone(store, zone_id=f"{number:032x}") for number, store in numbered])
+    appender = zones.create("a")
+    zones.suspend(zones.zones[0], "scripted")
+    appender.append(b"one")
+    appender.close()
+
+    held = [entry.readlink() for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    assert not [path for path in held if path.is_relative_to(tmp_path)]
 
 
 def test_an_object_is_joined_by_a_zone_that_returns() -> None:

@@ -34,6 +34,17 @@ def test_a_zone_that_is_not_well_gets_nothing_new_that_another_may_have() -> Non
     assert choose([HOT, Home("hot", is_well=False)], EVERYWHERE) == [0, 1]
 
 
+def test_what_belongs_in_every_hot_zone_goes_elsewhere_while_no_hot_zone_is_well() -> None:
+    """The quorum holds, so writes go on; one hot zone that is well is enough to take them."""
+    gone = Home("hot", is_well=False)
+
+    assert choose([gone, COLD, ARCHIVE, COLD], Homes(0, ("hot",))) == [1, 2, 3]
+    assert choose([gone, ARCHIVE, COLD], Homes(0, ("hot", "cold"))) == [2]
+    assert choose([gone, HOT, COLD], Homes(0, ("hot",))) == [0, 1]
+    assert choose([gone, gone], Homes(0, ("hot",))) == [0, 1]
+    assert lacking([HOT, COLD, COLD], {1, 2}, Homes(0, ("hot",)), spread=0) == [], "it stays there"
+
+
 @given(st.lists(KINDS, min_size=1, max_size=6), st.integers(0, 6), st.lists(KINDS), st.integers(0))
 def test_there_are_as_many_homes_as_wanted_and_no_zone_twice(
     kinds: list[str], copies: int, wanted: list[str], spread: int

@@ -21,7 +21,7 @@ from s3fs_local.control.requests import (
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.engine import zone_care
-from s3fs_local.errors import StoreFull
+from s3fs_local.errors import StoreFull, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone
@@ -259,6 +259,50 @@ async def test_a_full_zone_is_told_of_and_comes_back_once_there_is_room(tmp_path
         await wait_until_well(disk)
         assert disk.status().health == Health.HEALTHY
         assert list(zones[1].glob("packs/*/*.pack"))
+
+
+async def test_a_zone_in_which_a_call_hangs_is_not_repaired_before_it_returned(
+    tmp_path: Path,
+) -> None:
+    """It could write into what was repaired; whoever asked is told why, in words."""
+    zones = [tmp_path / f"zone-{number}" for number in range(3)]
+    make_store(tmp_path / "store", zones)
+    async with opened(tmp_path / "store") as disk:
+        await disk.ask(ChangeSetting("zone-timeout", "1s"))
+        victim = Victim(disk, 1, zones[1])
+        victim.wrap()
+        FAULTS["hanging"](victim)
+        try:
+            disk.write("file", b"content")
+            with trio.fail_after(60):
+                while disk.states[1] == "well":
+                    await disk.store.zoning.care.notice()
+            with pytest.raises(ZoneUnavailable, match=r"zone-1: .*(answer|returned)"):
+                await disk.ask(RepairZone(str(zones[1])))
+        finally:
+            victim.release()
+        await wait_until_well(disk)
+
+
+async def test_writes_go_on_in_cold_zones_while_the_only_hot_one_is_away(tmp_path: Path) -> None:
+    """The quorum holds. Status says before that one zone alone holds STANDARD."""
+    hot, cold, colder = (tmp_path / name for name in ("hot", "cold", "colder"))
+    make_store(tmp_path / "store", [hot, f"{cold}?kind=cold", f"{colder}?kind=cold"])
+    async with opened(tmp_path / "store") as disk:
+        assert ["STANDARD" in each.sentence for each in disk.status().findings] == [True]
+        disk.write("before", b"before")
+        await disk.sync()
+        hot.rename(tmp_path / "away")
+        await disk.store.zoning.care.notice()
+        assert disk.states == ["behind", "well", "well"]
+        disk.write("meanwhile", b"meanwhile")
+        await disk.sync()
+        assert await disk.read("meanwhile") == b"meanwhile"
+
+        (tmp_path / "away").rename(hot)
+        await wait_until_well(disk)
+        assert await disk.read("before") == b"before"
+        assert (await disk.ask_scrub())["Damaged"] == []
 
 
 def _advice_on(disk: StoreOnDisk, zone: Path) -> list[str]:
