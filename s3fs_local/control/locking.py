@@ -30,7 +30,7 @@ from s3fs_local.control.results import (
 )
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.refusals import path_of
-from s3fs_local.rules.inode import ROOT_INO, Inode
+from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import format_duration, format_rfc3339
 from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.policies import format_commit, parse_commit, parse_semantics
@@ -73,7 +73,7 @@ _OF_A_VERSION: Final = frozenset(
     }
 )
 """Asked of the current version, as the operation itself would."""
-_NAMES_BETWEEN_REPORTS: Final = 256
+_VERSIONS_A_STEP: Final = 256
 
 
 async def set_retention(request: SetRetention, context: Context) -> LockListing:
@@ -153,34 +153,19 @@ def _check_said(text: str, option: str) -> None:
 
 async def list_legal_holds(request: ListLegalHolds, context: Context) -> HoldListing:
     """Also those on versions that are not current, and on deleted files."""
+    volume = context.filesystem.volume
     rows: list[HoldRow] = []
-    seen: set[int] = set()
-    for path, ino in _every_name(context.filesystem):
-        if len(seen) % _NAMES_BETWEEN_REPORTS == 0:
-            await context.outlet.progress("names looked at", done=len(seen))
-        if ino not in seen:
-            seen.add(ino)
-            for version in context.filesystem.volume.metadata.versions(ino):
-                rows += _hold_rows(path, version, version.lock)
-    return HoldListing([row for row in rows if request.case in {"", row.case}])
-
-
-def _every_name(filesystem: FileSystem) -> Iterator[tuple[bytes, int]]:
-    """(path, inode) of everything that ever had a name; an inode may come several times."""
-    metadata = filesystem.volume.metadata
-    waiting = [(b"", ROOT_INO)]
-    listed = {ROOT_INO}
-    while waiting:
-        folder, directory = waiting.pop()
-        for entry in metadata.directory_history(directory):
-            inode = None if entry.is_marker else metadata.inode(entry.ino)
-            if inode is None:
-                continue
-            path = folder + b"/" + entry.name if folder else entry.name
-            yield path, inode.ino
-            if inode.is_directory and inode.ino not in listed:
-                listed.add(inode.ino)
-                waiting.append((path, inode.ino))
+    after = (0, 0)
+    done = 0
+    while versions := volume.metadata.locked_versions(after, _VERSIONS_A_STEP):
+        for version in versions:
+            if version.lock and version.lock.holds:
+                rows += _hold_rows(path_of(volume, version.ino), version, version.lock)
+        after = (versions[-1].ino, versions[-1].stamp_ns)
+        done += len(versions)
+        await context.outlet.progress("locked versions looked at", done=done)
+    rows = [row for row in rows if request.case in {"", row.case}]
+    return HoldListing(sorted(rows, key=lambda row: row.key))
 
 
 async def set_append_only(request: SetAppendOnly, context: Context) -> LockListing:

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,7 @@ from s3fs_local.engine.scrubbing import Scrubbing
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
+from s3fs_local.metadata.interface import Metadata
 from s3fs_local.metadata.sqlite.engine import SqliteMetadata
 from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_set import ZoneSet
@@ -194,29 +196,41 @@ def _open_filesystem(
             make_clock=make_clock,
             make_key_service=lambda endpoint, region: AwsKms(endpoint=endpoint, region=region),
             save_ring=save_ring,
-            make_scratch=lambda: _scratch_metadata(metadata.home),
+            make_scratch=Scratches(metadata.home).make,
         )
     )
 
 
-@contextmanager
-def _scratch_metadata(path: Path) -> Iterator[SqliteMetadata]:
-    """A database of its own beside the store's; one that a killed process left is replaced."""
-    scratch = path / SCRATCH_NAME
-    _remove_scratch(scratch)
-    try:
-        metadata = _ScratchMetadata.create(scratch)
+class Scratches:
+    """Databases beside the store's, one for each that needs one at the time.
+
+    What a killed process left is removed when the first is made.
+    """
+
+    def __init__(self, home: Path) -> None:
+        """In the directory, which no other process uses."""
+        self._home: Final = home
+        self._in_use: set[int] = set()
+
+    @contextmanager
+    def make(self) -> Iterator[Metadata]:
+        """An empty one, for the time of a block."""
+        if not self._in_use:
+            for left in self._home.glob(f"{SCRATCH_NAME}-*"):
+                left.unlink(missing_ok=True)
+        number = next(number for number in count(1) if number not in self._in_use)
+        self._in_use.add(number)
+        path = self._home / f"{SCRATCH_NAME}-{number}"
         try:
-            yield metadata
+            metadata = _ScratchMetadata.create(path)
+            try:
+                yield metadata
+            finally:
+                metadata.close()
         finally:
-            metadata.close()
-    finally:
-        _remove_scratch(scratch)
-
-
-def _remove_scratch(scratch: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        scratch.with_name(scratch.name + suffix).unlink(missing_ok=True)
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self._in_use.discard(number)
 
 
 class _ScratchMetadata(SqliteMetadata):
