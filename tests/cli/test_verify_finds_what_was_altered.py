@@ -367,10 +367,18 @@ def test_every_byte_of_a_locked_version_is_looked_at(
 def test_a_truncated_or_deleted_pack_is_found(
     store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not only bytes that changed: those that are gone."""
-    (pack,) = _packs(store, "zone-a")
+    """Not only bytes that changed: those that are gone.
+
+    A pack that ends early in one zone is what a killed process leaves, so opening completes it; one
+    that ends early in all zones lost what it held.
+    """
+    (pack,), (other,) = _packs(store, "zone-a"), _packs(store, "zone-b")
     whole = pack.read_bytes()
     pack.write_bytes(whole[: len(whole) // 2])
+    assert verify(store, capsys).code == ExitCode.OK
+    assert pack.read_bytes() == whole
+    for copy in (pack, other):
+        copy.write_bytes(whole[: len(whole) // 2])
     assert verify(store, capsys).findings[0].kind == "bytes"
     pack.unlink()
 
