@@ -360,6 +360,11 @@ class DrivenStore:
         inode = self.store.stat(path)
         self.store.fs.classes.set_by(inode.ino, inode.version_ns, StorageClass(wanted), ALICE)
 
+    def set_tags(self, path: str, tag: str) -> None:
+        """See `Reference.set_tags`."""
+        tags = {"key": tag} if tag else {}
+        self.store.fs.lock_attributes.set_tags(self.ino(path), tags, ALICE)
+
     async def upkeep(self) -> None:
         """What happened is flushed, and settled."""
         durability = self.store.fs.volume.durability

@@ -54,6 +54,7 @@ class Kind(StrEnum):
     CRASH = "crash"
     POWER_CUT = "power cut"
     SET_CLASS = "set class"
+    SET_TAGS = "set tags"
     DAYS_GO_BY = "days go by"
     # What the store does by itself; nobody sees it.
     UPKEEP = "upkeep"  # everything is settled, as every few seconds
@@ -117,6 +118,7 @@ class System(Protocol):
     def setxattr(self, path: str, name: str, value: bytes) -> None: ...
     def removexattr(self, path: str, name: str) -> None: ...
     def set_class(self, path: str, wanted: str) -> None: ...
+    def set_tags(self, path: str, tag: str) -> None: ...
     def fsync(self, handle: int) -> object: ...
     def flush(self) -> object: ...
     def settle(self) -> object: ...
@@ -134,6 +136,7 @@ OFFSETS: Final = (0, 1, 100, 4095, 4096, 5000, 1048570, 1048576, 2097152 - 3)
 SIZES: Final = (1, 10, 700, 4096, 5000)
 LENGTHS: Final = (0, 1, 99, 4096, 5001, 1048575, 1048580)
 CLASSES: Final = ("STANDARD_IA", "GLACIER_IR", "INTELLIGENT_TIERING", "STANDARD")
+TAGS: Final = ("a", "b", "")
 XATTRS: Final = ("user.one", "user.two")
 
 
@@ -272,8 +275,13 @@ def _checkpointing(operation: Operation, reference: Reference) -> Call | None:
 
 def _classing(operation: Operation, reference: Reference) -> Call | None:
     path = _pick(reference.nodes(FILE), operation.first)
+    if path is None:
+        return None
+    if operation.kind is Kind.SET_TAGS:
+        tag = TAGS[operation.second % len(TAGS)]
+        return lambda system: system.set_tags(path, tag)
     wanted = CLASSES[operation.second % len(CLASSES)]
-    return None if path is None else (lambda system: system.set_class(path, wanted))
+    return lambda system: system.set_class(path, wanted)
 
 
 def _keeping(operation: Operation, _: Reference) -> Call | None:
@@ -345,4 +353,5 @@ _CHOOSERS: Final[dict[Kind, Callable[[Operation, Reference], Call | None]]] = {
     Kind.CRASH: _keeping,
     Kind.POWER_CUT: _keeping,
     Kind.SET_CLASS: _classing,
+    Kind.SET_TAGS: _classing,
 }

@@ -219,10 +219,13 @@ class Pair:
         for number in facts.nodes.keys() & self.former.keys():  # a crash undid its removal
             self.driven.inos.setdefault(number, self.former.pop(number))
         for number, ino in self.driven.inos.items():
-            expected = [(facts.class_of(v), v.content) for v in facts.nodes[number].versions]
+            expected = [
+                (facts.class_of(v), facts.tags.get(v.key, ""), v.content)
+                for v in facts.nodes[number].versions
+            ]
             assert self._versions(ino) == expected
 
-    def _versions(self, ino: int) -> list[tuple[str, bytes]]:
+    def _versions(self, ino: int) -> list[tuple[str, str, bytes]]:
         fs = self.driven.store.fs
         found = []
         for version in fs.volume.metadata.versions(ino)[::-1]:
@@ -230,7 +233,8 @@ class Pair:
             if key not in self.contents:
                 layouts = fs.reading.layouts(ino, version.stamp_ns)
                 self.contents[key] = fs.reading.read_blocking(layouts, 0, version.size)
-            found.append((version.storage_class, self.contents[key]))
+            tag = version.tags.get("key", "")
+            found.append((version.storage_class, tag, self.contents[key]))
         return found
 
     def _compare_node(self, number: int, shown: Inode) -> None:

@@ -99,6 +99,8 @@ class Facts:
     moments: list[Moment] = field(default_factory=list)
     classes: dict[object, str] = field(default_factory=dict)  # of versions, by their keys
 
+    tags: dict[object, str] = field(default_factory=dict)  # likewise
+
     def class_of(self, version: Version) -> str:
         """The storage class of the version."""
         return self.classes.get(version.key, "STANDARD")
@@ -111,7 +113,7 @@ class Facts:
             node.entries = dict(node.entries)
             node.versions = list(node.versions)
         times, moments, classes = list(self.times), list(self.moments), dict(self.classes)
-        return Facts(nodes, self.last_number, times, moments, classes)
+        return Facts(nodes, self.last_number, times, moments, classes, dict(self.tags))
 
 
 Kept = tuple[Facts, dict[int, Draft]]
@@ -382,6 +384,14 @@ class Reference:
         if not node.versions:
             raise Refused("InvalidArgument")
         self.facts.classes[node.versions[-1].key] = wanted
+
+    def set_tags(self, path: str, tag: str) -> None:
+        """What is written so far is a version, and has this tag only; "" is none."""
+        node = self.at(path)
+        self._commit(node)
+        if not node.versions:
+            raise Refused("InvalidArgument")
+        self.facts.tags[node.versions[-1].key] = tag
 
     # Files
 
@@ -691,6 +701,8 @@ class _Restorer:
             reference._commit(now)  # noqa: SLF001
             restored = Version(reference.now, version.content, now.mtime, version.origin)
             now.versions.append(restored)
+            if version.key in reference.facts.tags:
+                reference.facts.tags[restored.key] = reference.facts.tags[version.key]
         self.attributes(now, was)
 
     def bring_back(self, directory: Node, name: str, was: Past) -> Node:
