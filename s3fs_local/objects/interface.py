@@ -39,6 +39,10 @@ class Appender(Protocol):
 
         After a failure it fails for ever: the kernel may have dropped the dirty pages
         (https://lwn.net/Articles/752063/), so a later success would be a lie.
+
+        Raises:
+            StoreFull: no space where that is no such failure: it may be tried again.
+            ZoneUnavailable: for good.
         """
         ...
 

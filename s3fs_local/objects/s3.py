@@ -140,11 +140,14 @@ class S3Appender:
         """See `Appender`; the bytes may wait in memory for the next sync."""
         self._check_no_failure()
         with self._mutex:
-            offset = self.length
+            offset, before = self.length, len(self._waiting)
             self._waiting += data
-            is_long = len(self._waiting) >= PIECE_BYTES_MAX
-        if is_long:
-            self.sync()
+            if len(self._waiting) >= PIECE_BYTES_MAX:
+                try:
+                    self._put_waiting()
+                except StoreFull:
+                    del self._waiting[before:]
+                    raise
         return offset
 
     def waiting(self, start: int, end: int) -> bytes:
@@ -153,20 +156,22 @@ class S3Appender:
             return bytes(self._waiting[max(0, start - self._put) : max(0, end - self._put)])
 
     def sync(self) -> None:
-        """See `Appender`."""
+        """See `Appender`; without room it may be tried again, as the bytes still wait."""
         self._check_no_failure()
         with self._mutex:
-            if not self._waiting and self._grew:
-                return
-            piece = bytes(self._waiting)
-            try:
-                self._objects.put_piece(self._name, self._put, piece)
-            except (StoreFull, ZoneUnavailable) as error:
-                self._failure = f"{self._name}: an earlier sync failed: {error}"
-                raise
-            self._grew = True
-            self._put += len(piece)
-            self._waiting.clear()
+            if self._waiting or not self._grew:
+                self._put_waiting()
+
+    def _put_waiting(self) -> None:
+        piece = bytes(self._waiting)
+        try:
+            self._objects.put_piece(self._name, self._put, piece)
+        except ZoneUnavailable as error:
+            self._failure = f"{self._name}: an earlier sync failed: {error}"
+            raise
+        self._grew = True
+        self._put += len(piece)
+        self._waiting.clear()
 
     def close(self) -> None:
         """See `Appender`; its pieces are joined, if nothing keeps them from it."""

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from s3fs_local.objects.s3 import ATTEMPTS, PART_BYTES, S3Objects, S3Place, client_of
+from s3fs_local.errors import StoreFull
+from s3fs_local.objects.s3 import (
+    ATTEMPTS,
+    PART_BYTES,
+    PIECE_BYTES_MAX,
+    S3Objects,
+    S3Place,
+    client_of,
+)
 from tests.aws_server import REGION, AwsServer, answer_of
 
 pytestmark = pytest.mark.s3
@@ -28,6 +36,31 @@ def test_a_reader_finds_the_bytes_though_their_pieces_are_joined_meanwhile(aws: 
 
     assert objects.read("pack", 0, 9) == b"abc"
     assert next(joins, None) is None
+
+
+def test_a_bucket_that_was_full_takes_what_waited(aws: AwsServer) -> None:
+    """No page cache is involved, so nothing is in doubt: with room the same object goes on."""
+    place = S3Place(bucket=aws.make_bucket("full"), prefix="zone", endpoint=aws.url, region=REGION)
+    client: Any = client_of(place)
+    objects = S3Objects(place, client)
+    appender = objects.create("grown")
+    is_full = [True]
+
+    def before_send(request: Any, event_name: str, **_: object) -> AWSResponse | None:  # noqa: ANN401
+        refuses = is_full[0] and event_name.endswith("PutObject")
+        return answer_of(request, 403, "QuotaExceeded") if refuses else None
+
+    client.meta.events.register("before-send.s3", before_send)
+    appender.append(b"waits")
+    for attempt in (appender.sync, lambda: appender.append(bytes(PIECE_BYTES_MAX))):
+        with pytest.raises(StoreFull):
+            attempt()
+        assert appender.length == 5
+    is_full[0] = False
+    assert appender.append(b", and follows") == 5
+    appender.sync()
+
+    assert S3Objects(place, client).read("grown", 0, 99) == b"waits, and follows"
 
 
 def test_every_put_is_checked_and_tried_again(aws: AwsServer) -> None:
