@@ -36,6 +36,7 @@ from s3fs_local.cli.version_commands import (
     versions,
 )
 from s3fs_local.cli.zone_commands import fsck, scrub, zone
+from s3fs_local.system.memory_dumps import keep_memory_private
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,4 +101,5 @@ def _usage_advice(error: click.UsageError) -> str:
 
 def main() -> NoReturn:
     """The program `s3fs-local`."""
+    keep_memory_private()
     sys.exit(run(sys.argv[1:]))

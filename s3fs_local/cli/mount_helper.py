@@ -15,6 +15,7 @@ import click
 
 from s3fs_local.cli.main import run
 from s3fs_local.cli.mount_note import note_helper
+from s3fs_local.system.memory_dumps import keep_memory_private
 
 SYSTEM_MOUNT_ERROR: Final = 32
 """mount(8) and umount(8): failure. Any other code would mean something else to them."""
@@ -69,6 +70,7 @@ def run_helper(helper: click.Command, arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """The program `mount.s3fs_local`."""
+    keep_memory_private()
     sys.exit(run_helper(mount_helper, sys.argv[1:]))
 
 

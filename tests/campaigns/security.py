@@ -82,6 +82,10 @@ def wrong(mount: MountedStore, piece: Piece) -> Iterator[str]:
     key = (store / NAME_OF_KEY).read_bytes().strip()
     needles = [SECRET, key, bytes.fromhex(key.decode())]
     yield from leaks(piece.folder / "store", needles, NAME_OF_KEY)
+    yield from leaks(piece.folder / "temporary", needles, "")
+    limits = Path(f"/proc/{process}/limits").read_text().splitlines()
+    if next(line.split()[4:6] for line in limits if line.startswith("Max core")) != ["0", "0"]:
+        yield "a crash of the daemon would dump its memory"
     yield from open_to_others(store)
     environment = Path(f"/proc/{process}/environ").read_bytes()
     arguments = Path(f"/proc/{process}/cmdline").read_bytes()
@@ -99,6 +103,8 @@ def run(piece: Piece) -> Figures:
     (piece.folder / "mount").mkdir()
     s3fs_local("init", piece.folder / "store")
     mount = MountedStore(piece.folder / "store", piece.folder / "mount")
+    (piece.folder / "temporary").mkdir()
+    mount.environment["TMPDIR"] = str(piece.folder / "temporary")
     try:
         mount.mount()
         for number in range(5):
