@@ -153,6 +153,7 @@ def promote(store: str, *, force: bool, yes: bool, as_json: bool) -> None:
         print_json(found)
     else:
         print_line(f"it was a replica of {found.source} and is a store of its own now")
+        print_line(found.checked)
 
 
 @click.command()

@@ -1,20 +1,24 @@
 """Commands bucket replication, replication status and sync, promote, and resync."""
 
+import os
+import select
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 import trio
+from msgspec import Struct
 
 from s3fs_local import errors
-from s3fs_local.control.client import connect
+from s3fs_local.control.client import Client, connect
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import (
     AwaitReplication,
     ChangeReplication,
     DescribeReplication,
     DescribeReplicationStatus,
+    MakeRoom,
     Promote,
     RemoveReplication,
     Resync,
@@ -48,6 +52,7 @@ from s3fs_local.rules.replication_documents import ID_BITS, ReplicationDocument
 from s3fs_local.rules.replication_validation import read_replication
 
 LOOK_SECONDS: Final = 0.2
+ROOM_SECONDS_MAX: Final = 60.0
 FAILURES_COUNTED_MAX: Final = 1 << 20
 
 
@@ -71,6 +76,7 @@ async def change_replication(request: ChangeReplication, context: Context) -> Do
     volume = context.filesystem.volume
     context.filesystem.replica.check_writable()
     document = read_replication(request.document, new_id=lambda: volume.randomness.bits(ID_BITS))
+    stores: dict[str, str] = {}
     for rule in document.rules:
         name = rule.destination.remote
         remote = volume.settings.remotes.get(name)
@@ -79,11 +85,11 @@ async def change_replication(request: ChangeReplication, context: Context) -> Do
                 f"InvalidRequest: Destination bucket must exist. There is no remote {name!r}:"
                 f" `config set STORE remotes {name}=/path/of/its/store`"
             )
-        await _check_destination(remote, _following(context))
+        stores[name] = await _check_destination(remote, _following(context))
     replication = context.filesystem.replication
     while replication.decide():  # by the rules that were in force then
         await trio.lowlevel.checkpoint()
-    replication.put(document)
+    replication.put(document, stores)
     await _abandon(context)
     return Done()
 
@@ -97,10 +103,10 @@ async def _abandon(context: Context) -> None:
         await trio.lowlevel.checkpoint()
 
 
-async def _check_destination(remote: Remote, following: Following) -> None:
-    """The destination takes what it will be told; one that is away now is believed."""
+async def _check_destination(remote: Remote, following: Following) -> str:
+    """The destination takes what it will be told; the id of its store."""
     try:
-        await following.greet(remote)
+        return await following.greet(remote)
     except errors.DestinationUnreachable as error:
         if not Path(remote.path).parent.exists() or isinstance(error.__cause__, errors.NotAStore):
             raise errors.InvalidSetting(
@@ -265,25 +271,66 @@ async def promote(request: Promote, context: Context) -> Promotion:
     """The replica is a store of its own, and takes nothing from its source any more."""
     context.check_may_administer()
     replica = context.filesystem.replica
-    alive = await trio.to_thread.run_sync(_source_is_alive, context.filesystem)
-    role = replica.promote(source_is_alive=alive, force=request.force)
+    signs = await trio.to_thread.run_sync(_signs_of_source, context.filesystem)
+    role = replica.promote(source_is_alive=signs.alive, force=request.force)
     await Arrivals(context.filesystem.volume).release_all()
-    return Promotion(source=f"{role.host}:{role.path}", promoted=format_rfc3339(role.promoted_ns))
+    return Promotion(
+        source=f"{role.host}:{role.path}",
+        promoted=format_rfc3339(role.promoted_ns),
+        checked=signs.alive or signs.checked,
+    )
 
 
-def _source_is_alive(filesystem: FileSystem) -> str:
-    """How it is known that the source is in use; empty where nothing on this host shows it."""
+class _Signs(Struct, frozen=True):
+    """What can be seen of a source from here."""
+
+    alive: str = ""  # how it is known that it is in use; empty where nothing shows it
+    checked: str = ""  # what was looked at, or could not be
+
+
+def _signs_of_source(filesystem: FileSystem) -> _Signs:
     role = filesystem.replica.role
-    if role is None or role.host != socket.gethostname():
-        return ""
+    if role is None:
+        return _Signs()
+    source, here = f"the source {role.path}", socket.gethostname()
+    if role.host != here:
+        return _Signs(
+            checked=f"nobody speaks to this store now, but {source} is on the host {role.host}:"
+            f" whether it is in use cannot be seen from {here}. Make sure that it is not"
+        )
     try:
         client = connect(Path(role.path))
-    except (S3fsLocalError, OSError):
-        return ""
-    if client is None:
-        return ""
-    with client:
-        return f"its source {role.path} is open in process {client.daemon_pid()}"
+    except errors.NotAStore:
+        return _Signs(checked=f"{source} is not there; if its disk comes back, do not mount it")
+    except (S3fsLocalError, OSError) as error:
+        return _Signs(
+            checked=f"{source} could not be looked at ({error}): make sure that it is not in use"
+        )
+    return _signs_of_process(source, client)
+
+
+def _signs_of_process(source: str, client: Client | None) -> _Signs:
+    if client is not None:
+        with client:
+            process = client.daemon_pid()
+            if not _makes_room(client, process):
+                return _Signs(alive=f"{source} is open in process {process}")
+    return _Signs(checked=f"nobody has {source} open on this machine")
+
+
+def _makes_room(client: Client, process: int) -> bool:
+    """Whether the process only had the store open for another region, as for `resync`. Blocks."""
+    try:
+        watched = os.pidfd_open(process)
+    except ProcessLookupError:
+        return True
+    try:
+        client.ask(MakeRoom(), on_progress=lambda _: None, on_data=lambda _: None)
+        return bool(select.select([watched], [], [], ROOM_SECONDS_MAX)[0])
+    except S3fsLocalError:
+        return False
+    finally:
+        os.close(watched)
 
 
 async def resync(request: Resync, context: Context) -> ResyncListing:

@@ -731,6 +731,7 @@ class Promotion(Struct, frozen=True, rename="pascal"):
 
     source: str
     promoted: str
+    checked: str  # what was seen of the source, and what cannot be seen from here
 
 
 class ResyncRow(Struct, frozen=True, rename="pascal"):

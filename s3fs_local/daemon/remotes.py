@@ -29,7 +29,14 @@ from s3fs_local.engine import replication_messages as messages
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.replica_origins import Origins
 from s3fs_local.engine.replication_following import Connect, Following, Refused, unreachable
-from s3fs_local.engine.replication_messages import Hello, Message, Refusal, Reply, encode
+from s3fs_local.engine.replication_messages import (
+    Hello,
+    Message,
+    Refusal,
+    Reply,
+    Welcome,
+    encode,
+)
 from s3fs_local.engine.replication_sending import Link
 from s3fs_local.rules.remotes import Remote
 
@@ -45,6 +52,7 @@ class SocketLink:
     def __init__(self, stream: trio.SocketStream, path: str) -> None:
         self._stream = stream
         self._path = path
+        self.store = ""
 
     async def tell(self, message: Message) -> None:
         """See `Link`."""
@@ -87,7 +95,9 @@ def connector(filesystem: FileSystem, path: Path, store_id: bytes) -> Connect:
     origins = Origins(filesystem.volume.metadata, store_id)
 
     @asynccontextmanager
-    async def connect(remote: Remote, *, greets: bool = True) -> AsyncIterator[Link]:
+    async def connect(
+        remote: Remote, *, greets: bool = True, expects: str = ""
+    ) -> AsyncIterator[Link]:
         connection = await _connection(remote)
         async with trio.SocketStream(trio.socket.from_stdlib_socket(connection)) as stream:
             link = SocketLink(stream, remote.path)
@@ -96,13 +106,15 @@ def connector(filesystem: FileSystem, path: Path, store_id: bytes) -> Connect:
             except trio.BrokenResourceError as error:
                 raise unreachable(remote.path, "the connection broke") from error
             if greets:
-                await _greet(link, filesystem, origins, path)
+                await _greet(link, filesystem, origins, path, expects)
             yield link
 
     return connect
 
 
-async def _greet(link: SocketLink, filesystem: FileSystem, origins: Origins, path: Path) -> None:
+async def _greet(
+    link: SocketLink, filesystem: FileSystem, origins: Origins, path: Path, expects: str
+) -> None:
     role = filesystem.replica.role
     reply = await link.ask(
         Hello(
@@ -111,10 +123,13 @@ async def _greet(link: SocketLink, filesystem: FileSystem, origins: Origins, pat
             path=str(path),
             host=socket.gethostname(),
             replica_of="" if role is None else role.source,
+            expects=expects,
         )
     )
     if isinstance(reply, Refusal):
         raise Refused(reply.reason, reply.message)
+    if isinstance(reply, Welcome):
+        link.store = reply.store.hex()
 
 
 async def _connection(remote: Remote) -> socket.socket:

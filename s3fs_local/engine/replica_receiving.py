@@ -243,10 +243,14 @@ class Receiver:
             raise _Refused(
                 Reason.DST_OBJECT_LOCK_MISSING, "the destination was made without Object Lock"
             )
-        if version.stamp_ns > volume.clock.now_ns() + AHEAD_NS_MAX:
+        self._check_instant(version.stamp_ns)
+
+    def _check_instant(self, instant_ns: int) -> None:
+        if instant_ns > self._volume.clock.now_ns() + AHEAD_NS_MAX:
             raise _Refused(
                 Reason.DST_NOT_PERMITTED, "the source's clock is over an hour ahead of this one"
             )
+        self._volume.follow(instant_ns)
 
     def _update(self, held: Version, told: Version) -> None:
         """Tags and lock are as at the source; all else of a version never changes."""
@@ -428,6 +432,8 @@ class Receiver:
         ino = self.origins.inode(message.origin)
         if ino is None and message.if_held:
             return
+        for instant_ns in _instants(message):
+            self._check_instant(instant_ns)
         making = self._make(message.origin)
         inode = self._metadata.inode(making.ino)
         if (inode is None or (inode.is_file and not inode.version_ns)) and self._has_failed(
@@ -507,6 +513,16 @@ def _noting(note: Callable[[Reason, str], None]) -> Iterator[None]:
         note(Reason.DST_KMS_KEY_INVALID, str(error))
     except ReplicaDiverged as error:
         note(Reason.DST_DIVERGED, str(error))
+
+
+def _instants(message: TakeFile) -> Iterator[int]:
+    """When names and attributes began or ended."""
+    for name in message.names:
+        entries = (name.entry,) if name.marker is None else (name.entry, name.marker)
+        for entry in entries:
+            yield entry.from_ns if entry.to_ns == OPEN_NS else entry.to_ns
+    for kept in message.kept:
+        yield kept.to_ns
 
 
 def _without_content(told: Inode, ino: int) -> Inode:

@@ -72,6 +72,12 @@ class ReplicaRole:
     def _refusal(self, hello: Hello, *, store_id: bytes, has_rules: bool) -> Refusal | None:
         if hello.protocol != PROTOCOL:
             return Refusal("", f"it speaks protocol {PROTOCOL}, the source {hello.protocol}")
+        if hello.expects not in {"", store_id.hex()}:
+            return Refusal(
+                "",
+                "it is another store than the one that was told before; if it is to take its place:"
+                " `bucket replication put` once more, then `replication sync`",
+            )
         if self._volume.settings.versioning is not VersioningState.ENABLED:
             return Refusal(
                 str(Reason.DST_BUCKET_UNVERSIONED),

@@ -9,7 +9,8 @@ A task says what to look at. What is told is read when it is sent; so tasks of f
 vanish, and something that changed again while it was told stays to be told.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -64,6 +65,7 @@ class InForce(Struct, frozen=True):
 
     document: ReplicationDocument
     since_ns: dict[str, int]  # by rule id: when the rule was put, or enabled
+    stores: dict[str, str] = {}  # by destination: the id of its store then, hexadecimal
 
 
 class Progress(Struct):
@@ -117,8 +119,12 @@ class Replication:
         )
         self._volume.outbox.is_kept = in_force is not None
 
-    def put(self, document: ReplicationDocument) -> None:
+    def put(
+        self, document: ReplicationDocument, stores: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """The document is in force, for what is committed from now on.
+
+        `stores` are the ids of the destinations' stores; others will not be told.
 
         Where much is undecided the caller calls `decide` before, step by step.
 
@@ -136,11 +142,12 @@ class Replication:
         since_ns = {rule.rule_id: rule.since_ns for rule in self.rules}
         since = {
             str(rule.rule_id): since_ns[str(rule.rule_id)]
-            if before.get(str(rule.rule_id)) == rule.destination.remote
+            if before.get(str(rule.rule_id)) == (remote := rule.destination.remote)
+            and self.store_of(remote) in {"", stores.get(remote, "")}
             else now_ns
             for rule in document.rules
         }
-        in_force = InForce(document, since)
+        in_force = InForce(document, since, dict(stores))
         stored = msgspec.json.encode(in_force).decode()
         self._volume.apply([PutSetting(DOCUMENT_SETTING, stored)])
         self._enforce(in_force)
@@ -151,6 +158,10 @@ class Replication:
         self._volume.apply([RemoveSetting(DOCUMENT_SETTING)])
         self._enforce(None)
         self._volume.outbox.on_task()
+
+    def store_of(self, destination: str) -> str:
+        """The id of the store that is told there; empty where nobody said."""
+        return "" if self.in_force is None else self.in_force.stores.get(destination, "")
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of that id, if it is in force."""

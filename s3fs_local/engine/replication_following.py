@@ -56,8 +56,13 @@ class Connect(Protocol):
     Raises DestinationUnreachable, or `Refused`.
     """
 
-    def __call__(self, remote: Remote, *, greets: bool = True) -> AbstractAsyncContextManager[Link]:
-        """The link, for the time of a block; without a greeting only lists may be asked for."""
+    def __call__(
+        self, remote: Remote, *, greets: bool = True, expects: str = ""
+    ) -> AbstractAsyncContextManager[Link]:
+        """The link, for the time of a block; without a greeting only lists may be asked for.
+
+        `expects` is the id of the store that must be there, if that is known.
+        """
         ...
 
 
@@ -151,15 +156,15 @@ class Following:
     def _progress(self, destination: str) -> Progress:
         return self._replication.progress.setdefault(destination, Progress())
 
-    async def greet(self, remote: Remote) -> None:
-        """The remote takes what it would be told.
+    async def greet(self, remote: Remote) -> str:
+        """The remote takes what it would be told; the id of its store.
 
         Raises:
             DestinationUnreachable, DestinationRefused.
         """
         try:
-            async with self._connect(remote):
-                pass
+            async with self._connect(remote) as link:
+                return link.store
         except Refused as refused:
             raise DestinationRefused(str(refused)) from refused
 
@@ -205,7 +210,8 @@ class Following:
         if not self._volume.metadata.tasks(destination, 1):
             return
         try:
-            async with self._connect(remote) as link:
+            expects = self._replication.store_of(destination)
+            async with self._connect(remote, expects=expects) as link:
                 progress = self._progress(destination)
                 progress.state, progress.message, progress.failures = "telling", "", 0
                 await self._tell_over(link, destination, progress, stays=stays, told=told)

@@ -41,6 +41,7 @@ class Hello(Struct, frozen=True, tag="hello", kw_only=True):
     path: str  # of its store, on its host
     host: str
     replica_of: str  # id of the store that it is, or was, a replica of; hexadecimal
+    expects: str = ""  # id of the store that it told before; hexadecimal; "" = none yet
 
 
 class Welcome(Struct, frozen=True, tag="welcome"):

@@ -73,6 +73,8 @@ class Link(Protocol):
     Raises DestinationUnreachable from either.
     """
 
+    store: str  # the destination's id, hexadecimal; "" = nobody greeted
+
     async def ask(self, message: Message) -> Reply:
         """The destination's answer."""
         ...

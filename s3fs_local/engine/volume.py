@@ -21,6 +21,7 @@ from s3fs_local.metadata.interface import Counters, Metadata, ScratchMaker
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.ledger_notes import Note
 from s3fs_local.rules.settings import Settings
 from s3fs_local.system.clock import Clock
@@ -156,6 +157,10 @@ class Volume:
         self._last_stamp_ns = max(self.clock.now_ns(), self._last_stamp_ns + 1)
         return self._last_stamp_ns
 
+    def follow(self, stamp_ns: int) -> None:
+        """Another store's instant is part of the history here: what comes is later than it."""
+        self._last_stamp_ns = max(self._last_stamp_ns, stamp_ns)
+
     def now_ns(self) -> int:
         """The present instant for times and locks; not before the last stamp."""
         return max(self.clock.now_ns(), self._last_stamp_ns)
@@ -165,8 +170,9 @@ class Volume:
 
         Stands still while the date is in doubt, and lags behind it by the time nobody measured.
         """
-        expiry_ns = self.clock.expiry_ns()
-        return self.now_ns() if expiry_ns == self.clock.now_ns() else expiry_ns
+        expiry_ns, clock_ns = self.clock.expiry_ns(), self.clock.now_ns()
+        is_ahead = self._last_stamp_ns > clock_ns + SECOND_NS  # of another store's clock
+        return expiry_ns if is_ahead or expiry_ns != clock_ns else self.now_ns()
 
     def salt(self) -> int:
         """The random half of a version id."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.lowlevel
+from msgspec import structs
 
 from s3fs_local import errors
 from s3fs_local.control.client import connect
@@ -237,7 +238,9 @@ async def test_a_failover_and_the_way_back(here: Path) -> None:
         disk.write("lost", b"never told")
     let_go(there)
     async with opened(there) as replica:
-        await replica.ask(Promote())
+        await replica.ask(Resync())
+        promoted = await replica.ask(Promote())  # that `resync` looked at the source is no use
+        assert promoted["Checked"] == f"nobody has the source {here} open on this machine"
         with pytest.raises(errors.NotAReplica):
             await replica.ask(Promote())
         replica.write("shared", b"2")
@@ -279,3 +282,84 @@ async def test_a_replica_is_not_promoted_under_a_source_that_is_alive(here: Path
         await replica.ask(Promote(force=True))
         replica.fs.replica.connections -= 1
         replica.write("a", b"2")
+
+
+async def test_two_stores_do_not_tell_each_other(here: Path) -> None:
+    """Rules in both directions at once are refused, so nothing can go to and fro."""
+    there = beside(here)
+    async with opened(here) as disk:
+        await put_rules(disk, there)
+        let_go(there)
+        async with opened(there) as replica:
+            with pytest.raises(errors.ReplicaReadOnly):
+                await replica.ask(ChangeReplication(document()))
+            await replica.ask(Promote())
+            await replica.ask(ChangeSetting("remotes", f"west={here}"))
+    async with opened(there) as promoted:
+        with pytest.raises(errors.InvalidSetting, match="replication rules of its own"):
+            await promoted.ask(ChangeReplication(document(rule(ID="back"))))
+    let_go(here)
+
+
+async def test_promotion_says_what_it_could_not_see(here: Path) -> None:
+    """Whoever promotes must know what nobody looked at: two writers cannot be put together."""
+    there = beside(here)
+    async with opened(here) as disk:
+        await put_rules(disk, there)
+    let_go(there)
+    async with opened(there) as replica:
+        role = replica.fs.replica
+        assert role.role is not None
+        own = role.role
+        role.role = structs.replace(own, path=f"{own.path}-not")
+        gone = await replica.ask(Promote())
+        role.role = structs.replace(own, host="elsewhere")
+        far = await replica.ask(Promote())
+
+    assert "is not there" in gone["Checked"]
+    assert "on the host elsewhere: whether it is in use cannot be seen from" in far["Checked"]
+
+
+async def test_a_remote_that_was_exchanged_for_another_store_is_not_told(here: Path) -> None:
+    """Else the new disk would look complete, although it never got what the old one had."""
+    there = beside(here)
+    async with opened(here) as disk:
+        await put_rules(disk, there)
+        disk.write("a", b"1")
+        await disk.store.following.drain()
+        let_go(there)
+        there.rename(there.with_name("old"))
+        (there.parent / "recovery.key").unlink()
+        make_store(there, [])
+        disk.write("b", b"2")
+        with pytest.raises(errors.DestinationRefused, match="another store than the one"):
+            await disk.store.following.drain()
+        found = await disk.ask(DescribeReplicationStatus())
+        assert found["Rules"][0]["OperationsPending"] > 0
+        assert not found["Failures"]
+        await disk.ask(ChangeReplication(document()))
+        await disk.ask(SyncReplication())
+        mine = {name: versions_of(disk, name) for name in ("a", "b")}
+    let_go(there)
+    async with opened(there) as replica:
+        assert {name: versions_of(replica, name) for name in mine} == mine
+
+
+async def test_a_destination_has_one_source(here: Path) -> None:
+    """A second one is refused when its rule is put, and changes nothing there."""
+    there = beside(here)
+    other = here.parent / "other" / "store"
+    other.parent.mkdir()
+    make_store(other, [])
+    async with opened(here) as disk:
+        await put_rules(disk, there)
+        disk.write("a", b"1")
+        await disk.store.following.drain()
+        async with opened(other) as second:
+            second.write("a", b"mine")
+            with pytest.raises(errors.InvalidSetting, match="a replica of another store"):
+                await put_rules(second, there)
+        mine = versions_of(disk, "a")
+    let_go(there)
+    async with opened(there) as replica:
+        assert versions_of(replica, "a") == mine

@@ -13,7 +13,7 @@ from s3fs_local.rules.replication import UNDECIDED, Task
 from tests.regions import document, make_regions, rule
 from tests.store_on_disk import StoreOnDisk, opened
 
-MANY = 40 * TASKS_A_STEP
+MANY = 10 * TASKS_A_STEP
 
 
 @asynccontextmanager

@@ -52,6 +52,7 @@ class LocalLink:
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
+        self.store = ""
         self.breaks_after: int | None = None
         self.on_block: Callable[[], Awaitable[None]] | None = None  # after each that was taken
         self.carried: list[Message] = []
@@ -135,11 +136,16 @@ class Regions:
         *,
         breaks_after: int | None = None,
         on_block: Callable[[], Awaitable[None]] | None = None,
+        same_time: bool = True,
     ) -> list[Message]:
-        """Everything that is pending is told; what was carried."""
+        """Everything that is pending is told; what was carried.
+
+        `same_time` is False where the destination's clock goes by itself.
+        """
         receiver = Receiver(self.there.fs, self.ids[1])
         receiver.begin(self.ids[0])
-        self.there.clock.advance(max(self.here.clock.now_ns() - self.there.clock.now_ns(), 0))
+        if same_time:
+            self.there.clock.advance(max(self.here.clock.now_ns() - self.there.clock.now_ns(), 0))
         self.link = LocalLink(receiver)
         self.link.breaks_after = breaks_after
         self.link.on_block = on_block

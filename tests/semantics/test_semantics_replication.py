@@ -6,6 +6,7 @@ from s3fs_local.engine.purging import purge
 from s3fs_local.engine.replication_messages import PROTOCOL, Block, Hello
 from s3fs_local.errors import (
     DestinationUnreachable,
+    Protected,
     ReplicaReadOnly,
     SourceAlive,
     VersioningRequired,
@@ -228,6 +229,28 @@ def test_a_file_of_somebody_else_stays() -> None:
 
     assert regions.there.history("f") == [b"mine"]
     assert {task.reason for task in regions.here.metadata.failed_tasks(9)} == {"DstObjectDiverged"}
+
+
+@promise(
+    "A source whose clock is ahead ends no lock there, and a promoted store writes later than what"
+    " it was told."
+)
+def test_a_clock_that_is_ahead_breaks_neither_locks_nor_order() -> None:
+    """More in tests/engine/test_replicas_under_attack.py."""
+    regions = Regions(rule(), object_lock="true")
+    here, there = regions.here, regions.there
+    here.write("f", b"1")
+    until_ns = here.tick() + 600 * 10**9
+    here.fs.locks.set_retention(here.stat("f").ino, Retention("COMPLIANCE", until_ns), caller=ALICE)
+    regions.tell()
+    here.tick(1200)
+    here.write("g", b"told")
+    regions.tell(same_time=False)
+    with pytest.raises(Protected):
+        there.remove("f")
+    there.write("g", b"own")
+
+    assert there.history("g") == [b"own", b"told"]
 
 
 @promise("A store with replication rules keeps versioning Enabled.")

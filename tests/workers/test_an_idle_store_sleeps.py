@@ -38,9 +38,11 @@ class WakeUps(trio.abc.Instrument):
         self.count += timeout > 0
 
 
-def connect(remote: Remote, *, greets: bool = True) -> AbstractAsyncContextManager[Link]:
+def connect(
+    remote: Remote, *, greets: bool = True, expects: str = ""
+) -> AbstractAsyncContextManager[Link]:
     """Nobody is told anything here."""
-    raise AssertionError((remote, greets))
+    raise AssertionError((remote, greets, expects))
 
 
 def live(store: MemoryStore, act: Callable[[], Awaitable[None]], watch: WakeUps) -> None:
