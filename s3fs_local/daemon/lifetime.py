@@ -39,6 +39,7 @@ from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.rules.inode import Caller
 from s3fs_local.system.heap import keep_freed_memory, spare_what_stays
 from s3fs_local.system.turns import keep_turns_short
+from s3fs_local.workers.lasting import lasting
 from s3fs_local.workers.tending import Tending
 from s3fs_local.workers.tiering import Tiering
 from s3fs_local.workers.upkeep import Upkeep
@@ -168,10 +169,10 @@ async def _mounted(
         enable_writeback_cache=options.writeback_cache,
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Tiering(filesystem).run)
-        nursery.start_soon(Upkeep(filesystem, store.metadata).run)
-        nursery.start_soon(tending.run)
-        nursery.start_soon(store.following.run)
+        nursery.start_soon(lasting, Tiering(filesystem).run)
+        nursery.start_soon(lasting, Upkeep(filesystem, store.metadata).run)
+        nursery.start_soon(lasting, tending.run)
+        nursery.start_soon(lasting, store.following.run)
         if options.metrics is not None:
             # Brings a web server along, which few need.
             from s3fs_local.daemon.metrics_server import serve_metrics  # noqa: PLC0415
@@ -186,7 +187,7 @@ async def _mounted(
             store.zoning.scrubbing,
             filesystem.pack_keeping,
         )
-        nursery.start_soon(keeper.run)
+        nursery.start_soon(lasting, keeper.run)
         await session.serve(
             operations,
             gate,

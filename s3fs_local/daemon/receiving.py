@@ -29,6 +29,7 @@ from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.rules.inode import Caller
 from s3fs_local.system.heap import keep_freed_memory
 from s3fs_local.system.processes import has_ended
+from s3fs_local.workers.lasting import lasting
 from s3fs_local.workers.tending import Tending
 from s3fs_local.workers.tiering import Tiering
 from s3fs_local.workers.upkeep import Upkeep
@@ -74,9 +75,9 @@ async def _live(path: Path, unlocking: Unlocking, readiness: Readiness) -> None:
         async with trio.open_nursery() as nursery:
             filesystem = store.filesystem
             volume = filesystem.volume
-            nursery.start_soon(Upkeep(filesystem, store.metadata).run)
-            nursery.start_soon(Tending(filesystem).run)
-            nursery.start_soon(Tiering(filesystem).run)
+            nursery.start_soon(lasting, Upkeep(filesystem, store.metadata).run)
+            nursery.start_soon(lasting, Tending(filesystem).run)
+            nursery.start_soon(lasting, Tiering(filesystem).run)
             zoning = store.zoning
             keeper = ZoneKeeper(
                 volume,
@@ -85,7 +86,7 @@ async def _live(path: Path, unlocking: Unlocking, readiness: Readiness) -> None:
                 zoning.scrubbing,
                 filesystem.pack_keeping,
             )
-            nursery.start_soon(keeper.run)
+            nursery.start_soon(lasting, keeper.run)
             listener = listening_socket(path)
             served = partial(
                 serve, listener, desk.answer, accepting=accepting, receive=desk.receive
