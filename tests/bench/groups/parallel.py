@@ -12,6 +12,8 @@ from tests.bench.row import Goal, Group, Row, Unit
 from tests.bench.sizes import Sizes
 
 PROCESSES: Final = 8
+LONGER: Final = 6
+"""Times as many files as in other groups: a rate of a seventh of a second is mostly chance."""
 CREATORS: Final = Row(
     "parallel-create",
     "total rate of 8 creators / rate of one",
@@ -38,11 +40,17 @@ for name in names:
         file = os.open(name, os.O_RDONLY)
         os.read(file, 4096)
     os.close(file)
+sys.stdout.write("done!"), sys.stdout.flush()
 """
+READY: Final = b"ready"
+DONE: Final = b"done!"
 
 
 def together(place: Place, kind: str, names: list[list[str]]) -> float:
-    """Files a second, of all programs; each has names of its own, and all begin at once."""
+    """Files a second, of all programs; each has names of its own, and all begin at once.
+
+    Until the last is done with its files: the end of an interpreter takes longer than fifty files.
+    """
     programs = [
         subprocess.Popen(
             [sys.executable, "-c", PROGRAM, kind, *own],
@@ -51,16 +59,21 @@ def together(place: Place, kind: str, names: list[list[str]]) -> float:
         )
         for own in names
     ]
-    for program in programs:
-        assert program.stdout is not None
-        program.stdout.read(len("ready"))
+
+    def all_say(word: bytes) -> bool:
+        return all(
+            program.stdout and program.stdout.read(len(word)) == word for program in programs
+        )
+
+    if not all_say(READY):
+        raise PeerFailed("a program did not begin")
 
     def run_all() -> None:
         for program in programs:
             assert program.stdin is not None
             program.stdin.write(b"!")
             program.stdin.flush()
-        if sum(program.wait() for program in programs):
+        if not all_say(DONE):
             raise PeerFailed(f"a program that had to {kind} files failed")
 
     took_ns = place.time(run_all)
@@ -73,8 +86,8 @@ def steps(place: Place, sizes: Sizes) -> Iterator[Measured]:
     """One alone, then eight with as many files together; cold for reading."""
     folder = place.path / "parallel"
     folder.mkdir()
-    alone = [f"{folder}/alone{number}" for number in range(sizes.files)]
-    each = sizes.files // PROCESSES
+    alone = [f"{folder}/alone{number}" for number in range(LONGER * sizes.files)]
+    each = LONGER * sizes.files // PROCESSES
     shared = [[f"{folder}/{one}-{number}" for number in range(each)] for one in range(PROCESSES)]
     one = together(place, "create", [alone])
     yield CREATORS.told(together(place, "create", shared) / one)
