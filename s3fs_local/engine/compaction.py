@@ -6,6 +6,7 @@ There is nothing to resume after a crash: what was moved is moved, and the next 
 """
 
 import logging
+from functools import partial
 from typing import Final
 
 import trio
@@ -134,9 +135,13 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
         for pack in empty:
             if not _is_empty(volume, pack.pack_id):
                 continue
+            volume.blocks.leave_pack(pack.pack_id)
             if volume.metadata.placement(pack.pack_id) is not None:
                 volume.apply([RemovePack(pack.pack_id)])
-            volume.blocks.remove_pack(pack.pack_id)
+            with trio.CancelScope(shield=True):  # its row is gone: the worker takes no orphans
+                await volume.durability.run_blocking(
+                    partial(volume.blocks.remove_pack, pack.pack_id)
+                )
             garbage.packs += 1
             garbage.bytes += pack.length
 

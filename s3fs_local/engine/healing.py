@@ -28,6 +28,8 @@ from s3fs_local.rules.extents import Block
 logger = logging.getLogger(__name__)
 
 PUT_SECONDS_MAX: Final = 120.0
+PAGE: Final = 256
+"""Rows of blocks a step: a pack of small files has thousands, for which all requests waited."""
 
 BestCopy = Callable[[str, Sequence[bytes]], bytes | None]
 """The copy of a segment or checkpoint that counts, of those there are; None: none makes sense."""
@@ -64,10 +66,28 @@ class Healing:
 
     def blocks_in(self, pack_id: int) -> list[Block]:
         """The blocks of the pack, those of drafts included."""
-        blocks = list(self._volume.metadata.blocks_in_pack(pack_id))
-        for draft in self._volume.drafts.values():
-            blocks += [block for block in draft.blocks.values() if block.pack_id == pack_id]
-        return blocks
+        return [*self._volume.metadata.blocks_in_pack(pack_id), *self._in_drafts(pack_id)]
+
+    async def _listed(self, pack_id: int) -> list[Block]:
+        """The same, in pages, so that requests go on between them."""
+        in_drafts = self._in_drafts(pack_id)  # first: one that is committed meanwhile has a row
+        listed: dict[int, Block] = {}
+        behind = -1
+        while True:
+            page = self._volume.metadata.blocks_in_pack(pack_id, behind=behind, limit=PAGE)
+            listed.update((block.block_id, block) for block in page)
+            if len(page) < PAGE:
+                break
+            behind = page[-1].pack_offset
+            await trio.lowlevel.checkpoint()
+        for block in in_drafts:
+            listed.setdefault(block.block_id, block)
+        return list(listed.values())
+
+    def _in_drafts(self, pack_id: int) -> list[Block]:
+        drafts = self._volume.drafts.values()
+        blocks = [block for draft in drafts for block in draft.blocks.values()]
+        return [block for block in blocks if block.pack_id == pack_id]
 
     def end_of(self, pack_id: int) -> int:
         """Where the last block of the pack ends: what lies behind it a crash has left."""
@@ -83,7 +103,7 @@ class Healing:
 
         A copy without fault, and one that was repaired, is noted as verified now.
         """
-        blocks = self.blocks_in(pack_id)
+        blocks = await self._listed(pack_id)
         copy = await self.run_blocking(partial(copy_in, self._packs, zone, pack_id))
         if self._packs.has_no_copies(pack_id):
             return []

@@ -203,8 +203,11 @@ class Metadata(Protocol):
         """That block."""
         ...
 
-    def blocks_in_pack(self, pack_id: int) -> list[Block]:
-        """Every block with bytes in the pack, by offset."""
+    def blocks_in_pack(self, pack_id: int, *, behind: int = -1, limit: int = -1) -> list[Block]:
+        """The blocks with bytes in the pack, by offset: every one, or so many `behind` an offset.
+
+        A pack may have many thousands: who is not alone asks for them in pages.
+        """
         ...
 
     def packs(self) -> list[tuple[int, str, int]]:

@@ -295,9 +295,11 @@ class MemoryMetadata:
     def block(self, block_id: int) -> Block | None:
         return self._blocks.get(block_id)
 
-    def blocks_in_pack(self, pack_id: int) -> list[Block]:
-        found = [block for block in self._blocks.values() if block.pack_id == pack_id]
-        return sorted(found, key=lambda block: (block.pack_offset, block.block_id))
+    def blocks_in_pack(self, pack_id: int, *, behind: int = -1, limit: int = -1) -> list[Block]:
+        own = [block for block in self._blocks.values() if block.pack_id == pack_id]
+        found = [block for block in own if block.pack_offset > behind]
+        found.sort(key=lambda block: (block.pack_offset, block.block_id))
+        return found if limit < 0 else found[:limit]
 
     def packs(self) -> list[tuple[int, str, int]]:
         return [

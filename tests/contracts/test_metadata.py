@@ -539,6 +539,9 @@ def test_packs_report_their_live_bytes_and_blocks_by_offset(metadata: Metadata) 
     assert metadata.packs() == [(1, "STANDARD", 240), (2, "GLACIER", 0)]
     assert metadata.pack_placements() == {1: "STANDARD", 2: "GLACIER"}
     assert metadata.blocks_in_pack(1) == [block(2, pack_offset=100), block(1, pack_offset=500)]
+    assert metadata.blocks_in_pack(1, limit=1) == [block(2, pack_offset=100)]
+    assert metadata.blocks_in_pack(1, behind=100, limit=1) == [block(1, pack_offset=500)]
+    assert metadata.blocks_in_pack(1, behind=500, limit=1) == []
 
     metadata.apply([MoveBlock(1, pack_id=2, pack_offset=7), RemoveBlock(2), RemovePack(1)])
 

@@ -444,8 +444,9 @@ class SqliteMetadata:
         row = self._row(queries.BLOCK, (block_id,))
         return None if row is None else Block(*row)
 
-    def blocks_in_pack(self, pack_id: int) -> list[Block]:
-        return [Block(*row) for row in self._rows(queries.BLOCKS_IN_PACK, (pack_id,))]
+    def blocks_in_pack(self, pack_id: int, *, behind: int = -1, limit: int = -1) -> list[Block]:
+        rows = self._rows(queries.BLOCKS_IN_PACK, (pack_id, behind, limit))
+        return [Block(*row) for row in rows]
 
     def packs(self) -> list[tuple[int, str, int]]:
         return self._rows(queries.PACKS, ())

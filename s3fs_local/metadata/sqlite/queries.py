@@ -120,7 +120,8 @@ NEXT_CELL: Final = "SELECT min(cell) FROM cell WHERE ino = ? AND cell >= ?"
 
 BLOCK: Final = f"SELECT {columns(Block)} FROM block WHERE block_id = ?"
 BLOCKS_IN_PACK: Final = f"""
-    SELECT {columns(Block)} FROM block WHERE pack_id = ? ORDER BY pack_offset, block_id"""
+    SELECT {columns(Block)} FROM block WHERE pack_id = ? AND pack_offset > ?
+    ORDER BY pack_offset, block_id LIMIT ?"""
 PACKS: Final = """
     SELECT pack.pack_id, pack.placement, coalesce(sum(block.sealed_length), 0)
     FROM pack LEFT JOIN block USING (pack_id) GROUP BY pack.pack_id ORDER BY pack.pack_id"""
