@@ -127,6 +127,10 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
     everything became durable: also that the blocks which journal records name were durable once,
     for a mount looks for the others. A crash halfway leaves packs that the next collection finds.
     """
+
+    def remove(pack_id: int) -> None:
+        volume.blocks.remove_pack(pack_id)
+
     async with volume.moving:  # a mover's blocks are in no row yet
         empty = [pack for pack in packs if _is_empty(volume, pack.pack_id)]
         if not empty:
@@ -139,9 +143,7 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
             if volume.metadata.placement(pack.pack_id) is not None:
                 volume.apply([RemovePack(pack.pack_id)])
             with trio.CancelScope(shield=True):  # its row is gone: the worker takes no orphans
-                await volume.durability.run_blocking(
-                    partial(volume.blocks.remove_pack, pack.pack_id)
-                )
+                await volume.durability.run_blocking(partial(remove, pack.pack_id))
             garbage.packs += 1
             garbage.bytes += pack.length
 
