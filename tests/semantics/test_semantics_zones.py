@@ -16,8 +16,10 @@ from s3fs_local.fuse.errno_table import errno_of
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone, ZoneState
+from s3fs_local.objects.zone_record import RECORD_NAME
 from s3fs_local.objects.zone_set import ZoneSet
 from tests.aws_server import AwsServer
+from tests.engine.memory_store import MemoryStore
 from tests.semantics.promises import promise
 from tests.store_on_disk import StoreOnDisk, make_store, opened, wait_until_well
 from tests.zones.bucket import Bucket, keep
@@ -116,6 +118,36 @@ def test_a_zone_that_comes_back_is_given_what_it_missed(tmp_path: Path) -> None:
 
 def _packs(zone: Path) -> list[Path]:
     return sorted(zone.glob("packs/*/*.pack"))
+
+
+@promise(
+    "A zone that a killed process did not tell of the last bytes is given them when the store is "
+    "opened again, before anything relies on them."
+)
+def test_a_zone_that_a_killed_process_did_not_tell_is_given_the_last_bytes() -> None:
+    """It flickered, nothing was synced, the process was killed; long form: tests/simulation."""
+    objects = [FailingObjects(MemoryObjects()) for _ in range(2)]
+
+    def both() -> ZoneSet:
+        return ZoneSet([Zone(each, zone_id=f"{i:032x}") for i, each in enumerate(objects)])
+
+    store = MemoryStore(make_zones=both)
+    store.write("/first", b"first")
+    store.settle()
+    objects[1].fail("append", ZoneUnavailable("it flickers"))
+    store.mkdir("/last")
+    store.flush()
+    assert _contents(objects[0]) != _contents(objects[1])
+    assert RECORD_NAME not in _contents(objects[0]), "nobody wrote down that a zone lacks something"
+    store.crash()
+    store.settle()
+
+    assert store.exists("/last")
+    assert _contents(objects[0]) == _contents(objects[1])
+
+
+def _contents(zone: FailingObjects) -> dict[str, bytes]:
+    return {name: zone.read(name, 0, zone.length(name)) for name in zone.list("")}
 
 
 @promise("A zone that missed something never passes for the newest.")
