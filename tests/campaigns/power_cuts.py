@@ -63,7 +63,7 @@ def logging_disk(image: Path, log: Path, folder: Path) -> Iterator[Path]:
             yield folder / os.fsdecode(NAME)
         finally:
             unmount_by_force(folder)
-            server.wait(timeout=20)
+            server.wait(timeout=120)
 
 
 def record(folder: Path, kind: str, chance: random.Random, *, lies: bool) -> History:
