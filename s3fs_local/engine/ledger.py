@@ -76,7 +76,7 @@ def decode_clock(encoded: bytes) -> ClockState | None:
     """The clock at a record; None where it had none that could be kept."""
     try:
         return _CLOCK.decode(encoded) if encoded else None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return None
 
 

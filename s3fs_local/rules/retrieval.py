@@ -123,7 +123,7 @@ def parse_request(text: str) -> tuple[int, RetrievalTier]:
         return int(match["days"]), parse_tier(match["tier"] or RetrievalTier.STANDARD)
     try:
         document = msgspec.json.decode(text, type=_Document)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise InvalidArgument(
             f"MalformedXML: {error}; write the days and the tier (3 Bulk), or S3's RestoreRequest"
         ) from None

@@ -5,19 +5,18 @@ only after its seal has been opened, so it is not here. Where `atheris` is
 installed (`pip install atheris`), it searches, guided by coverage; else mutations are blind.
 """
 
-import os
 import random
 import resource
 import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -46,6 +45,7 @@ from s3fs_local.rules.storage_classes import parse_placements
 from s3fs_local.rules.tags import decode_tags
 from s3fs_local.rules.versioning import parse_versioning
 from s3fs_local.system.randomness import SeededRandomness
+from tests.campaigns.fuzz_parsers import MORE, Target, text
 from tests.campaigns.line import Failed, Figures, Piece
 
 NOW_NS: Final = 1_795_000_000 * 10**9
@@ -57,18 +57,6 @@ _KEY: Final = bytes(32)
 ACL: Final = b"\2\0\0\0" + b"".join(
     struct.pack("<HHI", tag, 6, 0xFFFFFFFF) for tag in (0x01, 0x04, 0x20)
 )
-
-
-class Target(NamedTuple):
-    """A parser, and what it is made for."""
-
-    parse: Callable[[bytes], object]
-    examples: Sequence[bytes]
-
-
-def _text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
-    """As the command line and file names give text: any bytes."""
-    return lambda data: parse(os.fsdecode(data))
 
 
 def _segment(data: bytes) -> object:
@@ -107,32 +95,30 @@ LIFECYCLE_JSON: Final = b"""{"Rules": [{"ID": "a", "Status": "Enabled", "Filter"
 
 TARGETS: Final = {
     "instants": Target(
-        _text(lambda text: parse_instant(text, now_ns=NOW_NS)),
+        text(lambda words: parse_instant(words, now_ns=NOW_NS)),
         (b"2026-11-22T15-04-05Z", b"2d", b"1h30m", b"GMT-2026.11.22-15.04.05", b"1795359845"),
     ),
-    "durations": Target(_text(parse_duration), (b"1h30m", b"5m", b"2d", b"0")),
-    "version ids": Target(_text(parse_version_id), (version_id(NOW_NS, 5).encode(), b"null")),
+    "durations": Target(text(parse_duration), (b"1h30m", b"5m", b"2d", b"0")),
+    "version ids": Target(text(parse_version_id), (version_id(NOW_NS, 5).encode(), b"null")),
     "names in .versions": Target(parse_below_versions, (b"@2d", b"@@name", b"name", b"@GMT-2026")),
-    "tags": Target(_text(decode_tags), (b"a=1&b=2", b"k=%20v&x=")),
-    "retention periods": Target(_text(parse_period), (b"30d", b"7y")),
+    "tags": Target(text(decode_tags), (b"a=1&b=2", b"k=%20v&x=")),
+    "retention periods": Target(text(parse_period), (b"30d", b"7y")),
     "retention dates": Target(
-        _text(lambda text: parse_until(text, now_ns=NOW_NS)), (b"2030-01-01", b"30d", b"1y")
+        text(lambda words: parse_until(words, now_ns=NOW_NS)), (b"2030-01-01", b"30d", b"1y")
     ),
     "s3.object-lock": Target(
-        _text(lambda text: parse_object_lock(text, now_ns=NOW_NS)),
+        text(lambda words: parse_object_lock(words, now_ns=NOW_NS)),
         (b"COMPLIANCE 2030-01-01T00:00:00Z", b"GOVERNANCE 30d"),
     ),
     "settings": Target(
-        _text(lambda text: parse_setting(*text.partition("=")[::2])),
+        text(lambda words: parse_setting(*words.partition("=")[::2])),
         (b"draft-memory=64MiB", b"flush-interval=0.5s", b"object-lock=on", b"snapdirname=.v"),
     ),
-    "placements": Target(
-        _text(parse_placements), (b"GLACIER:copies=2,zones=archive+cold,zstd=12",)
-    ),
+    "placements": Target(text(parse_placements), (b"GLACIER:copies=2,zones=archive+cold,zstd=12",)),
     "mount options": Target(
-        _text(lambda text: parse_mount_options([text])), (b"allow_other,ro", b"snapdir=visible")
+        text(lambda words: parse_mount_options([words])), (b"allow_other,ro", b"snapdir=visible")
     ),
-    "zone urls": Target(_text(parse_zone), (b"/mnt/b", b"file:///mnt/b?kind=cold")),
+    "zone urls": Target(text(parse_zone), (b"/mnt/b", b"file:///mnt/b?kind=cold")),
     "ACLs": Target(posix_acl.parse, (ACL, ACL[:4])),
     "versioning documents": Target(
         parse_versioning,
@@ -156,8 +142,9 @@ TARGETS: Final = {
     ),
     "key rings": Target(lambda data: KeyRing.open(data, KeyFile(_KEY)), (_ring(),)),
     "key files": Target(KeyFile.parse, (b"0" * 64 + b"\n",)),
-    "recovery keys": Target(_text(RecoveryKey.parse), (RecoveryKey(bytes(20)).text().encode(),)),
+    "recovery keys": Target(text(RecoveryKey.parse), (RecoveryKey(bytes(20)).text().encode(),)),
     "journal segments": Target(_segment, (_new_segment(),)),
+    **MORE,
 }
 
 

@@ -125,7 +125,17 @@ def test_requests_are_short_or_s3s_document(text: str, wanted: tuple[int, Retrie
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "3 Fast", "3  Bulk", '{"Days": 0}', '{"Days": 1, "Type": "SELECT"}', "٣"]
+    "text",
+    [
+        "",
+        "soon",
+        "3 Fast",
+        "3  Bulk",
+        '{"Days": 0}',
+        '{"Days": 1, "Type": "SELECT"}',
+        "٣",
+        "\udcff",
+    ],
 )
 def test_other_requests_are_refused(text: str) -> None:
     """Nothing is guessed, no member ignored."""
