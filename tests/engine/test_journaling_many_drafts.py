@@ -84,3 +84,23 @@ def test_a_crash_between_two_parts_loses_whole_files_only(parts: int) -> None:
     found = [store.read(f"/f{number}") for number in range(FILES) if store.exists(f"/f{number}")]
     assert PART in found
     assert set(found) <= {PART, b""}
+
+
+def test_a_full_disk_within_one_draft_loses_none_of_it() -> None:
+    """A draft of many cells goes in several parts, too, and its rest is kept with it."""
+    zone = FailingObjects(MemoryObjects())
+    store = MemoryStore(zone=zone)
+    handle = store.open("/f", os.O_CREAT | os.O_RDWR)
+    store.flush(durable=True)
+    for cell in range(12):
+        store.fs.write(handle, cell * CELL_BYTES, PART)
+    zone.fail("append", StoreFull("no space"))
+    with pytest.raises(StoreFull):
+        store.flush(durable=True)
+
+    store.flush(durable=True)
+    zone.power_cut()
+    store.crash()
+
+    found = store.read("/f")
+    assert all(found[cell * CELL_BYTES :].startswith(PART) for cell in range(12))
