@@ -72,7 +72,7 @@ class ZoneChanges:
         except errors.ZoneUnavailable:
             if not is_same_place(self._path, record, zone.store):
                 raise
-        return make_zone(self._path, self._record, record, key_ring=self._key_ring())
+        return self._made_anew(zone)
 
     async def add(self, text: str, care: ZoneCare) -> Zone:
         """The zone is one of the store's; it is given everything, and then counts.
@@ -136,8 +136,7 @@ class ZoneChanges:
             if len(self._zones.well) == 1 and zone.is_well:
                 raise
             await run_in_thread(partial(self._zones.suspend, zone, "it is being repaired"))
-            making = partial(make_zone, self._path, self._record, record, key_ring=self._key_ring())
-            await run_in_thread(making)
+            await run_in_thread(partial(self._made_anew, zone))
         if not zone.is_well and not await care.bring_back(zone):
             raise errors.ZoneUnavailable(f"{zone.url}: {zone.reason}")
         return zone
@@ -157,6 +156,12 @@ class ZoneChanges:
                 return zone
         known = ", ".join(zone.url for zone in self._zones.zones)
         raise errors.InvalidArgument(f"{text} is no zone of the store; there are: {known}")
+
+    def _made_anew(self, zone: Zone) -> ObjectStore:
+        """The place, which has nothing, is that zone; it was known as behind before. Blocks."""
+        self._zones.record_before_marking(zone)
+        record = self._record_of(zone)
+        return make_zone(self._path, self._record, record, key_ring=self._key_ring())
 
     def _record_of(self, zone: Zone) -> ZoneRecord:
         return next(each for each in self._record.zones if each.zone_id == zone.zone_id)

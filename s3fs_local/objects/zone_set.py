@@ -476,9 +476,23 @@ class ZoneSet:
             return  # without a quorum nothing is acknowledged, so nobody missed anything
         with self._record_mutex:
             while self._unrecorded:  # writing it may cost another zone
-                self._write_record()
+                self._write_record(needed=self.quorum)
 
-    def _write_record(self) -> None:
+    def record_before_marking(self, zone: Zone) -> None:
+        """It is durable that the zone lacks things, as widely as can be, without a quorum too.
+
+        For one that was emptied: once it has its mark again, the next process would take it for
+        whole.
+
+        Raises:
+            StorageError: that could not be recorded.
+        """
+        assert not zone.is_well
+        with self._record_mutex:
+            while self._unrecorded:
+                self._write_record(needed=min(self.quorum, len(self.well)))
+
+    def _write_record(self, *, needed: int) -> None:
         with self._mutex:
             self._unrecorded = False
             behind = tuple(
@@ -492,7 +506,7 @@ class ZoneSet:
             )
         data = encode_record(self._record)
         try:
-            self.do(self._each(lambda store: store.put(RECORD_NAME, data)), needed=self.quorum)
+            self.do(self._each(lambda store: store.put(RECORD_NAME, data)), needed=needed)
         except StorageError:
             self._unrecorded = True
             raise

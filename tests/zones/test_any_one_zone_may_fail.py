@@ -18,6 +18,7 @@ from s3fs_local.control.requests import (
     RepairZone,
     SetRetention,
 )
+from s3fs_local.daemon.layout import KEY_RING_NAME
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.engine import zone_care
@@ -25,6 +26,8 @@ from s3fs_local.errors import StoreFull, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone_mark import MARK_NAME
+from s3fs_local.objects.zone_record import RECORD_NAME, newest_record
 from s3fs_local.rules.findings import Health
 from tests.store_on_disk import OWNER, StoreOnDisk, make_store, opened, wait_until_well
 from tests.zones.faults import FAULTS, WRAPPED, Victim, after_a_crash
@@ -318,3 +321,32 @@ async def _rebuilt_from(crash: Path, zone: Path, key_file: Path) -> dict[str, by
     async with opened(new, key) as disk:
         names = [entry.name.decode() for entry, _ in disk.fs.volume.metadata.children(1, 0, 99)]
         return {name: await disk.read(name) for name in names}
+
+
+@pytest.mark.parametrize("well", [2, 1])
+async def test_an_emptied_zone_is_recorded_as_behind_before_it_is_marked_again(
+    tmp_path: Path, well: int
+) -> None:
+    """Who is killed in between leaves a marked zone: the next process would take it for whole."""
+    zones = [tmp_path / f"zone-{number}" for number in range(3)]
+    make_store(tmp_path / "store", zones)
+    async with opened(tmp_path / "store") as disk:
+        disk.write("kept", b"kept")
+        await disk.fs.volume.durability.settle()
+        shutil.rmtree(zones[2])
+        zones[2].mkdir()
+        rings = [zone / KEY_RING_NAME for zone in zones[:2]]
+        for ring in rings:  # what a marked zone gets first; so the repair ends before the mark
+            ring.rename(ring.with_suffix(".kept"))
+        for zone in disk.zones.zones[well:2]:
+            disk.zones.suspend(zone, "it is away, too")
+        with pytest.raises(ZoneUnavailable, match="key ring"):
+            await disk.ask(RepairZone(str(zones[2])))
+        for ring in rings:
+            ring.with_suffix(".kept").rename(ring)
+        record = newest_record([(zone / RECORD_NAME).read_bytes() for zone in zones[:well]])
+
+        assert not (zones[2] / MARK_NAME).exists()
+        assert disk.zones.zones[2].zone_id in {each.zone_id for each in record.behind}
+        await disk.ask(RepairZone(str(zones[2])))
+        await wait_until_well(disk)
