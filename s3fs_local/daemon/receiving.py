@@ -6,6 +6,7 @@ for a while, or when somebody would like to mount the store (`MakeRoom`).
 
 import logging
 import os
+import time
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,10 +24,12 @@ from s3fs_local.control.server import Outlet, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.description import describe
 from s3fs_local.daemon.inspectors import register_inspectors
+from s3fs_local.daemon.layout import OWNER_LOCK_NAME
 from s3fs_local.daemon.log_setup import LOG_NAME, log_to_file, log_to_stderr
 from s3fs_local.daemon.readiness import Readiness
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.rules.inode import Caller
+from s3fs_local.system.durable_files import OwnerLock
 from s3fs_local.system.heap import keep_freed_memory
 from s3fs_local.system.processes import has_ended
 from s3fs_local.workers.lasting import lasting
@@ -41,6 +44,8 @@ IDLE_SECONDS: Final = 5.0
 """So long it waits for the next source, or the same one again."""
 ROOM_SECONDS_MAX: Final = 60.0
 """So long whoever wants to mount waits for it to let go."""
+LETTING_GO_SECONDS_MAX: Final = 5.0
+"""So long for a process that has the store and does not listen."""
 
 
 def receive_and_serve(path: Path, unlocking: Unlocking, *, ready_fd: int | None) -> None:
@@ -162,24 +167,45 @@ class _Desk:
 def make_room(store: Path) -> None:
     """A process that has the store open for a source only has let go of it. Blocks.
 
-    One that has it mounted stays; whoever opens the store is told.
+    One that has just begun, or is about to end, does not listen: it is waited for a moment. One
+    that has it mounted stays; whoever opens the store is told.
     """
+    deadline = time.monotonic() + LETTING_GO_SECONDS_MAX
+    while not _asked_for_room(store) and _is_owned(store) and time.monotonic() < deadline:
+        time.sleep(0.05)  # noqa: TID251  in a thread
+
+
+def _asked_for_room(store: Path) -> bool:
+    """Whether somebody listened; by now it has ended, or it stays."""
     try:
         client = connect(store)
     except (errors.S3fsLocalError, OSError):
-        return
+        return True
     if client is None:
-        return
+        return False
     with client:
         process = os.pidfd_open(client.daemon_pid())
         try:
             client.ask(MakeRoom(), on_progress=_ignore, on_data=_ignore)
         except errors.S3fsLocalError:
-            return
+            return True
         else:
             has_ended(process, seconds_max=ROOM_SECONDS_MAX)
+            return True
         finally:
             os.close(process)
+
+
+def _is_owned(store: Path) -> bool:
+    lock = store / OWNER_LOCK_NAME
+    try:
+        if lock.exists():  # nothing is left behind in what is no store
+            OwnerLock.acquire(lock).release()
+    except errors.StoreInUse:
+        return True
+    except (errors.S3fsLocalError, OSError):
+        return False  # whoever opens the store is told
+    return False
 
 
 def _ignore(_: object) -> None:

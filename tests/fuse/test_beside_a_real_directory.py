@@ -47,7 +47,7 @@ class More(StrEnum):
 
 NOT_FOR_PROGRAMS: Final = BY_ITSELF | {
     Kind.FLUSH, Kind.SETTLE, Kind.LEAVE_SEGMENT, Kind.CHECKPOINT, Kind.PURGE, Kind.RESTORE,
-    Kind.RESTORE_ROOT, Kind.LOOK_BACK, Kind.CRASH, Kind.POWER_CUT, Kind.SET_CLASS,
+    Kind.RESTORE_ROOT, Kind.LOOK_BACK, Kind.CRASH, Kind.POWER_CUT, Kind.SET_CLASS, Kind.SET_TAGS,
 }  # fmt: skip
 KINDS: Final = [*(kind for kind in Kind if kind not in NOT_FOR_PROGRAMS), *More]
 PAGE: Final = mmap.PAGESIZE

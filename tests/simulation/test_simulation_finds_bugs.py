@@ -18,7 +18,7 @@ from s3fs_local.rules.placement import Homes
 from tests.simulation.pair import go_through
 from tests.simulation.walk import history
 
-SEEDS = 80
+SEEDS = 400
 
 
 def packs_go_before_a_crash_is_done_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
