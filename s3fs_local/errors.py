@@ -43,6 +43,7 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
         └── DaemonUnreachable
 """
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 
@@ -377,3 +378,12 @@ class ControlError(S3fsLocalError):
 
 class DaemonUnreachable(ControlError):
     """The daemon's socket does not answer."""
+
+
+def leaves(group: BaseExceptionGroup[S3fsLocalError]) -> Iterator[S3fsLocalError]:
+    """The errors in the group, in however many groups in turn."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error

@@ -23,6 +23,7 @@ from s3fs_local.control.protocol import (
     frame,
 )
 from s3fs_local.control.requests import Request
+from s3fs_local.system.processes import has_ended
 
 OnProgress = Callable[[Progress], None]
 OnData = Callable[[bytes], None]
@@ -77,6 +78,22 @@ class Client:
         except (ConnectionError, TimeoutError) as error:
             raise errors.DaemonUnreachable(f"the daemon went away: {error}") from error
 
+    def ask_to_end(self, request: Request, *, seconds_max: float) -> bool:
+        """Whether the process at the other end has ended within the time, asked to. Blocks.
+
+        Raises:
+            S3fsLocalError: what it says instead; it goes on.
+        """
+        try:
+            process = os.pidfd_open(self.daemon_pid())
+        except ProcessLookupError:
+            return True
+        try:
+            self.ask(request, on_progress=_ignore, on_data=_ignore)
+            return has_ended(process, seconds_max=seconds_max)
+        finally:
+            os.close(process)
+
     def _body(self) -> bytes:
         header = self._exactly(HEADER_BYTES)
         return self._exactly(body_length(header, limit_bytes=REPLY_BYTES_MAX))
@@ -129,3 +146,7 @@ def connected(store: Path) -> socket.socket | None:
     finally:
         os.close(directory)
     return connection
+
+
+def _ignore(_: object) -> None:
+    pass

@@ -1,7 +1,5 @@
 """Commands bucket replication, replication status and sync, promote, and resync."""
 
-import os
-import select
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -313,24 +311,17 @@ def _signs_of_process(source: str, client: Client | None) -> _Signs:
     if client is not None:
         with client:
             process = client.daemon_pid()
-            if not _makes_room(client, process):
+            if not _makes_room(client):
                 return _Signs(alive=f"{source} is open in process {process}")
     return _Signs(checked=f"nobody has {source} open on this machine")
 
 
-def _makes_room(client: Client, process: int) -> bool:
+def _makes_room(client: Client) -> bool:
     """Whether the process only had the store open for another region, as for `resync`. Blocks."""
     try:
-        watched = os.pidfd_open(process)
-    except ProcessLookupError:
-        return True
-    try:
-        client.ask(MakeRoom(), on_progress=lambda _: None, on_data=lambda _: None)
-        return bool(select.select([watched], [], [], ROOM_SECONDS_MAX)[0])
+        return client.ask_to_end(MakeRoom(), seconds_max=ROOM_SECONDS_MAX)
     except S3fsLocalError:
         return False
-    finally:
-        os.close(watched)
 
 
 async def resync(request: Resync, context: Context) -> ResyncListing:

@@ -20,6 +20,7 @@ from s3fs_local.control.requests import Request, Unmount
 from s3fs_local.control.results import ActivitySample, Done, Status
 from s3fs_local.control.server import Outlet, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
+from s3fs_local.daemon.background_work import start_background_work
 from s3fs_local.daemon.config import MountOptions, parse_mount_options
 from s3fs_local.daemon.description import describe
 from s3fs_local.daemon.inspectors import READ_ONLY_MOUNT, inspect_tending, register_inspectors
@@ -41,9 +42,6 @@ from s3fs_local.system.heap import keep_freed_memory, spare_what_stays
 from s3fs_local.system.turns import keep_turns_short
 from s3fs_local.workers.lasting import lasting
 from s3fs_local.workers.tending import Tending
-from s3fs_local.workers.tiering import Tiering
-from s3fs_local.workers.upkeep import Upkeep
-from s3fs_local.workers.zone_keeper import ZoneKeeper
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +66,7 @@ def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
             log_to_file(plan.store / LOG_NAME, options.log)
         trio.run(_live, plan, options, readiness)
     except* errors.S3fsLocalError as group:
-        _end_badly(_first(group), readiness)
+        _end_badly(next(errors.leaves(group)), readiness)
 
 
 def _end_badly(error: errors.S3fsLocalError, readiness: Readiness) -> NoReturn:
@@ -77,14 +75,6 @@ def _end_badly(error: errors.S3fsLocalError, readiness: Readiness) -> NoReturn:
     else:
         readiness.failed(error)
     raise error
-
-
-def _first(group: BaseExceptionGroup[errors.S3fsLocalError]) -> errors.S3fsLocalError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, errors.S3fsLocalError)
-    return error
 
 
 async def _live(plan: MountPlan, options: MountOptions, readiness: Readiness) -> None:
@@ -169,9 +159,7 @@ async def _mounted(
         enable_writeback_cache=options.writeback_cache,
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lasting, Tiering(filesystem).run)
-        nursery.start_soon(lasting, Upkeep(filesystem, store.metadata).run)
-        nursery.start_soon(lasting, tending.run)
+        start_background_work(nursery, store, tending)
         nursery.start_soon(lasting, store.following.run)
         if options.metrics is not None:
             # Brings a web server along, which few need.
@@ -180,14 +168,6 @@ async def _mounted(
             measure = partial(_measured, store, plan)
             where = await nursery.start(serve_metrics, options.metrics, measure)
             log.info("metrics are told at %s", where)
-        keeper = ZoneKeeper(
-            volume,
-            volume.durability.packs,
-            store.zoning.care,
-            store.zoning.scrubbing,
-            filesystem.pack_keeping,
-        )
-        nursery.start_soon(lasting, keeper.run)
         await session.serve(
             operations,
             gate,

@@ -7,6 +7,7 @@ for a while, or when somebody would like to mount the store (`MakeRoom`).
 import logging
 import os
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from s3fs_local.control.receiving import receive
 from s3fs_local.control.requests import MakeRoom, Request, Unmount
 from s3fs_local.control.server import Outlet, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
+from s3fs_local.daemon.background_work import start_background_work
 from s3fs_local.daemon.description import describe
 from s3fs_local.daemon.inspectors import register_inspectors
 from s3fs_local.daemon.layout import OWNER_LOCK_NAME
@@ -31,12 +33,7 @@ from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.rules.inode import Caller
 from s3fs_local.system.durable_files import OwnerLock
 from s3fs_local.system.heap import keep_freed_memory
-from s3fs_local.system.processes import has_ended
-from s3fs_local.workers.lasting import lasting
 from s3fs_local.workers.tending import Tending
-from s3fs_local.workers.tiering import Tiering
-from s3fs_local.workers.upkeep import Upkeep
-from s3fs_local.workers.zone_keeper import ZoneKeeper
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +60,7 @@ def receive_and_serve(path: Path, unlocking: Unlocking, *, ready_fd: int | None)
             log_to_file(path / LOG_NAME, "text")
         trio.run(_live, path, unlocking, readiness)
     except* errors.S3fsLocalError as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        assert isinstance(error, errors.S3fsLocalError)
+        error = next(errors.leaves(group))
         if not readiness.is_ready:
             readiness.failed(error)
         raise error from None
@@ -78,20 +72,7 @@ async def _live(path: Path, unlocking: Unlocking, readiness: Readiness) -> None:
         desk = _Desk(store)
         accepting = trio.CancelScope()
         async with trio.open_nursery() as nursery:
-            filesystem = store.filesystem
-            volume = filesystem.volume
-            nursery.start_soon(lasting, Upkeep(filesystem, store.metadata).run)
-            nursery.start_soon(lasting, Tending(filesystem).run)
-            nursery.start_soon(lasting, Tiering(filesystem).run)
-            zoning = store.zoning
-            keeper = ZoneKeeper(
-                volume,
-                volume.durability.packs,
-                zoning.care,
-                zoning.scrubbing,
-                filesystem.pack_keeping,
-            )
-            nursery.start_soon(lasting, keeper.run)
+            start_background_work(nursery, store, Tending(store.filesystem))
             listener = listening_socket(path)
             served = partial(
                 serve, listener, desk.answer, accepting=accepting, receive=desk.receive
@@ -183,30 +164,14 @@ def _asked_for_room(store: Path) -> bool:
         return True
     if client is None:
         return False
-    with client:
-        process = os.pidfd_open(client.daemon_pid())
-        try:
-            client.ask(MakeRoom(), on_progress=_ignore, on_data=_ignore)
-        except errors.S3fsLocalError:
-            return True
-        else:
-            has_ended(process, seconds_max=ROOM_SECONDS_MAX)
-            return True
-        finally:
-            os.close(process)
+    with client, suppress(errors.S3fsLocalError):
+        client.ask_to_end(MakeRoom(), seconds_max=ROOM_SECONDS_MAX)
+    return True
 
 
 def _is_owned(store: Path) -> bool:
     lock = store / OWNER_LOCK_NAME
-    try:
-        if lock.exists():  # nothing is left behind in what is no store
-            OwnerLock.acquire(lock).release()
-    except errors.StoreInUse:
-        return True
-    except (errors.S3fsLocalError, OSError):
-        return False  # whoever opens the store is told
+    with suppress(OSError):  # whoever opens the store is told
+        # Nothing is left behind in what is no store.
+        return lock.exists() and OwnerLock.refusal(lock) is not None
     return False
-
-
-def _ignore(_: object) -> None:
-    pass

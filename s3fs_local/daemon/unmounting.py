@@ -54,12 +54,7 @@ def unmount_and_wait(directory: Path) -> None:
         _await_release(mount.store)
         return
     with client:
-        process = os.pidfd_open(client.daemon_pid())
-        try:
-            client.ask(Unmount(bytes(mount_point)), on_progress=_ignore, on_data=_ignore)
-            has_ended(process, seconds_max=DAEMON_SECONDS_MAX)
-        finally:
-            os.close(process)
+        client.ask_to_end(Unmount(bytes(mount_point)), seconds_max=DAEMON_SECONDS_MAX)
 
 
 def _daemon_of(mount_point: Path) -> int | None:
@@ -139,16 +134,7 @@ def _used_paths(process: Path) -> Iterator[str]:
 def _await_release(store: Path) -> None:
     """The daemon that could not be asked has ended (or there was none)."""
     deadline = time.monotonic() + DAEMON_SECONDS_MAX
-    while True:
-        try:
-            OwnerLock.acquire(store / OWNER_LOCK_NAME).release()
-        except errors.StoreInUse as error:
-            if time.monotonic() > deadline:
-                raise errors.DaemonUnreachable(f"unmounted, but {error}") from error
-        else:
-            return
+    while (in_use := OwnerLock.refusal(store / OWNER_LOCK_NAME)) is not None:
+        if time.monotonic() > deadline:
+            raise errors.DaemonUnreachable(f"unmounted, but {in_use}") from in_use
         time.sleep(0.05)  # noqa: TID251  a command of its own: there is no event loop to block
-
-
-def _ignore(_: object) -> None:
-    pass

@@ -131,6 +131,19 @@ class OwnerLock:
         os.pwrite(descriptor, text.encode() + b"\n", 0)
         return cls(descriptor)
 
+    @classmethod
+    def refusal(cls, path: Path) -> StoreInUse | None:
+        """Why the lock cannot be had now, which names its owner; None where nobody owns it.
+
+        Raises:
+            OSError: as `acquire`.
+        """
+        try:
+            cls.acquire(path).release()
+        except StoreInUse as in_use:
+            return in_use
+        return None
+
     def release(self) -> None:
         """Anybody may acquire the lock."""
         if self._descriptor >= 0:

@@ -1,12 +1,12 @@
 """Background tasks that outlive whatever fails below them."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
 
-from s3fs_local.errors import S3fsLocalError
+from s3fs_local.errors import S3fsLocalError, leaves
 
 logger = logging.getLogger(__name__)
 
@@ -26,17 +26,9 @@ async def lasting(run: Callable[[], Awaitable[None]]) -> None:
         try:
             await run()
         except* S3fsLocalError as group:
-            words = [str(error) for error in _leaves(group)]
+            words = [str(error) for error in leaves(group)]
         text = "; ".join(words) or "it ended by itself"
         if text != told:
             logger.error("background work begins anew, in the hope that it goes on: %s", text)
         told = text
         await trio.sleep(BEGIN_ANEW_SECONDS)
-
-
-def _leaves(group: BaseExceptionGroup[S3fsLocalError]) -> Iterator[S3fsLocalError]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
