@@ -268,9 +268,7 @@ class Journal:
                 continue
             if segment is None:
                 continue
-            end = HEADER_BYTES
-            for record in segment.run(copy, HEADER_BYTES):
-                end = record.end
+            end = _end_of_records(segment, copy)
             rank = (end, -len(copy))
             if end > HEADER_BYTES and (best is None or rank > best):
                 best, found = rank, copy
@@ -405,9 +403,7 @@ class Journal:
             return False
         if segment is None:
             return len(copy) < HEADER_BYTES
-        end = HEADER_BYTES
-        for record in segment.run(copy, HEADER_BYTES):
-            end = record.end
+        end = _end_of_records(segment, copy)
         return copy[:end] == best[:end] and segment.durable_after(copy, end) <= end
 
     def _check_no_failure(self) -> None:
@@ -451,7 +447,7 @@ class Journal:
     def _run(self, segment: Segment, start: int, end: int | None) -> tuple[list[Record], int]:
         """The records from `start` to `end` (None: as far as there are any), and where they end."""
         copies = self._copies(segment.number)
-        if len(set(copies)) > 1:
+        if any(copy != copies[0] for copy in copies[1:]):  # hashes of so much would take longer
             self._uneven.add(segment.number)
         best: list[Record] = []
         reached = HEAD_BYTES
@@ -473,6 +469,13 @@ class Journal:
             )
         limit = reached if end is None else end
         return [record for record in best if start < record.end <= limit], limit
+
+
+def _end_of_records(segment: Segment, copy: bytes) -> int:
+    end = HEADER_BYTES
+    for record in segment.run(copy, HEADER_BYTES):
+        end = record.end
+    return end
 
 
 def segment_name(number: int, stream: str = JOURNAL) -> str:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from s3fs_local.system.durable_files import write_all
 from tests.campaigns.kills import Promised, broken
 from tests.campaigns.line import Failed, Figures, Piece
 from tests.campaigns.loop_disks import make_image, mounted
@@ -60,9 +61,7 @@ class Files:
         self.promised.pop(str(path), None)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            written = 0
-            while written < len(content):  # a call may write a part, and the next one be refused
-                written += os.write(descriptor, content[written:])
+            write_all(descriptor, content)  # a call may write a part, and the next one be refused
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

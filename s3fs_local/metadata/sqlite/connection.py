@@ -8,7 +8,7 @@ import apsw
 
 from s3fs_local.errors import MetadataDamaged, StoreDamaged, StoreExists
 from s3fs_local.metadata.sqlite.migrations import create_tables, migrate
-from s3fs_local.system.durable_files import NO_SPACE, store_full
+from s3fs_local.system.durable_files import NO_SPACE, no_space_is_store_full, store_full
 
 APPLICATION_ID: Final = int.from_bytes(b"s3fl")
 """In the header of the file, so that `file` and we can tell it from anybody else's database."""
@@ -42,13 +42,10 @@ def create_database(path: Path) -> None:
         StoreFull: no room for it; an unusable file may be left behind.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with no_space_is_store_full(path):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError as error:
         raise StoreExists(f"{path} exists") from error
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            raise store_full(error.errno, path) from error
-        raise
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         # Not yet WAL: a rollback journal makes this one transaction durable at once.
