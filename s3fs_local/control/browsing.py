@@ -103,6 +103,12 @@ async def list_directory(request: ListDirectory, context: Context) -> DirectoryL
     )
 
 
+def check_order(since_ns: int, until_ns: int) -> None:
+    """Raises InvalidArgument for what is no span of time."""
+    if since_ns > until_ns:
+        raise InvalidArgument("the first instant must be the earlier one")
+
+
 def check_limit(limit: int) -> None:
     """Raises InvalidArgument for what is no page."""
     if not 0 < limit <= ROWS_MAX:
@@ -174,8 +180,7 @@ async def list_changes(request: ListChanges, context: Context) -> ChangeListing:
     check_limit(request.limit)
     metadata = context.filesystem.volume.metadata
     instants = Instants(instant_of(request.since, context), instant_of(request.until, context))
-    if instants.since_ns > instants.until_ns:
-        raise InvalidArgument("the first instant must be the earlier one")
+    check_order(instants.since_ns, instants.until_ns)
     walk = TreeWalk(metadata, instants)
     before, after = (
         _directory_then(context.filesystem, request.path, at_ns)
@@ -260,8 +265,7 @@ async def describe_timeline(request: DescribeTimeline, context: Context) -> Time
         else instant_of(request.since, context)
     )
     until_ns = instant_of(request.until, context)
-    if since_ns > until_ns:
-        raise InvalidArgument("the first instant must be the earlier one")
+    check_order(since_ns, until_ns)
     span = span_of(since_ns, until_ns, steps_max=request.steps)
     steps = counted(span)
     await _count_commits(span, steps, context)

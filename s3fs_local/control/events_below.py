@@ -14,17 +14,17 @@ from urllib.parse import quote_from_bytes
 import trio
 from msgspec import Struct
 
-from s3fs_local.control.browsing import KINDS, check_limit, inode_then, instant_of
+from s3fs_local.control.browsing import KINDS, check_limit, check_order, inode_then, instant_of
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import ListEventsBelow
 from s3fs_local.control.results import EventBelowRow, EventsBelow, Owner, printed_key
 from s3fs_local.engine.directory_steps import STEP_ROWS
-from s3fs_local.errors import InvalidArgument, NotADirectory
+from s3fs_local.errors import NotADirectory
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.history import Event, EventKind, events_of
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.instants import format_rfc3339
-from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.namespace import OPEN_NS, Entry, path_below
 
 _NAMES_BETWEEN_REPORTS: Final = 1000
 
@@ -81,8 +81,7 @@ async def list_events_below(request: ListEventsBelow, context: Context) -> Event
     metadata = filesystem.volume.metadata
     until_ns = instant_of(request.until, context)
     since_ns = 0 if request.since is None else instant_of(request.since, context)
-    if since_ns > until_ns:
-        raise InvalidArgument("the first instant must be the earlier one")
+    check_order(since_ns, until_ns)
     directory = inode_then(filesystem, request.path, until_ns)
     if not directory.is_directory:
         raise NotADirectory(f"{printed_key(request.path)} is no directory; `log` tells of a file")
@@ -145,7 +144,7 @@ def _stays_below(metadata: Metadata, stay: _Stay, intervals: list[Entry]) -> Ite
         if inode is not None and inode.is_directory:
             yield _Stay(
                 inode.ino,
-                b"/".join(filter(None, (stay.path, entry.name))),
+                path_below(stay.path, entry.name),
                 max(stay.from_ns, entry.from_ns),
                 min(stay.to_ns, entry.to_ns),
             )
@@ -157,7 +156,7 @@ def _add_events(metadata: Metadata, stay: _Stay, intervals: list[Entry], newest:
     versions = {
         entry.ino: metadata.versions(entry.ino) for entry in intervals if not entry.is_marker
     }
-    path = b"/".join(filter(None, (stay.path, intervals[0].name)))
+    path = path_below(stay.path, intervals[0].name)
     for event in events_of(intervals, versions):
         # What its file was under another name is that name's to tell.
         is_here = stay.from_ns <= event.time_ns <= stay.to_ns and any(

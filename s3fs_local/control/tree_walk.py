@@ -11,6 +11,7 @@ from msgspec import Struct
 from s3fs_local.engine.directory_steps import NamesAt
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.namespace import path_below
 
 
 class Instants(Struct, frozen=True):
@@ -74,7 +75,7 @@ class TreeWalk:
         ):
             entry = self._metadata.entry_at(directory, name, at_ns) if directory else None
             sides.append(None if entry is None else self._metadata.inode(entry.ino))
-        return Pair(b"/".join(filter(None, (path, name))), *sides)
+        return Pair(path_below(path, name), *sides)
 
     async def next(self) -> Pair | None:
         """The next name at either instant; None at the end. Directories are entered by itself."""
@@ -94,7 +95,7 @@ class TreeWalk:
                 sides.append(self._metadata.inode(entry.ino) if entry and is_here else None)
                 if is_here:
                     await side.pop()
-            pair = Pair(b"/".join(filter(None, (level.path, name))), *sides)
+            pair = Pair(path_below(level.path, name), *sides)
             if _directory(pair.before) or _directory(pair.after):
                 self.enter(pair.path, _directory(pair.before), _directory(pair.after))
             return pair

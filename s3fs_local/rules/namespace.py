@@ -43,3 +43,8 @@ class Entry(Struct, frozen=True, array_like=True):
     def was_removed(self) -> bool:
         """Whether somebody, or a rule, removed the name."""
         return self.ending in (Ending.DELETED, Ending.EXPIRED)
+
+
+def path_below(directory: bytes, name: bytes) -> bytes:
+    """The path of the name in that directory, from the store's root, which is empty."""
+    return b"%b/%b" % (directory, name) if directory else name

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from s3fs_local.daemon.rebuilding import rebuild
@@ -9,6 +10,13 @@ from s3fs_local.daemon.unlocking import Unlocking
 from tests.store_on_disk import StoreOnDisk, facts_of, make_store, opened
 
 NAMES = [f"file {number}" for number in range(10)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """One with two zones."""
+    make_store(tmp_path / "store", [tmp_path / "a", tmp_path / "b"])
+    return tmp_path / "store"
 
 
 async def _fill(disk: StoreOnDisk) -> None:
@@ -22,11 +30,9 @@ def _facts(disk: StoreOnDisk) -> list[str]:
 
 
 async def test_the_log_of_a_database_that_is_gone_is_not_taken_for_the_new_ones(
-    tmp_path: Path,
+    store: Path,
 ) -> None:
     """Killed between setting aside the two, or one was removed by hand: SQLite would replay it."""
-    store = tmp_path / "store"
-    make_store(store, [tmp_path / "a", tmp_path / "b"])
     async with opened(store) as disk:
         await _fill(disk)
         log = (store / "metadata.sqlite-wal").read_bytes()
@@ -42,11 +48,9 @@ async def test_the_log_of_a_database_that_is_gone_is_not_taken_for_the_new_ones(
 
 
 async def test_a_rebuild_that_is_begun_again_keeps_the_database_that_was_there_first(
-    tmp_path: Path,
+    store: Path,
 ) -> None:
     """Whoever wants to look at it would find the work of the first attempt in its place."""
-    store = tmp_path / "store"
-    make_store(store, [tmp_path / "a", tmp_path / "b"])
     async with opened(store) as disk:
         await _fill(disk)
     (store / "metadata.sqlite").write_bytes(b"damaged")
@@ -57,14 +61,14 @@ async def test_a_rebuild_that_is_begun_again_keeps_the_database_that_was_there_f
         assert await disk.read(NAMES[0]) == NAMES[0].encode() * 1000
 
 
-async def test_after_a_rebuild_elsewhere_the_zones_are_as_they_should_be(tmp_path: Path) -> None:
+async def test_after_a_rebuild_elsewhere_the_zones_are_as_they_should_be(
+    tmp_path: Path, store: Path
+) -> None:
     """The store has a new record, which zones did not have: fsck called them damaged."""
-    zones = [tmp_path / "a", tmp_path / "b"]
-    make_store(tmp_path / "store", zones)
-    async with opened(tmp_path / "store") as disk:
+    async with opened(store) as disk:
         await _fill(disk)
     key = Unlocking(key_file=tmp_path / "recovery.key")
-    new, urls = tmp_path / "new machine", tuple(map(str, zones))
+    new, urls = tmp_path / "new machine", (str(tmp_path / "a"), str(tmp_path / "b"))
     await trio.to_thread.run_sync(lambda: rebuild(new, key, zones=urls))
     async with opened(new, key) as disk:
         assert (await disk.ask_scrub())["Damaged"] == []
