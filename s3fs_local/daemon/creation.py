@@ -59,7 +59,7 @@ def create_store(path: Path, plan: StorePlan) -> StoreRecord:
         _check_empty(directory)
     for zone in record.zones:
         if directory_of(path, zone) is None:
-            check_vacant(path, zone)
+            check_vacant(path, record, zone)
     if not path.parent.is_dir():
         raise errors.InvalidArgument(f"{path.parent} is not a directory")
     existed = {directory for directory in directories if directory.exists()}

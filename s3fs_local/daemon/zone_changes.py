@@ -89,7 +89,7 @@ class ZoneChanges:
             raise errors.InvalidArgument(f"a store has at most {ZONES_MAX} zones")
         zone_id = SystemRandomness().bytes(_ID_BYTES).hex()
         new = ZoneRecord(zone_id=zone_id, url=url, kind=kind)
-        check_vacant(self._path, new)
+        check_vacant(self._path, self._record, new)
         record = structs.replace(self._record, zones=(*self._record.zones, new))
         await run_in_thread(partial(make_zone, self._path, record, new, key_ring=self._key_ring()))
         zone = Zone(None, zone_id=zone_id, url=url, kind=kind, reason="it is new", has_threads=True)
@@ -132,7 +132,7 @@ class ZoneChanges:
         try:
             await run_in_thread(opening)
         except errors.ZoneUnavailable:
-            check_vacant(self._path, record)
+            check_vacant(self._path, self._record, record)
             if len(self._zones.well) == 1 and zone.is_well:
                 raise
             await run_in_thread(partial(self._zones.suspend, zone, "it is being repaired"))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -14,13 +15,14 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from msgspec import structs
 
 from s3fs_local import errors
+from s3fs_local.daemon.begun_zones import BEGUN_NAMES_MAX, is_begun
 from s3fs_local.daemon.layout import KEY_RING_NAME
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, ZoneRecord, encode_store_file
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.reading import answers, gather
 from s3fs_local.objects.zone import Zone, ZoneState
-from s3fs_local.objects.zone_mark import ZoneMark, check_zone, mark_zone
+from s3fs_local.objects.zone_mark import MARK_NAME, ZoneMark, check_zone, mark_zone
 from s3fs_local.objects.zone_record import RECORD_NAME, ZonesRecord, newest_record
 from s3fs_local.objects.zone_set import TIMEOUT_SECONDS, ZoneSet
 from s3fs_local.rules.quorum import enough_to_know, quorum_of
@@ -146,24 +148,30 @@ def open_zone(path: Path, store_id: str, zone: ZoneRecord) -> ObjectStore:
     return objects
 
 
-def check_vacant(path: Path, zone: ZoneRecord) -> None:
-    """Nothing lies where the zone is to be made.
+def check_vacant(path: Path, record: StoreRecord, zone: ZoneRecord) -> None:
+    """Nothing lies where the zone is to be made, save what was left when its making was broken off.
 
     Raises:
         StoreExists: something does.
     """
     directory = directory_of(path, zone)
-    if directory is None:
-        if next(iter(connect(path, zone).list("")), None) is not None:
-            raise errors.StoreExists(f"{zone.url} is not empty")
+    if directory is not None and not directory.is_dir():
+        if directory.exists() or directory.is_symlink():
+            raise errors.StoreExists(f"{directory} is a file")
+        if not directory.parent.is_dir():
+            raise errors.ZoneUnavailable(f"there is no directory {directory.parent}")
         return
-    if directory.is_dir():
-        if any(entry.name != "lost+found" for entry in directory.iterdir()):
-            raise errors.StoreExists(f"{directory} is not empty")
-    elif directory.exists() or directory.is_symlink():
-        raise errors.StoreExists(f"{directory} is a file")
-    elif not directory.parent.is_dir():
-        raise errors.ZoneUnavailable(f"there is no directory {directory.parent}")
+    objects = connect(path, zone)
+    names = _names_in(objects, directory)
+    if names and not is_begun(objects, names, record):
+        raise errors.StoreExists(f"{zone.url if directory is None else directory} is not empty")
+
+
+def _names_in(objects: ObjectStore, directory: Path | None) -> set[str]:
+    """What lies there, in a directory under whatever name; of many, enough to see that."""
+    if directory is None:
+        return set(islice(objects.list(""), BEGUN_NAMES_MAX + 1))
+    return {entry.name for entry in directory.iterdir()} - {"lost+found"}
 
 
 def is_same_place(path: Path, zone: ZoneRecord, former: ObjectStore | None) -> bool:
@@ -186,8 +194,13 @@ def make_zone(path: Path, record: StoreRecord, zone: ZoneRecord, *, key_ring: by
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         durable_files.fsync_directory(directory.parent)
     objects = connect(path, zone)
+    names = _names_in(objects, directory)
+    if MARK_NAME in names:
+        if not is_begun(objects, names, record):
+            raise errors.StoreExists(f"{zone.url} already belongs to a store")
+        objects.delete(MARK_NAME)
+    objects.put(STORE_FILE_NAME, encode_store_file(record))  # first: it says whose the rest is
     objects.put(KEY_RING_NAME, key_ring)
-    objects.put(STORE_FILE_NAME, encode_store_file(record))
     mark_zone(objects, ZoneMark(store_id=record.store_id, zone_id=zone.zone_id))
     return objects
 

@@ -387,6 +387,7 @@ _STORE: Final = (
 )
 
 _ZONES: Final = (
+    Door("daemon.zones.make_zone", "the mark of a zone that never became one, and has nothing yet"),
     Door(
         "control.zoning.remove_zone",
         "a zone and every copy in it; enough other zones have the bytes first",

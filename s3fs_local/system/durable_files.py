@@ -49,6 +49,11 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def temporary_name(name: str) -> str:
+    """Under which a file of that name is written by `replace`, until it is whole."""
+    return f".{name}.tmp"
+
+
 def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
     """The file holds exactly `data`, durably; until then it is what it was before.
 
@@ -56,7 +61,7 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
         StoreFull: no space; the file is what it was.
         OSError: anything else.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(temporary_name(path.name))
     with no_space_is_store_full(path):
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
