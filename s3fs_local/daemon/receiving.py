@@ -171,7 +171,7 @@ def _asked_for_room(store: Path) -> bool:
 
 def _is_owned(store: Path) -> bool:
     lock = store / OWNER_LOCK_NAME
-    with suppress(OSError):  # whoever opens the store is told
+    with suppress(OSError, errors.S3fsLocalError):  # whoever opens the store is told
         # Nothing is left behind in what is no store.
         return lock.exists() and OwnerLock.refusal(lock) is not None
     return False

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -10,7 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
-from s3fs_local.errors import QuotaExceeded, StoreFull, StoreInUse
+from s3fs_local.errors import (
+    NotPermitted,
+    QuotaExceeded,
+    StorageError,
+    StoreFull,
+    StoreInUse,
+    ZoneUnavailable,
+)
+
+logger = logging.getLogger(__name__)
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -116,24 +126,33 @@ class OwnerLock:
 
     @classmethod
     def acquire(cls, path: Path, *, mountpoint: str = "") -> Self:
-        """This process owns the lock; `mountpoint` is what others are told.
+        """This process owns the lock; `mountpoint` is what others are told, if it can be written.
 
         Raises:
             StoreInUse: another process owns it; the message names it.
-            OSError: the file cannot be made or locked.
+            NotPermitted: this user may not own it.
+            StoreFull, ZoneUnavailable: the file cannot be made or locked.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with _lock_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _lock_errors(path):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = _describe_holder(os.pread(descriptor, 8192, 0))
+            holder = _holder_in(descriptor)
             os.close(descriptor)
             raise StoreInUse(f"{path.parent} is in use by {holder}") from error
+        except (NotPermitted, StorageError):
+            os.close(descriptor)
+            raise
         text = json.dumps(
             {"pid": os.getpid(), "host": socket.gethostname(), "mountpoint": mountpoint}
         )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text.encode() + b"\n", 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, text.encode() + b"\n", 0)
+        except OSError as error:  # a full disk must not keep anybody from reading and removing
+            logger.warning("%s does not say who owns it: %s", path, error.strerror)
         return cls(descriptor)
 
     @classmethod
@@ -141,7 +160,7 @@ class OwnerLock:
         """Why the lock cannot be had now, which names its owner; None where nobody owns it.
 
         Raises:
-            OSError: as `acquire`.
+            NotPermitted, StoreFull, ZoneUnavailable: as `acquire`.
         """
         try:
             cls.acquire(path).release()
@@ -165,11 +184,26 @@ class OwnerLock:
         self.release()
 
 
-def _describe_holder(text: bytes) -> str:
+@contextmanager
+def _lock_errors(path: Path) -> Iterator[None]:
+    """What keeps us from locking leaves the block in words; that somebody else did, unchanged."""
     try:
-        holder = json.loads(text)
+        with no_space_is_store_full(path):
+            yield
+    except BlockingIOError:
+        raise
+    except PermissionError as error:
+        raise NotPermitted(f"{path} may not be locked by you") from error
+    except OSError as error:
+        raise ZoneUnavailable(f"{path} cannot be locked: {error.strerror}") from error
+
+
+def _holder_in(descriptor: int) -> str:
+    """Whom the text of the lock names, in words."""
+    try:
+        holder = json.loads(os.pread(descriptor, 8192, 0))
         pid, host, mountpoint = holder["pid"], holder["host"], holder["mountpoint"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"
     where = f", mounted on {mountpoint}" if mountpoint else ""
     return f"process {pid} on host {host}{where}"

@@ -3,11 +3,14 @@
 import errno
 import json
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from s3fs_local.errors import QuotaExceeded, StoreFull, StoreInUse
+from s3fs_local.errors import QuotaExceeded, StoreFull, StoreInUse, ZoneUnavailable
 from s3fs_local.system import durable_files
 from s3fs_local.system.durable_files import OwnerLock, read_small, replace
 
@@ -123,6 +126,44 @@ def test_a_holder_whose_text_is_garbage_is_still_reported(tmp_path: Path) -> Non
             path.write_text(text)
             with pytest.raises(StoreInUse, match="another process"):
                 OwnerLock.acquire(path)
+
+
+@contextmanager
+def no_file_may_grow() -> Iterator[None]:
+    """Whoever writes is refused by the kernel, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_takes_no_byte_keeps_nobody_from_owning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full store must be mounted to make room in it; who owns it is only a hint for people."""
+    path = tmp_path / "owner.lock"
+    with no_file_may_grow():
+        lock = OwnerLock.acquire(path)
+    with lock:
+        assert path.read_text() == ""
+        assert f"{path} does not say who owns it: File too large" in caplog.text
+        with pytest.raises(StoreInUse, match="another process"):
+            OwnerLock.acquire(path)
+    OwnerLock.acquire(path).release()
+
+
+def test_a_lock_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> None:
+    """It was a traceback in the daemon's log."""
+    (tmp_path / "directory").mkdir()
+    for path, why in (
+        (tmp_path / "missing" / "owner.lock", "No such file or directory"),
+        (tmp_path / "directory", "Is a directory"),
+    ):
+        for attempt in (OwnerLock.acquire, OwnerLock.refusal):
+            with pytest.raises(ZoneUnavailable, match=f"{path} cannot be locked: {why}"):
+                attempt(path)
 
 
 def test_no_space_is_told_from_other_errors() -> None:
