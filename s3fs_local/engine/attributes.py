@@ -229,7 +229,6 @@ class Attributes:
         _check_namespace(name)
         is_acl = name in ACL_XATTRS
         inode = self._volume.inode(ino)
-        self._locks.check(Operation.SET_XATTR, inode)
         if len(name) > XATTR_NAME_BYTES_MAX or len(value) > XATTR_VALUE_BYTES_MAX:
             raise AttributeTooLarge(f"{printed(name[:64])}: {len(value)} bytes")
         mode, stored = inode.mode, value
@@ -240,6 +239,7 @@ class Attributes:
             stored = value if posix_acl.parse(value) else b""
         if inode.xattrs.get(name) == stored and mode == inode.mode:
             return  # ext4 leaves the ctime, too: a second rsync finds nothing to do
+        self._locks.check(Operation.SET_XATTR, inode)
         xattrs = {key: kept for key, kept in inode.xattrs.items() if key != name}
         if stored or not is_acl:
             xattrs[name] = stored

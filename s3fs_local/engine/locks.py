@@ -20,6 +20,7 @@ from s3fs_local.engine.protection_marks import ProtectionMarks
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import (
     Attempt,
+    InvalidArgument,
     IsADirectory,
     LockError,
     NotADirectory,
@@ -264,6 +265,8 @@ class Locks:
         self._volume.note(Bypassed(at_ns, bypass.who, operation.value, ino, version_ns, reason))
 
     def _put_lock(self, inode: Inode, lock: Lock | None) -> None:
+        if not inode.version_ns:  # the next version would come without it
+            raise InvalidArgument("only files with a committed version are locked: close it first")
         if is_weaker(inode.lock, lock, self._volume.expiry_ns()):
             # Without the word a verification takes it for the work of somebody who edits rows.
             self._volume.note(LockLifted(self._volume.now_ns(), inode.ino, inode.version_ns))

@@ -21,7 +21,9 @@ class LifecycleStore(MemoryStore):
     """Begins at noon; rules are given as the JSON of their actions."""
 
     def __init__(self, **settings: str) -> None:
-        super().__init__(None, None, make_zones=None, run_blocking=None, **settings)
+        super().__init__(
+            None, None, make_zones=None, run_blocking=None, make_clock=None, **settings
+        )
         self.clock.advance((-self.clock.now_ns() % (DAY * SECOND_NS)) + DAY // 2 * SECOND_NS)
 
     @property

@@ -14,6 +14,7 @@ from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.device_pace import DevicePace
 from s3fs_local.engine.durability import RunBlocking
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.ledger_setup import ClockStart
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
 from s3fs_local.errors import EncryptionError
 from s3fs_local.metadata.memory import MemoryMetadata
@@ -22,7 +23,7 @@ from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
-from s3fs_local.system.clock import SettableClock
+from s3fs_local.system.clock import Clock, SettableClock
 from s3fs_local.system.randomness import SeededRandomness
 
 STORE_ID = b"store in memory."
@@ -52,15 +53,20 @@ class MemoryStore:
         *,
         make_zones: Callable[[], ZoneSet] | None = None,
         run_blocking: RunBlocking | None = None,
+        make_clock: Callable[[ClockStart], Clock] | None = None,
         **settings: str,
     ) -> None:
-        """Over one zone, or over those that `make_zones` gives each time the store is opened."""
+        """Over one zone, or over those that `make_zones` gives each time the store is opened.
+
+        `clock` is what it goes by, unless `make_clock` gives another.
+        """
         self.clock = SettableClock(START_NS)
         self.randomness = SeededRandomness(1)
         self.metadata = MemoryMetadata() if metadata is None else metadata
         self.zone: ObjectStore = MemoryObjects() if zone is None else zone
         self._make_zones = make_zones
         self._run_blocking = run_blocking or at_once
+        self._make_clock = make_clock or (lambda _: self.clock)
         self.ring = KeyRing.create(KeyFile(bytes(32)), randomness=self.randomness)
         self.saved_ring = self.ring.serialize()
         chosen = {name.replace("_", "-"): value for name, value in settings.items()}
@@ -74,7 +80,7 @@ class MemoryStore:
             zones=self._make_zones() if self._make_zones else [self.zone],
             ring=self.ring,
             randomness=self.randomness,
-            make_clock=lambda _: self.clock,
+            make_clock=self._make_clock,
             make_scratch=lambda: nullcontext(MemoryMetadata()),
             save_ring=self._save_ring,
             run_blocking=self._run_blocking,

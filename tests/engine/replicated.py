@@ -101,8 +101,12 @@ class Regions:
     """A source `here` and a destination `there`."""
 
     def __init__(self, *rules: Json, **settings: str) -> None:
-        self.here = MemoryStore(None, None, make_zones=None, run_blocking=None, **settings)
-        self.there = MemoryStore(None, None, make_zones=None, run_blocking=None, **settings)
+        self.here = MemoryStore(
+            None, None, make_zones=None, run_blocking=None, make_clock=None, **settings
+        )
+        self.there = MemoryStore(
+            None, None, make_zones=None, run_blocking=None, make_clock=None, **settings
+        )
         self.there.randomness.bits(77)
         self.ids = (HERE, THERE)
         self.link: LocalLink

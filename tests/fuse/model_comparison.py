@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tests.fuse.model import IS_ROOT, Call, Folder, Kind, Step, below, call_of
 from tests.fuse.model_reference import Follower
-from tests.simulation.reference import DIRECTORY, FILE, SYMLINK
+from tests.simulation.reference.facts import DIRECTORY, FILE, SYMLINK
 
 Facts = dict[str, object]
 Statuses = dict[str, os.stat_result]

@@ -20,7 +20,9 @@ from tests.fuse.model import (
     Kind,
     pick,
 )
-from tests.simulation.reference import DIRECTORY, FILE, SYMLINK, Reference, Refused
+from tests.simulation.reference.facts import DIRECTORY, FILE, SYMLINK
+from tests.simulation.reference.refused import Refused
+from tests.simulation.reference.whole import Reference
 
 CHANGES_NOTHING: Final = {
     Kind.READ, Kind.PREAD, Kind.READ_WHOLE, Kind.SEEK, Kind.READLINK, Kind.STAT, Kind.LISTDIR,

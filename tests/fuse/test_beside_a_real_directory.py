@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from tests.fuse.calls import renameat2
 from tests.mounting import MountedStore
 from tests.simulation.operations import BY_ITSELF, Call, Kind, Operation, System, call_of
-from tests.simulation.reference import FILE, Reference, Refused
+from tests.simulation.reference.facts import FILE
+from tests.simulation.reference.refused import Refused
+from tests.simulation.reference.whole import Reference
 
 pytestmark = [
     pytest.mark.mount,

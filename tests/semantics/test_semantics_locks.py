@@ -354,11 +354,13 @@ def test_an_empty_log_can_be_finished(store: MemoryStore) -> None:
 
 @promise("Attributes that are set to what they are already are no change, so no lock refuses them.")
 def test_setting_what_is_so_already_is_accepted(store: MemoryStore) -> None:
-    """The daemon auditd sets the mode of its log at each start."""
+    """The daemon auditd sets the mode of its log at each start, and rsync -X what it finds."""
     store.write("/f", b"one")
+    store.fs.setxattr(store.stat("/f").ino, b"user.a", b"1", ALICE)
     retain(store, "/f")
     before = store.stat("/f")
     store.chmod("/f", before.mode & 0o7777)
+    store.fs.setxattr(before.ino, b"user.a", b"1", ALICE)
 
     assert store.stat("/f") == before
 

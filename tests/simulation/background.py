@@ -142,6 +142,27 @@ class Background:
         if error is not None:
             raise error
 
+    async def patiently(self, work: Work) -> None:
+        """The work is done, or has waited in vain: nobody else does anything meanwhile."""
+        ended: list[Exception | None] = []
+
+        async def run() -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - raised below
+                ended.append(error)
+            else:
+                ended.append(None)
+
+        self._nursery.start_soon(run)
+        await wait_all_tasks_blocked()
+        if not ended:
+            self._clock.jump(LONG_SECONDS)
+            await wait_all_tasks_blocked()
+        (error,) = ended
+        if error is not None:
+            raise error
+
     async def die(self, process: Process) -> None:
         """The process is gone with all that it was at."""
         process.is_over = True

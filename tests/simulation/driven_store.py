@@ -7,6 +7,7 @@ from threading import Thread
 
 import trio
 from msgspec import structs
+from trio.testing import MockClock
 
 from s3fs_local.crypto.sealing import digest
 from s3fs_local.engine.attributes import AttributeChange
@@ -25,18 +26,24 @@ from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.rules.history import HistoryItem
-from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Inode
+from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.ledger_notes import ClockNoted
 from s3fs_local.rules.namespace import Entry
+from s3fs_local.rules.retention import Bypass, DirectoryPolicy, LegalHold, Retention
 from s3fs_local.rules.storage_classes import StorageClass
 from s3fs_local.rules.versioning import Origin
-from tests.engine.memory_store import ALICE, START_NS, STORE_ID, MemoryStore, at_once
+from s3fs_local.system.clock import TrustedClock
+from tests.engine.memory_store import ALICE, ROOT, START_NS, STORE_ID, MemoryStore, at_once
 from tests.engine.verified import verified
+from tests.pretended_machine import PretendedMachine
 from tests.simulation.background import Background, Work
 from tests.simulation.lagging_metadata import LaggingMetadata
+from tests.simulation.reference.locks import Bypass as Asked
 from tests.simulation.zones import SimulatedZones
 
 START_S = START_NS // SECOND_NS
+DAY_NS = 86_400 * SECOND_NS
 DRAFT_MEMORY_BYTES = 9000  # so that drafts are sealed early often
 
 
@@ -58,12 +65,18 @@ class DrivenStore:
     def __init__(self, background: Background | None = None, *, zones: int = 1) -> None:
         self.background = background
         self.zones = SimulatedZones(zones)
+        self.machine = PretendedMachine()
+        self._false_days = 0
         self.metadata = LaggingMetadata()
         self.random = Random(zones)  # noqa: S311 - repeatable on purpose
         self.store = MemoryStore(
             metadata=self.metadata,
             make_zones=self.zones.open_set,
             run_blocking=background.run_blocking if background else at_once,
+            make_clock=lambda start: TrustedClock(
+                floor_ns=start.floor_ns, state=start.state, machine=self.machine
+            ),
+            object_lock="true",
         )
         self.metadata.checkpoint()
         self.inos: dict[int, int] = {ROOT_INO: ROOT_INO}
@@ -76,6 +89,8 @@ class DrivenStore:
         self.torn_append_counts = False
         self.disturbances = 0  # of zones
         self._opened()
+        volume = self.store.fs.volume
+        volume.note(ClockNoted(volume.now_ns(), "the ledger knows the time from here on"))
         trio_apart(self.store.settle)
 
     @property
@@ -255,13 +270,13 @@ class DrivenStore:
         """See `Reference.checkpoint`."""
         self.store.fs.writing.commit(self.ino(path), origin=Origin.CHECKPOINT)
 
-    def purge(self, number: int, position: int) -> None:
+    def purge(self, number: int, position: int, bypass: Asked | None = None) -> None:
         """See `Reference.purge`."""
         ino = self.inos[number]
         version = self.store.fs.volume.metadata.versions(ino)[::-1][position]
         through = Entry(ROOT_INO, b"", 0, ino)
         item = HistoryItem(entry=through, version=version, since_ns=0)
-        purge(self.store.fs, item, caller=ALICE, bypass=None)
+        purge(self.store.fs, item, caller=ALICE, bypass=_bypass(bypass))
 
     def restore(self, path: str, time: int) -> None:
         """See `Reference.restore`; a dry run before it must tell the same steps."""
@@ -321,11 +336,25 @@ class DrivenStore:
             self._look_back(child, f"{path}/{name.decode()}", found)
             fs.forget(child.ino, 1)
 
-    def crash(self, *, power: bool) -> None:
+    # Time, of which the date is only what somebody set.
+
+    def pass_time(self, seconds: int) -> None:
+        """All clocks of the machine go on."""
+        self.machine.pass_time(seconds * SECOND_NS)
+
+    def set_date(self, days: int) -> None:
+        """See `Reference.set_date`."""
+        self.machine.wall += (days - self._false_days) * DAY_NS
+        self._false_days = days
+
+    def crash(self, *, power: bool, seconds_off: int = 0) -> None:
         """See `Reference.crash`; whatever the store did by itself was ended before."""
         if power:
             self.zones.power_cut()
             self.metadata.power_cut(self.random)
+            self.set_date(0)
+            self.machine.reboot()
+            self.machine.wall += seconds_off * SECOND_NS
         self.handles.clear()
         self.store.crash()
         self.torn_append_counts = self._has_torn_append()
@@ -364,6 +393,51 @@ class DrivenStore:
         """See `Reference.set_tags`."""
         tags = {"key": tag} if tag else {}
         self.store.fs.lock_attributes.set_tags(self.ino(path), tags, ALICE)
+
+    # Locks.
+
+    def set_retention(
+        self, path: str, mode: str, until: int, bypass: Asked | None, *, cut_writers: bool
+    ) -> object:
+        """See `Reference.set_retention`."""
+        wanted, ino = Retention(mode, until * SECOND_NS), self.ino(path)
+        set_it = self.store.fs.lock_attributes.set_retention
+        asked = _bypass(bypass)
+        return self._patiently(
+            lambda: set_it(ino, wanted, ALICE, bypass=asked, cut_writers=cut_writers)
+        )
+
+    def clear_retention(self, path: str, bypass: Asked | None) -> None:
+        """See `Reference.clear_retention`."""
+        locks = self.store.fs.locks
+        locks.set_retention(self.ino(path), None, caller=ALICE, bypass=_bypass(bypass))
+
+    def hold(self, path: str, case: str, who: int, *, cut_writers: bool) -> object:
+        """See `Reference.hold`."""
+        hold = LegalHold(case, "it matters", who, self.store.fs.volume.now_ns())
+        ino, set_it = self.ino(path), self.store.fs.lock_attributes.set_legal_hold
+        return self._patiently(lambda: set_it(ino, hold, _caller(who), cut_writers=cut_writers))
+
+    def lift_hold(self, path: str, case: str, who: int) -> None:
+        """See `Reference.lift_hold`."""
+        self.store.fs.locks.clear_legal_hold(self.ino(path), case, caller=_caller(who))
+
+    def set_append_only(self, path: str) -> None:
+        """See `Reference.set_append_only`."""
+        ino = self.ino(path)
+        self.store.fs.lock_attributes.settle_draft(ino)
+        self.store.fs.locks.set_append_only(ino, caller=ALICE)
+
+    def protect(self, path: str, semantics: str) -> None:
+        """See `Reference.protect`."""
+        policy = DirectoryPolicy(semantics=semantics)
+        self.store.fs.locks.set_policy(self.ino(path), policy, caller=ALICE)
+
+    def _patiently(self, work: Work) -> object:
+        """It was done, and whoever it waits for did not come; as `_run`."""
+        if self.background is None:
+            return trio.run(work, clock=MockClock(autojump_threshold=0))
+        return self.background.patiently(work)
 
     async def upkeep(self) -> None:
         """What happened is flushed, and settled."""
@@ -436,6 +510,14 @@ class DrivenStore:
                     disk = self.zones.disks[number]
                     sealed = disk.read(pack_name(pack_id), block.pack_offset, block.sealed_length)
                     assert digest(sealed) == block.digest, f"zone {number} has not {block}"
+
+
+def _bypass(asked: Asked | None) -> Bypass | None:
+    return None if asked is None else Bypass(asked.is_entitled, asked.reason)
+
+
+def _caller(who: int) -> Caller:
+    return ALICE if who else ROOT
 
 
 async def _turn(_done: int, _total: int) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from tests.simulation.reference import DIRECTORY, FILE, SYMLINK, Reference
+from tests.simulation.reference.facts import DIRECTORY, FILE, SYMLINK
+from tests.simulation.reference.locks import COMPLIANCE, FILE_FROZEN, GOVERNANCE, S3, Bypass
+from tests.simulation.reference.whole import Reference
 
 
 class Kind(StrEnum):
@@ -55,6 +57,13 @@ class Kind(StrEnum):
     POWER_CUT = "power cut"
     SET_CLASS = "set class"
     SET_TAGS = "set tags"
+    RETAIN = "retain"
+    CLEAR_RETENTION = "clear retention"
+    HOLD = "hold"
+    LIFT_HOLD = "lift hold"
+    APPEND_ONLY = "append-only"
+    PROTECT = "protect"
+    SET_DATE = "set date"
     DAYS_GO_BY = "days go by"
     # What the store does by itself; nobody sees it.
     UPKEEP = "upkeep"  # everything is settled, as every few seconds
@@ -82,6 +91,8 @@ BACKGROUND: Final = frozenset(
         *(Kind.ROTATE_KEYS, Kind.SCRUB, Kind.MEND),
     )
 )
+WAITING: Final = frozenset((Kind.RETAIN, Kind.HOLD))
+"""These may wait for somebody, and others go on meanwhile."""
 KEEPING: Final = frozenset((Kind.FSYNC, Kind.FLUSH, Kind.SETTLE, Kind.LEAVE_SEGMENT))
 """These change nothing but what a crash keeps."""
 
@@ -124,9 +135,18 @@ class System(Protocol):
     def settle(self) -> object: ...
     def leave_segment(self) -> object: ...
     def checkpoint(self, path: str) -> None: ...
-    def purge(self, number: int, position: int) -> None: ...
+    def purge(self, number: int, position: int, bypass: Bypass | None) -> None: ...
     def restore(self, path: str, time: int) -> None: ...
-    def crash(self, *, power: bool) -> None: ...
+    def set_retention(
+        self, path: str, mode: str, until: int, bypass: Bypass | None, *, cut_writers: bool
+    ) -> object: ...
+    def clear_retention(self, path: str, bypass: Bypass | None) -> None: ...
+    def hold(self, path: str, case: str, who: int, *, cut_writers: bool) -> object: ...
+    def lift_hold(self, path: str, case: str, who: int) -> None: ...
+    def set_append_only(self, path: str) -> None: ...
+    def protect(self, path: str, semantics: str) -> None: ...
+    def set_date(self, days: int) -> None: ...
+    def crash(self, *, power: bool, seconds_off: int = 0) -> None: ...
 
 
 Call = Callable[[System], object]
@@ -137,6 +157,19 @@ SIZES: Final = (1, 10, 700, 4096, 5000)
 LENGTHS: Final = (0, 1, 99, 4096, 5001, 1048575, 1048580)
 CLASSES: Final = ("STANDARD_IA", "GLACIER_IR", "INTELLIGENT_TIERING", "STANDARD")
 TAGS: Final = ("a", "b", "")
+DAY: Final = 86_400
+PERIODS: Final = (20, DAY, 40 * DAY, 3, -5, 10 * DAY)
+SECONDS_OFF: Final = (0, 90, DAY, 400 * DAY)
+FALSE_DAYS: Final = (0, 2, 0, 400, -3)
+BYPASSES: Final = (
+    None,
+    Bypass(is_entitled=True, reason="told"),
+    None,
+    Bypass(is_entitled=True, reason=""),
+    Bypass(is_entitled=False, reason="mine"),
+)
+CASES: Final = ("one", "two")
+PEOPLE: Final = (1000, 0)
 XATTRS: Final = ("user.one", "user.two")
 
 
@@ -254,6 +287,9 @@ def _with_path(operation: Operation, reference: Reference) -> Call | None:
             mode = (0o600, 0o755, 0o400)[operation.second % 3]
             return lambda system: system.chmod(path, mode)
         case _:
+            node = reference.at(path)
+            if reference.is_frozen(node) and not node.mtime_is_known:
+                return None  # whether this is a change is not known either
             return lambda system: system.utimes(path, operation.second)
 
 
@@ -284,6 +320,44 @@ def _classing(operation: Operation, reference: Reference) -> Call | None:
     return lambda system: system.set_class(path, wanted)
 
 
+def _locking(operation: Operation, reference: Reference) -> Call | None:
+    path = _pick(reference.nodes(FILE, DIRECTORY), operation.first)
+    if path is None:
+        return None
+    held = [case for case, _ in reference.lock_of(reference.at(path)).holds]
+    cases = held if held and operation.kind is Kind.LIFT_HOLD else CASES
+    case, who = cases[operation.second % len(cases)], PEOPLE[operation.third % 2]
+    bypass = BYPASSES[operation.third % len(BYPASSES)]
+    cuts = operation.third % 3 == 0
+    match operation.kind:
+        case Kind.RETAIN:
+            mode = (GOVERNANCE, COMPLIANCE)[operation.second % 2]
+            until = reference.now + PERIODS[operation.second // 2 % len(PERIODS)]
+            return lambda system: system.set_retention(path, mode, until, bypass, cut_writers=cuts)
+        case Kind.CLEAR_RETENTION:
+            return lambda system: system.clear_retention(path, bypass)
+        case Kind.HOLD:
+            return lambda system: system.hold(path, case, who, cut_writers=cuts)
+        case _:
+            return lambda system: system.lift_hold(path, case, who)
+
+
+def _freezing(operation: Operation, reference: Reference) -> Call | None:
+    is_protect = operation.kind is Kind.PROTECT
+    path = _pick(reference.nodes(DIRECTORY if is_protect else FILE), operation.first)
+    if path is None:
+        return None
+    if is_protect:
+        semantics = FILE_FROZEN if operation.second % 4 == 0 else S3
+        return lambda system: system.protect(path, semantics)
+    return lambda system: system.set_append_only(path)
+
+
+def _setting_date(operation: Operation, _: Reference) -> Call | None:
+    days = FALSE_DAYS[operation.first % len(FALSE_DAYS)]
+    return lambda system: system.set_date(days)
+
+
 def _keeping(operation: Operation, _: Reference) -> Call | None:
     match operation.kind:
         case Kind.FLUSH:
@@ -295,7 +369,8 @@ def _keeping(operation: Operation, _: Reference) -> Call | None:
         case Kind.CRASH:
             return lambda system: system.crash(power=False)
         case _:
-            return lambda system: system.crash(power=True)
+            seconds_off = SECONDS_OFF[operation.first % len(SECONDS_OFF)]
+            return lambda system: system.crash(power=True, seconds_off=seconds_off)
 
 
 def _purging(operation: Operation, reference: Reference) -> Call | None:
@@ -304,7 +379,8 @@ def _purging(operation: Operation, reference: Reference) -> Call | None:
     if node is None:
         return None
     position = operation.second % len(node.versions)
-    return lambda system: system.purge(node.number, position)
+    bypass = BYPASSES[operation.third % len(BYPASSES)]
+    return lambda system: system.purge(node.number, position, bypass)
 
 
 def _looking_back(operation: Operation, reference: Reference) -> Call | None:
@@ -354,4 +430,11 @@ _CHOOSERS: Final[dict[Kind, Callable[[Operation, Reference], Call | None]]] = {
     Kind.POWER_CUT: _keeping,
     Kind.SET_CLASS: _classing,
     Kind.SET_TAGS: _classing,
+    Kind.RETAIN: _locking,
+    Kind.CLEAR_RETENTION: _locking,
+    Kind.HOLD: _locking,
+    Kind.LIFT_HOLD: _locking,
+    Kind.APPEND_ONLY: _freezing,
+    Kind.PROTECT: _freezing,
+    Kind.SET_DATE: _setting_date,
 }

@@ -10,6 +10,7 @@ from hypothesis.internal.entropy import deterministic_PRNG
 from trio.testing import MockClock
 
 from s3fs_local.errors import S3fsLocalError, ZoneUnavailable
+from s3fs_local.rules import retention
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import SECOND_NS
 from tests.engine.invariants import check_invariants
@@ -20,13 +21,17 @@ from tests.simulation.operations import (
     BACKGROUND,
     BY_ITSELF,
     KEEPING,
+    WAITING,
     Call,
     Kind,
     Operation,
     System,
     call_of,
 )
-from tests.simulation.reference import DIRECTORY, FILE, ROOT, Reference, Refused
+from tests.simulation.reference.facts import DIRECTORY, FILE, ROOT
+from tests.simulation.reference.locks import NO_LOCK, OPEN, SEALED, Lock
+from tests.simulation.reference.refused import Refused
+from tests.simulation.reference.whole import Reference
 
 ZONES: Final = 3
 DAY_S: Final = 86_400
@@ -88,14 +93,23 @@ class Pair:
             expected = await _outcome(call, self.reference)
         else:
             expected = await _outcome(call, self.reference)
+            self._listens = kind in WAITING
             found = await _outcome(call, self.driven)
+            self._listens = False
         assert found == expected
         self.reference.note_moment()
         self.compare_now()
 
     def _pass_time(self, seconds: int) -> None:
-        self.driven.store.tick(seconds)
+        self.driven.pass_time(seconds)
         self.reference.now += seconds
+        self.reference.lock_clock.pass_time(seconds)
+        self._look_at_lock_clock()
+
+    def _look_at_lock_clock(self) -> None:
+        volume = self.driven.store.fs.volume
+        volume.clock.check()  # as the daemon does all the time
+        self.reference.lock_clock.show(volume.expiry_ns(), self.reference.now)
 
     # What the store does by itself
 
@@ -219,13 +233,19 @@ class Pair:
         for number in facts.nodes.keys() & self.former.keys():  # a crash undid its removal
             self.driven.inos.setdefault(number, self.former.pop(number))
         for number, ino in self.driven.inos.items():
+            node = facts.nodes[number]
             expected = [
-                (facts.class_of(v), facts.tags.get(v.key, ""), v.content)
-                for v in facts.nodes[number].versions
+                (facts.class_of(v), facts.tags.get(v.key, ""), facts.lock_of(v), v.content)
+                for v in node.versions
             ]
             assert self._versions(ino) == expected
 
-    def _versions(self, ino: int) -> list[tuple[str, str, bytes]]:
+            inode = self.driven.store.fs.volume.metadata.inode(ino)
+            assert inode is not None
+            assert _as_lock(inode.lock) == self.reference.lock_of(node)
+            assert ("", OPEN, SEALED)[inode.append_only] == node.append_only
+
+    def _versions(self, ino: int) -> list[tuple[str, str, Lock, bytes]]:
         fs = self.driven.store.fs
         found = []
         for version in fs.volume.metadata.versions(ino)[::-1]:
@@ -234,7 +254,8 @@ class Pair:
                 layouts = fs.reading.layouts(ino, version.stamp_ns)
                 self.contents[key] = fs.reading.read_blocking(layouts, 0, version.size)
             tag = version.tags.get("key", "")
-            found.append((version.storage_class, tag, self.contents[key]))
+            lock = _as_lock(version.lock)
+            found.append((version.storage_class, tag, lock, self.contents[key]))
         return found
 
     def _compare_node(self, number: int, shown: Inode) -> None:
@@ -265,6 +286,15 @@ class Pair:
         assert entries.keys() == node.entries.keys()
         for name, child in node.entries.items():
             self._compare_node(child, entries[name])
+
+
+def _as_lock(lock: retention.Lock | None) -> Lock:
+    """In the reference's words."""
+    if lock is None:
+        return NO_LOCK
+    retained = lock.retention or retention.Retention("", 0)
+    holds = tuple((hold.case, hold.holder) for hold in lock.holds)
+    return Lock(retained.mode, retained.until_ns // SECOND_NS, holds)
 
 
 def _without_mtime(row: tuple[object, ...], unknown: set[object]) -> tuple[object, ...]:

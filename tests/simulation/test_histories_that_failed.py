@@ -83,6 +83,19 @@ HISTORIES = {
         Operation(Kind.PURGE, 4, 8, 5),
         Operation(Kind.GO_ON_AND_DIE, 10, 3, 10),
     ],
+    "a file that was never committed takes no lock, for its first version would come without it": [
+        Operation(Kind.CREATE, 0, 0, 0),
+        Operation(Kind.MKNOD, 1, 0, 0),
+        Operation(Kind.UNLINK, 1, 0, 0),
+        Operation(Kind.CRASH, 0, 0, 0),
+        Operation(Kind.RETAIN, 0, 1, 0),
+    ],
+    "an attribute of a locked file may be set to what it is": [
+        Operation(Kind.MKNOD, 0, 0, 0),
+        Operation(Kind.SETXATTR, 0, 0, 7),
+        Operation(Kind.RETAIN, 0, 2, 0),
+        Operation(Kind.SETXATTR, 0, 0, 7),
+    ],
 }
 
 

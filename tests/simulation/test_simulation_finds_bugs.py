@@ -6,15 +6,20 @@ import pytest
 
 from s3fs_local.engine import healing, opening
 from s3fs_local.engine.durability import Durability
+from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.pack_images import Image, good_image
+from s3fs_local.engine.protection_marks import ProtectionMarks
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.objects.mirrored import MirroredAppender
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import PackStore
+from s3fs_local.rules import retention
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.placement import Homes
+from s3fs_local.system.clock import TrustedClock
 from tests.simulation.pair import go_through
 from tests.simulation.walk import history
 
@@ -77,6 +82,31 @@ def copies_end_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(healing, "good_image", short_image)
 
 
+def retentions_shrink(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later decision may end a lock earlier."""
+    monkeypatch.setattr(retention, "_weakens", lambda *_: False)
+
+
+def locks_end_by_the_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever keeps the machine off for a year is rid of them."""
+    monkeypatch.setattr(TrustedClock, "expiry_ns", TrustedClock.now_ns)
+
+
+def purging_asks_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A door without the question."""
+    monkeypatch.setattr(Locks, "check_version", lambda *_args, **_kwargs: None)
+
+
+def logs_are_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An append-only file takes bytes anywhere."""
+    monkeypatch.setattr(FileSystem, "_check_write", lambda *_: 0)
+
+
+def directories_take_locked_files_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is locked in its place moves with the directory above."""
+    monkeypatch.setattr(ProtectionMarks, "until_ns", lambda *_: 0)
+
+
 @pytest.mark.parametrize(
     "put_in",
     [
@@ -85,6 +115,11 @@ def copies_end_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
         openings_leave_zones_uneven,
         returning_zones_miss_what_grows,
         copies_end_too_early,
+        retentions_shrink,
+        locks_end_by_the_date,
+        purging_asks_no_lock,
+        logs_are_overwritten,
+        directories_take_locked_files_along,
     ],
     ids=lambda put_in: put_in.__name__,
 )

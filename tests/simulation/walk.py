@@ -9,13 +9,15 @@ from tests.simulation.operations import BACKGROUND, BY_ITSELF, Kind, Operation
 
 HISTORY_OPERATIONS: Final = 150
 NUMBERS_MAX: Final = 11
-RARELY: Final = frozenset((Kind.POWER_CUT, Kind.RESTORE_ROOT, Kind.DAYS_GO_BY))
+RARELY: Final = frozenset(
+    (Kind.POWER_CUT, Kind.RESTORE_ROOT, Kind.DAYS_GO_BY, Kind.APPEND_ONLY, Kind.SET_DATE)
+)
 """They end much of what was being built up."""
 OFTEN: Final = frozenset(
     (
         *(Kind.CREATE, Kind.WRITE, Kind.APPEND, Kind.CLOSE, Kind.PURGE, Kind.SET_CLASS),
         *(Kind.SETTLE_CLASSES, Kind.COLLECT_GARBAGE, Kind.BRING_BACK, Kind.GO_ON),
-        Kind.GO_ON_AND_DIE,
+        *(Kind.GO_ON_AND_DIE, Kind.RETAIN),
     )
 )
 

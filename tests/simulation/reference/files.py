@@ -1,0 +1,179 @@
+"""Contents: what is written is a draft until it is committed, and then a version for ever."""
+
+from tests.simulation.reference.facts import (
+    DIRECTORY,
+    FILE,
+    Draft,
+    Handle,
+    Node,
+    Version,
+)
+from tests.simulation.reference.keeping import Keeping
+from tests.simulation.reference.locks import NO_LOCK, OPEN, Bypass, Lock, check_purge
+from tests.simulation.reference.refused import Protected, Refused
+
+
+class Files(Keeping):
+    """Opening, writing, closing; versions, and purging them."""
+
+    def _add_handle(self, handle: Handle) -> int:
+        self.last_handle += 1
+        self.handles[self.last_handle] = handle
+        return self.last_handle
+
+    def open(self, path: str, *, writable: bool, truncate: bool) -> int:
+        """A new handle."""
+        node = self.at(path)
+        if node.kind == DIRECTORY:
+            raise Refused("IsADirectory")
+        if truncate or (writable and node.append_only != OPEN):
+            self._check_free(node)
+        if truncate:
+            self._resize(node, 0)
+        return self._add_handle(Handle(node.number, writable, has_written=truncate))
+
+    def _draft(self, node: Node) -> Draft:
+        if node.number not in self.drafts:
+            self.drafts[node.number] = Draft(node.number, node.content, self.now)
+        draft = self.drafts[node.number]
+        draft.mtime = self.now
+        draft.is_written = True
+        return draft
+
+    def _resize(self, node: Node, size: int) -> None:
+        draft = self._draft(node)
+        draft.is_cut = draft.is_cut or size < len(node.content)
+        draft.content = draft.content[:size].ljust(size, b"\0")
+
+    def write(self, handle: int, offset: int, data: bytes) -> None:
+        """Bytes of the file from `offset`."""
+        opened = self.handles[handle]
+        if not opened.is_writable:
+            raise Refused("BadHandle")
+        node = self.facts.nodes[opened.node]
+        if node.append_only:
+            offset, data = self._appended(node, offset, data)
+            if not data:
+                return
+        else:
+            self._check_free(node)
+        draft = self._draft(node)
+        content = draft.content.ljust(offset, b"\0")
+        draft.content = content[:offset] + data + content[offset + len(data) :]
+        opened.has_written = True
+
+    def _appended(self, node: Node, offset: int, data: bytes) -> tuple[int, bytes]:
+        """What the write adds at the end; bytes that are there already may be written again."""
+        content, _ = self.shown(node)
+        there = content[offset : offset + len(data)]
+        if not data.startswith(there):
+            raise Protected
+        return offset + len(there), data[len(there) :]
+
+    def truncate_handle(self, handle: int, size: int) -> None:
+        """ftruncate(2)."""
+        opened = self.handles[handle]
+        node = self.facts.nodes[opened.node]
+        self._check_free(node)
+        self._resize(node, size)
+        opened.has_written = True
+
+    def truncate(self, path: str, size: int) -> None:
+        """A version is made, unless somebody else will commit."""
+        node = self.at(path)
+        if node.kind == DIRECTORY:
+            raise Refused("IsADirectory")
+        if node.kind != FILE:
+            raise Refused("InvalidArgument")
+        self._check_free(node)
+        self._resize(node, size)
+        if not self.has_writers(node.number):
+            self._commit(node)
+
+    def read(self, handle: int, offset: int, size: int) -> bytes:
+        """What a reader gets: drafts included."""
+        content, _ = self.shown(self.facts.nodes[self.handles[handle].node])
+        return content[offset : offset + size]
+
+    def _commit(self, node: Node) -> Version | None:
+        draft = self.drafts.pop(node.number, None)
+        if draft is None:
+            return None
+        before, node.mtime = node.mtime, draft.mtime
+        is_new = draft.is_cut or draft.is_sealed or not node.versions
+        if not is_new and draft.content == node.content:
+            return None
+        return self._add_version(node, Version(self.now, draft.content, before))
+
+    def _add_version(self, node: Node, version: Version) -> Version:
+        """It is the current one. What locks an append-only file locks it as it grows, too."""
+        if node.append_only:
+            self._put_lock_on(version, self.lock_of(node))
+        node.versions.append(version)
+        return version
+
+    def _put_lock_on(self, version: Version, lock: Lock) -> None:
+        self.facts.locks.pop(version.key, None)
+        if lock != NO_LOCK:
+            self.facts.locks[version.key] = lock
+
+    def close_duplicate(self, handle: int) -> None:
+        """One of several descriptors is closed."""
+        opened = self.handles[handle]
+        node = self.facts.nodes[opened.node]
+        if not opened.has_written or not self.is_named(node.number):
+            return
+        current = node.versions[-1] if node.versions else None
+        replaced = opened.provisional if opened.provisional is current else None
+        if replaced is not None and replaced.key in self.facts.locks:
+            replaced = None
+        version = self._commit(node)
+        if version is not None:
+            opened.provisional = version
+            if replaced is not None:
+                node.versions.remove(replaced)
+        opened.has_written = False
+
+    def close(self, handle: int) -> None:
+        """The last descriptor is closed."""
+        self.close_duplicate(handle)
+        opened = self.handles.pop(handle)
+        node = self.facts.nodes[opened.node]
+        if not self.is_named(node.number):
+            if not self.is_open(node.number):
+                self.drafts.pop(node.number, None)
+                self._forget_never_saved(node)
+        elif opened.is_writable and not self.has_writers(node.number):
+            self._commit(node)
+
+    def _forget_never_saved(self, node: Node) -> None:
+        """A temporary file that was removed before it was ever closed leaves nothing behind."""
+        if node.versions:
+            return
+        del self.facts.nodes[node.number]
+        for moment in self.facts.moments:
+            for past in moment.values():
+                if node.number in dict(past.entries).values() and past.number in self.facts.nodes:
+                    self.facts.nodes[past.number].past_mtimes_are_known = False
+
+    def checkpoint(self, path: str) -> None:
+        """What is written so far is a version."""
+        self._commit(self.at(path))
+
+    def purge(self, number: int, position: int, bypass: Bypass | None) -> None:
+        """A version, counted from the oldest, is gone for good."""
+        node = self.facts.nodes[number]
+        version = node.versions[position]
+        if node.append_only and version is node.versions[-1]:
+            raise Protected
+        check_purge(self.facts.lock_of(version), self.lock_clock.shown, bypass)
+        if number in self.drafts:
+            if not self.is_named(number):
+                raise Refused("WriterActive")
+            self._commit(node)
+        if self.is_named(number) and len(node.versions) == 1:
+            raise Refused("InvalidArgument")
+        if version is node.versions[-1] and len(node.versions) > 1:
+            node.mtime = version.mtime_before
+            node.mtime_is_known = node.past_mtimes_are_known = False
+        node.versions.remove(version)
