@@ -14,7 +14,7 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   ├── NoSuchAttribute       └── AttributeTooLarge
     ├── ArgumentError
     │   ├── InvalidArgument       ├── InvalidTime         ├── InvalidSetting
-    │   ├── NoSuchConfiguration   └── FileTooLarge
+    │   ├── InvalidMountOption    ├── NoSuchConfiguration └── FileTooLarge
     ├── LockError
     │   ├── Protected             ├── BypassNotPermitted  ├── WriterActive
     │   ├── ObjectLockDisabled    ├── InvalidRetention    └── VersioningRequired
@@ -23,22 +23,23 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   └── BadHandle             └── Unsupported
     ├── VersionError
     │   ├── NoSuchVersion         ├── AmbiguousVersion    ├── NothingToRestore
-    │   └── ConditionFailed
+    │   ├── NotDeleted            └── ConditionFailed
     ├── ArchiveError
     │   ├── Archived              ├── NotArchived         ├── RetrievalRunning
     │   └── WouldWait
     ├── StorageError
     │   ├── StoreFull             ├── DataDamaged         ├── ZoneUnavailable
     │   ├── JournalDamaged        ├── MetadataDamaged     ├── TooFewZones
-    │   └── QuotaExceeded (a StoreFull)
+    │   ├── PathUnusable          └── QuotaExceeded (a StoreFull)
     ├── EncryptionError
     │   ├── KeyMissing            ├── KeyDisabled         ├── KeyNotPermitted
-    │   └── KeyServiceUnavailable └── WrongKey
+    │   ├── KeyServiceUnavailable ├── NoSuchKey           └── WrongKey
     ├── StoreError
     │   ├── NotAStore             ├── StoreExists         ├── StoreInUse
     │   ├── StoreDamaged          └── FormatTooNew
     ├── MountError
-    │   ├── MountPointUnusable    ├── MountFailed         └── NotMounted
+    │   ├── MountPointUnusable    ├── MountFailed         ├── NotMounted
+    │   └── NothingMounted
     └── ControlError
         └── DaemonUnreachable
 """
@@ -129,6 +130,10 @@ class InvalidTime(ArgumentError):
 
 class InvalidSetting(ArgumentError):
     """A setting is unknown, or its value is not acceptable."""
+
+
+class InvalidMountOption(ArgumentError):
+    """A mount option is unknown, or its value is not acceptable."""
 
 
 class NoSuchConfiguration(ArgumentError):
@@ -224,6 +229,10 @@ class NothingToRestore(VersionError):
     """At that instant the path held nothing."""
 
 
+class NotDeleted(VersionError):
+    """What was to be brought back is there."""
+
+
 class ConditionFailed(VersionError):
     """The current version is not the one that the caller's condition named."""
 
@@ -260,6 +269,10 @@ class QuotaExceeded(StoreFull):
     """Where the store lives there is a quota, and no more of it is left; nothing was changed."""
 
 
+class PathUnusable(StorageError):
+    """The system does not let a file or directory be used; the message says which, and why."""
+
+
 class DataDamaged(StorageError):
     """Bytes failed their check in every zone that should have them."""
 
@@ -290,6 +303,10 @@ class EncryptionError(S3fsLocalError):
 
 class KeyMissing(EncryptionError):
     """The data or ring key that seals these bytes is gone."""
+
+
+class NoSuchKey(EncryptionError):
+    """The key ring has no key of the name that was given, or no such version of it."""
 
 
 class KeyDisabled(EncryptionError):
@@ -346,6 +363,10 @@ class MountFailed(MountError):
 
 class NotMounted(MountError):
     """The path is not inside a mount of ours."""
+
+
+class NothingMounted(MountError):
+    """No store of ours is mounted at the place that was named."""
 
 
 class ReplicationError(S3fsLocalError):

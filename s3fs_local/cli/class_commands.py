@@ -2,6 +2,7 @@
 
 import click
 
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.options import json_option, path_argument
 from s3fs_local.cli.output import print_json, print_line
 from s3fs_local.cli.store_access import ask, place
@@ -12,7 +13,7 @@ from s3fs_local.rules.retrieval import RetrievalTier
 version_option = click.option("--version", help="Another version than the current one.")
 
 
-@click.group("class")
+@click.group("class", cls=CommandGroup)
 def storage_class() -> None:
     """Show and change where the bytes of a version lie, and how they are kept."""
 

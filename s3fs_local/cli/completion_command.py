@@ -12,13 +12,13 @@ COMPLETION_VARIABLE = "_S3FS_LOCAL_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print a script that completes this command line in a shell.
+    """Print a script that completes this command line in a shell.
 
     \b
     bash:  s3fs-local completion bash > /etc/bash_completion.d/s3fs-local
     zsh:   s3fs-local completion zsh > "${fpath[1]}/_s3fs-local"
     fish:  s3fs-local completion fish > ~/.config/fish/completions/s3fs-local.fish
-    """
+    """  # noqa: D301  click's mark for lines that stay as they are is that very character
     kind = get_completion_class(shell)
     assert kind is not None
     script = kind(context.find_root().command, {}, PROGRAM, COMPLETION_VARIABLE)

@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from s3fs_local import errors
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.options import (
     ask_new_passphrase,
     dry_run_option,
@@ -32,7 +33,7 @@ _name = click.argument("name")
 _version = click.option("--version", type=click.IntRange(min=1), help="Only this version of it.")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def key() -> None:
     """Look after the keys of a store, and after what opens them."""
 

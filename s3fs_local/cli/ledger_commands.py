@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from s3fs_local import errors
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.options import existing_file, json_option, store_argument
 from s3fs_local.cli.output import human_size, print_json, print_line
@@ -74,7 +75,7 @@ def _last_line(path: Path) -> bytes:
     return lines[-1] if lines else b"-"
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def ledger() -> None:
     """Read the record of everything that happened in a store."""
 

@@ -7,6 +7,7 @@ import click
 
 from s3fs_local.charts.drawing import Look, check_can_draw, save
 from s3fs_local.charts.figures import plan_chart
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.options import (
     chart_option,
     dry_run_option,
@@ -101,7 +102,7 @@ def delete_lifecycle(store: str, *, as_json: bool) -> None:
         print_json(done)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def lifecycle() -> None:
     """Show what the rules of `bucket lifecycle` will do, or do it now."""
 
@@ -202,7 +203,7 @@ def _print_costs(before: StorageCosts, after: StorageCosts) -> None:
     print_line(f"at the prices of {before.prices_as_of}: `config set STORE prices …` for others")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def tag() -> None:
     """Show and set the tags of a file, which lifecycle rules can ask for."""
 

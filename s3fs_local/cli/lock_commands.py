@@ -6,6 +6,7 @@ import click
 
 from s3fs_local.charts.drawing import Look, check_can_draw, save
 from s3fs_local.charts.figures import lock_chart
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.options import (
     bypass_options,
     chart_option,
@@ -48,7 +49,7 @@ case_option = click.option("--case", required=True, help="The case that the hold
 hold_reason_option = click.option("--reason", required=True, help="Why; kept in the record.")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def retention() -> None:
     """Keep versions from change and removal until a date."""
 
@@ -130,7 +131,7 @@ def clear_retention(path: str, *, bypass_governance: bool, reason: str, as_json:
     _print_locks(where.store, request, about=path, as_json=as_json)
 
 
-@click.group("legal-hold")
+@click.group("legal-hold", cls=CommandGroup)
 def legal_hold() -> None:
     """Hold versions for a case, without a date."""
 
@@ -181,7 +182,7 @@ def list_legal_holds(store: str, case: str, *, as_json: bool) -> None:
     )
 
 
-@click.group("append-only")
+@click.group("append-only", cls=CommandGroup)
 def append_only() -> None:
     """Let files only grow."""
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from s3fs_local import errors
 from s3fs_local.cli.browse_command import browse
 from s3fs_local.cli.class_commands import retrieve, storage_class
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.completion_command import COMPLETION_VARIABLE, completion
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.key_commands import key
@@ -24,6 +26,7 @@ from s3fs_local.cli.output import PROGRAM, print_error, report
 from s3fs_local.cli.replication_commands import promote, receive, replication, resync
 from s3fs_local.cli.store_access import KeySources
 from s3fs_local.cli.store_commands import bucket, config, gc, init, stats, status
+from s3fs_local.cli.system_refusals import as_refusal
 from s3fs_local.cli.top_command import top
 from s3fs_local.cli.version_commands import (
     cat,
@@ -39,7 +42,7 @@ from s3fs_local.cli.zone_commands import fsck, scrub, zone
 from s3fs_local.system.memory_dumps import keep_memory_private
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="s3fs-local")
 @unlock_options
 @click.pass_context
@@ -76,14 +79,8 @@ def run(arguments: Sequence[str]) -> int:
             standalone_mode=False,
         )
         sys.stdout.flush()
-    except errors.S3fsLocalError as error:
-        return report(error, as_json="--json" in arguments)
-    except click.UsageError as error:
-        print_error(error.format_message(), _usage_advice(error))
-        return ExitCode.USAGE
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _told(error)
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
@@ -91,12 +88,22 @@ def run(arguments: Sequence[str]) -> int:
         # code is the one with which click ends where it notices first.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILURE
+    except (errors.S3fsLocalError, OSError) as error:
+        return report(as_refusal(error), as_json="--json" in arguments)
     return code if isinstance(code, int) else ExitCode.OK
 
 
-def _usage_advice(error: click.UsageError) -> str:
-    path = error.ctx.command_path if error.ctx is not None else PROGRAM
-    return f"`{path} --help` says how to use it."
+def _told(error: click.ClickException) -> int:
+    """The code for what click noticed, which is told."""
+    if isinstance(error, NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+    elif isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx is not None else PROGRAM
+        print_error(error.format_message(), f"`{path} --help` says how to use it.")
+    else:
+        error.show()
+        return error.exit_code
+    return ExitCode.USAGE
 
 
 def main() -> NoReturn:

@@ -19,7 +19,13 @@ from s3fs_local.daemon.unmounting import unmount_and_wait
 @click.command()
 @click.argument("store", type=click.Path(path_type=Path))
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("-o", "options", multiple=True, metavar="OPTIONS", help="Mount options: a,b=c.")
+@click.option(
+    "-o",
+    "options",
+    multiple=True,
+    metavar="OPTIONS",
+    help="Mount options: a,b=c; see mount.s3fs_local(8).",
+)
 @click.option("--foreground", is_flag=True, help="Stay, and log to standard error.")
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--secret-fd", type=int, hidden=True)

@@ -4,6 +4,7 @@ from typing import IO, Final
 
 import click
 
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.options import json_option, store_argument
 from s3fs_local.cli.output import print_json
 from s3fs_local.cli.store_access import ask, store_of
@@ -14,7 +15,7 @@ DOCUMENT_BYTES_MAX: Final = 1 << 20
 WITHOUT_DEFAULT: Final = b'{"ObjectLockEnabled": "Enabled"}'
 
 
-@click.group("object-lock")
+@click.group("object-lock", cls=CommandGroup)
 def object_lock() -> None:
     """Give every new version of a store a lock by default."""
 

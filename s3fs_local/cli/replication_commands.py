@@ -5,6 +5,7 @@ from typing import IO
 
 import click
 
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.options import json_option, store_argument, yes_option
 from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
 from s3fs_local.cli.store_access import KeySources, ask, store_of
@@ -75,7 +76,7 @@ def delete_replication(store: str, *, as_json: bool) -> None:
         print_json(done)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def replication() -> None:
     """Show how far other regions are, or bring them up to date."""
 

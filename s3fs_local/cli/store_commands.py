@@ -9,6 +9,7 @@ import click
 from s3fs_local import errors
 from s3fs_local.charts.drawing import Look, check_can_draw, save
 from s3fs_local.charts.figures import class_history_chart
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.options import (
     chart_option,
@@ -262,7 +263,7 @@ def gc(store: str, *, dry_run: bool, as_json: bool) -> None:
         print_line(found.waiting)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def config() -> None:
     """Show and change the settings of a store."""
 
@@ -294,7 +295,7 @@ def set_config(store: str, key: str, value: str, *, as_json: bool) -> None:
         print_json(done)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def bucket() -> None:
     """Show and change S3's documents about a store, as `aws s3api` takes and prints them."""
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from s3fs_local.charts.drawing import Look, check_can_draw, save
 from s3fs_local.charts.figures import versions_chart
@@ -403,20 +404,26 @@ def purge(  # noqa: PLR0913  an argument each
 ) -> None:
     """Destroy one version for good; nothing brings it back."""
     where = place(path)
-    if not dry_run:
-        name = printed_key(where.path)
-        confirm(f"Version {version} of {name} will be destroyed for good.", yes=yes)
-    request = Purge(
+    preview = Purge(
         where.path,
         version=version,
         bypass_governance=bypass_governance,
         reason=reason,
-        dry_run=dry_run,
+        dry_run=True,
     )
-    removal = ask(where.store, request, Removal, quiet=as_json, about=path)
+    removal = ask(where.store, preview, Removal, quiet=as_json, about=path)
+    if not dry_run:
+        what = f"{_kind_of(removal).capitalize()} {removal.version_id} of {removal.key}"
+        confirm(f"{what} will be destroyed for good.", yes=yes)
+        # The whole id: what the confirmed beginning means may have changed meanwhile.
+        request = replace(preview, version=removal.version_id, dry_run=False)
+        removal = ask(where.store, request, Removal, quiet=as_json, about=path)
     if as_json:
         print_json(removal)
         return
     verb = "would be destroyed" if removal.dry_run else "is destroyed"
-    what = "delete marker" if removal.delete_marker else "version"
-    print_line(f"{what} {removal.version_id} of {removal.key} {verb}")
+    print_line(f"{_kind_of(removal)} {removal.version_id} of {removal.key} {verb}")
+
+
+def _kind_of(removal: Removal) -> str:
+    return "delete marker" if removal.delete_marker else "version"

@@ -6,6 +6,7 @@ import click
 from msgspec import Struct
 
 from s3fs_local import errors
+from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.options import dry_run_option, json_option, store_argument, yes_option
 from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
@@ -73,7 +74,7 @@ def fsck(
         print_line(f"recovered what was unclosed in {made.recovered_files} files")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def zone() -> None:
     """Say where a store keeps its bytes."""
 

@@ -77,6 +77,18 @@ def _ring_row(ring: KeyRing, name: str, counts: Counter[Wrapping], present: Wrap
     )
 
 
+def _check_there(ring: KeyRing, name: str, version: int | None = None) -> None:
+    """The key that a person named, or that version of it, is in the ring.
+
+    Raises:
+        NoSuchKey: it is not.
+    """
+    if name not in ring.names():
+        raise errors.NoSuchKey(f"there is no key {name!r}; there are: {', '.join(ring.names())}")
+    if version is not None and version not in ring.states(name):
+        raise errors.NoSuchKey(f"the key {name!r} has no version {version}")
+
+
 async def add_key(request: AddKey, context: Context) -> KeyChange:
     """The ring has the key, in its first version."""
     administration = _administration(context)
@@ -89,7 +101,7 @@ async def add_key(request: AddKey, context: Context) -> KeyChange:
 async def rotate_key(request: RotateKey, context: Context) -> KeyChange:
     """The key has a new version, which wraps from now on."""
     administration = _administration(context)
-    administration.ring.states(request.name)
+    _check_there(administration.ring, request.name)
     number = await administration.change(lambda ring: ring.add_version(request.name))
     return KeyChange(name=request.name, version=number, state=KeyState.ENABLED.value)
 
@@ -98,6 +110,7 @@ async def set_key_state(request: SetKeyState, context: Context) -> KeyListing:
     """One version of the key, or all of them, are in that state."""
     administration = _administration(context)
     state = KeyState.ENABLED if request.enabled else KeyState.DISABLED
+    _check_there(administration.ring, request.name, request.version)
     numbers = list(administration.ring.states(request.name))
     if request.version is not None:
         numbers = [request.version]
@@ -115,7 +128,10 @@ async def set_key_state(request: SetKeyState, context: Context) -> KeyListing:
 
 async def rewrap_keys(request: RewrapKeys, context: Context) -> Rewrapping:
     """Data keys are under the newest versions."""
-    done = await _administration(context).rewrap(
+    administration = _administration(context)
+    if request.name is not None:
+        _check_there(administration.ring, request.name)
+    done = await administration.rewrap(
         request.name,
         forget_old=request.forget_old,
         dry_run=request.dry_run,

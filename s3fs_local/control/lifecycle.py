@@ -122,7 +122,7 @@ def _window(request: PlanLifecycle, now_ns: int) -> tuple[int, int]:
             raise errors.InvalidTime(f"{request.at!r} is past: plans are for today and later")
         return at_ns, max(at_ns, now_ns)
     if not 1 <= request.days <= DAYS_MAX:
-        raise errors.InvalidArgument(f"a plan is for 1 to {DAYS_MAX} days")
+        raise errors.InvalidArgument(f"a plan is for 1 to {DAYS_MAX} days, not {request.days}")
     return now_ns, now_ns + request.days * DAY_NS
 
 

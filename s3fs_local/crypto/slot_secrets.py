@@ -114,7 +114,7 @@ class RecoveryKey(Struct, frozen=True):
         """From `text()`, typed in any case, with any spaces and dashes.
 
         Raises:
-            WrongKey: it is mistyped: its checksum does not fit.
+            WrongKey: it is mistyped, or none: its checksum does not fit.
         """
         letters = re.sub(r"[\s-]", "", text).upper().translate(_MISREAD)
         try:
@@ -123,7 +123,7 @@ class RecoveryKey(Struct, frozen=True):
             data = b""
         bits, checksum = data[:_RECOVERY_BYTES], data[_RECOVERY_BYTES:]
         if len(bits) != _RECOVERY_BYTES or checksum != _checksum(bits):
-            raise WrongKey("the recovery key is mistyped: its checksum does not fit")
+            raise WrongKey("a recovery key that is mistyped: its checksum does not fit")
         return cls(bits)
 
     def text(self) -> str:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from s3fs_local.daemon.log_setup import LogFormat
 from s3fs_local.daemon.metrics_address import MetricsAddress, parse_metrics_address
-from s3fs_local.errors import InvalidSetting
+from s3fs_local.errors import InvalidMountOption
 
 NAME_BYTES_MAX: Final = 255
 
@@ -82,8 +82,8 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
     """The options in the arguments of all `-o`; `_` and `-` are the same, the last of equals wins.
 
     Raises:
-        InvalidSetting: an option is unknown (the nearest known one is named), or its value is not
-            acceptable.
+        InvalidMountOption: an option is unknown (the nearest known one is named), or its
+            value is not acceptable.
     """
     fields: dict[str, object] = {}
     kernel_flags: list[str] = []
@@ -93,13 +93,13 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         if not name or name in _FOR_OTHERS or name.lower().startswith("x_"):
             continue
         if name == "remount":
-            raise InvalidSetting("a store cannot be remounted: unmount it, then mount it anew")
+            raise InvalidMountOption("a store cannot be remounted: unmount it, then mount it anew")
         if name in _VALUES:
             fields[name] = _VALUES[name](value)
         elif name not in _FLAGS and name not in _KERNEL_FLAGS:
-            raise InvalidSetting(f"unknown mount option {raw_name!r}{_suggestion(name)}")
+            raise InvalidMountOption(f"unknown mount option {raw_name!r}{_suggestion(name)}")
         elif separator:
-            raise InvalidSetting(f"mount option {raw_name!r} takes no value, but got {value!r}")
+            raise InvalidMountOption(f"mount option {raw_name!r} takes no value, but got {value!r}")
         elif name in _KERNEL_FLAGS:
             kernel_flags.append(name)
         else:
@@ -127,39 +127,41 @@ def _canonical(name: str) -> str:
 def _suggestion(name: str) -> str:
     known = [*_FLAGS, *_VALUES, *_KERNEL_FLAGS, *_FOR_OTHERS]
     nearest = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+    if nearest:
+        return f"; did you mean {nearest[0]!r}?"
+    return f"; there are: {', '.join(sorted(known_options()))}"
 
 
 def _snapdir(value: str) -> str:
     if value not in {"hidden", "visible"}:
-        raise InvalidSetting(f"snapdir is 'hidden' or 'visible', not {value!r}")
+        raise InvalidMountOption(f"snapdir is 'hidden' or 'visible', not {value!r}")
     return value
 
 
 def _snapdirname(value: str) -> str:
     if value in {"", ".", "..", ".s3fs"} or "/" in value or "\0" in value:
-        raise InvalidSetting(f"snapdirname {value!r} cannot be the name of a directory")
+        raise InvalidMountOption(f"snapdirname {value!r} cannot be the name of a directory")
     if len(value.encode(errors="surrogateescape")) > NAME_BYTES_MAX:
-        raise InvalidSetting(f"snapdirname is over {NAME_BYTES_MAX} bytes")
+        raise InvalidMountOption(f"snapdirname is over {NAME_BYTES_MAX} bytes")
     return value
 
 
 def _log(value: str) -> str:
     if value not in get_args(LogFormat):
-        raise InvalidSetting(f"log is one of {', '.join(get_args(LogFormat))}, not {value!r}")
+        raise InvalidMountOption(f"log is one of {', '.join(get_args(LogFormat))}, not {value!r}")
     return value
 
 
 def _existing_file(value: str) -> Path:
     path = Path(value)
     if "\0" in value or not path.is_file():
-        raise InvalidSetting(f"{value!r} is not a file")
+        raise InvalidMountOption(f"there is no key or passphrase file {value!r}")
     return path.absolute()
 
 
 def _archived(value: str) -> str:
     if value not in {"fail", "wait"}:
-        raise InvalidSetting(f"archived is 'fail' or 'wait', not {value!r}")
+        raise InvalidMountOption(f"archived is 'fail' or 'wait', not {value!r}")
     return value
 
 

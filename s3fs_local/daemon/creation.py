@@ -60,8 +60,12 @@ def create_store(path: Path, plan: StorePlan) -> StoreRecord:
     for zone in record.zones:
         if directory_of(path, zone) is None:
             check_vacant(path, record, zone)
-    if not path.parent.is_dir():
-        raise errors.InvalidArgument(f"{path.parent} is not a directory")
+    for directory in directories:
+        # What was mistyped, or is the folder of a disk that is not mounted, is not made.
+        if not directory.parent.is_dir() and path not in directory.parents:
+            raise errors.InvalidArgument(
+                f"there is no directory {directory.parent}: make it before what lies in it"
+            )
     existed = {directory for directory in directories if directory.exists()}
     try:
         path.mkdir(mode=0o700, exist_ok=True)

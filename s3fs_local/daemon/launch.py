@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from s3fs_local.control.protocol import HEADER_BYTES, Failure, decode_reply, err
 from s3fs_local.daemon.log_setup import LOG_NAME, last_words, opened_log
 from s3fs_local.daemon.store_file import read_store_file
 from s3fs_local.daemon.unlocking import Unlocking, secrets_of
+from s3fs_local.system.processes import interpreter
 
 _LAST_LINES: Final = 5
 
@@ -41,7 +41,7 @@ def mount_in_background(plan: MountPlan) -> None:
     ready_reader, ready_writer = os.pipe()
     secret_reader, secret_writer = os.pipe()
     command = [
-        *(sys.executable, "-m", "s3fs_local", "mount", "--foreground"),
+        *(*interpreter(), "-m", "s3fs_local", "mount", "--foreground"),
         f"--ready-fd={ready_writer}",
         f"--secret-fd={secret_reader}",
         *(f"-o{option}" for option in plan.options),

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Final, Literal
 
-from s3fs_local.errors import InvalidSetting, MountFailed, NotPermitted
+from s3fs_local.errors import InvalidMountOption, MountFailed, NotPermitted
 
 LOG_NAME: Final = "daemon.log"
 LOG_BYTES_MAX: Final = 4 << 20
@@ -75,10 +75,10 @@ def check_log_format(log_format: LogFormat) -> None:
     """Logs can be written so.
 
     Raises:
-        InvalidSetting: this system has no journal.
+        InvalidMountOption: this system has no journal.
     """
     if log_format == "journal" and not JOURNAL_SOCKET.exists():
-        raise InvalidSetting(f"log=journal: no journald listens at {JOURNAL_SOCKET}")
+        raise InvalidMountOption(f"log=journal: no journald listens at {JOURNAL_SOCKET}")
 
 
 def last_words(path: Path, *, since_bytes: int = 0, lines: int = 5) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from s3fs_local.errors import InvalidSetting
+from s3fs_local.errors import InvalidMountOption
 
 
 class MetricsAddress(Struct, frozen=True):
@@ -20,7 +20,8 @@ def parse_metrics_address(text: str) -> MetricsAddress:
     """`/run/s3fs.sock`, `127.0.0.1:9461`, `[::1]:9461`, or `9461` (of 127.0.0.1).
 
     Raises:
-        InvalidSetting: it is none of these. Other machines are not told: put a proxy in between.
+        InvalidMountOption: it is none of these. Other machines are not told: put a proxy in
+            between.
     """
     if text.startswith("/"):
         return MetricsAddress(path=Path(text))
@@ -31,6 +32,6 @@ def parse_metrics_address(text: str) -> MetricsAddress:
             return MetricsAddress(host=host, port=int(port))
     except ValueError:
         pass
-    raise InvalidSetting(
+    raise InvalidMountOption(
         f"metrics is a path, or a port of the loopback such as 127.0.0.1:9461, not {text!r}"
     )

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 
 from s3fs_local.daemon.metrics import Measured, StoreCollector
 from s3fs_local.daemon.metrics_address import MetricsAddress
-from s3fs_local.errors import InvalidSetting
+from s3fs_local.errors import InvalidMountOption
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ async def serve_metrics(
     """Answers `GET /metrics` until cancelled; has started with where it listens.
 
     Raises:
-        InvalidSetting: nothing can listen at the address.
+        InvalidMountOption: nothing can listen at the address.
     """
     registry = CollectorRegistry()
     registry.register(StoreCollector(_in_loop(measure)))
@@ -109,7 +109,7 @@ def _listening(address: MetricsAddress) -> _Server:
         return _UnixServer(path, _Handler)
     except OSError as error:
         where = address.path or f"{address.host}:{address.port}"
-        raise InvalidSetting(
+        raise InvalidMountOption(
             f"metrics cannot be told at {where}: {error.strerror or error}"
         ) from error
 

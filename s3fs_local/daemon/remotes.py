@@ -3,7 +3,6 @@
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -39,6 +38,7 @@ from s3fs_local.engine.replication_messages import (
 )
 from s3fs_local.engine.replication_sending import Link
 from s3fs_local.rules.remotes import Remote
+from s3fs_local.system.processes import interpreter
 
 STORE_SECONDS_MAX: Final = 120.0
 """How long a destination may take to open its store: it may recover from a crash."""
@@ -154,7 +154,7 @@ def _start(path: Path, remote: Remote) -> None:
     log = os.open(path / LOG_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     ready_reader, ready_writer = os.pipe()
     command = [
-        *(sys.executable, "-m", "s3fs_local"),
+        *(*interpreter(), "-m", "s3fs_local"),
         *((f"--key-file={remote.key_file}",) if remote.key_file else ()),
         *((f"--passphrase-file={remote.passphrase_file}",) if remote.passphrase_file else ()),
         *("receive", f"--ready-fd={ready_writer}", "--", str(path)),

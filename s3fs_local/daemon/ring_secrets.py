@@ -19,21 +19,27 @@ def secret_of(path: Path, record: StoreRecord, unlocking: Unlocking) -> Secret:
     if unlocking.passphrase is not None:
         return Passphrase(unlocking.passphrase)
     if unlocking.key_text is not None:
-        return _parsed(unlocking.key_text.encode())
+        return _parsed(unlocking.key_text.encode(), "what the keyring holds")
     if unlocking.key_file is None and not record.key_file:
         raise errors.WrongKey(f"{path} is opened by a passphrase, and none was given")
     key_file = unlocking.key_file or path / record.key_file
     try:
-        return _parsed(durable_files.read_small(key_file, limit_bytes=SECRET_BYTES_MAX))
+        return _parsed(
+            durable_files.read_small(key_file, limit_bytes=SECRET_BYTES_MAX), str(key_file)
+        )
     except OSError as error:
         raise errors.WrongKey(
             f"the key file {key_file} cannot be read: {error.strerror}"
         ) from error
 
 
-def _parsed(data: bytes) -> Secret:
+def _parsed(data: bytes, source: str) -> Secret:
     """A key file's content, a recovery key, or a recovery sheet."""
     try:
         return KeyFile.parse(data)
     except errors.InvalidArgument:
+        pass
+    try:
         return RecoveryKey.parse(recovery_key_in(data.decode(errors="replace")))
+    except errors.WrongKey as error:
+        raise errors.WrongKey(f"{source} holds no key that opens a store, or {error}") from None

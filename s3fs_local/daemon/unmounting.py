@@ -35,7 +35,7 @@ def unmount_and_wait(directory: Path) -> None:
     """Nothing is mounted there any more, its daemon is gone, and everything is durable.
 
     Raises:
-        NotMounted: no store is mounted there.
+        NothingMounted: no store is mounted there.
         MountPointUnusable: a program uses it; names some.
         DaemonUnreachable: it is unmounted, but nobody said that all is durable.
         S3fsLocalError: what kept the daemon from making all durable.
@@ -43,7 +43,7 @@ def unmount_and_wait(directory: Path) -> None:
     mount_point = Path(os.path.realpath(directory))
     mount = mount_at(mount_point, read_mounts())
     if mount is None or not mount.is_ours:
-        raise errors.NotMounted(f"no store is mounted at {directory}")
+        raise errors.NothingMounted(f"no store is mounted at {directory}")
     try:
         client = connect(mount.store)
     except errors.NotAStore:  # the disk of the store's directory is gone; its daemon goes on

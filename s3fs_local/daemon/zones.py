@@ -153,13 +153,14 @@ def check_vacant(path: Path, record: StoreRecord, zone: ZoneRecord) -> None:
 
     Raises:
         StoreExists: something does.
+        PathUnusable: the directory above is not there.
     """
     directory = directory_of(path, zone)
     if directory is not None and not directory.is_dir():
         if directory.exists() or directory.is_symlink():
             raise errors.StoreExists(f"{directory} is a file")
         if not directory.parent.is_dir():
-            raise errors.ZoneUnavailable(f"there is no directory {directory.parent}")
+            raise errors.PathUnusable(f"there is no directory {directory.parent} for a zone in it")
         return
     objects = connect(path, zone)
     names = _names_in(objects, directory)

@@ -86,7 +86,7 @@ class Classes:
         """
         inode = self._volume.inode(ino)
         if not inode.is_directory:
-            raise NotADirectory(f"inode {ino}")
+            raise NotADirectory("only a directory has a class for new files")
         self._check_may_change(inode, caller)
         changed = structs.replace(inode, storage_class="" if wanted is None else str(wanted))
         self._volume.apply([*self._volume.note_classes(), PutInode(changed)])

@@ -229,7 +229,7 @@ class Locks:
         """
         directory = self._volume.inode(ino)
         if not directory.is_directory:
-            raise NotADirectory(f"inode {ino}")
+            raise NotADirectory("a directory is protected; `retention set` locks a file")
         self._check_may_lock(directory, caller)
         wanted = self.policies.complete(directory, policy)
         meant = self.policies.semantics(directory)

@@ -18,7 +18,7 @@ from msgspec import Struct
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.namespace import Namespace
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import NameTaken, NoSuchName, NothingToRestore, Protected
+from s3fs_local.errors import NoSuchName, NotDeleted, NothingToRestore, Protected
 from s3fs_local.rules.inode import Caller, Inode
 from s3fs_local.rules.names import printed
 from s3fs_local.rules.namespace import Ending
@@ -251,13 +251,11 @@ def deleted_state(filesystem: FileSystem, directory: int, name: bytes) -> tuple[
     """What the name meant when it was deleted, and the last instant it did.
 
     Raises:
-        NameTaken: it means something now.
+        NotDeleted: it means something now.
         NothingToRestore: it never meant anything that could come back.
     """
     if filesystem.volume.metadata.lookup(directory, name) is not None:
-        raise NameTaken(
-            f"{printed(name)} is not deleted; use restore to go back to an earlier version"
-        )
+        raise NotDeleted(f"{printed(name)} is not deleted")
     history = filesystem.histories.of_name(directory, name)
     for entry in reversed(history.intervals):
         if (entry.was_removed or entry.ending is Ending.REPLACED) and not entry.is_marker:

@@ -24,6 +24,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.InvalidArgument: errno.EINVAL,
     errors.InvalidTime: errno.EINVAL,
     errors.InvalidSetting: errno.EINVAL,
+    errors.InvalidMountOption: errno.EINVAL,
     errors.NoSuchConfiguration: errno.ENOENT,
     errors.FileTooLarge: errno.EFBIG,
     # What chattr +i and SnapLock programs expect: "operation not permitted", root included.
@@ -48,6 +49,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.NoSuchVersion: errno.ENOENT,
     errors.AmbiguousVersion: errno.EINVAL,
     errors.NothingToRestore: errno.ENOENT,
+    errors.NotDeleted: errno.EEXIST,
     # Only commands set conditions; no system call does.
     errors.ConditionFailed: errno.ECANCELED,
     # As s3fs-fuse answers S3's InvalidObjectState: the object is elsewhere.
@@ -57,6 +59,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.WouldWait: errno.EAGAIN,
     errors.StoreFull: errno.ENOSPC,
     errors.QuotaExceeded: errno.EDQUOT,
+    errors.PathUnusable: errno.EIO,
     errors.DataDamaged: errno.EIO,
     # Never EAGAIN: programs would retry in a tight loop what will not come back in seconds.
     errors.ZoneUnavailable: errno.EIO,
@@ -64,6 +67,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.JournalDamaged: errno.EIO,
     errors.MetadataDamaged: errno.EIO,
     errors.KeyMissing: errno.ENOKEY,
+    errors.NoSuchKey: errno.ENOKEY,
     errors.KeyDisabled: errno.EKEYREVOKED,
     errors.KeyNotPermitted: errno.EACCES,
     # As of a soft NFS mount whose server is away: the file is well, the way to it is not.
@@ -79,6 +83,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.MountPointUnusable: errno.EIO,
     errors.MountFailed: errno.EIO,
     errors.NotMounted: errno.EIO,
+    errors.NothingMounted: errno.EIO,
     errors.DaemonUnreachable: errno.EIO,
     errors.ReplicaDiverged: errno.EIO,
     errors.DestinationUnreachable: errno.EIO,

@@ -1,7 +1,16 @@
-"""What the kernel tells of other processes."""
+"""Starting a process like this one, and what the kernel tells of others."""
 
 import select
+import sys
 from pathlib import Path
+
+
+def interpreter() -> list[str]:
+    """The command that starts this program's own Python, as much kept apart as it is here (-I).
+
+    Without that, a variable such as PYTHONPATH would decide what a daemon of the package imports.
+    """
+    return [sys.executable, *(["-I"] if sys.flags.isolated else [])]
 
 
 def supplementary_groups(process_id: int) -> frozenset[int]:

@@ -250,7 +250,7 @@ def test_undelete_brings_a_file_back(store: MemoryStore) -> None:
     ask(store, Undelete(b"old"))
 
     assert store.read("old") == b"kept\n"
-    with pytest.raises(errors.NameTaken):
+    with pytest.raises(errors.NotDeleted):
         ask(store, Undelete(b"old"))
 
 

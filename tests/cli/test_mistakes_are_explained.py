@@ -1,0 +1,155 @@
+"""What people get wrong most often: the answer names the input, and what to do instead.
+
+On stores that are not mounted; `tests/scenarios/test_wrong_input_is_named.py` has the mounted ones.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from s3fs_local.cli.exit_codes import ExitCode
+from s3fs_local.cli.main import run
+from tests.mounting import run as run_program
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _umask_as_before() -> Iterator[None]:
+    """The program sets a strict umask for itself, which is this process here."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store, a folder with a file in it, and an empty folder."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    assert run(["init", str(folder / "store"), "--object-lock"]) == ExitCode.OK
+    (folder / "full").mkdir()
+    (folder / "full" / "mine").write_text("x")
+    (folder / "point").mkdir()
+    return folder
+
+
+class Mistake(NamedTuple):
+    """What was typed, and what the answer must hold."""
+
+    typed: str
+    code: ExitCode
+    problem: str
+    advice: str
+
+
+MISTAKES = [
+    Mistake("init full", ExitCode.ALREADY_EXISTS, "full is not empty", "new or an empty"),
+    Mistake("init store", ExitCode.ALREADY_EXISTS, "store is not empty", "new or an empty"),
+    Mistake("init a/b", ExitCode.USAGE, "no directory", "--help"),
+    Mistake("init new --zone a/zone", ExitCode.USAGE, "no directory", "--help"),
+    Mistake("init /proc/store", ExitCode.STORAGE_FAILED, "/proc/store: No such file", "whether"),
+    Mistake("mount stoer point", ExitCode.NOT_A_STORE, "stoer holds no store", "s3fs-local init"),
+    Mistake(
+        "mount store nowhere",
+        ExitCode.MOUNT_FAILED,
+        "nowhere does not exist: make it with mkdir",
+        "Give an existing",
+    ),
+    Mistake("mount store full", ExitCode.MOUNT_FAILED, "full is not empty", "empty directory"),
+    Mistake(
+        "mount store point -o alow_other", ExitCode.USAGE, "did you mean 'allow_other'", "man mount"
+    ),
+    Mistake(
+        "mount store point -o quick", ExitCode.USAGE, "'quick'; there are: acl, allow_", "man mount"
+    ),
+    Mistake(
+        "mount store point -o key_file=no", ExitCode.USAGE, "no key or passphrase file", "man mount"
+    ),
+    Mistake("mount store point --forground", ExitCode.USAGE, "'--foreground'", "mount --help"),
+    Mistake(
+        "--key-file full/mine stats store", ExitCode.WRONG_KEY, "mine holds no key", "--key-file"
+    ),
+    Mistake("--passphrase-file no stats store", ExitCode.USAGE, "file no cannot be read", "--help"),
+    Mistake("umount point", ExitCode.NOT_MOUNTED, "no store is mounted at", "findmnt"),
+    Mistake("verisons store:/f", ExitCode.USAGE, "'versions'", "s3fs-local --help"),
+    Mistake("versions point/f", ExitCode.NOT_MOUNTED, "point/f is not inside", "STORE:/path"),
+    Mistake(
+        "versions store:/absent", ExitCode.NOT_FOUND, "nothing ever was called absent", "spelling"
+    ),
+    Mistake("restore store:/ --at yesterdy", ExitCode.USAGE, "'yesterdy' names no instant", "2d"),
+    Mistake("undelete store:/absent", ExitCode.NOT_FOUND, "absent' was never deleted", "log PATH"),
+    Mistake("config set store draft-memory 5XB", ExitCode.USAGE, "a size from 4MiB", "config show"),
+    Mistake(
+        "config set store draftmemory 5MiB",
+        ExitCode.USAGE,
+        "no setting 'draftmemory'",
+        "config show",
+    ),
+    Mistake("lifecycle plan store --days -1", ExitCode.USAGE, "1 to 3660 days, not -1", "--help"),
+    Mistake(
+        "key disable store nokey --yes",
+        ExitCode.NOT_FOUND,
+        "no key 'nokey'; there are: store",
+        "key list",
+    ),
+    Mistake("key enable store store --version 7", ExitCode.NOT_FOUND, "no version 7", "key list"),
+    Mistake("zone add store a/zone", ExitCode.STORAGE_FAILED, "no directory", "whether it exists"),
+    Mistake("purge store:/ --version zz --yes", ExitCode.WRONG_KIND, "name a file", "Name a file"),
+    Mistake("ledger export store a/out", ExitCode.USAGE, "a/out cannot be written", "--help"),
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[mistake.typed for mistake in MISTAKES])
+def test_a_mistake_is_two_lines(
+    mistake: Mistake, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """The first says what was wrong with which input, the second what to do."""
+    monkeypatch.chdir(place)
+    assert run(mistake.typed.split()) == mistake.code
+    said = capsys.readouterr()
+    first, second = said.err.splitlines()
+    assert first.startswith("s3fs-local: ")
+    assert mistake.problem in first
+    assert mistake.advice in second
+    assert said.out == ""
+    assert {path.name for path in place.iterdir()} == {"store", "full", "point"}
+
+
+def test_nothing_typed_shows_what_can_be(capsys: Capture) -> None:
+    """The first thing that people try; each summary is whole."""
+    for words, command in (([], "undelete"), (["key"], "rotate")):
+        assert run(words) == ExitCode.USAGE
+        said = capsys.readouterr().err
+        assert f"\n  {command} " in said
+        assert "\\n" not in said
+        assert "..." not in said.partition("\n")[2]
+
+
+def test_a_version_that_is_not_there_is_not_asked_about(place: Path, capsys: Capture) -> None:
+    """A question that names it would say that there is one."""
+    assert run(["purge", f"{place}/store:/f", "--version", "zz"]) == ExitCode.NOT_FOUND
+    assert "destroyed" not in capsys.readouterr().err
+
+
+def test_a_read_only_disk_is_a_sentence(place: Path) -> None:
+    """Whatever the system refuses: the file and the reason are told, and no traceback."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to have a disk of its own")
+    script = """
+        mount -t tmpfs tmpfs "$1"; mkdir "$1/s"; cp -a "$2/." "$1/s"; mount -o remount,ro "$1"
+        for words in "status $1/s" "versions $1/s:/" "init $1/new" "mount $1/s $3"; do
+            "$0" -m s3fs_local $words && exit 1
+        done; true
+    """
+    unshared = ("unshare", "--mount", "sh", "-euc", script, sys.executable)
+    told = run_program(*unshared, place / "full", place / "store", place / "point", check=False)
+    if "mount:" in told.stderr.partition("s3fs-local")[0]:
+        pytest.skip("needs the right to mount a tmpfs")
+
+    assert told.returncode == 0, told.stderr
+    assert told.stderr.count("Read-only file system") == 4
+    assert "Traceback" not in told.stderr
