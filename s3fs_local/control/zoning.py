@@ -18,8 +18,8 @@ from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.healing import Piece
 from s3fs_local.engine.scrubbing import Findings
 from s3fs_local.errors import StorageError
+from s3fs_local.objects.reading import lengths_in
 from s3fs_local.objects.zone import Zone
-from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.shares import share_of
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.retention import Operation
@@ -31,23 +31,22 @@ async def list_zones(_: ListZones, context: Context) -> ZoneListing:
     """Every zone."""
     zones = context.filesystem.volume.zones
     await run_in_thread(zones.look_at_space)
-    rows = [await _describe(zones, zone) for zone in zones.zones]
-    return ZoneListing(zones=rows, write_quorum=zones.quorum)
+    rows = [await _describe(zone) for zone in zones.zones]
+    return ZoneListing(zones=rows, write_quorum=zones.members.quorum)
 
 
 async def add_zone(request: AddZone, context: Context) -> ZoneDescription:
     """One more."""
     zoning = _zoning(context)
     zone = await zoning.changes.add(request.url, zoning.care)
-    return await _describe(context.filesystem.volume.zones, zone)
+    return await _describe(zone)
 
 
 async def remove_zone(request: RemoveZone, context: Context) -> ZoneDescription:
     """One less."""
     zoning = _zoning(context)
-    zones = context.filesystem.volume.zones
     zone = zoning.changes.zone_of(request.url)
-    described = await _describe(zones, zone)
+    described = await _describe(zone)
     volume = context.filesystem.volume
     context.filesystem.locks.check(Operation.REMOVE_ZONE, volume.inode(ROOT_INO))
     if not request.dry_run:
@@ -103,11 +102,11 @@ def _row(piece: Piece) -> PieceRow:
     return PieceRow(zone=piece.zone, name=piece.name, repaired=piece.repaired)
 
 
-async def _describe(zones: ZoneSet, zone: Zone) -> ZoneDescription:
+async def _describe(zone: Zone) -> ZoneDescription:
     held = shares = 0
     if zone.takes_new:
         try:
-            lengths = await run_in_thread(partial(zones.lengths_in, [zone], ""))
+            lengths = await run_in_thread(partial(lengths_in, [zone], ""))
             held = sum(lengths[zone].values())
             shares = sum(n for name, n in lengths[zone].items() if share_of(name) is not None)
         except StorageError:

@@ -99,7 +99,7 @@ async def open_store(
     with ExitStack() as closing:
         closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME, mountpoint=mount_point))
         zones = open_zones(path, record)
-        closing.callback(zones.close)
+        closing.callback(zones.members.close)
         ring_files = KeyRingFiles(path, zones)
         ring = key_ring_of(path, record, ring_files, unlocking)
         checkpoints = checkpoints_of(zones, ring, record)

@@ -206,7 +206,7 @@ def _inspect_recovery(store: OpenStore) -> Iterator[Finding]:
 
 def _inspect_zones(zones: ZoneSet) -> Iterator[Finding]:
     zones.look_at_space()
-    enough = len(zones.well) >= zones.quorum
+    enough = len(zones.well) >= zones.members.quorum
     for zone in zones.zones:
         subject = f"zone {zone.url}"
         if zone.state is ZoneState.RETURNING:

@@ -59,7 +59,7 @@ def rebuild(path: Path, unlocking: Unlocking, *, zones: tuple[str, ...]) -> Rebu
         closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME))
         record = _record(path, zones)
         opened = open_zones(path, record)
-        closing.callback(opened.close)
+        closing.callback(opened.members.close)
         ring = key_ring_of(path, record, KeyRingFiles(path, opened), unlocking)
         rebuild_metadata(path, checkpoints_of(opened, ring, record))
         write_store_file(path, record)

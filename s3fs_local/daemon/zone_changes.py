@@ -109,7 +109,7 @@ class ZoneChanges:
         left = [each for each in self._zones.zones if each is not zone]
         if not left:
             raise errors.InvalidArgument("it is the only zone of the store")
-        self._zones.check_left(left)
+        self._zones.members.check_left(left)
         check_zones_suffice(self._volume.settings.storage_classes, len(left))
         async with self._volume.moving:  # or a pack could get a share there meanwhile
             await care.move_away(zone, report=report)
@@ -135,7 +135,7 @@ class ZoneChanges:
             check_vacant(self._path, self._record, record)
             if len(self._zones.well) == 1 and zone.is_well:
                 raise
-            await run_in_thread(partial(self._zones.suspend, zone, "it is being repaired"))
+            await run_in_thread(partial(self._zones.members.suspend, zone, "it is being repaired"))
             await run_in_thread(partial(self._made_anew, zone))
         if not zone.is_well and not await care.bring_back(zone):
             raise errors.ZoneUnavailable(f"{zone.url}: {zone.reason}")
@@ -159,7 +159,7 @@ class ZoneChanges:
 
     def _made_anew(self, zone: Zone) -> ObjectStore:
         """The place, which has nothing, is that zone; it was known as behind before. Blocks."""
-        self._zones.record_before_marking(zone)
+        self._zones.members.record_before_marking(zone)
         record = self._record_of(zone)
         return make_zone(self._path, self._record, record, key_ring=self._key_ring())
 
@@ -179,9 +179,9 @@ class ZoneChanges:
         for zone in zones:
             zone.use_threads(wanted=len(zones) > 1)
         await volume.durability.settle()
-        self._zones.reopen(zones)
+        self._zones.members.reopen(zones)
         await volume.durability.begin_anew()
-        await run_in_thread(self._zones.record_changes)
+        await run_in_thread(self._zones.members.record_changes)
         # What opens the store may have been changed since it was mounted (`key passphrase --only`).
         present = read_store_file(self._path)
         record = structs.replace(record, key_file=present.key_file, keyring=present.keyring)

@@ -20,11 +20,12 @@ from s3fs_local.daemon.layout import KEY_RING_NAME
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, ZoneRecord, encode_store_file
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
+from s3fs_local.objects.membership import TIMEOUT_SECONDS
 from s3fs_local.objects.reading import answers, gather
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_mark import MARK_NAME, ZoneMark, check_zone, mark_zone
 from s3fs_local.objects.zone_record import RECORD_NAME, ZonesRecord, newest_record
-from s3fs_local.objects.zone_set import TIMEOUT_SECONDS, ZoneSet
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.quorum import enough_to_know, quorum_of
 from s3fs_local.rules.storage_classes import ARCHIVE_CLASSES, ZoneKind
 from s3fs_local.system import durable_files

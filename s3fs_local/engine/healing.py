@@ -179,7 +179,7 @@ class Healing:
         self._packs.leave_open_packs()
         with trio.CancelScope(shield=True):
             await self.run_blocking(self._packs.sync)
-        await self.run_blocking(self._zones.wait_for_lanes)
+        await self.run_blocking(self._zones.members.wait_for_lanes)
 
     def now_ns(self) -> int:
         """The present instant of the store's clock."""

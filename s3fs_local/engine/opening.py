@@ -129,8 +129,8 @@ def open_filesystem(parts: Parts) -> Opened:
     for _, batch in found.batches:
         keeper.add(batch)
     settings = settings_of(metadata)
-    zones.wanted_quorum = settings.write_quorum
-    zones.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
+    zones.members.wanted_quorum = settings.write_quorum
+    zones.members.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
     counters = metadata.counters()
     last_pack_id = counters.pack_id
     durability = Durability(

@@ -19,8 +19,8 @@ from msgspec import Struct, structs
 
 from s3fs_local.engine.volume import Volume
 from s3fs_local.objects.interface import Keeper
+from s3fs_local.objects.keeping import keep_in_zones, keeper_of
 from s3fs_local.objects.zone import Zone
-from s3fs_local.objects.zone_set import keeper_of
 from s3fs_local.rules.extents import blocks_of, decode_layout
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.keeping import Keeping, protected_too, stricter
@@ -135,9 +135,7 @@ class PackKeeping:
             names: dict[Zone, dict[str, Keeping]] = {}
             for zone, pack_id, wanted in step:
                 names.setdefault(zone, {})[self._packs.object_in(zone, pack_id)] = wanted
-            said = await self._volume.durability.wait_blocking(
-                partial(self._volume.zones.keep, names)
-            )
+            said = await self._volume.durability.wait_blocking(partial(keep_in_zones, names))
             for zone, pack_id, wanted in step:
                 reason = said.get(zone, {}).get(self._packs.object_in(zone, pack_id))
                 if reason:
@@ -193,7 +191,7 @@ class PackKeeping:
         wanted = protections.all_of_them()
         zones = [zone for zone, keeper in self._keepers.items() if keeper.locks_objects]
         asked = {zone: dict.fromkeys(names, wanted) for zone in zones}
-        said = await self._volume.durability.wait_blocking(partial(self._volume.zones.keep, asked))
+        said = await self._volume.durability.wait_blocking(partial(keep_in_zones, asked))
         if all(said.get(zone) == dict.fromkeys(names, "") for zone in zones):
             self._metadata_ns, self._metadata_locks = now_ns, protections
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from s3fs_local.engine.healing import BestCopy, Healing, Piece
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.errors import StorageError, ZoneUnavailable
+from s3fs_local.objects.reading import lengths_in
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.coded_packs import CodedPack
@@ -136,7 +137,7 @@ class Scrubbing:
     async def _due(self, before_ns: int) -> list[_Due]:
         """What is to be read, the longest unread first; missing copies before all others."""
         asked = [zone for zone in self._zones.zones if zone.is_well]
-        lengths = await self._healing.run_blocking(partial(self._zones.lengths_in, asked, "packs/"))
+        lengths = await self._healing.run_blocking(partial(lengths_in, asked, "packs/"))
         as_shares = await self._shares.survey(asked)
         due: list[_Due] = []
         for pack_id, placement in self._healing.all_packs().items():

@@ -12,6 +12,7 @@ from s3fs_local.engine.healing import Piece, in_zone
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import ZoneUnavailable
 from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.reading import lengths_in
 from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.coded_packs import CodedPack
 from s3fs_local.packs.pack_store import PackStore
@@ -51,7 +52,7 @@ class ShareCare:
             ZoneUnavailable: one of them does not answer.
         """
         listed: dict[Zone, dict[str, int]] = await self._run_blocking(
-            partial(self._zones.lengths_in, zones, FOLDER)
+            partial(lengths_in, zones, FOLDER)
         )
         held: dict[int, dict[int, dict[Zone, int]]] = {}
         for zone, names in listed.items():

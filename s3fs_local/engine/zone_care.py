@@ -29,7 +29,7 @@ from s3fs_local.errors import (
 )
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.lanes import DirectLane, Lane, ThreadLane
-from s3fs_local.objects.reading import gather
+from s3fs_local.objects.reading import gather, lengths_in
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.packs.coded_packs import CodedPack
 from s3fs_local.packs.pack_store import PackStore, pack_id_of, pack_name
@@ -98,9 +98,9 @@ class ZoneCare:
     async def look(self) -> None:
         """Zones that hang are suspended; those that are there again are told what they missed."""
         settings = self._volume.settings
-        self._zones.timeout_seconds = settings.zone_timeout_ns / 1_000_000_000
-        self._zones.wanted_quorum = settings.write_quorum
-        self._zones.check_lanes()
+        self._zones.members.timeout_seconds = settings.zone_timeout_ns / 1_000_000_000
+        self._zones.members.wanted_quorum = settings.write_quorum
+        self._zones.members.check_lanes()
         self._looks += 1
         if self._looks % LOOKS_TO_NOTICE == 1:
             await self.notice()
@@ -111,12 +111,14 @@ class ZoneCare:
 
     async def notice(self) -> None:
         """Zones that do not answer, or are not what they were, are suspended."""
-        self._zones.check_lanes()
+        self._zones.members.check_lanes()
         await self._healing.run_blocking(self._zones.look_at_space)
         await self._healing.run_blocking(self._zones.look_at_marks)
         for zone in self._zones.well:
             if zone.failing and len(self._zones.well) > 1:
-                await self._healing.run_blocking(partial(self._zones.suspend, zone, zone.failing))
+                await self._healing.run_blocking(
+                    partial(self._zones.members.suspend, zone, zone.failing)
+                )
 
     async def bring_back(self, zone: Zone) -> bool:
         """The zone is well, if it can be reached and given all it missed."""
@@ -128,11 +130,11 @@ class ZoneCare:
             except S3fsLocalError as error:
                 zone.reason, zone.is_full = str(error), isinstance(error, StoreFull)
                 return False
-            self._zones.welcome(zone, store)
+            self._zones.members.welcome(zone, store)
             try:
                 await self._catch_up(zone)
             except S3fsLocalError as error:
-                self._zones.suspend(zone, error)  # unless a write to it already has
+                self._zones.members.suspend(zone, error)  # unless a write to it already has
                 self._leave_alone(zone)
                 return False
             self._patience.pop(zone, None)
@@ -164,7 +166,7 @@ class ZoneCare:
         async with self._mutex:
             asked = [each for each in self._zones.well if each is not zone]
             lengths: dict[Zone, dict[str, int]] = await self._healing.run_blocking(
-                partial(self._zones.lengths_in, asked, "packs/")
+                partial(lengths_in, asked, "packs/")
             )
             as_shares = await self._shares.survey(self._zones.well)
             for pack_id, placement in self._healing.all_packs().items():
@@ -363,8 +365,8 @@ class ZoneCare:
         """What it was given through its lane is durable, and it counts. Blocks."""
         for each in self._zones.growing:
             each.sync_in(zone)
-        self._zones.drain(zone)
-        self._zones.settle_in(zone)
+        self._zones.members.drain(zone)
+        self._zones.members.settle_in(zone)
 
     async def _copy(self, zone: Zone, name: str, length: int) -> None:
         data = await self._healing.run_blocking(partial(self._best, name, length))
@@ -396,7 +398,7 @@ class ZoneCare:
             raise ZoneUnavailable(zone.reason)
         asked = [each for each in self._zones.zones if each.takes_new]
         lengths: dict[Zone, dict[str, int]] = await self._healing.run_blocking(
-            partial(self._zones.lengths_in, asked, prefix)
+            partial(lengths_in, asked, prefix)
         )
         return lengths
 

@@ -1,6 +1,7 @@
 """Asking several zones: all of them, or one after the other until one has what is wanted."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -12,6 +13,9 @@ from s3fs_local.objects.zone import Zone
 
 HEDGE_SECONDS: Final = 0.5
 """A zone that takes longer to read is not waited for alone: the next one is asked too."""
+
+LISTING_SECONDS_MAX: Final = 120.0
+"""All objects of a large zone may take this long to list: nobody waits for it."""
 
 ERRAND_LOOK_SECONDS: Final = 0.5
 """How soon it is noticed that an errand is in vain."""
@@ -61,6 +65,28 @@ def answers(
     """What each zone says; see `gather`."""
     asked = {zone: partial(_ask, zone, question) for zone in zones}
     return gather(asked, seconds, as_errand=as_errand)
+
+
+def lengths_in(zones: Sequence[Zone], prefix: str) -> dict[Zone, dict[str, int]]:
+    """Every object whose name begins with `prefix`, with its length, in each of the zones.
+
+    Raises:
+        ZoneUnavailable: one of them does not answer.
+    """
+
+    def lengths(store: ObjectStore) -> dict[str, int]:
+        found = {}
+        for name in store.list(prefix):
+            with suppress(KeyError):  # removed while we look
+                found[name] = store.length(name)
+        return found
+
+    found = answers(zones, lengths, LISTING_SECONDS_MAX, as_errand=True)
+    for zone in zones:
+        answer = found.get(zone)
+        if not isinstance(answer, dict):
+            raise ZoneUnavailable(f"{zone.url}: {answer or 'no answer'}")
+    return {zone: each for zone, each in found.items() if isinstance(each, dict)}
 
 
 def first_enough(

@@ -59,7 +59,7 @@ class ZoneKeeper:
                     await self._scrubbing.mend(self._packs.suspects.pop())
             except S3fsLocalError as error:
                 logger.warning("looking after the zones: %s", error)
-            has_work = zones.is_busy or zones.not_well or self._packs.suspects
+            has_work = zones.members.is_busy or zones.not_well or self._packs.suspects
             at_most = LOOK_SECONDS if has_work else inf
             await sleeper.sleep(LOOK_SECONDS, at_most=at_most)
 

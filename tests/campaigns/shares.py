@@ -57,7 +57,7 @@ async def _run(piece: Piece) -> Figures:
             await wait_until_well(disk)
             await _change(disk, attack, number)
             await disk.sync()
-            await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+            await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
         victims = choice.sample(zones, attack.coding.parity)
         for zone in victims:
             _harm(zone, attack)

@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
+from s3fs_local.objects.reading import lengths_in
 from tests.store_on_disk import StoreOnDisk, make_store, opened, wait_until_well
 
 Say = Callable[[str], None]
@@ -53,7 +54,7 @@ async def _flip_bits(
             contents[name] = choice.randbytes(choice.randrange(1, 100_000))
             disk.write(name, contents[name])
         await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
     spared = choice.randrange(len(zones))
     expected = _objects_in(zones[spared])
     places = [file for index in range(3) if index != spared for file in _files_in(zones[index])]
@@ -105,10 +106,10 @@ async def _take_zones_away(place: Path, choice: random.Random, times: int, say: 
                 say(f"{turn + 1} times, {len(contents)} files are acknowledged")
         for name, content in contents.items():
             assert await disk.read(name) == content, f"{name} was lost"
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
         assert (await disk.ask_scrub())["Damaged"] == []
         for zone in disk.zones.zones:
-            lengths = disk.zones.lengths_in([zone], "packs/")[zone]
+            lengths = lengths_in([zone], "packs/")[zone]
             assert len(lengths) == len(disk.fs.volume.metadata.packs())
     return Returned(times, len(contents))
 

@@ -71,7 +71,7 @@ def test_a_disk_that_was_never_tried_is_left_to_a_thread(
 def test_several_zones_are_left_to_a_thread(handle_and_store: tuple[int, MemoryStore]) -> None:
     """One of them may hang until another is asked, and the loop must stay free that long."""
     handle, store = handle_and_store
-    zones = store.fs.volume.zones
-    zones.zones = (*zones.zones, Zone(MemoryObjects(), zone_id=f"{1:032x}"))
+    members = store.fs.volume.zones.members
+    members.zones = (*members.zones, Zone(MemoryObjects(), zone_id=f"{1:032x}"))
     assert store.fs.read_nowait(handle, 0, 4000) is None
     assert store.fs.read_in_place(handle, 0, 4000) is None

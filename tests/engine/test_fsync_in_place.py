@@ -98,8 +98,8 @@ def test_a_sync_that_runs_already_is_joined(store: MemoryStore) -> None:
 
 def test_several_zones_are_left_to_a_thread(store: MemoryStore) -> None:
     """One of them may hang until it is given up, and the loop must stay free that long."""
-    zones = store.fs.volume.zones
-    zones.zones = (*zones.zones, Zone(MemoryObjects(), zone_id=f"{1:032x}"))
+    members = store.fs.volume.zones.members
+    members.zones = (*members.zones, Zone(MemoryObjects(), zone_id=f"{1:032x}"))
     assert not store.fs.fsync_nowait(store.open("/f", CREATE))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from s3fs_local.errors import StoreFull, TooFewZones, ZoneUnavailable
-from s3fs_local.objects import zone_set
+from s3fs_local.objects import membership
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.lanes import DirectLane, Work
 from s3fs_local.objects.local_directory import LocalDirectory
@@ -52,7 +52,7 @@ def threaded() -> Iterator[Set]:
     yield zones
     for each in zones.hanging:
         each.goes_on.set()
-    zones.zones.close()
+    zones.zones.members.close()
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
@@ -158,23 +158,23 @@ class LeftLane(DirectLane):
     def submit(self, work: Work, size_bytes: int = 0) -> None:
         """Nobody will say that it is done."""
         del work, size_bytes
-        self._zones.suspend(self._zone, "scripted")
+        self._zones.members.suspend(self._zone, "scripted")
 
 
 def test_nobody_waits_for_a_zone_that_was_suspended_meanwhile() -> None:
     """It will never say that it is done: an unmount waited ten seconds for that."""
     for waiting in ("drain", "put"):
         zones = Set(3).zones
-        zones.timeout_seconds = 3600.0
+        zones.members.timeout_seconds = 3600.0
         zone = zones.zones[1]
         zone.lane = LeftLane(zones, zone)
         if waiting == "put":
             zones.put("a", b"waits for all")
         else:
             with pytest.raises(ZoneUnavailable, match="scripted"):
-                zones.drain(zone)
+                zones.members.drain(zone)
         with pytest.raises(ZoneUnavailable, match="scripted"):
-            zones.drain(zone)
+            zones.members.drain(zone)
 
 
 def test_a_slow_zone_beyond_the_quorum_sets_no_pace(threaded: Set) -> None:
@@ -230,10 +230,10 @@ def test_a_zone_that_returns_takes_part_once_it_has_everything() -> None:
     with pytest.raises(TooFewZones):
         appender.append(b"lost")
     zone = zones.zones.zones[1]
-    zones.zones.welcome(zone, zones.hanging[1])
+    zones.zones.members.welcome(zone, zones.hanging[1])
     fresh = zones.zones.growing
     assert fresh, "the object that broke is still known"
-    zones.zones.settle_in(zone)
+    zones.zones.members.settle_in(zone)
     second = zones.zones.create("b")
     second.append(b"two")
     second.sync()
@@ -247,18 +247,18 @@ def test_a_zone_that_hangs_while_it_returns_is_given_up(
 ) -> None:
     """What waits for it is in memory, and whoever gives it what it missed waits for it."""
     zone, zones = threaded.zones.zones[2], threaded.zones
-    zones.suspend(zone, "scripted")
-    zones.welcome(zone, threaded.hanging[2])
+    zones.members.suspend(zone, "scripted")
+    zones.members.welcome(zone, threaded.hanging[2])
     threaded.hanging[2].goes_on.clear()
     appender = zones.create("a")
     if too_many == "bytes":
-        monkeypatch.setattr(zone_set, "LAG_BYTES_MAX", 1000)
+        monkeypatch.setattr(membership, "LAG_BYTES_MAX", 1000)
         appender.append(bytes(1001))
     else:
-        zones.timeout_seconds = 0.0
+        zones.members.timeout_seconds = 0.0
         while not zone.lane.busy_seconds:
             pass
-        zones.check_lanes()
+        zones.members.check_lanes()
 
     assert zone.state is ZoneState.BEHIND
     assert "a" in zone.doubtful, "nobody knows what it has of it"
@@ -272,7 +272,7 @@ def test_a_zone_that_failed_keeps_no_file_open(tmp_path: Path) -> None:
     numbered = enumerate(map(LocalDirectory, folders))
     zones = ZoneSet([Zone(store, zone_id=f"{number:032x}") for number, store in numbered])
     appender = zones.create("a")
-    zones.suspend(zones.zones[0], "scripted")
+    zones.members.suspend(zones.zones[0], "scripted")
     appender.append(b"one")
     appender.close()
 
@@ -289,14 +289,14 @@ def test_an_object_is_joined_by_a_zone_that_returns() -> None:
     appender.sync()
     appender.append(b"two")
     zone = zones.zones.zones[1]
-    zones.zones.welcome(zone, zones.hanging[1])
+    zones.zones.members.welcome(zone, zones.hanging[1])
     (growing,) = zones.zones.growing
     assert growing.lacks(zone)
     zones.hanging[1].put("a", b"one")
     growing.join(
         zone, lambda start, end: zones.memories[0].read("a", start, end - start), present=3
     )
-    zones.zones.settle_in(zone)
+    zones.zones.members.settle_in(zone)
     appender.append(b"three")
     appender.sync()
 

@@ -128,7 +128,7 @@ def test_with_one_zone_more_away_it_is_said_that_zones_are_missing() -> None:
 def test_a_zone_that_hangs_keeps_nobody_waiting() -> None:
     """Others give the range before the zone is given up: the patience here is ten minutes."""
     coded = Coded(Coding(2, 1), has_threads=True)
-    coded.set.timeout_seconds = 600.0
+    coded.set.members.timeout_seconds = 600.0
     coded.hanging[0].goes_on.clear()
     done = Event()
 

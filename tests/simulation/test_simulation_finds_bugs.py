@@ -11,6 +11,7 @@ from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.pack_images import Image, good_image
 from s3fs_local.engine.protection_marks import ProtectionMarks
 from s3fs_local.engine.zone_care import ZoneCare
+from s3fs_local.objects.membership import Membership
 from s3fs_local.objects.mirrored import MirroredAppender
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
@@ -37,7 +38,7 @@ def packs_go_before_a_crash_is_done_with_them(monkeypatch: pytest.MonkeyPatch) -
 
 def zones_miss_things_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody writes down which zone lacks something."""
-    monkeypatch.setattr(ZoneSet, "record_changes", lambda _: None)
+    monkeypatch.setattr(Membership, "record_changes", lambda _: None)
 
 
 def openings_leave_zones_uneven(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +55,8 @@ def openings_leave_zones_uneven(monkeypatch: pytest.MonkeyPatch) -> None:
         homes = [zone for zone in lengths if lengths[zone] == longest]
         appender = zones._appender(name, homes)  # noqa: SLF001 - as it once was
         appender.open(length=longest)
-        return zones._remember(appender)  # noqa: SLF001
+        zones.members.remember(appender)
+        return appender
 
     monkeypatch.setattr(ZoneSet, "append_to", append_to)
     monkeypatch.setattr(opening, "even_out_packs", lambda *_: None)

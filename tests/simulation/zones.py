@@ -177,7 +177,7 @@ class SimulatedZones:
     def may_go(self, number: int) -> bool:
         """Whether a quorum is left without the zone, and somebody with good bytes."""
         left = self._there() - {number}
-        return len(left) >= self.set.quorum and bool(left - self.rotten)
+        return len(left) >= self.set.members.quorum and bool(left - self.rotten)
 
     def may_rot(self, number: int) -> bool:
         """Whether somebody else is well, and good."""

@@ -217,7 +217,9 @@ async def _repair(disk: StoreOnDisk, contents: Contents, victim: int) -> None:
     other = disk.zones.zones[(victim + 1) % 3]
     place = Path(other.url)
     shutil.rmtree(place)
-    await trio.to_thread.run_sync(disk.zones.suspend, other, "scripted: its disk was replaced")
+    await trio.to_thread.run_sync(
+        disk.zones.members.suspend, other, "scripted: its disk was replaced"
+    )
     await trio.Path(place).mkdir()
     await disk.ask(RepairZone(other.url))
     await _close(disk, contents, 0)
@@ -268,7 +270,7 @@ async def run_cell(place: Path, cell: Cell) -> None:
     async with opened(place / "store") as disk:
         if cell.fault == "hanging":  # the others answer, and may be slow on a busy machine
             await disk.ask(ChangeSetting("zone-timeout", "1s"))
-            disk.zones.timeout_seconds = 1.0
+            disk.zones.members.timeout_seconds = 1.0
         victim = Victim(disk, cell.victim, zones[cell.victim])
         if cell.fault in WRAPPED:
             victim.wrap()
@@ -311,7 +313,7 @@ async def _prepare(disk: StoreOnDisk, contents: Contents, cell: Cell) -> None:
         await disk.ask(Purge(b"garbage", version["VersionId"]))
     await disk.fs.settling.settle_all(AT_ONCE)
     await disk.sync()
-    await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+    await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
 
 
 async def _operate(disk: StoreOnDisk, contents: Contents, cell: Cell) -> None:
@@ -351,7 +353,7 @@ async def _wait_for_others(disk: StoreOnDisk, victim: int) -> None:
         while any(zone.state is not ZoneState.WELL for zone in _others(disk, victim)):
             await disk.look_after_zones()
             await trio.sleep(0.01)
-    await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+    await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
 
 
 def _others(disk: StoreOnDisk, victim: int) -> list[Zone]:

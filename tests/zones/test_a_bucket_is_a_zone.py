@@ -36,7 +36,7 @@ async def test_a_store_of_directories_and_a_bucket(tmp_path: Path, aws: AwsServe
         await disk.sync()
         disk.write("b", b"two")
         await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
         listing = await disk.ask(ListZones())
         assert [zone["State"] for zone in listing["Zones"]] == ["well"] * 3
         assert listing["Zones"][2]["Bytes"] > 300_000
@@ -61,10 +61,10 @@ async def test_a_bucket_that_does_not_answer_is_done_without(
     url = _url(aws)
     make_store(tmp_path / "store", [str(tmp_path / "a"), str(tmp_path / "b"), url])
     async with opened(tmp_path / "store") as disk:
-        disk.zones.timeout_seconds = 2
+        disk.zones.members.timeout_seconds = 2
         disk.write("a", b"one")
         await disk.sync()
-        disk.zones.suspend(disk.zones.zones[2], "unplugged")
+        disk.zones.members.suspend(disk.zones.zones[2], "unplugged")
         disk.write("b", b"two")
         await disk.sync()
         assert disk.states == ["well", "well", "behind"]

@@ -48,7 +48,7 @@ async def test_any_zone_alone_is_the_store(tmp_path: Path, left: int, *, clean: 
         lock = await disk.ask(DescribeRetention(b"file 3"))
         if not clean:
             # A quorum acknowledged; one zone may still be at it.
-            await trio.to_thread.run_sync(disk.fs.volume.zones.wait_for_lanes)
+            await trio.to_thread.run_sync(disk.fs.volume.zones.members.wait_for_lanes)
             kept = tmp_path / "as it was"
             shutil.copytree(zones[left], kept)
     if not clean:

@@ -109,7 +109,7 @@ async def _one_cell(
     make_store(place / "store", zones, object_lock=True)
     async with opened(place / "store") as disk:
         if fault == "hanging":  # the others answer, and may be slow on a busy machine
-            disk.zones.timeout_seconds = 1.0
+            disk.zones.members.timeout_seconds = 1.0
         await disk.ask(ChangeSetting("default-class", placement))
         victim = Victim(disk, lost, zones[lost])
         if fault in WRAPPED:
@@ -146,7 +146,7 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
     make_store(tmp_path / "store", zones, object_lock=True)
     async with opened(tmp_path / "store") as disk:
         if fault == "hanging":
-            disk.zones.timeout_seconds = 2.0
+            disk.zones.members.timeout_seconds = 2.0
             await disk.ask(ChangeSetting("zone-timeout", "2s"))
         victim = Victim(disk, 1, zones[1])
         if fault in WRAPPED:
@@ -158,7 +158,9 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
         disk.fs.unlink(*disk.place("before"), OWNER)
         await disk.sync()
         if fault not in {"corrupt bytes", "hanging"}:  # one is found by reading, one not yet
-            await trio.to_thread.run_sync(disk.zones.wait_for_lanes)  # two zones were enough
+            await trio.to_thread.run_sync(
+                disk.zones.members.wait_for_lanes
+            )  # two zones were enough
             assert disk.states == ["well", "behind", "well"]
             assert disk.status().health is Health.DEGRADED
         victim.failing.faults.clear()
@@ -167,7 +169,7 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
         pieces = (await disk.ask_scrub())["Damaged"]
         disk.write("after", b"after")
         await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)  # two zones were enough
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)  # two zones were enough
         assert all(piece["Repaired"] for piece in pieces)
         crash = after_a_crash(tmp_path / "store", zones, tmp_path / "crash", lost=0)
         (tmp_path / "crash" / "zone-2").rename(tmp_path / "gone")
@@ -182,7 +184,7 @@ async def test_a_zone_returns_beside_others_whose_torn_ends_differ(tmp_path: Pat
     async with opened(tmp_path / "store") as disk:
         disk.write("file", b"content" * 1000)
         await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
     _tear(zones[2])
     shutil.rmtree(zones[0])
     async with opened(tmp_path / "store") as disk:
@@ -209,7 +211,7 @@ async def test_a_zone_that_fails_again_is_left_alone_for_a_while(
         victim = disk.zones.zones[1]
         disk.write("file", b"content")
         await disk.sync()
-        disk.zones.suspend(victim, "scripted")
+        disk.zones.members.suspend(victim, "scripted")
         full = FailingObjects(MemoryObjects())
         full.fail("put", StoreFull("scripted"), for_ever=True)
         attempts: list[Zone] = []
@@ -251,7 +253,7 @@ async def test_a_full_zone_is_told_of_and_comes_back_once_there_is_room(tmp_path
         victim.store.fail("create", StoreFull("scripted"))
         disk.write("file", b"content")
         await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
         for _ in range(3):
             await disk.look_after_zones()
         assert disk.states == ["well", "behind", "well"]
@@ -339,7 +341,7 @@ async def test_an_emptied_zone_is_recorded_as_behind_before_it_is_marked_again(
         for ring in rings:  # what a marked zone gets first; so the repair ends before the mark
             ring.rename(ring.with_suffix(".kept"))
         for zone in disk.zones.zones[well:2]:
-            disk.zones.suspend(zone, "it is away, too")
+            disk.zones.members.suspend(zone, "it is away, too")
         with pytest.raises(ZoneUnavailable, match="key ring"):
             await disk.ask(RepairZone(str(zones[2])))
         for ring in rings:

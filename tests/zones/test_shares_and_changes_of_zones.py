@@ -140,7 +140,7 @@ async def test_one_zone_alone_tells_what_there_is_and_reads_what_lies_in_copies(
         await archive(disk, contents)
         disk.write("warm", b"warm" * 1000)
         await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
     key = tmp_path / "recovery.key"
     unlocking = Unlocking(key_file=key)
     await trio.to_thread.run_sync(

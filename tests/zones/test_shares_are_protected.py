@@ -110,7 +110,7 @@ async def test_a_bucket_holds_a_share_and_locks_it(tmp_path: Path, aws: AwsServe
         assert bucket.head(key)["StorageClass"] == "GLACIER_IR"
         assert (await disk.ask_scrub())["Damaged"] == []
         await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
     shutil.rmtree(disks[0])
     async with opened(tmp_path / "store") as disk:
         await check_contents(disk, contents)

@@ -40,7 +40,7 @@ async def test_any_zones_that_may_be_lost_may_be_lost(
         await keep_in_shares(disk, coding)
         await archive(disk, contents)
         await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
     for chosen in combinations(range(number), lost):
         for index in chosen:
             zones[index].rename(zones[index].with_name(f"away-{index}"))
@@ -62,7 +62,7 @@ async def test_with_one_zone_more_lost_reading_fails_until_it_returns(tmp_path: 
         await archive(disk, contents)
         disk.write("warm", b"warm" * 1000)
         await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.wait_for_lanes)
+        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
         victims = [Victim(disk, index, zones[index]) for index in (1, 2)]
         for victim in victims:
             victim.wrap()
@@ -87,7 +87,7 @@ async def test_a_zone_fails_while_packs_are_made_shares(tmp_path: Path, fault: s
     first, second = noise(4), {f"more {n}": c for n, c in noise(5).items()}
     async with opened(tmp_path / "store") as disk:
         if fault == "hanging":
-            disk.zones.timeout_seconds = 1.0
+            disk.zones.members.timeout_seconds = 1.0
             await disk.ask(ChangeSetting("zone-timeout", "1s"))
         await keep_in_shares(disk, "2+1")
         await archive(disk, first)
