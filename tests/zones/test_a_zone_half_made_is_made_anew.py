@@ -104,7 +104,9 @@ async def test_a_repair_that_was_broken_off_is_asked_for_again(
         async with opened(tmp_path / "store") as disk:
             disk.write("kept", b"kept")
             await disk.sync()
-            await trio.to_thread.run_sync(disk.zones.wait_for_lanes)  # or they fill it again
+            await trio.to_thread.run_sync(
+                disk.zones.members.wait_for_lanes
+            )  # or they fill it again
             place.empty()
             with broken_off_after(parts), pytest.raises(ZoneUnavailable, match="scripted"):
                 await disk.ask(RepairZone(place.url))
@@ -188,7 +190,7 @@ async def test_an_emptied_zone_in_which_another_stores_lies_is_left_alone(tmp_pa
         theirs = {name: (tmp_path / "foreign" / name).read_bytes() for name in PARTS}
         for name, data in theirs.items():
             place.put(name, data)
-        disk.zones.suspend(disk.zones.zones[2], "scripted")
+        disk.zones.members.suspend(disk.zones.zones[2], "scripted")
         for _ in range(3):
             await disk.look_after_zones()
         assert disk.states == ["well", "well", "behind"]
