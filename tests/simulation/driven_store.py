@@ -21,6 +21,7 @@ from s3fs_local.engine.scrubbing import Scrubbing
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
+from s3fs_local.errors import Archived
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.journal import Journal
@@ -31,6 +32,7 @@ from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.ledger_notes import ClockNoted
 from s3fs_local.rules.namespace import Entry
 from s3fs_local.rules.retention import Bypass, DirectoryPolicy, LegalHold, Retention
+from s3fs_local.rules.retrieval import RetrievalTier
 from s3fs_local.rules.storage_classes import StorageClass
 from s3fs_local.rules.versioning import Origin
 from s3fs_local.system.clock import TrustedClock
@@ -40,6 +42,7 @@ from tests.pretended_machine import PretendedMachine
 from tests.simulation.background import Background, Work
 from tests.simulation.lagging_metadata import LaggingMetadata
 from tests.simulation.reference.locks import Bypass as Asked
+from tests.simulation.reference.restoring import ARCHIVED
 from tests.simulation.zones import SimulatedZones
 
 START_S = START_NS // SECOND_NS
@@ -311,7 +314,10 @@ class DrivenStore:
         return sorted(found, key=lambda row: str(row[0]))
 
     def _content(self, inode: Inode) -> bytes:
-        handle = self.store.fs.open(inode.ino, os.O_RDONLY, ALICE).handle
+        try:
+            handle = self.store.fs.open(inode.ino, os.O_RDONLY, ALICE).handle
+        except Archived:
+            return ARCHIVED
         content = self.store.fs.read_nowait(handle, 0, 1 << 30)
         self.store.fs.release(handle)
         assert content is not None
@@ -438,6 +444,17 @@ class DrivenStore:
         if self.background is None:
             return trio.run(work, clock=MockClock(autojump_threshold=0))
         return self.background.patiently(work)
+
+    def retrieve(self, path: str, tier: str, days: int) -> None:
+        """See `Reference.retrieve`."""
+        inode = self.store.stat(path)
+        self.store.fs.retrieving.request(
+            inode.ino, inode.version_ns, days=days, tier=RetrievalTier(tier), caller=ALICE
+        )
+
+    async def advance_retrievals(self) -> None:
+        """Copies that were asked for are there, and those whose days are over are gone."""
+        await self.store.fs.retrieving.advance_all(AT_ONCE)
 
     async def upkeep(self) -> None:
         """What happened is flushed, and settled."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from tests.simulation.reference.archives import TIERS
 from tests.simulation.reference.facts import DIRECTORY, FILE, SYMLINK
 from tests.simulation.reference.locks import COMPLIANCE, FILE_FROZEN, GOVERNANCE, S3, Bypass
 from tests.simulation.reference.whole import Reference
@@ -57,6 +58,7 @@ class Kind(StrEnum):
     POWER_CUT = "power cut"
     SET_CLASS = "set class"
     SET_TAGS = "set tags"
+    RETRIEVE = "retrieve"
     RETAIN = "retain"
     CLEAR_RETENTION = "clear retention"
     HOLD = "hold"
@@ -68,6 +70,7 @@ class Kind(StrEnum):
     # What the store does by itself; nobody sees it.
     UPKEEP = "upkeep"  # everything is settled, as every few seconds
     SETTLE_CLASSES = "settle classes"
+    ADVANCE_RETRIEVALS = "advance retrievals"
     COLLECT_GARBAGE = "collect garbage"
     ROTATE_KEYS = "rotate keys"
     SCRUB = "scrub"
@@ -87,7 +90,7 @@ BY_ITSELF: Final = frozenset(list(Kind)[list(Kind).index(Kind.DAYS_GO_BY) :])
 """Nobody calls for these, and the reference knows nothing of them."""
 BACKGROUND: Final = frozenset(
     (
-        *(Kind.UPKEEP, Kind.SETTLE_CLASSES, Kind.COLLECT_GARBAGE),
+        *(Kind.UPKEEP, Kind.SETTLE_CLASSES, Kind.ADVANCE_RETRIEVALS, Kind.COLLECT_GARBAGE),
         *(Kind.ROTATE_KEYS, Kind.SCRUB, Kind.MEND),
     )
 )
@@ -130,6 +133,7 @@ class System(Protocol):
     def removexattr(self, path: str, name: str) -> None: ...
     def set_class(self, path: str, wanted: str) -> None: ...
     def set_tags(self, path: str, tag: str) -> None: ...
+    def retrieve(self, path: str, tier: str, days: int) -> None: ...
     def fsync(self, handle: int) -> object: ...
     def flush(self) -> object: ...
     def settle(self) -> object: ...
@@ -155,7 +159,10 @@ NAMES: Final = ("a", "b", "c", "a", "b", "c", "d", ".versions", "x" * 256)
 OFFSETS: Final = (0, 1, 100, 4095, 4096, 5000, 1048570, 1048576, 2097152 - 3)
 SIZES: Final = (1, 10, 700, 4096, 5000)
 LENGTHS: Final = (0, 1, 99, 4096, 5001, 1048575, 1048580)
-CLASSES: Final = ("STANDARD_IA", "GLACIER_IR", "INTELLIGENT_TIERING", "STANDARD")
+CLASSES: Final = (
+    *("STANDARD_IA", "GLACIER_IR", "INTELLIGENT_TIERING", "STANDARD"),
+    *("GLACIER", "STANDARD", "DEEP_ARCHIVE"),
+)
 TAGS: Final = ("a", "b", "")
 DAY: Final = 86_400
 PERIODS: Final = (20, DAY, 40 * DAY, 3, -5, 10 * DAY)
@@ -310,9 +317,15 @@ def _checkpointing(operation: Operation, reference: Reference) -> Call | None:
 
 
 def _classing(operation: Operation, reference: Reference) -> Call | None:
-    path = _pick(reference.nodes(FILE), operation.first)
+    paths = reference.nodes(FILE)
+    if operation.kind is Kind.RETRIEVE:
+        paths = reference.archived() or paths
+    path = _pick(paths, operation.first)
     if path is None:
         return None
+    if operation.kind is Kind.RETRIEVE:
+        tier, days = TIERS[operation.second % len(TIERS)], 1 + operation.third % 3
+        return lambda system: system.retrieve(path, tier, days)
     if operation.kind is Kind.SET_TAGS:
         tag = TAGS[operation.second % len(TAGS)]
         return lambda system: system.set_tags(path, tag)
@@ -430,6 +443,7 @@ _CHOOSERS: Final[dict[Kind, Callable[[Operation, Reference], Call | None]]] = {
     Kind.POWER_CUT: _keeping,
     Kind.SET_CLASS: _classing,
     Kind.SET_TAGS: _classing,
+    Kind.RETRIEVE: _classing,
     Kind.RETAIN: _locking,
     Kind.CLEAR_RETENTION: _locking,
     Kind.HOLD: _locking,

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from s3fs_local.errors import S3fsLocalError, ZoneUnavailable
 from s3fs_local.rules import retention
+from s3fs_local.rules import retrieval as retrieving
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import SECOND_NS
 from tests.engine.invariants import check_invariants
@@ -28,7 +29,8 @@ from tests.simulation.operations import (
     System,
     call_of,
 )
-from tests.simulation.reference.facts import DIRECTORY, FILE, ROOT
+from tests.simulation.reference.archives import Retrieval
+from tests.simulation.reference.facts import DIRECTORY, FILE, ROOT, Version
 from tests.simulation.reference.locks import NO_LOCK, OPEN, SEALED, Lock
 from tests.simulation.reference.refused import Refused
 from tests.simulation.reference.whole import Reference
@@ -54,6 +56,7 @@ class Pair:
         """The store made something durable when nobody asked for it, or more than was asked for."""
         if not self._listens:
             return
+        self._note_what_it_did()
         if what == "sync":
             self.reference.note_durable()
             return
@@ -63,6 +66,22 @@ class Pair:
             self._being_journaled = numbers
         else:
             self.reference.note_journaled(numbers)
+
+    def _note_what_it_did(self) -> None:
+        """Facts that the store changed by itself; the reference knows the law for each."""
+        facts = self.reference.facts
+        if not facts.retrievals:
+            return
+        for number, ino in self.driven.inos.items():
+            node = facts.nodes.get(number)
+            if node is None or not any(each.key in facts.retrievals for each in node.versions):
+                continue
+            found = self.driven.store.fs.volume.metadata.versions(ino)[::-1]
+            for version, present in zip(node.versions, found, strict=True):
+                if version.key in facts.retrievals:
+                    seen = present.retrieval
+                    until = None if seen is None else seen.expires_ns // SECOND_NS
+                    self.reference.note_retrieval(version, until)
 
     async def step(self, operation: Operation) -> None:
         """Both do it, to the same effect."""
@@ -74,6 +93,7 @@ class Pair:
         if kind in BY_ITSELF:
             self._listens = True
             await self._by_itself(operation)
+            self._note_what_it_did()
             self._listens = False
             self.contents.clear()  # bytes may have moved: they are read anew
             self.compare_now()
@@ -132,6 +152,7 @@ class Pair:
                 works = {
                     Kind.UPKEEP: driven.upkeep,
                     Kind.SETTLE_CLASSES: driven.settle_classes,
+                    Kind.ADVANCE_RETRIEVALS: driven.advance_retrievals,
                     Kind.COLLECT_GARBAGE: driven.collect_garbage,
                     Kind.ROTATE_KEYS: driven.rotate_keys,
                     Kind.SCRUB: driven.scrub,
@@ -202,6 +223,7 @@ class Pair:
         for number in range(ZONES):
             await self._done(partial(self.driven.bring_back, number))
         await self._done(self.driven.scrub)
+        self._note_what_it_did()
         self._listens = False
         assert self.driven.zones.whole() == set(range(ZONES)), "a zone does not come back"
         self.driven.check_copies()
@@ -234,10 +256,7 @@ class Pair:
             self.driven.inos.setdefault(number, self.former.pop(number))
         for number, ino in self.driven.inos.items():
             node = facts.nodes[number]
-            expected = [
-                (facts.class_of(v), facts.tags.get(v.key, ""), facts.lock_of(v), v.content)
-                for v in node.versions
-            ]
+            expected = [self._expected(version) for version in node.versions]
             assert self._versions(ino) == expected
 
             inode = self.driven.store.fs.volume.metadata.inode(ino)
@@ -245,17 +264,23 @@ class Pair:
             assert _as_lock(inode.lock) == self.reference.lock_of(node)
             assert ("", OPEN, SEALED)[inode.append_only] == node.append_only
 
-    def _versions(self, ino: int) -> list[tuple[str, str, Lock, bytes]]:
+    def _expected(self, version: Version) -> tuple[object, ...]:
+        facts, key = self.reference.facts, version.key
+        retrieval = facts.retrievals.get(key)
+        of_class = (facts.class_of(version), retrieval)
+        return (*of_class, facts.tags.get(key, ""), facts.lock_of(version), version.content)
+
+    def _versions(self, ino: int) -> list[tuple[object, ...]]:
         fs = self.driven.store.fs
-        found = []
+        found: list[tuple[object, ...]] = []
         for version in fs.volume.metadata.versions(ino)[::-1]:
             key = (ino, version.stamp_ns)
             if key not in self.contents:
                 layouts = fs.reading.layouts(ino, version.stamp_ns)
                 self.contents[key] = fs.reading.read_blocking(layouts, 0, version.size)
             tag = version.tags.get("key", "")
-            lock = _as_lock(version.lock)
-            found.append((version.storage_class, tag, lock, self.contents[key]))
+            of_class = (version.storage_class, _as_retrieval(version.retrieval))
+            found.append((*of_class, tag, _as_lock(version.lock), self.contents[key]))
         return found
 
     def _compare_node(self, number: int, shown: Inode) -> None:
@@ -295,6 +320,13 @@ def _as_lock(lock: retention.Lock | None) -> Lock:
     retained = lock.retention or retention.Retention("", 0)
     holds = tuple((hold.case, hold.holder) for hold in lock.holds)
     return Lock(retained.mode, retained.until_ns // SECOND_NS, holds)
+
+
+def _as_retrieval(retrieval: retrieving.Retrieval | None) -> Retrieval | None:
+    if retrieval is None:
+        return None
+    until = retrieval.expires_ns // SECOND_NS
+    return Retrieval(str(retrieval.tier), retrieval.days, until)
 
 
 def _without_mtime(row: tuple[object, ...], unknown: set[object]) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from s3fs_local.engine import healing, opening
+from s3fs_local.engine import classes, healing, opening, retrieving
 from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.locks import Locks
@@ -20,6 +20,7 @@ from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.rules import retention
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.placement import Homes
+from s3fs_local.rules.retrieval import DAY_NS, retrieved
 from s3fs_local.system.clock import TrustedClock
 from tests.simulation.pair import go_through
 from tests.simulation.walk import history
@@ -109,6 +110,18 @@ def directories_take_locked_files_along(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(ProtectionMarks, "until_ns", lambda *_: 0)
 
 
+def archives_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks whether the bytes must be retrieved first."""
+    monkeypatch.setattr(classes, "check_readable", lambda _: None)
+
+
+def copies_stay_a_day_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The days of a retrieved copy are counted from tomorrow."""
+    monkeypatch.setattr(
+        retrieving, "retrieved", lambda copy, now_ns: retrieved(copy, now_ns + DAY_NS)
+    )
+
+
 @pytest.mark.parametrize(
     "put_in",
     [
@@ -122,6 +135,8 @@ def directories_take_locked_files_along(monkeypatch: pytest.MonkeyPatch) -> None
         purging_asks_no_lock,
         logs_are_overwritten,
         directories_take_locked_files_along,
+        archives_are_read,
+        copies_stay_a_day_too_long,
     ],
     ids=lambda put_in: put_in.__name__,
 )

@@ -3,6 +3,8 @@
 import copy
 from dataclasses import dataclass, field
 
+from tests.simulation.reference import archives
+from tests.simulation.reference.archives import Retrieval
 from tests.simulation.reference.locks import NO_LOCK, Lock
 
 ROOT = 1
@@ -97,6 +99,7 @@ class Facts:
 
     tags: dict[object, str] = field(default_factory=dict)  # likewise
     locks: dict[object, Lock] = field(default_factory=dict)  # likewise
+    retrievals: dict[object, Retrieval] = field(default_factory=dict)  # likewise
 
     def class_of(self, version: Version) -> str:
         """The storage class of the version."""
@@ -105,6 +108,12 @@ class Facts:
     def lock_of(self, version: Version) -> Lock:
         """What lies on the version, be it over or not."""
         return self.locks.get(version.key, NO_LOCK)
+
+    def is_archived(self, version: Version) -> bool:
+        """Whether its bytes cannot be read now."""
+        retrieval = self.retrievals.get(version.key)
+        is_there = retrieval is not None and retrieval.until > 0
+        return self.class_of(version) in archives.CLASSES and not is_there
 
     def copy(self) -> "Facts":
         """Independent of what happens to this one."""
@@ -121,6 +130,7 @@ class Facts:
             dict(self.classes),
             dict(self.tags),
             dict(self.locks),
+            dict(self.retrievals),
         )
 
 

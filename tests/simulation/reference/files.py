@@ -28,6 +28,8 @@ class Files(Keeping):
             raise Refused("IsADirectory")
         if truncate or (writable and node.append_only != OPEN):
             self._check_free(node)
+        if not truncate:
+            self._check_readable(node)
         if truncate:
             self._resize(node, 0)
         return self._add_handle(Handle(node.number, writable, has_written=truncate))
@@ -74,6 +76,8 @@ class Files(Keeping):
         """ftruncate(2)."""
         opened = self.handles[handle]
         node = self.facts.nodes[opened.node]
+        if size:
+            self._check_readable(node)
         self._check_free(node)
         self._resize(node, size)
         opened.has_written = True
@@ -85,6 +89,8 @@ class Files(Keeping):
             raise Refused("IsADirectory")
         if node.kind != FILE:
             raise Refused("InvalidArgument")
+        if size:
+            self._check_readable(node)
         self._check_free(node)
         self._resize(node, size)
         if not self.has_writers(node.number):

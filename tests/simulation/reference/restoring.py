@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from tests.simulation.reference import archives
 from tests.simulation.reference.facts import (
     DIRECTORY,
     FILE,
@@ -13,6 +14,9 @@ from tests.simulation.reference.facts import (
 )
 from tests.simulation.reference.names import Names
 from tests.simulation.reference.refused import Protected, Refused
+
+ARCHIVED = b"(archived)"
+"""What a look back shows where it may not read."""
 
 
 class Restoring(Names):
@@ -44,6 +48,8 @@ class Restoring(Names):
         past = moment[number]
         version = self.version_at(number, time) if past.kind == FILE else None
         content = b"" if version is None else version.content
+        if version is not None and self.facts.is_archived(version):
+            content = ARCHIVED
         mtime = past.mtime if self.facts.nodes[number].past_mtimes_are_known else None
         found.append((path, mtime, past.kind, past.mode & 0o555, past.target, past.xattrs, content))
         if past.kind == DIRECTORY:
@@ -135,6 +141,8 @@ class _Restorer:
         reference._add_version(now, restored)  # noqa: SLF001 - likewise
         if version.key in reference.facts.tags:
             reference.facts.tags[restored.key] = reference.facts.tags[version.key]
+        if reference.facts.class_of(version) in archives.CLASSES:  # no byte moves
+            reference.facts.classes[restored.key] = reference.facts.class_of(version)
         self._put_attributes(now, was)
 
     def bring_back(self, directory: Node, name: str, was: Past) -> Node:

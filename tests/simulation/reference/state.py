@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 
+from tests.simulation.reference import archives
 from tests.simulation.reference.clock import LockClock
 from tests.simulation.reference.facts import (
     DIRECTORY,
@@ -121,6 +122,24 @@ class State:
             for name, child in moment[number].entries
             if moment[child].kind != FILE or self.version_at(child, time) is not None
         ]
+
+    # Archives
+
+    def archived(self) -> list[str]:
+        """The live paths of files whose current version is in an archive, retrieved or not."""
+        return [
+            path
+            for path in self.nodes(FILE)
+            if (versions := self.at(path).versions)
+            and self.facts.class_of(versions[-1]) in archives.CLASSES
+        ]
+
+    def _check_readable(self, node: Node) -> None:
+        """What a program is going to read or change in part is here."""
+        if node.number in self.drafts or not node.versions:
+            return
+        if self.facts.is_archived(node.versions[-1]):
+            raise Refused("Archived")
 
     # Locks
 

@@ -1,7 +1,10 @@
 """The whole of it."""
 
 import copy
+from dataclasses import replace
 
+from tests.simulation.reference import archives
+from tests.simulation.reference.facts import Version
 from tests.simulation.reference.refused import Refused
 from tests.simulation.reference.restoring import Restoring
 
@@ -69,11 +72,45 @@ class Reference(Restoring):
         del node.xattrs[name]
 
     def set_class(self, path: str, wanted: str) -> None:
-        """The current version has the storage class; nothing else of it changes."""
+        """The current version has the storage class; nothing else of it changes.
+
+        What is archived is retrieved before it leaves the archive.
+        """
         node = self.at(path)
         if not node.versions:
             raise Refused("InvalidArgument")
-        self.facts.classes[node.versions[-1].key] = wanted
+        version = node.versions[-1]
+        if wanted not in archives.CLASSES and self.facts.is_archived(version):
+            raise Refused("Archived")
+        self._put_class(version, wanted)
+
+    def _put_class(self, version: Version, wanted: str) -> None:
+        if self.facts.class_of(version) != wanted:
+            self.facts.classes[version.key] = wanted
+            self.facts.retrievals.pop(version.key, None)
+
+    def retrieve(self, path: str, tier: str, days: int) -> None:
+        """The current version will be readable for so many days."""
+        node = self.at(path)
+        if not node.versions:
+            raise Refused("NoSuchVersion")
+        key = node.versions[-1].key
+        present = self.facts.retrievals.get(key)
+        storage_class = self.facts.class_of(node.versions[-1])
+        self.facts.retrievals[key] = archives.requested(
+            storage_class, present, tier, days, self.now
+        )
+
+    def note_retrieval(self, version: Version, until: int | None) -> None:
+        """The store did it by itself: a copy is there until then, or (None) is no more."""
+        present = self.facts.retrievals[version.key]
+        if until is None:
+            assert 0 < present.until <= self.now, "a copy went before its time"
+            del self.facts.retrievals[version.key]
+        elif until != present.until:
+            assert not present.until, "a copy stays for longer than somebody asked for"
+            assert until == archives.midnight_after(self.now, present.days)
+            self.facts.retrievals[version.key] = replace(present, until=until)
 
     def set_tags(self, path: str, tag: str) -> None:
         """What is written so far is a version, and has this tag only; "" is none."""
