@@ -111,7 +111,7 @@ _CONTENT: Final = (
         asks=(Operation.OPEN_FOR_WRITE, Operation.OPEN_TRUNCATE),
     ),
     Door(
-        "engine.filesystem.FileSystem._after_close",
+        "engine.closing.Closing._after_close",
         "drops the draft of a file without a name that nobody has open",
     ),
     Door(

@@ -1,7 +1,8 @@
-"""The façade: one method a file system operation, for every front. Decides nothing itself.
+"""The façade: one method a file system operation, for every front.
 
-Numbers from `FIRST_VIRTUAL_INO` on go to the views, which refuse every change; the rest goes to the
-parts that own it. Methods that are not async never wait; those that are, wait only for devices.
+It asks whether the operation may be done, and hands it to the part that does it. Numbers from
+`FIRST_VIRTUAL_INO` on go to the views, which refuse every change. Methods that are not async never
+wait; those that are, wait only for devices.
 """
 
 import os
@@ -13,26 +14,28 @@ from msgspec import Struct
 from s3fs_local.engine.activity import Activity
 from s3fs_local.engine.attributes import AttributeChange, Attributes
 from s3fs_local.engine.classes import Classes
-from s3fs_local.engine.durability import run_in_thread
+from s3fs_local.engine.closing import Closing
 from s3fs_local.engine.habit import Habit
+from s3fs_local.engine.handle_reading import HandleReading
 from s3fs_local.engine.histories import Histories
 from s3fs_local.engine.key_access import KeyAccess
 from s3fs_local.engine.key_administration import KeyAdministration
 from s3fs_local.engine.lifecycle import LifecycleRules
 from s3fs_local.engine.lifecycle_runs import LifecycleRuns
+from s3fs_local.engine.listings import Listings
 from s3fs_local.engine.lock_attributes import PREFIX, LockAttributes
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.namespace import STATUS_DIRECTORY, Namespace
 from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFiles
 from s3fs_local.engine.pack_coding import PackCoding
 from s3fs_local.engine.pack_keeping import PackKeeping
-from s3fs_local.engine.reading import CURRENT_NS, Reading
+from s3fs_local.engine.reading import Reading
 from s3fs_local.engine.refusals import Refusals
 from s3fs_local.engine.replica_role import ReplicaRole
 from s3fs_local.engine.replication import Replication
 from s3fs_local.engine.retrieving import Retrieving
 from s3fs_local.engine.settling import Settling
-from s3fs_local.engine.views import Node, Views
+from s3fs_local.engine.views import Views
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
 from s3fs_local.errors import (
@@ -54,10 +57,7 @@ from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.versioning import Origin, Version
 from s3fs_local.system.clock import boottime_ns
 
-LISTING_BATCH: Final = 128
 BLOCK_BYTES: Final = 4096
-FIRST_ENTRY_OFFSET: Final = 1
-"""The readdir offset of `.versions` where it is shown; entries have far larger ones, stamps."""
 
 
 class Space(Struct, frozen=True):
@@ -81,14 +81,6 @@ class Presentation(Struct, frozen=True):
     waits_for_archives: bool = False  # open(2) of an archived file retrieves it
 
 
-class OpenDirectory(Struct):
-    """A directory that is being listed; a view's entries are settled when it is opened."""
-
-    ino: int
-    listing: list[tuple[bytes, Node]] | None
-    until_ns: int  # entries made later are left out, or a program that renames all would never end
-
-
 class FileSystem:
     """One open store as a file system."""
 
@@ -106,8 +98,17 @@ class FileSystem:
         self.namespace: Final = Namespace(
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )
+        self._contents: Final = HandleReading(volume, self.reading, self.open_files)
+        self._closing: Final = Closing(
+            volume,
+            self.open_files,
+            locks=self.locks,
+            writing=self.writing,
+            namespace=self.namespace,
+        )
         self.histories: Final = Histories(volume)
         self.views: Final = Views(volume, Histories(volume, for_everyone=True))
+        self._listings: Final = Listings(volume, attributes=self.attributes, views=self.views)
         self.lock_attributes: Final = LockAttributes(
             volume,
             locks=self.locks,
@@ -137,8 +138,6 @@ class FileSystem:
         self.pack_coding: Final = PackCoding(volume, self.locks)
         self.presentation = Presentation()
         self.activity: Final = Activity(boottime_ns, volume.use)
-        self._directories: dict[int, OpenDirectory] = {}
-        self._last_directory = 0
 
     # Names
 
@@ -436,50 +435,19 @@ class FileSystem:
 
     def read_nowait(self, handle: int, offset: int, size: int) -> bytes | None:
         """The bytes; None where a device would have to be waited for (then call `read`)."""
-        opened = self.open_files.get(handle)
-        if opened.content is not None:
-            return opened.content[offset : offset + size]
-        if opened.at_ns:
-            version = self.volume.metadata.version(opened.ino, opened.at_ns)
-            if version is None:
-                raise BadHandle("the version was purged")
-            size = min(size, version.size - offset)
-            if size <= 0:
-                return b""
-            layouts = self.reading.layouts(opened.ino, opened.at_ns)
-            return self.reading.read_nowait(layouts, offset, size)
-        return self.read_current(opened.ino, offset, size)
+        return self._contents.read_nowait(handle, offset, size)
 
     def read_current(self, ino: int, offset: int, size: int) -> bytes | None:
         """The bytes of the file as it is now, draft included; None as in `read_nowait`."""
-        draft = self.volume.drafts.get(ino)
-        if draft is None:
-            size = min(size, self.volume.inode(ino).size - offset)
-            if size <= 0:
-                return b""
-            layouts = self.reading.layouts(ino, CURRENT_NS)
-            return self.reading.read_nowait(layouts, offset, size)
-        size = min(size, draft.size - offset)
-        if size <= 0:
-            return b""
-        return self.reading.read_nowait(
-            lambda cell: self.reading.draft_layout(draft, cell), offset, size, draft
-        )
+        return self._contents.current_nowait(ino, offset, size)
 
     async def read(self, handle: int, offset: int, size: int) -> bytes:
         """As `read_nowait`, waiting for devices while others are served."""
-        while True:
-            content = self.read_nowait(handle, offset, size)
-            if content is not None:
-                return content
-            await self.reading.wait(run_in_thread)
+        return await self._contents.read(handle, offset, size)
 
     def read_in_place(self, handle: int, offset: int, size: int) -> bytes | None:
         """As `read`, where the device is quick; None where it must be waited for (then `read`)."""
-        content = None
-        while content is None and self.volume.blocks.fetch_in_place():
-            content = self.read_nowait(handle, offset, size)
-        return content
+        return self._contents.read_in_place(handle, offset, size)
 
     def write(self, handle: int, offset: int, data: bytes) -> int:
         """All of `data` is in the draft; returns its length.
@@ -519,62 +487,18 @@ class FileSystem:
             return 0
         size = self.attributes.get(inode.ino).size
         overlap = max(min(size - offset, len(data)), 0)
-        if overlap and self._read_now(inode.ino, offset, overlap) != data[:overlap]:
+        if overlap and self._contents.current(inode.ino, offset, overlap) != data[:overlap]:
             self.locks.check(Operation.WRITE, inode)
         self.locks.check(Operation.APPEND, inode)
         return overlap
 
-    def _read_now(self, ino: int, offset: int, size: int) -> bytes:
-        while True:
-            content = self.read_current(ino, offset, size)
-            if content is not None:
-                return content
-            self.volume.blocks.fetch()
-
     def flush(self, handle: int) -> None:
-        """close(2) of a descriptor: what was written through this handle is a version.
-
-        Duplicates of a descriptor (a shell's redirection, inherited by each child) close one by
-        one; the version made at each close is replaced by that of the next.
-        """
-        opened = self.open_files.get(handle)
-        if not opened.wrote:
-            return
-        inode = self.volume.metadata.inode(opened.ino)
-        if inode is None or not inode.nlink:
-            return  # removed while open: what it held was kept when its name went
-        replaces_ns = opened.provisional_ns
-        if replaces_ns != inode.version_ns or inode.lock is not None:
-            replaces_ns = 0
-        version = self.writing.commit(opened.ino, origin=Origin.CLOSE, replaces_ns=replaces_ns)
-        if version is not None:
-            opened.provisional_ns = version.stamp_ns
-        opened.wrote = False
+        """close(2) of a descriptor: what was written through this handle is a version."""
+        self._closing.flush(handle)
 
     def release(self, handle: int) -> None:
         """The last descriptor is closed; late pages of a mapping are committed now."""
-        opened = self.open_files.get(handle)
-        try:
-            self.flush(handle)
-        finally:
-            self.open_files.remove(handle)
-        if not opened.at_ns and opened.content is None:
-            self._after_close(opened)
-
-    def _after_close(self, closed: Handle) -> None:
-        inode = self.volume.metadata.inode(closed.ino)
-        if inode is None:
-            return
-        if not self.open_files.is_written(closed.ino):
-            self.volume.new_keys.release(closed.ino)
-        is_unwritten = closed.writable and not self.open_files.is_written(inode.ino)
-        if is_unwritten and inode.nlink and inode.ino in self.volume.drafts:
-            self.writing.commit(inode.ino, origin=Origin.CLOSE)
-        if inode.ino not in self.volume.drafts:
-            self.locks.pending.lock_closed_unwritten(inode.ino)
-        if not inode.nlink and not self.open_files.is_open(inode.ino):
-            self.writing.discard(inode.ino)
-            self.namespace.forget_never_saved(inode)
+        self._closing.release(handle)
 
     def caller_of_handle(self, handle: int) -> Caller:
         """Who opened the file: write(2) does not say who calls it. Raises BadHandle."""
@@ -615,59 +539,27 @@ class FileSystem:
     def opendir(self, ino: int, caller: Caller) -> int:
         """A handle to list the directory with."""
         del caller
-        listing = None
-        if ino >= FIRST_VIRTUAL_INO:
-            listing = self.views.listing(ino)
-        else:
-            self.volume.directory(ino)
-        self._last_directory += 1
-        self._directories[self._last_directory] = OpenDirectory(ino, listing, self.volume.now_ns())
-        return self._last_directory
+        return self._listings.open(ino)
 
     def listed_directory(self, handle: int) -> int:
         """The directory that the handle lists; 0 where it is not open."""
-        opened = self._directories.get(handle)
-        return 0 if opened is None else opened.ino
+        return self._listings.listed(handle)
 
     def itself_and_parent(self, handle: int) -> tuple[Inode, Inode]:
         """What `.` and `..` mean in an open directory; a view's parent is not told."""
-        opened = self._directories.get(handle)
-        if opened is None:
-            raise BadHandle(f"directory handle {handle}")
-        itself = self.getattr(opened.ino)
-        if opened.ino >= FIRST_VIRTUAL_INO:
-            return itself, itself
-        return itself, self.volume.inode(itself.parent or ROOT_INO)
+        return self._listings.itself_and_parent(handle)
 
     def readdir(self, handle: int, after: int) -> Iterator[tuple[bytes, Inode, int]]:
         """(name, attributes, offset) of the entries behind the offset `after` (0: from the start).
 
         Offsets of a real directory stay true while entries come and go.
         """
-        opened = self._directories.get(handle)
-        if opened is None:
-            raise BadHandle(f"directory handle {handle}")
-        if opened.listing is not None:
-            yield from self.views.entries(opened.listing, after)
-            return
-        if not after:
-            opened.until_ns = self.volume.now_ns()  # rewinddir(3) looks anew
-        if self.presentation.snapdir_visible and after < FIRST_ENTRY_OFFSET:
-            folder = self._remembered(self.views.versions_of(opened.ino))
-            yield self.volume.settings.snapdirname.encode(), folder, FIRST_ENTRY_OFFSET
-        while batch := self.volume.metadata.children(opened.ino, after, LISTING_BATCH):
-            for entry, inode in batch:
-                after = entry.from_ns
-                if after > opened.until_ns:
-                    return
-                shown = inode
-                if inode.ino in self.volume.drafts:
-                    shown = self.attributes.get(inode.ino)
-                yield entry.name, shown, after
+        shows_views = self.presentation.snapdir_visible
+        return self._listings.entries(handle, after, shows_views=shows_views)
 
     def releasedir(self, handle: int) -> None:
         """The handle is closed."""
-        self._directories.pop(handle, None)
+        self._listings.close(handle)
 
     async def fsyncdir(self, handle: int, datasync: bool) -> None:  # noqa: FBT001 - as fsync(2)
         """Every change of names so far survives a power cut."""
