@@ -34,6 +34,7 @@ from s3fs_local.engine.operation_log import operation_log
 from s3fs_local.engine.views import StatusText
 from s3fs_local.fuse import session
 from s3fs_local.fuse.invalidator import Invalidator
+from s3fs_local.fuse.kernel_mount import Mounting
 from s3fs_local.fuse.mount_point import mount_at
 from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
@@ -178,8 +179,8 @@ async def _mounted(
         nursery.cancel_scope.cancel()
 
 
-def _mounting(plan: MountPlan, options: MountOptions) -> session.Mounting:
-    return session.Mounting(
+def _mounting(plan: MountPlan, options: MountOptions) -> Mounting:
+    return Mounting(
         mount_point=plan.mount_point,
         store=plan.store,
         allow_other=options.allow_other,

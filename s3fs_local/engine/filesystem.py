@@ -472,7 +472,7 @@ class FileSystem:
         if known < len(data):
             self.writing.write(inode, offset + known, data[known:], uid=opened.caller.uid)
             opened.wrote = True
-            # pyfuse3 does not tell who writes, so it counts as who opened.
+            # The page cache does not know who wrote, so it counts as who opened.
             self.attributes.drop_set_id_bits(inode, opened.caller, by_truncating_open=False)
         return len(data)
 

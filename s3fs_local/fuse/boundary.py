@@ -1,8 +1,8 @@
 """The one place where failures of the engine become replies to the kernel.
 
-pyfuse3 takes nothing but `FUSEError` from a handler: any other exception ends its main loop, and
-the mount with it. So every handler is wrapped, once, when the class is made. A handler that never
-waits is a plain function and cannot wait by accident; it runs to its reply in one step.
+Only `Refused` may leave a handler: any other exception ends the loop, and the mount with it. So
+every handler is wrapped, once, when the class is made. A handler that never waits is a plain
+function and cannot wait by accident; it runs to its reply in one step.
 """
 
 import errno
@@ -10,8 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
-
-import pyfuse3
 
 from s3fs_local.engine.activity import Activity, Operation
 from s3fs_local.errors import LockError, NoSuchAttribute, S3fsLocalError
@@ -37,19 +35,25 @@ class Front(Protocol):
         ...
 
 
+class Refused(Exception):
+    """The request is answered with an errno."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(errno.errorcode.get(number, number))
+        self.number = number
+
+
 F = TypeVar("F", bound=Front)
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def answered(
-    handler: Callable[Concatenate[F, P], T],
-) -> Callable[Concatenate[F, P], Coroutine[Any, Any, T]]:
-    """A handler for pyfuse3 from a function that never waits."""
+def answered(handler: Callable[Concatenate[F, P], T]) -> Callable[Concatenate[F, P], T]:
+    """A handler from a function that never waits. Raises `Refused`."""
     kind = handler.__name__
 
     @wraps(handler)
-    async def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
         operation = front.operation_of(kind, args)
         front.activity.begin(operation)
         failed = ""
@@ -67,7 +71,7 @@ def answered(
 def answered_later(
     handler: Callable[Concatenate[F, P], Awaitable[T]],
 ) -> Callable[Concatenate[F, P], Coroutine[Any, Any, T]]:
-    """A handler for pyfuse3 from a function that may wait (through the gate, and only so)."""
+    """A handler from a function that may wait (through the gate, and only so). Raises `Refused`."""
     kind = handler.__name__
 
     @wraps(handler)
@@ -88,12 +92,12 @@ def answered_later(
 
 def unanswered(
     handler: Callable[Concatenate[F, P], None],
-) -> Callable[Concatenate[F, P], Coroutine[Any, Any, None]]:
-    """A handler for a request that has no reply: not even a `FUSEError` may leave it."""
+) -> Callable[Concatenate[F, P], None]:
+    """A handler for a request that has no reply: not even `Refused` may leave it."""
     kind = handler.__name__
 
     @wraps(handler)
-    async def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> None:
         operation = front.operation_of(kind, args)
         front.activity.begin(operation)
         failed = ""
@@ -114,14 +118,12 @@ def _name_of(failure: Exception) -> str:
     return "" if isinstance(failure, NoSuchAttribute) else type(failure).__name__
 
 
-def _reply(
-    front: Front, kind: str, failure: Exception, arguments: tuple[object, ...]
-) -> pyfuse3.FUSEError:
+def _reply(front: Front, kind: str, failure: Exception, arguments: tuple[object, ...]) -> Refused:
     """The errno of an expected failure; EIO for a bug, which is logged and reported."""
     if isinstance(failure, LockError):
         front.on_refusal(failure, arguments)
     if isinstance(failure, S3fsLocalError):
-        return pyfuse3.FUSEError(errno_of(failure))
+        return Refused(errno_of(failure))
     log.error("%s failed in a way nobody expected", kind, exc_info=failure)
     front.on_bug(failure)
-    return pyfuse3.FUSEError(errno.EIO)
+    return Refused(errno.EIO)

@@ -9,8 +9,9 @@ import errno
 import logging
 from typing import Final
 
-import pyfuse3
 import trio
+
+from s3fs_local.fuse.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +75,13 @@ class Invalidator:
         """Whether the thread is in the kernel now, perhaps waiting for an answer of ours."""
         return self._telling is not None
 
-    async def run(self) -> None:
+    async def run(self, connection: Connection) -> None:
         """Tells, until `stop`; then what was collected before is told still."""
         self._running = True
         try:
             while self._running or self._collecting.items:
                 await self._work_to_do.wait()
-                await self._tell_batch()
+                await self._tell_batch(connection)
         finally:
             self._running = False
             self._collecting.told.set()
@@ -90,25 +91,25 @@ class Invalidator:
         self._running = False
         self._work_to_do.set()
 
-    async def _tell_batch(self) -> None:
+    async def _tell_batch(self, connection: Connection) -> None:
         batch, self._collecting = self._collecting, _Batch()
         if self._running:
             self._work_to_do = trio.Event()
         self._telling = batch
         try:
-            await trio.to_thread.run_sync(_tell, list(batch.items))
+            await trio.to_thread.run_sync(_tell, connection, list(batch.items))
         finally:
             self._telling = None
             batch.told.set()
 
 
-def _tell(items: list[tuple[int, bytes | None]]) -> None:
+def _tell(connection: Connection, items: list[tuple[int, bytes | None]]) -> None:
     for number, name in items:
         try:
             if name is None:
-                pyfuse3.invalidate_inode(number)
+                connection.invalidate_inode(number)
             else:
-                pyfuse3.invalidate_entry(number, name)
+                connection.invalidate_entry(number, name)
         except OSError as error:
             if error.errno not in _OF_NO_CONCERN:
                 log.warning("the kernel could not be told of %d %r: %s", number, name, error)

@@ -143,7 +143,7 @@ def unmount(mount_point: Path, *, lazily: bool) -> bool:
     if os.geteuid() == 0:
         return _umount2(mount_point, _MNT_DETACH if lazily else 0)
     options = ("-u", "-q", "-z") if lazily else ("-u", "-q")
-    result = subprocess.run(  # noqa: S603  no shell, and found as libfuse finds it
+    result = subprocess.run(  # noqa: S603  no shell, and found in the PATH
         ("fusermount3", *options, "--", mount_point),  # noqa: S607  as above
         capture_output=True,
         check=False,

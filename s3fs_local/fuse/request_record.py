@@ -7,11 +7,10 @@ data of a write would stay in memory for as long as the record is kept.
 from collections.abc import Callable
 from typing import Any, Final
 
-import pyfuse3
-
 from s3fs_local.engine.activity import Operation
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.errors import BadHandle
+from s3fs_local.rules.inode import Caller
 
 
 def operation_of(filesystem: FileSystem, kind: str, args: tuple[Any, ...]) -> Operation:
@@ -27,8 +26,8 @@ def _of_nothing(_: FileSystem, __: Operation, ___: tuple[Any, ...]) -> None:
 
 def _of_an_inode(_: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
     operation.ino = args[0]
-    context: pyfuse3.RequestContext = args[-1]
-    operation.uid, operation.pid = context.uid, context.pid
+    caller: Caller = args[-1]
+    operation.uid, operation.pid = caller.uid, caller.pid
 
 
 def _of_an_entry(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:

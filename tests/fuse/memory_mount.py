@@ -21,9 +21,10 @@ import trio
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.errors import S3fsLocalError
 from s3fs_local.fuse.invalidator import Invalidator
+from s3fs_local.fuse.kernel_mount import Mounting
 from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
-from s3fs_local.fuse.session import Mounting, serve
+from s3fs_local.fuse.session import serve
 from s3fs_local.rules.inode import ROOT_INO, SYSTEM, Caller, Inode
 from tests.engine.memory_store import MemoryStore
 from tests.mounting import unmount_by_force

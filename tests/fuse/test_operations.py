@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s3fs_local.fuse.translation import BLOCK_SIZE_BYTES
+from s3fs_local.fuse.replies import BLOCK_SIZE_BYTES
 from tests.fuse.memory_mount import memory_mount
 
 pytestmark = [pytest.mark.mount, pytest.mark.timeout(300)]
@@ -133,7 +133,7 @@ def test_failures_have_their_errno(tmp_path: Path) -> None:
 
 
 def test_xattr_flags_are_obeyed(tmp_path: Path) -> None:
-    """`setfattr` and tar use them; pyfuse3 asks getxattr first."""
+    """`setfattr` and tar use them; the flags of setxattr(2)."""
     with memory_mount(tmp_path):
         file = tmp_path / "file"
         file.touch()

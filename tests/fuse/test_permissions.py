@@ -164,7 +164,7 @@ def test_a_group_bit_that_runs_nothing_stays_for_the_group_only(
 
 
 def test_a_descriptor_handed_to_another_user_writes_as_who_opened_it(folder: Path) -> None:
-    """Unlike on a disk, where that group bit goes: pyfuse3 does not tell who writes."""
+    """Unlike on a disk, where that group bit goes: who writes is not heeded."""
     program = folder / "program"
     program.write_bytes(b"x")
     program.chmod(0o2600)
@@ -234,7 +234,7 @@ def test_a_default_acl_is_handed_down(folder: Path) -> None:
 
 
 def test_the_umask_also_limits_what_a_default_acl_grants(folder: Path) -> None:
-    """Unlike on a disk, since pyfuse3 cannot ask the kernel to leave it off: less, never more."""
+    """Unlike on a disk, since the kernel is not asked to leave it off: less, never more."""
     run("setfacl", "--default", "--modify", f"user:{BOB}:rwx", folder)
     run("sh", "-c", "umask 022; touch file; umask 002; touch shared", cwd=folder)
 

@@ -3,17 +3,25 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
 
-import pyfuse3
 import pytest
 import trio
 import trio.testing
 
-from s3fs_local.fuse.reader_gate import FAIR_NS, ReaderGate
+from s3fs_local.fuse import replies
+from s3fs_local.fuse.answers import BODY, greeting
+from s3fs_local.fuse.answers import Answer as Answering
+from s3fs_local.fuse.connection import Connection
+from s3fs_local.fuse.kernel_mount import Mounting, mount_device
+from s3fs_local.fuse.mount_point import unmount
+from s3fs_local.fuse.protocol import GETXATTR_IN, Feature, Opcode
+from s3fs_local.fuse.reader_gate import FAIR_NS, WORKER_NAME, ReaderGate
+from s3fs_local.rules.inode import Caller, Inode
 from tests.mounting import is_mounted
 
 pytestmark = [pytest.mark.mount, pytest.mark.timeout(300)]
@@ -28,24 +36,21 @@ while True:
 """
 
 
-class Questions(pyfuse3.Operations):
+def questions(answer: Answer) -> dict[int, Answering]:
     """An empty root whose extended attributes are questions: nothing about them is ever cached."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def getattr_(node: int, _: Caller, __: memoryview) -> bytes:
+        return replies.attributes(Inode(ino=node, mode=0o40755, uid=0, gid=0))
 
-    async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
-        """A directory."""
-        del ctx
-        entry = pyfuse3.EntryAttributes()
-        entry.st_ino = inode
-        entry.st_mode = 0o40755
-        return entry
+    async def getxattr(_: int, __: Caller, request: memoryview) -> bytes:
+        name = request[BODY + GETXATTR_IN.size : -1].tobytes()
+        return await answer(name)
 
-    async def getxattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> bytes:
-        """Whatever the test answers."""
-        del inode, ctx
-        return await self._answer(name)
+    return {
+        Opcode.INIT: greeting(Feature(0), lambda: None),
+        Opcode.GETATTR: getattr_,
+        Opcode.GETXATTR: getxattr,
+    }
 
 
 async def ask(mount_point: Path, question: str) -> bytes:
@@ -55,35 +60,44 @@ async def ask(mount_point: Path, question: str) -> bytes:
     )
 
 
+@contextmanager
+def mounted(mount_point: Path, answer: Answer) -> Iterator[tuple[Connection, dict[int, Answering]]]:
+    """Mounts what answers questions, for a gate to serve; nothing is mounted after."""
+    mounting = Mounting(mount_point=mount_point, store=Path("questions"))
+    connection = Connection(mount_device(mount_point, mounting))
+    try:
+        yield connection, questions(answer)
+    finally:
+        connection.close()
+        if is_mounted(mount_point):
+            unmount(mount_point, lazily=True)
+
+
 @asynccontextmanager
 async def serving(
     gate: ReaderGate, mount_point: Path, answer: Answer, *, workers_max: int = 99
 ) -> AsyncIterator[trio.Nursery]:
-    """Answers questions; at the end terminates, waits for the loop, and unmounts.
+    """Answers questions; at the end stops, waits for the loop, and unmounts.
 
     A thread that waits for an answer cannot be killed, nor its process: so a test that hangs is
     given up here, before anything outside would.
     """
-    with gate.installed():
-        pyfuse3.init(Questions(answer), str(mount_point), {"fsname=questions"})
-        try:
-            with trio.fail_after(20):
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(pyfuse3.main, 1, workers_max)
-                    yield nursery
-                    pyfuse3.terminate()
-        finally:
-            pyfuse3.close(unmount=True)
+    with mounted(mount_point, answer) as (connection, answers), trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            serve = partial(gate.serve, workers_max=workers_max, idle_max=1)
+            nursery.start_soon(serve, connection, answers)
+            yield nursery
+            gate.stop()
 
 
 def worker_count() -> int:
-    """How many session loops exist."""
+    """How many workers exist."""
     root = trio.lowlevel.current_root_task()
     assert root is not None
     tasks = [root]
     for task in tasks:
         tasks.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
-    return sum(task.name.startswith("pyfuse-") for task in tasks)
+    return sum(task.name == WORKER_NAME for task in tasks)
 
 
 async def echo(question: bytes) -> bytes:
@@ -181,7 +195,7 @@ async def test_a_burst_of_waiting_requests_is_answered_and_its_workers_go(
 
 
 async def test_a_waiting_handler_answers_before_the_loop_ends(tmp_path: Path) -> None:
-    """`terminate` is orderly: an fsync in progress still gets its reply."""
+    """`stop` is orderly: an fsync in progress still gets its reply."""
     gate = ReaderGate()
     asked, allowed = trio.Event(), trio.Event()
 
@@ -199,7 +213,7 @@ async def test_a_waiting_handler_answers_before_the_loop_ends(tmp_path: Path) ->
         async with serving(gate, tmp_path, answer):
             clients.start_soon(ask_slowly)
             await asked.wait()
-            pyfuse3.terminate()
+            gate.stop()
             await trio.testing.wait_all_tasks_blocked()
             allowed.set()
 
@@ -209,17 +223,13 @@ async def test_a_waiting_handler_answers_before_the_loop_ends(tmp_path: Path) ->
 async def test_an_unmount_ends_the_loop_and_its_parked_workers(tmp_path: Path) -> None:
     """The usual end: somebody unmounts, and the daemon has to notice."""
     gate = ReaderGate()
-    with gate.installed():
-        pyfuse3.init(Questions(echo), str(tmp_path), {"fsname=questions"})
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(pyfuse3.main)
-                await ask(tmp_path, "a")
-                await ask(tmp_path, "b")
-                workers = worker_count()
-                await trio.run_process(["fusermount3", "-u", str(tmp_path)])
-        finally:
-            pyfuse3.close(unmount=True)
+    with mounted(tmp_path, echo) as (connection, answers):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(gate.serve, connection, answers)
+            await ask(tmp_path, "a")
+            await ask(tmp_path, "b")
+            workers = worker_count()
+            await trio.run_process(["fusermount3", "-u", str(tmp_path)])
 
     assert workers == 2
 
@@ -264,36 +274,31 @@ async def test_a_handler_that_raises_ends_the_loop_with_its_exception(tmp_path: 
 
 
 @pytest.mark.parametrize("attempt", range(8))
-async def test_a_loop_terminated_while_the_reader_lets_others_run_ends(
+async def test_a_loop_stopped_while_the_reader_lets_others_run_ends(
     tmp_path: Path, attempt: int
 ) -> None:
-    """The reader is then in no epoll that `terminate` could wake it from.
+    """The reader is then in no epoll that `stop` could wake it from.
 
     Trio runs the tasks of one turn in any order, so one attempt would prove little.
     """
     del attempt
     gate = ReaderGate()
 
-    async def terminate() -> None:
-        pyfuse3.terminate()
+    async def stop() -> None:
+        gate.stop()
 
     async def answer(question: bytes) -> bytes:
-        others.start_soon(terminate)
+        others.start_soon(stop)
         busy_until_ns = perf_counter_ns() + 2 * FAIR_NS
         while perf_counter_ns() < busy_until_ns:
             pass  # so long that the reader owes the others a turn
         return question
 
     async with trio.open_nursery() as others:
-        with gate.installed():
-            pyfuse3.init(Questions(answer), str(tmp_path), {"fsname=questions"})
-            try:
-                with trio.fail_after(20):
-                    async with trio.open_nursery() as nursery:
-                        nursery.start_soon(pyfuse3.main)
-                        await ask(tmp_path, "last")
-            finally:
-                pyfuse3.close(unmount=True)
+        with mounted(tmp_path, answer) as (connection, answers), trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(gate.serve, connection, answers)
+                await ask(tmp_path, "last")
 
     assert not is_mounted(tmp_path)
 
@@ -306,7 +311,6 @@ async def test_one_process_serves_one_session_after_another(tmp_path: Path) -> N
             answers.append(await ask(tmp_path, str(number)))
 
     assert answers == [b"user.0", b"user.1", b"user.2"]
-    assert vars(pyfuse3)["trio"] is trio
 
 
 async def test_other_tasks_run_while_a_client_hammers(tmp_path: Path) -> None:
@@ -331,30 +335,37 @@ def wait_until_exited(process_id: int) -> None:
     os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)
 
 
-class KillsBetweenPollAndRead(ReaderGate):
+class KillsBetweenPollAndRead(Connection):
     """Kills the client when its request was seen, and before it is received."""
 
     victim: trio.Process | None = None
 
-    async def __aexit__(self, *reason: object) -> None:
-        """The reader was told of a request and is about to receive it."""
-        await super().__aexit__(*reason)
+    def receive(self) -> int:
+        """The reader was told of a request."""
         if self.victim is not None:
             victim, self.victim = self.victim, None
             victim.kill()
             wait_until_exited(victim.pid)
+        return super().receive()
 
 
-async def test_a_request_withdrawn_at_the_last_moment_stops_nobody(tmp_path: Path) -> None:
+async def test_a_request_withdrawn_at_the_last_moment_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A killed program takes its unread request back; a read waiting for it holds the GIL."""
-    gate = KillsBetweenPollAndRead()
-    async with serving(gate, tmp_path, echo):
-        await ask(tmp_path, "before")
-        command = [sys.executable, "-c", ASK, str(tmp_path), "user.killed"]
-        client = await trio.lowlevel.open_process(command)
-        gate.victim = client
-        status = await client.wait()
-        answer = await ask(tmp_path, "after")
+    monkeypatch.setattr(f"{__name__}.Connection", KillsBetweenPollAndRead)
+    gate = ReaderGate()
+    with mounted(tmp_path, echo) as (connection, answers), trio.fail_after(20):
+        assert isinstance(connection, KillsBetweenPollAndRead)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(gate.serve, connection, answers)
+            await ask(tmp_path, "before")
+            command = [sys.executable, "-c", ASK, str(tmp_path), "user.killed"]
+            client = await trio.lowlevel.open_process(command)
+            connection.victim = client
+            status = await client.wait()
+            answer = await ask(tmp_path, "after")
+            gate.stop()
 
     assert status == -signal.SIGKILL
     assert answer == b"user.after"

@@ -181,7 +181,7 @@ except OSError as error:
 
 
 def test_space_can_be_reserved_as_posix_has_it(file: Path) -> None:
-    """pyfuse3 cannot be asked, so the C library writes a zero into each block; old bytes stay."""
+    """It is not answered, so the C library writes a zero into each block; old bytes stay."""
     file.write_bytes(b"x" * 5000)
     with file.open("r+b") as opened:
         os.posix_fallocate(opened.fileno(), 1000, 50_000)

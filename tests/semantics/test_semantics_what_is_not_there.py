@@ -100,7 +100,7 @@ def test_the_time_of_making_is_not_told(folder: Path) -> None:
 
 @promise("A umask also limits what a default ACL gives to a new file.")
 def test_a_umask_limits_a_default_acl(folder: Path) -> None:
-    """The kernel applies it before it asks us, and pyfuse3 cannot tell it not to."""
+    """The kernel applies it before it asks us, and is not told not to."""
     run("setfacl", "-d", "-m", "g::rwx,m::rwx", folder)
     run("bash", "-c", f"umask 022; touch {folder}/f")
 
