@@ -11,11 +11,11 @@ from msgspec import Struct, structs
 
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import NoSuchName
+from s3fs_local.rules.access import LIST_AND_SEARCH, access_of, is_as_open
 from s3fs_local.rules.history import HistoryItem, history_of, is_listed
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.names import printed
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
-from s3fs_local.rules.posix_acl import ACCESS_XATTR
 from s3fs_local.rules.versioning import Version
 
 
@@ -222,11 +222,7 @@ class Histories:
 
 def _is_as_open(earlier: Inode, present: Inode) -> bool:
     """Whether all who may list and search the present directory could do so with the earlier."""
-    if ACCESS_XATTR not in earlier.xattrs and earlier.mode & 0o055 == 0o055:
-        return True
-    owners = (earlier.uid, earlier.gid) == (present.uid, present.gid)
-    has_acl = ACCESS_XATTR in earlier.xattrs or ACCESS_XATTR in present.xattrs
-    return owners and not has_acl and not present.mode & ~earlier.mode & 0o055
+    return is_as_open(access_of(earlier), access_of(present), LIST_AND_SEARCH)
 
 
 def _within(entry: Entry, to_ns: int) -> Entry:

@@ -17,12 +17,21 @@ from msgspec import Struct
 from s3fs_local.engine.histories import Histories, NameHistory
 from s3fs_local.engine.open_files import Handle, OpenedFile
 from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.ways import Ways
 from s3fs_local.errors import (
     IsADirectory,
     NoSuchName,
     NotADirectory,
     ReadOnlyView,
     StaleInode,
+)
+from s3fs_local.rules.access import (
+    LIST_AND_SEARCH,
+    SEARCH,
+    access_of,
+    both,
+    each,
+    with_access,
 )
 from s3fs_local.rules.history import events_of, format_event
 from s3fs_local.rules.identifiers import short_id
@@ -38,10 +47,13 @@ from s3fs_local.rules.names import (
     version_file_name,
 )
 from s3fs_local.rules.namespace import OPEN_NS
+from s3fs_local.rules.posix_acl import ACCESS_XATTR
 from s3fs_local.rules.snapshots import offered_seconds
 from s3fs_local.rules.versioning import Version
 
 _WRITE_BITS: Final = 0o222
+_READ: Final = 0o4
+_GROUP_READS: Final = 0o050
 _HASH_MASK: Final = FIRST_VIRTUAL_INO - 1
 
 
@@ -65,8 +77,9 @@ class NameFolder(Struct, frozen=True, tag=True):
 
 
 class VersionFile(Struct, frozen=True, tag=True):
-    """One committed content as a file."""
+    """One committed content as a file, below `DIR/.versions`."""
 
+    directory: int
     ino: int
     stamp_ns: int
 
@@ -92,6 +105,7 @@ class Moment(Struct, frozen=True, tag=True):
     ino: int
     at_ns: int
     version_ns: int = 0  # files: the version found then, so that a purge makes another node
+    entered_from: int = 0  # where the view begins: the real directory whose `.versions` it is below
 
 
 class StatusFolder(Struct, frozen=True, tag=True):
@@ -134,6 +148,7 @@ class Views:
     def __init__(self, volume: Volume, histories: Histories) -> None:
         self._volume = volume
         self._histories = histories
+        self._ways = Ways(volume)
         self._nodes: dict[int, Node] = {}
         self._known: dict[int, int] = {}  # how often the kernel was told each number
         self.status_texts: dict[bytes, StatusText] = {}
@@ -183,33 +198,48 @@ class Views:
 
     def _attributes(self, node: Node, ino: int) -> Inode:
         match node:
-            case VersionsFolder() | SnapshotsFolder() | NameFolder():
-                return _folder(self._volume.inode(node.directory), ino)
-            case StatusFolder():
-                return _folder(self._volume.inode(ROOT_INO), ino)
+            case VersionsFolder() | SnapshotsFolder() | NameFolder() | StatusFolder():
+                real = ROOT_INO if isinstance(node, StatusFolder) else node.directory
+                keep = _for_all_who_search if isinstance(node, NameFolder) else _for_all_who_list
+                return _folder(self._volume.inode(real), ino, keep)
             case VersionFile():
-                shown = self._histories.version_as_file(self._version(node))
-                return _read_only(shown, ino)
+                return _read_only(self._version_shown(node), ino)
             case Moment():
-                shown_then = self._histories.inode_at(node.ino, node.at_ns)
-                if shown_then is None or (
-                    node.version_ns and node.version_ns != shown_then.version_ns
-                ):
-                    raise StaleInode("what the file held then was purged")
-                return _read_only(shown_then, ino)
+                return _read_only(self._moment_shown(node), ino)
             case VersionLink():
                 directory = self._volume.inode(node.directory)
                 return _symlink(directory, ino, node.target)
             case LogFile() | StatusFile():
                 return self._text_attributes(node, ino)
 
+    def _version_shown(self, node: VersionFile) -> Inode:
+        version = self._version(node)
+        shown = self._histories.version_as_file(version)
+        after_ns = self._volume.metadata.next_version_ns(node.ino, node.stamp_ns) or OPEN_NS
+        return self._ways.as_reached(
+            shown, node.ino, after_ns - 1, through_directory=node.directory
+        )
+
+    def _moment_shown(self, node: Moment) -> Inode:
+        shown = self._histories.inode_at(node.ino, node.at_ns)
+        if shown is None or (node.version_ns and node.version_ns != shown.version_ns):
+            raise StaleInode("what the file held then was purged")
+        if shown.is_directory:
+            present = self._volume.inode(node.ino)
+            shown = with_access(shown, both(access_of(shown), access_of(present)))
+        if node.entered_from:
+            shown = self._ways.as_reached(
+                shown, node.ino, node.at_ns, through_directory=node.entered_from
+            )
+        return shown
+
     def _text_attributes(self, node: LogFile | StatusFile, ino: int) -> Inode:
         if isinstance(node, LogFile):
             directory = self._volume.inode(node.directory)
-            return _text(directory, ino, len(self._text_of(node)))
+            return _text(directory, ino, len(self._text_of(node)), _for_all_who_search)
         root = self._volume.inode(ROOT_INO)
         if self.status_texts[node.name].private:
-            return _text(root, ino, 0, 0o400)
+            return _private(_text(root, ino, 0))
         return _text(root, ino, len(self._text_of(node)))
 
     def _version(self, node: VersionFile) -> Version:
@@ -258,7 +288,8 @@ class Views:
     def _at(self, directory: int, asked: AtInstant) -> Moment:
         now_ns = self._volume.now_ns()
         at_ns = min(parse_instant(asked.text, now_ns=now_ns), now_ns)
-        return Moment(self._histories.directory_at(directory, at_ns), at_ns)
+        then = self._histories.directory_at(directory, at_ns)
+        return Moment(then, at_ns, entered_from=directory)
 
     def _snapshots_of(self, directory: int) -> Iterator[tuple[bytes, Node]]:
         offered = offered_seconds(
@@ -270,7 +301,8 @@ class Views:
             at_ns = at * SECOND_NS
             with suppress(NoSuchName):  # there was no such directory then
                 present = self._histories.directory_at(directory, at_ns)
-                yield f"@{format_samba(at_ns)}".encode(), Moment(present, at_ns)
+                view = Moment(present, at_ns, entered_from=directory)
+                yield f"@{format_samba(at_ns)}".encode(), view
 
     def listing(self, ino: int) -> list[tuple[bytes, Node]]:
         """The entries of a view as it is now, in order. Raises NotADirectory."""
@@ -317,7 +349,7 @@ class Views:
         entries: list[tuple[bytes, Node]] = [
             (
                 version_file_name(item.version.stamp_ns, item.version.salt, folder.name),
-                VersionFile(item.version.ino, item.version.stamp_ns),
+                VersionFile(folder.directory, item.version.ino, item.version.stamp_ns),
             )
             for item in history.items
             if item.version is not None
@@ -326,7 +358,7 @@ class Views:
         named = [
             (link, VersionLink(folder.directory, folder.name, target)) for link, target in links
         ]
-        entries += self._occupants(history)
+        entries += self._occupants(folder, history)
         return [*entries, *named, (b"log", LogFile(folder.directory, folder.name))]
 
     def _named_in(self, folder: NameFolder) -> dict[bytes, Node]:
@@ -339,7 +371,7 @@ class Views:
             self._last_named = (asked, dict(self._versions_in(folder)))
         return self._last_named[1]
 
-    def _occupants(self, history: NameHistory) -> list[tuple[bytes, Node]]:
+    def _occupants(self, folder: NameFolder, history: NameHistory) -> list[tuple[bytes, Node]]:
         """Past directories and symlinks of the name, newest first."""
         found: list[tuple[bytes, Node]] = []
         for entry in reversed(history.intervals):
@@ -347,7 +379,8 @@ class Views:
             if inode is None or inode.is_file or entry.to_ns == OPEN_NS:
                 continue
             stem = f"{format_file_time(entry.to_ns)}~{short_id(entry.ino)}".encode()
-            found.append((stem, Moment(inode.ino, entry.to_ns - 1)))
+            last_ns = entry.to_ns - 1
+            found.append((stem, Moment(inode.ino, last_ns, entered_from=folder.directory)))
         return found
 
     def readlink(self, ino: int) -> bytes:
@@ -411,6 +444,9 @@ def _moment(inode: Inode, at_ns: int) -> Moment:
 
 def _read_only(shown: Inode, ino: int) -> Inode:
     """A past file as a view shows it: nobody may write, and it has one name."""
+    if ACCESS_XATTR in shown.xattrs and not shown.mode & _GROUP_READS:
+        # Without the write bit its ACL would have an empty mask, which the kernel does not heed.
+        shown = with_access(shown, each(access_of(shown), _for_all_who_list))
     return msgspec.structs.replace(
         shown,
         ino=ino,
@@ -420,11 +456,20 @@ def _read_only(shown: Inode, ino: int) -> Inode:
     )
 
 
-def _folder(directory: Inode, ino: int) -> Inode:
-    """A folder of the view, open to whoever may read the real directory."""
-    return Inode(
+def _for_all_who_search(permissions: int) -> int:
+    """Who may search a directory may ask for any name in it: they may read what that name was."""
+    return LIST_AND_SEARCH if permissions & SEARCH else 0
+
+
+def _for_all_who_list(permissions: int) -> int:
+    return permissions & LIST_AND_SEARCH
+
+
+def _folder(directory: Inode, ino: int, keep: Callable[[int], int]) -> Inode:
+    """A folder of the view, for the same people as the real directory, by mode and ACL."""
+    plain = Inode(
         ino=ino,
-        mode=stat.S_IFDIR | (stat.S_IMODE(directory.mode) & 0o555),
+        mode=stat.S_IFDIR,
         uid=directory.uid,
         gid=directory.gid,
         nlink=2,
@@ -433,14 +478,29 @@ def _folder(directory: Inode, ino: int) -> Inode:
         ctime_ns=directory.mtime_ns,
         btime_ns=directory.btime_ns,
     )
+    return with_access(plain, each(access_of(directory), keep))
 
 
 def _symlink(directory: Inode, ino: int, target: bytes) -> Inode:
     return msgspec.structs.replace(
-        _folder(directory, ino), mode=stat.S_IFLNK | 0o777, nlink=1, size=len(target), target=target
+        _folder(directory, ino, _for_all_who_list),
+        mode=stat.S_IFLNK | 0o777,
+        nlink=1,
+        size=len(target),
+        target=target,
+        xattrs={},
     )
 
 
-def _text(directory: Inode, ino: int, size: int, readers: int = 0o444) -> Inode:
-    mode = stat.S_IFREG | (stat.S_IMODE(directory.mode) & readers)
-    return msgspec.structs.replace(_folder(directory, ino), mode=mode, nlink=1, size=size)
+def _text(
+    directory: Inode, ino: int, size: int, keep: Callable[[int], int] = _for_all_who_list
+) -> Inode:
+    """A text of the view, which those may read for whom its folder is."""
+    folder = _folder(directory, ino, keep)
+    readers = with_access(folder, each(access_of(folder), lambda bits: bits & _READ))
+    mode = stat.S_IFREG | stat.S_IMODE(readers.mode)
+    return msgspec.structs.replace(readers, mode=mode, nlink=1, size=size)
+
+
+def _private(text: Inode) -> Inode:
+    return msgspec.structs.replace(text, mode=stat.S_IFREG | stat.S_IRUSR, xattrs={})

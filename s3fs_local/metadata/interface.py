@@ -143,6 +143,13 @@ class Metadata(Protocol):
         """Every interval in which any name meant the inode, oldest first."""
         ...
 
+    def names_before(self, ino: int, at_ns: int, limit: int) -> list[Entry]:
+        """Intervals in which a name meant the inode and that began by `at_ns`.
+
+        The newest first, at most `limit`.
+        """
+        ...
+
     def versions(self, ino: int) -> list[Version]:
         """All versions of the inode, newest first."""
         ...
@@ -176,6 +183,10 @@ class Metadata(Protocol):
 
     def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
         """What the attributes were at `at_ns`; None where they are still those of the inode."""
+        ...
+
+    def attributes_since(self, ino: int) -> int:
+        """When the attributes became what they are; 0 where they never changed."""
         ...
 
     def cell(self, ino: int, cell: int, at_ns: int) -> bytes:

@@ -232,6 +232,10 @@ class MemoryMetadata:
         ]
         return sorted(found, key=lambda entry: (entry.from_ns, entry.parent, entry.name))
 
+    def names_before(self, ino: int, at_ns: int, limit: int) -> list[Entry]:
+        found = [entry for entry in self.entries_of(ino) if entry.from_ns <= at_ns]
+        return found[::-1][:limit]
+
     def versions(self, ino: int) -> list[Version]:
         versions = self._versions.get(ino, {})
         return [versions[stamp_ns] for stamp_ns in sorted(versions, reverse=True)]
@@ -265,6 +269,9 @@ class MemoryMetadata:
         kept = self._kept.get(ino, {})
         ends = [to_ns for to_ns in kept if to_ns > at_ns]
         return kept[min(ends)] if ends else None
+
+    def attributes_since(self, ino: int) -> int:
+        return max(self._kept.get(ino, {}), default=0)
 
     def cell(self, ino: int, cell: int, at_ns: int) -> bytes:
         for from_ns, (to_ns, extents) in self._cells.get(ino, {}).get(cell, {}).items():

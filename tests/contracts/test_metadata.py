@@ -466,6 +466,7 @@ def test_attributes_at_an_instant_are_those_that_ended_next(metadata: Metadata) 
     assert metadata.attributes_at(2, 29) == second
     assert metadata.attributes_at(2, 30) is None
     assert metadata.attributes_at(3, 0) is None
+    assert (metadata.attributes_since(2), metadata.attributes_since(3)) == (30, 0)
 
 
 def test_removing_an_inode_removes_its_kept_attributes(metadata: Metadata) -> None:
@@ -880,6 +881,7 @@ def answers(metadata: Metadata, numbers: range, instants: list[int]) -> dict[str
         said[f"of {number}"] = [
             metadata.inode(number),
             metadata.entries_of(number),
+            metadata.attributes_since(number),
             metadata.versions(number),
             metadata.cell_rows(number),
             metadata.block(number),
@@ -897,6 +899,7 @@ def answers(metadata: Metadata, numbers: range, instants: list[int]) -> dict[str
             [metadata.next_version_ns(number, instant) for number in numbers],
             [metadata.last_change_ns(parent, instant) for parent in PARENTS],
             [metadata.attributes_at(number, instant) for number in numbers],
+            [metadata.names_before(number, instant, 2) for number in numbers],
             [metadata.cells(number, 1, instant) for number in numbers],
             [metadata.cell(number, cell, instant) for number in numbers for cell in CELLS],
         ]

@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.purging import purge
 from s3fs_local.errors import NoSuchName, StaleInode
 from s3fs_local.rules.inode import Caller
@@ -66,6 +67,102 @@ def test_who_makes_their_own_directory_again_goes_on_with_its_history(store: Mem
     store.chmod("/shared/d", 0o700)
 
     assert store.listing("/shared/d/.versions") == [b"secret", b"sub"]
+
+
+def _modes(store: MemoryStore, path: str) -> list[int]:
+    """The permission bits of the versions of a name, newest first."""
+    directory, _, name = path.rpartition("/")
+    folder = f"{directory}/.versions/{name}"
+    names = [name.decode() for name in store.listing(folder) if b"~" in name]
+    return [store.stat(f"{folder}/{name}").mode & 0o777 for name in names]
+
+
+def test_opening_a_private_directory_does_not_open_what_was_saved_in_it(
+    store: MemoryStore,
+) -> None:
+    """What is in it now is meant to be seen; the drafts before were not."""
+    store.mkdir("/d")
+    store.chmod("/d", 0o700)
+    store.write("/d/f", b"a draft")
+    store.write("/d/removed", b"another")
+    store.remove("/d/removed")
+    store.tick()
+    store.write("/d/f", b"done")
+    store.tick()
+    store.chmod("/d", 0o755)
+
+    assert _modes(store, "/d/f") == [0o444, 0o400]
+    assert _modes(store, "/d/removed") == [0o400]
+    store.write("/d/f", b"done, and public")
+    assert _modes(store, "/d/f") == [0o444, 0o444, 0o400]
+
+
+def test_nor_does_opening_one_above_it(store: MemoryStore) -> None:
+    """All directories on the way count, also where a view begins below them."""
+    store.mkdir("/home")
+    store.chmod("/home", 0o700)
+    store.mkdir("/home/d")
+    store.write("/home/d/f", b"a draft")
+    then_s = store.tick() // 10**9
+    store.tick()
+    store.write("/home/d/f", b"done")
+    store.chmod("/home", 0o755)
+
+    assert _modes(store, "/home/d/f") == [0o444, 0o400]
+    assert store.stat(f"/home/d/.versions/@{then_s}").mode & 0o777 == 0o500
+    assert store.stat(f"/home/d/.versions/@{store.tick() // 10**9}").mode & 0o777 == 0o555
+
+
+def test_nor_does_moving_a_file_out_of_one(store: MemoryStore) -> None:
+    """`mv ~/draft /shared/report` publishes the report, not its drafts."""
+    store.mkdir("/private")
+    store.chmod("/private", 0o700)
+    store.mkdir("/shared")
+    store.write("/private/draft", b"a draft")
+    store.write("/private/draft", b"done")
+    store.rename("/private/draft", "/shared/report")
+
+    assert _modes(store, "/shared/report") == [0o444, 0o400]
+
+
+def test_a_second_name_was_a_way_as_good_as_the_first(store: MemoryStore) -> None:
+    """Who could read it by one of its names may read what it was then."""
+    store.mkdir("/open")
+    store.write("/open/f", b"one")
+    store.mkdir("/private")
+    store.chmod("/private", 0o700)
+    store.fs.link(store.stat("/open/f").ino, *store.place("/private/f"), ALICE)
+    store.write("/open/f", b"two")
+
+    assert _modes(store, "/open/f") == [0o444, 0o444]
+
+
+def test_closing_a_directory_closes_what_it_was(store: MemoryStore) -> None:
+    """Else everybody could go on reading through yesterday."""
+    store.mkdir("/d")
+    store.mkdir("/d/e")
+    store.write("/d/e/f", b"one")
+    then_s = store.tick() // 10**9
+    store.tick()
+    store.chmod("/d/e", 0o700)
+
+    assert store.stat(f"/.versions/@{then_s}/d").mode & 0o777 == 0o555
+    assert store.stat(f"/.versions/@{then_s}/d/e").mode & 0o777 == 0o500
+    assert store.stat(f"/d/e/.versions/@{then_s}").mode & 0o777 == 0o500
+
+
+def test_a_tree_handed_to_another_owner_keeps_its_past_for_them(store: MemoryStore) -> None:
+    """Root makes a home, then gives it away: that was narrower at no time than now."""
+    store.mkdir("/d")
+    store.write("/d/f", b"one")
+    then_s = store.tick() // 10**9
+    store.tick()
+    ino = store.stat("/d").ino
+    store.fs.setattr(ino, AttributeChange(mode=0o750, uid=BOB.uid, gid=BOB.gid), None, ALICE)
+    shown = store.stat(f"/.versions/@{then_s}/d")
+
+    assert (shown.uid, shown.mode & 0o777) == (BOB.uid, 0o550)
+    assert _modes(store, "/d/f") == [0o444]
 
 
 def test_a_purged_version_is_not_opened_again(store: MemoryStore) -> None:

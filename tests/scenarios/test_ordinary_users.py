@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeMount
-from tests.mounting import MARK, Completed, is_mounted, processes_marked, run
+from tests.mounting import MARK, Completed, instant_now, is_mounted, processes_marked, run
 
 pytestmark = [
     pytest.mark.mount,
@@ -137,3 +137,68 @@ def test_a_mount_of_root_is_closed_to_others_by_default(make_mount: MakeMount) -
 
     assert result.returncode != 0
     assert "Permission denied" in result.stderr
+
+
+@pytest.mark.usefixtures("home")
+def test_whoever_may_read_a_file_may_read_its_past_and_nobody_else(make_mount: MakeMount) -> None:
+    """By mode, owner and ACL, of the file and of the directories, then and now."""
+    mounted = make_mount(None, "allow_other")
+    mounted.path.chmod(0o755)
+    twice = "f() { echo one >$1; echo two >$1; };"
+    mounted.sh(
+        f"{twice} mkdir -m 755 theirs open was_private now_private; mkdir -m 711 search;"
+        f"mkdir -m 750 acl refused; setfacl -m u:{NOBODY}:rx acl; setfacl -m u:{NOBODY}:x refused;"
+        "mkdir -m 700 private; chmod 700 was_private;"
+        "for d in theirs search acl refused private was_private now_private; do f $d/f; done;"
+        f"f open/mine; chown {NOBODY} open/mine; chmod 600 open/mine; echo three >open/mine;"
+        "f open/secret; chmod 600 open/secret; echo three >open/secret; chmod 644 open/secret;"
+        "f open/acl; chmod 640 open/acl;"
+        f"setfacl -m u:{NOBODY}:r open/acl; echo three >open/acl;"
+        "f private/moved; mv private/moved open/moved; echo gone >search/gone; rm search/gone"
+    )
+    then = instant_now()
+    mounted.sh("echo three >was_private/f; chmod 755 was_private; chmod 700 now_private")
+
+    def nobody(script: str) -> str:
+        """What the user reads; the last words of the error where it is refused."""
+        prefix = ("sh", "-c", f"{script} 2>&1 | tail -n 1 | grep -o '[a-zA-Z]*$'")
+        return run(*becoming_nobody(), *prefix, cwd=mounted.path, check=False).stdout.strip()
+
+    for readable, content in {
+        "theirs/.versions/f/previous": "one",
+        "theirs/.versions/f/latest": "two",
+        "search/.versions/f/previous": "one",
+        "search/.versions/f/$(ls search/.versions/f | head -n 1)": "one",
+        "search/.versions/gone/latest": "gone",
+        "acl/.versions/f/previous": "one",
+        f"acl/.versions/@{then}/f": "two",
+        f".versions/@{then}/acl/f": "two",
+        "refused/.versions/f/previous": "one",
+        "open/.versions/mine/previous": "two",
+        "open/.versions/mine/latest": "three",
+        "open/.versions/secret/latest": "three",
+        "open/.versions/acl/previous": "two",
+        "open/.versions/acl/latest": "three",
+        "open/.versions/moved/latest": "two",
+        "was_private/.versions/f/latest": "three",
+    }.items():
+        assert nobody(f"cat {readable}") == content, readable
+    for forbidden in (
+        "private/.versions/f/latest",
+        f".versions/@{then}/private/f",
+        "open/.versions/secret/previous",
+        "open/.versions/moved/previous",
+        "was_private/.versions/f/previous",
+        f"was_private/.versions/@{then}/f",
+        f".versions/@{then}/was_private/f",
+        f".versions/@{then}/now_private/f",
+        "now_private/.versions/f/latest",
+    ):
+        assert nobody(f"cat {forbidden}") == "denied", forbidden
+    assert nobody("ls acl/.versions") == "f"
+    assert nobody(f"ls acl/.versions/@{then}") == "f"
+    assert nobody("ls refused/.versions") == "denied"
+    assert nobody("ls search/.versions") == "denied"
+    assert nobody("ls search/.versions/f") == "previous"
+    assert nobody(f"ls .versions/@{then}/was_private") == "denied"
+    assert mounted.sh(f"cat .versions/@{then}/was_private/f") == "two\n", "root reads everything"

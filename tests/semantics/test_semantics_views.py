@@ -189,6 +189,83 @@ def test_an_old_version_looks_as_it_did(store: MemoryStore) -> None:
 
 
 @promise(
+    "Whoever may read a file may read its versions, unless they were kept from them then: by the "
+    "mode, owner or ACL of the version, or of a directory in which it was."
+)
+def test_a_private_draft_stays_private(store: MemoryStore) -> None:
+    """A file is opened to others when it is ready."""
+    store.write("/f", b"a draft")
+    store.chmod("/f", 0o600)
+    store.write("/f", b"ready")
+    store.chmod("/f", 0o644)
+    newest, older = (name.decode() for name in store.listing("/.versions/f")[:2])
+
+    assert store.stat(f"/.versions/f/{newest}").mode & 0o777 == 0o444
+    assert store.stat(f"/.versions/f/{older}").mode & 0o777 == 0o400
+
+
+@promise(
+    "Whoever may list a directory may list what was in it; whoever may only search it may ask for "
+    "any name they know."
+)
+def test_a_directory_that_may_only_be_searched(store: MemoryStore) -> None:
+    """Mode 711 is that of many a home directory."""
+    store.mkdir("/home")
+    store.write("/home/f", b"one")
+    store.chmod("/home", 0o711)
+
+    assert store.stat("/home/.versions").mode & 0o777 == 0o511
+    assert store.stat("/home/.versions/f").mode & 0o777 == 0o555
+    assert store.stat("/home/.versions/f/log").mode & 0o777 == 0o444
+
+
+@promise(
+    "Who opens a private directory to others, or moves a file out of one, does not open what was "
+    "saved there before."
+)
+def test_opening_a_directory_opens_the_present(store: MemoryStore) -> None:
+    """tests/engine/test_attack_views.py tries every way around it."""
+    store.mkdir("/d")
+    store.chmod("/d", 0o700)
+    store.write("/d/f", b"a draft")
+    store.write("/d/f", b"ready")
+    store.chmod("/d", 0o755)
+    newest, older = (name.decode() for name in store.listing("/d/.versions/f")[:2])
+
+    assert store.stat(f"/d/.versions/f/{newest}").mode & 0o777 == 0o444
+    assert store.stat(f"/d/.versions/f/{older}").mode & 0o777 == 0o400
+
+
+@promise(
+    "Who closes a directory closes it in `@TIME`, too. A directory there has the permissions of "
+    "then or of now, whichever are fewer."
+)
+def test_a_directory_that_was_closed_is_closed_in_the_past(store: MemoryStore) -> None:
+    """Unlike a snapshot, which stays open for ever."""
+    store.mkdir("/d")
+    at = f"/.versions/@{store.tick() // SECOND_NS}"
+    store.tick()
+    store.chmod("/d", 0o700)
+
+    assert store.stat(f"{at}/d").mode & 0o777 == 0o500
+
+
+@promise(
+    "Where owners have changed, a view may grant less than then and now both do, never more. Root "
+    "reads everything."
+)
+def test_a_change_of_owner_grants_nobody_more(store: MemoryStore) -> None:
+    """tests/rules/test_access.py compares it with the kernel's rule for everybody."""
+    store.mkdir("/d")
+    store.chmod("/d", 0o700)
+    at = f"/.versions/@{store.tick() // SECOND_NS}"
+    store.tick()
+    store.fs.setattr(store.stat("/d").ino, AttributeChange(uid=7, gid=7), None, ALICE)
+
+    assert store.stat(f"{at}/d").mode & 0o777 == 0
+
+
+@promise(
     "`.versions/NAME/` shows each version with the last attributes it had, `@TIME` with those "
     "of that instant."
 )

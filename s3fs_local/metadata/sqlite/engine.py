@@ -378,6 +378,9 @@ class SqliteMetadata:
     def entries_of(self, ino: int) -> list[Entry]:
         return [to_entry(row) for row in self._rows(queries.ENTRIES_OF, (ino,))]
 
+    def names_before(self, ino: int, at_ns: int, limit: int) -> list[Entry]:
+        return [to_entry(row) for row in self._rows(queries.NAMES_BEFORE, (ino, at_ns, limit))]
+
     def versions(self, ino: int) -> list[Version]:
         return [to_version(row) for row in self._rows(queries.VERSIONS, (ino,))]
 
@@ -410,6 +413,10 @@ class SqliteMetadata:
     def attributes_at(self, ino: int, at_ns: int) -> KeptAttributes | None:
         row = self._row(queries.ATTRIBUTES_AT, (ino, at_ns))
         return None if row is None else to_kept(row)
+
+    def attributes_since(self, ino: int) -> int:
+        since_ns: int = self._only_row(queries.ATTRIBUTES_SINCE, (ino,))[0]
+        return since_ns
 
     def cell(self, ino: int, cell: int, at_ns: int) -> bytes:
         if at_ns != OPEN_NS - 1:

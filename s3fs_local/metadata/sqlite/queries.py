@@ -63,6 +63,10 @@ MARKERS_AFTER: Final = """
 ENTRIES_OF: Final = f"""
     SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_ino
     WHERE ino = ? AND ino <> 0 ORDER BY from_ns, parent, name"""
+NAMES_BEFORE: Final = f"""
+    SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_ino
+    WHERE ino = ? AND ino <> 0 AND from_ns <= ?
+    ORDER BY from_ns DESC, parent DESC, name DESC LIMIT ?"""
 
 VERSIONS: Final = f"SELECT {columns(Version)} FROM version WHERE ino = ? ORDER BY stamp_ns DESC"
 VERSIONS_AFTER: Final = f"""
@@ -93,6 +97,7 @@ LAST_CHANGE: Final = f"""
 ATTRIBUTES_AT: Final = f"""
     SELECT {columns(KeptAttributes)} FROM kept_attributes WHERE ino = ? AND to_ns > ?
     ORDER BY to_ns LIMIT 1"""
+ATTRIBUTES_SINCE: Final = "SELECT coalesce(max(to_ns), 0) FROM kept_attributes WHERE ino = ?"
 
 CELL: Final = """
     SELECT to_ns, extents FROM cell WHERE ino = ? AND cell = ? AND from_ns <= ?
