@@ -1,8 +1,8 @@
 """What a close makes: a version of what was written, and an end of what nobody can reach."""
 
 from s3fs_local.engine.locks import Locks
-from s3fs_local.engine.namespace import Namespace
 from s3fs_local.engine.open_files import Handle, OpenFiles
+from s3fs_local.engine.releasing import Releasing
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
 from s3fs_local.rules.versioning import Origin
@@ -18,13 +18,13 @@ class Closing:
         *,
         locks: Locks,
         writing: Writing,
-        namespace: Namespace,
+        releasing: Releasing,
     ) -> None:
         self._volume = volume
         self._open_files = open_files
         self._locks = locks
         self._writing = writing
-        self._namespace = namespace
+        self._releasing = releasing
 
     def flush(self, handle: int) -> None:
         """close(2) of a descriptor: what was written through this handle is a version.
@@ -69,4 +69,4 @@ class Closing:
             self._locks.pending.lock_closed_unwritten(inode.ino)
         if not inode.nlink and not self._open_files.is_open(inode.ino):
             self._writing.discard(inode.ino)
-            self._namespace.forget_never_saved(inode)
+            self._releasing.forget_never_saved(inode)

@@ -171,7 +171,7 @@ _NAMES: Final = (
         asked_by_callers=True,
     ),
     Door(
-        "engine.namespace.Namespace.rename",
+        "engine.renaming.Renaming.rename",
         "asked of what moves, of what loses the name, and of a directory for all below it",
         asks=(
             Operation.RENAME_FROM,
@@ -180,29 +180,29 @@ _NAMES: Final = (
             Operation.MOVE_ANCESTOR,
         ),
     ),
-    Door("engine.namespace.Namespace._move", "the end of `rename`", asked_by_callers=True),
+    Door("engine.renaming.Renaming._move", "the end of `rename`", asked_by_callers=True),
     Door(
-        "engine.namespace.Namespace._exchange",
+        "engine.renaming.Renaming._exchange",
         "asked of both",
         asks=(Operation.RENAME_EXCHANGE,),
     ),
     Door(
-        "engine.namespace.Namespace._release_name",
+        "engine.releasing.Releasing.release_name",
         "a part of the removal and of the move",
         asked_by_callers=True,
     ),
     Door(
-        "engine.namespace.Namespace.destroy_unkept",
+        "engine.releasing.Releasing.destroy_unkept",
         "the null versions of a file that has no name any more",
         asks=(Operation.REPLACE_VERSION,),
     ),
     Door(
-        "engine.namespace.Namespace.forget_never_saved",
+        "engine.releasing.Releasing.forget_never_saved",
         "without a version there is nothing that a lock lies on",
     ),
-    Door("engine.namespace.Namespace._supersede", "delete markers, which are never locked"),
-    Door("engine.namespace.reopen_marker", "delete markers, which are never locked"),
-    Door("engine.namespace.Namespace._touch", "the times of a directory"),
+    Door("engine.delete_markers.supersede_marker", "delete markers, which are never locked"),
+    Door("engine.delete_markers.reopen_marker", "delete markers, which are never locked"),
+    Door("engine.names.Names.touch", "the times of a directory"),
 )
 
 _REMOVAL: Final = (

@@ -25,12 +25,14 @@ from s3fs_local.engine.lifecycle_runs import LifecycleRuns
 from s3fs_local.engine.listings import Listings
 from s3fs_local.engine.lock_attributes import PREFIX, LockAttributes
 from s3fs_local.engine.locks import Locks
-from s3fs_local.engine.namespace import STATUS_DIRECTORY, Namespace
+from s3fs_local.engine.names import STATUS_DIRECTORY
+from s3fs_local.engine.namespace import Namespace
 from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFiles
 from s3fs_local.engine.pack_coding import PackCoding
 from s3fs_local.engine.pack_keeping import PackKeeping
 from s3fs_local.engine.reading import Reading
 from s3fs_local.engine.refusals import Refusals
+from s3fs_local.engine.releasing import Releasing
 from s3fs_local.engine.replica_role import ReplicaRole
 from s3fs_local.engine.replication import Replication
 from s3fs_local.engine.retrieving import Retrieving
@@ -95,16 +97,17 @@ class FileSystem:
         self.retrieving: Final = Retrieving(volume, self.classes, self.settling)
         self.writing: Final = Writing(volume, self.reading, self.locks, self.classes)
         self.attributes: Final = Attributes(volume, locks=self.locks, writing=self.writing)
-        self.namespace: Final = Namespace(
+        releasing = Releasing(
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )
+        self.namespace: Final = Namespace(volume, locks=self.locks, releasing=releasing)
         self._contents: Final = HandleReading(volume, self.reading, self.open_files)
         self._closing: Final = Closing(
             volume,
             self.open_files,
             locks=self.locks,
             writing=self.writing,
-            namespace=self.namespace,
+            releasing=releasing,
         )
         self.histories: Final = Histories(volume)
         self.views: Final = Views(volume, Histories(volume, for_everyone=True))

@@ -3,8 +3,8 @@
 Purging is the one operation that loses history, so the policy gate is asked for each version.
 """
 
+from s3fs_local.engine.delete_markers import reopen_marker
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.engine.namespace import reopen_marker
 from s3fs_local.engine.version_removal import remove_version
 from s3fs_local.errors import InvalidArgument, WriterActive
 from s3fs_local.metadata.changes import RemoveEntry

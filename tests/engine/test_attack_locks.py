@@ -8,8 +8,8 @@ import pytest
 import trio
 from msgspec import structs
 
-from s3fs_local.engine.namespace import RENAME_EXCHANGE
 from s3fs_local.engine.purging import purge
+from s3fs_local.engine.renaming import RENAME_EXCHANGE
 from s3fs_local.engine.restoring import Action, Restoring, deleted_state
 from s3fs_local.errors import NotPermitted, Protected
 from s3fs_local.objects.failing import FailingObjects

@@ -1,0 +1,106 @@
+"""What becomes of an inode that loses a name: kept in the history, or gone if nothing keeps it."""
+
+import msgspec
+
+from s3fs_local.engine.delete_markers import reopen_marker
+from s3fs_local.engine.locks import Locks
+from s3fs_local.engine.open_files import OpenFiles
+from s3fs_local.engine.version_removal import remove_version
+from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.writing import Writing
+from s3fs_local.metadata.changes import Change, CloseEntry, PutInode, RemoveEntry, RemoveInode
+from s3fs_local.rules.inode import Caller, Inode
+from s3fs_local.rules.namespace import Ending, Entry
+from s3fs_local.rules.retention import Operation
+from s3fs_local.rules.versioning import Origin, VersioningState
+
+
+class Releasing:
+    """Takes names from the inodes of one volume."""
+
+    def __init__(
+        self, volume: Volume, *, locks: Locks, writing: Writing, open_files: OpenFiles
+    ) -> None:
+        self._volume = volume
+        self._metadata = volume.metadata
+        self._locks = locks
+        self._writing = writing
+        self._open_files = open_files
+
+    def keep_content(self, inode: Inode) -> Inode:
+        """What was written but not closed is committed before the last name goes.
+
+        So an undelete gives the file as it was when it was removed. A file that never held
+        anything, or never had a version and is being written without a name, has nothing to keep.
+        """
+        draft = self._volume.drafts.get(inode.ino)
+        if draft is None or inode.nlink != 1 or not draft.is_altered or not draft.size:
+            return inode
+        if self._volume.settings.versioning is VersioningState.UNVERSIONED:
+            return inode
+        self._writing.commit(inode.ino, origin=Origin.CLOSE)
+        return self._volume.inode(inode.ino)
+
+    def release_name(
+        self, entry: Entry, inode: Inode, stamp_ns: int, caller: Caller, ending: Ending
+    ) -> list[Change]:
+        """The changes by which the entry means the inode no longer."""
+        if inode.is_directory:
+            nlink = 0
+        else:
+            nlink = inode.nlink - 1
+            if nlink:
+                ending = Ending.MOVED
+        released = msgspec.structs.replace(inode, nlink=nlink, ctime_ns=stamp_ns)
+        changes: list[Change] = [PutInode(released)]
+        if self._volume.settings.versioning is VersioningState.UNVERSIONED:
+            changes.append(RemoveEntry(entry.parent, entry.name, entry.from_ns))
+        else:
+            changes.append(
+                CloseEntry(entry.parent, entry.name, entry.from_ns, stamp_ns, ending, caller.uid)
+            )
+        return changes
+
+    def after_release(self, inode: Inode) -> None:
+        """Versions that S3's state does not keep are gone, at once or at the last close."""
+        if inode.is_file and inode.nlink == 1:
+            if self._open_files.is_open(inode.ino):
+                self._open_files.when_closed(inode.ino, self.destroy_unkept)
+            else:
+                self.destroy_unkept(inode.ino)
+
+    def destroy_unkept(self, ino: int) -> None:
+        """The nameless file's draft is gone, and its null versions if versioning is not Enabled."""
+        inode = self._metadata.inode(ino)
+        if inode is None or inode.nlink:
+            return  # an undelete gave it a name again
+        self._writing.discard(ino)
+        state = self._volume.settings.versioning
+        if state is VersioningState.ENABLED:
+            return
+        for version in self._metadata.versions(ino):
+            if version.is_null or state is VersioningState.UNVERSIONED:
+                self._locks.check_version(Operation.REPLACE_VERSION, version)
+                remove_version(self._volume, version)
+
+    def forget_never_saved(self, inode: Inode) -> None:
+        """A temporary file that was removed before it was ever closed leaves nothing behind."""
+        if not inode.is_file or inode.version_ns or self._metadata.versions(inode.ino):
+            return
+        changes: list[Change] = []
+        for entry in self._metadata.entries_of(inode.ino):
+            changes.append(RemoveEntry(entry.parent, entry.name, entry.from_ns))
+            marker = self._metadata.entry(entry.parent, entry.name)
+            if marker is None or not marker.is_marker or marker.is_null:
+                continue  # a null marker took the place of one before, so it stays
+            if marker.from_ns == entry.to_ns:
+                changes.append(RemoveEntry(marker.parent, marker.name, marker.from_ns))
+                changes += self._reopened_marker(entry)
+        self._volume.apply([*changes, RemoveInode(inode.ino)])
+
+    def _reopened_marker(self, entry: Entry) -> list[Change]:
+        """The delete marker that the entry superseded lies on top again."""
+        for before in self._metadata.name_history(entry.parent, entry.name):
+            if before.is_marker and before.to_ns == entry.from_ns:
+                return reopen_marker(before)
+        return []
