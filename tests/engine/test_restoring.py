@@ -8,7 +8,7 @@ from msgspec import structs
 
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.restoring import Action, Restoring, Step, deleted_state, state_at
-from s3fs_local.errors import NameTaken, NothingToRestore, Protected
+from s3fs_local.errors import NotDeleted, NothingToRestore, Protected
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import Retention
@@ -192,7 +192,7 @@ def test_an_undelete_takes_what_was_deleted_last(full: MemoryStore) -> None:
     list(Restoring(full.fs, ALICE, at_ns=at_ns).restore(directory, name, was, b"other"))
     assert full.read("/d/sub/other") == b"other"
 
-    with pytest.raises(NameTaken):
+    with pytest.raises(NotDeleted):
         deleted_state(full.fs, directory, name)
     with pytest.raises(NothingToRestore):
         deleted_state(full.fs, directory, b"never")
