@@ -4,19 +4,23 @@ A directory that was removed and made again has a new inode; its path has one hi
 about a name is asked of every directory that ever was at that path.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from heapq import merge
 from itertools import groupby
+from typing import Final
 
 from msgspec import Struct, structs
 
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import NoSuchName
 from s3fs_local.rules.access import LIST_AND_SEARCH, access_of, is_as_open
-from s3fs_local.rules.history import HistoryItem, history_of, is_listed
+from s3fs_local.rules.history import HistoryItem, history_of, is_listed, newest_of
 from s3fs_local.rules.inode import ROOT_INO, Inode
-from s3fs_local.rules.names import printed
+from s3fs_local.rules.names import VersionName, printed
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.versioning import Version
+
+_STEP_ROWS_MAX: Final = 1024
 
 
 class NameHistory(Struct, frozen=True):
@@ -76,9 +80,52 @@ class Histories:
 
     def has_history(self, directory: int, name: bytes) -> bool:
         """Whether the name ever meant anything here."""
-        return any(
-            self._metadata.name_history(tenure.ino, name) for tenure in self._tenures(directory)
+        return next(self._intervals_before(directory, name), None) is not None
+
+    def newest(self, directory: int, name: bytes, count: int) -> list[Version]:
+        """The first versions of its history, whatever the others are."""
+        items = newest_of(
+            self._intervals_before(directory, name),
+            lambda ino, before_ns: self._metadata.versions_before(ino, before_ns, count + 1),
+            count,
         )
+        return [item.version for item in items if item.version is not None]
+
+    def version_named(self, directory: int, name: bytes, wanted: VersionName) -> Version | None:
+        """The version in the name's history that was committed then, with that salt."""
+        for version in self._metadata.versions_by_id(wanted.from_ns, wanted.to_ns, wanted.salt):
+            intervals = self._intervals_of(directory, name, version.ino)
+            if any(version.stamp_ns < interval.to_ns for interval in intervals):
+                return version
+        return None
+
+    def occupants_named(self, directory: int, name: bytes, wanted: VersionName) -> list[Entry]:
+        """Intervals that ended then, in which the name meant the inode of that number."""
+        intervals = self._intervals_of(directory, name, wanted.salt)
+        return [one for one in intervals if wanted.from_ns <= one.to_ns < wanted.to_ns]
+
+    def _intervals_of(self, directory: int, name: bytes, ino: int) -> list[Entry]:
+        """The intervals in which the name meant that inode, oldest first."""
+        until = {tenure.ino: tenure.to_ns for tenure in self._tenures(directory)}
+        return [
+            _within(entry, until[entry.parent])
+            for entry in self._metadata.entries_of(ino)
+            if entry.name == name and entry.parent in until
+        ]
+
+    def _intervals_before(self, directory: int, name: bytes) -> Iterator[Entry]:
+        """The intervals of the name, newest first, in steps."""
+        streams = [self._intervals_in(tenure, name) for tenure in self._tenures(directory)]
+        return merge(*streams, key=lambda entry: entry.from_ns, reverse=True)
+
+    def _intervals_in(self, tenure: Tenure, name: bytes) -> Iterator[Entry]:
+        before_ns = OPEN_NS
+        for step in _growing():
+            found = self._metadata.name_before(tenure.ino, name, before_ns, step)
+            yield from (_within(entry, tenure.to_ns) for entry in found)
+            if len(found) < step:
+                return
+            before_ns = found[-1].from_ns
 
     def changes_in(self, directory: int) -> set[int]:
         """Every instant at which a name in the directory, or the content of one, changed."""
@@ -218,6 +265,14 @@ class Histories:
             ctime_ns=version.stamp_ns,
             lock=version.lock,
         )
+
+
+def _growing() -> Iterator[int]:
+    """How much to ask for at a time: little at first, for most who ask need no more."""
+    step = 4
+    while True:
+        yield step
+        step = min(step * 4, _STEP_ROWS_MAX)
 
 
 def _is_as_open(earlier: Inode, present: Inode) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from blake3 import blake3
 from msgspec import Struct
 
-from s3fs_local.engine.histories import Histories, NameHistory
+from s3fs_local.engine.histories import Histories
 from s3fs_local.engine.open_files import Handle, OpenedFile
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.ways import Ways
@@ -43,15 +43,17 @@ from s3fs_local.rules.names import (
     Snapshots,
     escape,
     parse_below_versions,
+    parse_version_file_name,
     printed,
     version_file_name,
 )
-from s3fs_local.rules.namespace import OPEN_NS
+from s3fs_local.rules.namespace import OPEN_NS, Entry
 from s3fs_local.rules.posix_acl import ACCESS_XATTR
 from s3fs_local.rules.snapshots import offered_seconds
 from s3fs_local.rules.versioning import Version
 
 _WRITE_BITS: Final = 0o222
+LINKS: Final = (b"latest", b"previous")
 _READ: Final = 0o4
 _GROUP_READS: Final = 0o050
 _HASH_MASK: Final = FIRST_VIRTUAL_INO - 1
@@ -152,7 +154,6 @@ class Views:
         self._nodes: dict[int, Node] = {}
         self._known: dict[int, int] = {}  # how often the kernel was told each number
         self.status_texts: dict[bytes, StatusText] = {}
-        self._last_named: tuple[tuple[NameFolder, int] | None, dict[bytes, Node]] = (None, {})
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -259,7 +260,7 @@ class Views:
             case VersionsFolder() | SnapshotsFolder():
                 return self._shown(self._below_versions(node, name))
             case NameFolder():
-                child = self._named_in(node).get(name)
+                child = self._child(node, name)
                 if child is not None:
                     return self._shown(child)
             case Moment():
@@ -348,33 +349,43 @@ class Views:
         history = self._histories.of_name(folder.directory, folder.name)
         entries: list[tuple[bytes, Node]] = [
             (
-                version_file_name(item.version.stamp_ns, item.version.salt, folder.name),
+                _file_name(item.version, folder.name),
                 VersionFile(folder.directory, item.version.ino, item.version.stamp_ns),
             )
             for item in history.items
             if item.version is not None
         ]
-        links = zip((b"latest", b"previous"), [name for name, _ in entries], strict=False)
+        links = zip(LINKS, [name for name, _ in entries], strict=False)
         named = [
             (link, VersionLink(folder.directory, folder.name, target)) for link, target in links
         ]
-        entries += self._occupants(folder, history)
+        entries += self._occupants(folder, history.intervals)
         return [*entries, *named, (b"log", LogFile(folder.directory, folder.name))]
 
-    def _named_in(self, folder: NameFolder) -> dict[bytes, Node]:
-        """The same by name; of the last folder it is kept until something changes.
+    def _child(self, folder: NameFolder, name: bytes) -> Node | None:
+        """The entry that `_versions_in` has under the name, without a look at the others."""
+        directory, of = folder.directory, folder.name
+        if name == b"log":
+            return LogFile(directory, of)
+        if name in LINKS:
+            place = LINKS.index(name)
+            newest = self._histories.newest(directory, of, place + 1)
+            if len(newest) <= place:
+                return None
+            return VersionLink(directory, of, _file_name(newest[place], of))
+        wanted = parse_version_file_name(name)
+        if wanted is None:
+            return None
+        version = self._histories.version_named(directory, of, wanted)
+        if version is not None and _file_name(version, of) == name:
+            return VersionFile(directory, version.ino, version.stamp_ns)
+        past = self._histories.occupants_named(directory, of, wanted)
+        return dict(self._occupants(folder, past)).get(name)
 
-        Who lists a folder then asks for each of its entries, a thousand times for a thousand.
-        """
-        asked = (folder, self._volume.durability.generation)
-        if self._last_named[0] != asked:
-            self._last_named = (asked, dict(self._versions_in(folder)))
-        return self._last_named[1]
-
-    def _occupants(self, folder: NameFolder, history: NameHistory) -> list[tuple[bytes, Node]]:
-        """Past directories and symlinks of the name, newest first."""
+    def _occupants(self, folder: NameFolder, intervals: list[Entry]) -> list[tuple[bytes, Node]]:
+        """Past directories and symlinks among what the name meant, newest first."""
         found: list[tuple[bytes, Node]] = []
-        for entry in reversed(history.intervals):
+        for entry in reversed(intervals):
             inode = None if entry.is_marker else self._volume.metadata.inode(entry.ino)
             if inode is None or inode.is_file or entry.to_ns == OPEN_NS:
                 continue
@@ -436,6 +447,10 @@ class Views:
         if isinstance(node, Moment):
             return metadata.version_at(node.ino, node.at_ns)
         return None
+
+
+def _file_name(version: Version, name: bytes) -> bytes:
+    return version_file_name(version.stamp_ns, version.salt, name)
 
 
 def _moment(inode: Inode, at_ns: int) -> Moment:

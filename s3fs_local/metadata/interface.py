@@ -118,6 +118,27 @@ class Metadata(Protocol):
         """Every interval of the name, markers included, oldest first."""
         ...
 
+    def name_before(self, parent: int, name: bytes, before_ns: int, limit: int) -> list[Entry]:
+        """Intervals of the name that began before the instant, markers included.
+
+        The newest first, at most `limit`.
+        """
+        ...
+
+    def begun_before(self, until_ns: int, limit: int) -> list[Entry]:
+        """Intervals of the store's names that began by `until_ns`, markers included.
+
+        The newest first, at most `limit`.
+        """
+        ...
+
+    def left_before(self, until_ns: int, limit: int) -> list[Entry]:
+        """Intervals that somebody ended by `until_ns`, by removing or renaming the name.
+
+        The last to end first, at most `limit`.
+        """
+        ...
+
     def directory_history(self, parent: int) -> list[Entry]:
         """Every interval of every name in the directory, by name, then oldest first."""
         ...
@@ -160,6 +181,26 @@ class Metadata(Protocol):
 
     def commits_after(self, ino: int, stamp_ns: int, limit: int) -> list[tuple[int, int, int]]:
         """(inode, stamp, size) of what `versions_after` gives, in a tenth of its time."""
+        ...
+
+    def versions_before(self, ino: int, before_ns: int, limit: int) -> list[Version]:
+        """Versions of the inode that are older than the instant, newest first, at most `limit`."""
+        ...
+
+    def versions_by_id(self, from_ns: int, to_ns: int, salt: int) -> list[Version]:
+        """Versions of the store with that salt, committed in [from_ns, to_ns), oldest first."""
+        ...
+
+    def commits_before(self, until_ns: int, limit: int) -> list[tuple[int, int]]:
+        """(stamp, inode) of the store's versions committed by `until_ns`, newest first."""
+        ...
+
+    def count_commits(self, from_ns: int, to_ns: int) -> list[tuple[str, int, int]]:
+        """(class, versions, bytes) of those committed in [from_ns, to_ns), by class."""
+        ...
+
+    def count_removals(self, from_ns: int, to_ns: int) -> int:
+        """How many delete markers were made in [from_ns, to_ns)."""
         ...
 
     def version(self, ino: int, stamp_ns: int) -> Version | None:

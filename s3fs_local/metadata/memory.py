@@ -57,7 +57,7 @@ from s3fs_local.metadata.interface import CELLS_MAX, Counters, Usage
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.lifecycle import SMALL_BYTES
-from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.namespace import LEAVING, OPEN_NS, Entry
 from s3fs_local.rules.replication import Backlog, Replica, ReplicaKind, Task
 from s3fs_local.rules.storage_costs import ClassUsage
 from s3fs_local.rules.versioning import Version
@@ -206,6 +206,25 @@ class MemoryMetadata:
         intervals = self._entries.get(parent, {}).get(name, {})
         return [entry for _, entry in sorted(intervals.items())]
 
+    def name_before(self, parent: int, name: bytes, before_ns: int, limit: int) -> list[Entry]:
+        found = [one for one in self.name_history(parent, name) if one.from_ns < before_ns]
+        return found[::-1][:limit]
+
+    def begun_before(self, until_ns: int, limit: int) -> list[Entry]:
+        found = [one for one in self._every_entry() if one.from_ns <= until_ns]
+        found.sort(key=lambda one: (one.from_ns, one.ino, one.parent, one.name), reverse=True)
+        return found[:limit]
+
+    def left_before(self, until_ns: int, limit: int) -> list[Entry]:
+        found = [
+            one for one in self._every_entry() if one.ending in LEAVING and one.to_ns <= until_ns
+        ]
+        found.sort(key=lambda one: (one.to_ns, one.parent, one.name, one.from_ns), reverse=True)
+        return found[:limit]
+
+    def _every_entry(self) -> Iterator[Entry]:
+        return (entry for parent in self._entries for entry in self._directory(parent))
+
     def directory_history(self, parent: int) -> list[Entry]:
         return sorted(self._directory(parent), key=lambda entry: (entry.name, entry.from_ns))
 
@@ -249,6 +268,32 @@ class MemoryMetadata:
     def commits_after(self, ino: int, stamp_ns: int, limit: int) -> list[tuple[int, int, int]]:
         found = self.versions_after(ino, stamp_ns, limit)
         return [(version.ino, version.stamp_ns, version.size) for version in found]
+
+    def versions_before(self, ino: int, before_ns: int, limit: int) -> list[Version]:
+        return [one for one in self.versions(ino) if one.stamp_ns < before_ns][:limit]
+
+    def versions_by_id(self, from_ns: int, to_ns: int, salt: int) -> list[Version]:
+        return [one for one in self._committed(from_ns, to_ns) if one.salt == salt]
+
+    def commits_before(self, until_ns: int, limit: int) -> list[tuple[int, int]]:
+        found = [(one.stamp_ns, one.ino) for one in self._committed(0, until_ns + 1)]
+        return found[::-1][:limit]
+
+    def count_commits(self, from_ns: int, to_ns: int) -> list[tuple[str, int, int]]:
+        counted: dict[str, tuple[int, int]] = {}
+        for one in self._committed(from_ns, to_ns):
+            versions, size = counted.get(one.storage_class, (0, 0))
+            counted[one.storage_class] = versions + 1, size + one.size
+        return [(name, *sums) for name, sums in sorted(counted.items())]
+
+    def count_removals(self, from_ns: int, to_ns: int) -> int:
+        begun = [one.from_ns for one in self._every_entry() if one.is_marker]
+        return sum(from_ns <= at_ns < to_ns for at_ns in begun)
+
+    def _committed(self, from_ns: int, to_ns: int) -> list[Version]:
+        found = [one for versions in self._versions.values() for one in versions.values()]
+        found.sort(key=lambda one: (one.stamp_ns, one.ino))
+        return [one for one in found if from_ns <= one.stamp_ns < to_ns]
 
     def version(self, ino: int, stamp_ns: int) -> Version | None:
         return self._versions.get(ino, {}).get(stamp_ns)

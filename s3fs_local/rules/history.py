@@ -19,7 +19,7 @@ means lost: who asks for an unlisted name gets its history all the same.
 Intervals come oldest first, as `Metadata.name_history` gives them; versions in any order.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -99,10 +99,41 @@ def history_of(
             key = (interval.ino, item.stamp_ns)
             if key not in items or item.since_ns != item.stamp_ns:
                 items[key] = item
-    history = sorted(items.values(), key=lambda item: (item.since_ns, item.stamp_ns), reverse=True)
+    history = sorted(items.values(), key=_place_in_history, reverse=True)
     if history and history[0].entry.to_ns == OPEN_NS:
         history[0] = structs.replace(history[0], is_latest=True)
     return history
+
+
+def newest_of(
+    intervals: Iterable[Entry],
+    versions_before: Callable[[int, int], Sequence[Version]],
+    count: int,
+) -> list[HistoryItem]:
+    """The first `count` versions of what `history_of` gives, without looking at the others.
+
+    The intervals come newest first, and no more are taken than are needed. `versions_before` gives
+    the newest versions of an inode before an instant, at least `count` + 1 if there are so many.
+    """
+    items: dict[tuple[int, int], HistoryItem] = {}
+    newest: list[HistoryItem] = []
+    for interval in intervals:
+        versions = () if interval.is_marker else versions_before(interval.ino, interval.to_ns)
+        for item in (
+            () if interval.is_marker else _items_through(interval, {interval.ino: versions})
+        ):
+            key = (interval.ino, item.stamp_ns)
+            known = items.get(key)
+            if known is None or known.since_ns == known.stamp_ns:
+                items[key] = item
+        newest = sorted(items.values(), key=_place_in_history, reverse=True)[:count]
+        if len(newest) == count and newest[-1].since_ns >= interval.from_ns:
+            break
+    return newest
+
+
+def _place_in_history(item: HistoryItem) -> tuple[int, int]:
+    return item.since_ns, item.stamp_ns
 
 
 def find_version(history: Sequence[HistoryItem], text: str) -> HistoryItem:

@@ -23,6 +23,7 @@ _VALUES: Final = {character: value for value, character in enumerate(_ALPHABET)}
 _STAMP_DIGITS: Final = 13
 _SALT_DIGITS: Final = 7
 _PREFIX_CHARACTERS_MIN: Final = 4
+_SHORT_ID: Final = re.compile(f"[{_ALPHABET}]{{{_SALT_DIGITS}}}")
 _VERSION_ID: Final = re.compile(f"[{_ALPHABET}]{{{_STAMP_DIGITS + _SALT_DIGITS}}}")
 
 
@@ -36,6 +37,11 @@ def short_id(salt: int) -> str:
     """The random half of the id, enough to tell the versions of one name apart."""
     assert 0 <= salt < 1 << SALT_BITS, salt
     return _encode(salt, _SALT_DIGITS)
+
+
+def parse_short_id(text: str) -> int | None:
+    """The salt that `text` is the short id of; None where it is none."""
+    return _decode(text) if _SHORT_ID.fullmatch(text) else None
 
 
 def parse_version_id(text: str) -> tuple[int, int]:

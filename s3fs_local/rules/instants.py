@@ -27,7 +27,7 @@ ACCEPTED_INSTANTS: Final = (
 ACCEPTED_DURATIONS: Final = "500ms, 90s, 15m, 1h, 2d, 3w, 1y (365 days) or a sum such as 1d12h"
 
 _UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND_NS: Final = SECOND_NS // 1000
+MILLISECOND_NS: Final = SECOND_NS // 1000
 _UNITS_NS: Final = {
     "y": 365 * 86400 * SECOND_NS,
     "w": 7 * 86400 * SECOND_NS,
@@ -35,7 +35,7 @@ _UNITS_NS: Final = {
     "h": 3600 * SECOND_NS,
     "m": 60 * SECOND_NS,
     "s": SECOND_NS,
-    "ms": _MILLISECOND_NS,
+    "ms": MILLISECOND_NS,
 }
 # Every repetition is bounded, so no text makes a number that is slow to read. Digits are spelled
 # out: \d and int() take any script's.
@@ -121,7 +121,7 @@ def format_duration(duration_ns: int) -> str:
 def format_file_time(instant_ns: int) -> str:
     """`2026-11-22T15-04-05.123Z`: no colons (Windows forbids them), cut to milliseconds."""
     moment, fraction_ns = _split(instant_ns)
-    return f"{moment:%Y-%m-%dT%H-%M-%S}.{fraction_ns // _MILLISECOND_NS:03}Z"
+    return f"{moment:%Y-%m-%dT%H-%M-%S}.{fraction_ns // MILLISECOND_NS:03}Z"
 
 
 def format_rfc3339(instant_ns: int) -> str:
@@ -171,7 +171,7 @@ def _calendar_ns(text: str) -> int | None:
     seconds = (moment - _UNIX_EPOCH) // timedelta(seconds=1) - _offset_seconds(written)
     instant_ns = seconds * SECOND_NS + _fraction_ns(written.get("fraction", ""))
     if form is _FILE_TIME and written["fraction"]:
-        instant_ns += _MILLISECOND_NS - 1
+        instant_ns += MILLISECOND_NS - 1
     return instant_ns
 
 

@@ -8,10 +8,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from s3fs_local.errors import InvalidArgument, NameTooLong
-from s3fs_local.rules.identifiers import short_id
-from s3fs_local.rules.instants import format_file_time
+from s3fs_local.errors import InvalidArgument, InvalidTime, NameTooLong
+from s3fs_local.rules.identifiers import parse_short_id, short_id
+from s3fs_local.rules.instants import MILLISECOND_NS, format_file_time, parse_instant
 from s3fs_local.rules.limits import NAME_BYTES_MAX
+
+_VERSION_FILE: Final = re.compile(rb"(?P<time>[0-9T-]{19}\.[0-9]{3}Z)~(?P<id>[0-9a-z]{7})")
 
 SNAPSHOTS_NAME: Final = b"@snapshots"
 
@@ -77,6 +79,31 @@ def version_file_name(stamp_ns: int, salt: int, name: bytes) -> bytes:
     stem = f"{format_file_time(stamp_ns)}~{short_id(salt)}".encode()
     extension = _extension(name)
     return stem + extension if len(stem + extension) <= NAME_BYTES_MAX else stem
+
+
+class VersionName(Struct, frozen=True):
+    """What `version_file_name` was made of: the millisecond of the commit, and the salt."""
+
+    from_ns: int
+    salt: int
+
+    @property
+    def to_ns(self) -> int:
+        """The end of the millisecond."""
+        return self.from_ns + MILLISECOND_NS
+
+
+def parse_version_file_name(file_name: bytes) -> VersionName | None:
+    """What the file name says; whether there is such a version is another question."""
+    parts = _VERSION_FILE.match(file_name)
+    if parts is None:
+        return None
+    salt = parse_short_id(parts["id"].decode())
+    try:
+        at_ns = parse_instant(parts["time"].decode(), now_ns=0)
+    except InvalidTime:
+        return None
+    return None if salt is None else VersionName(at_ns - at_ns % MILLISECOND_NS, salt)
 
 
 def _extension(name: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """What is asked of SQLite: counts are the same on every machine, times are not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import apsw
 
@@ -23,3 +24,34 @@ def statements() -> Iterator[list[str]]:
         yield told
     finally:
         apsw.connection_hooks.remove(watch)
+
+
+class Steps:
+    """How much SQLite did: operations of its machine, so that a row that it skips counts too."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def watch(self, connection: apsw.Connection) -> None:
+        """What the connection does is counted from now on."""
+        connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, self._note)
+
+    def _note(self, told: dict[str, Any]) -> None:
+        self.taken += told["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"]
+
+    def of(self, work: Callable[[], object]) -> int:
+        """How many the work takes."""
+        before = self.taken
+        work()
+        return self.taken - before
+
+
+@contextmanager
+def steps() -> Iterator[Steps]:
+    """The steps of connections made in the block."""
+    counted = Steps()
+    apsw.connection_hooks.append(counted.watch)
+    try:
+        yield counted
+    finally:
+        apsw.connection_hooks.remove(counted.watch)

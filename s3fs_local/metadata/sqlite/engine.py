@@ -362,6 +362,16 @@ class SqliteMetadata:
     def name_history(self, parent: int, name: bytes) -> list[Entry]:
         return [to_entry(row) for row in self._rows(queries.NAME_HISTORY, (parent, name))]
 
+    def name_before(self, parent: int, name: bytes, before_ns: int, limit: int) -> list[Entry]:
+        rows = self._rows(queries.NAME_BEFORE, (parent, name, before_ns, limit))
+        return [to_entry(row) for row in rows]
+
+    def begun_before(self, until_ns: int, limit: int) -> list[Entry]:
+        return [to_entry(row) for row in self._rows(queries.BEGUN_BEFORE, (until_ns, limit))]
+
+    def left_before(self, until_ns: int, limit: int) -> list[Entry]:
+        return [to_entry(row) for row in self._rows(queries.LEFT_BEFORE, (until_ns, limit))]
+
     def directory_history(self, parent: int) -> list[Entry]:
         return [to_entry(row) for row in self._rows(queries.DIRECTORY_HISTORY, (parent,))]
 
@@ -392,6 +402,26 @@ class SqliteMetadata:
     def commits_after(self, ino: int, stamp_ns: int, limit: int) -> list[tuple[int, int, int]]:
         rows: list[Any] = self._rows(queries.COMMITS_AFTER, (ino, stamp_ns, limit))
         return rows
+
+    def versions_before(self, ino: int, before_ns: int, limit: int) -> list[Version]:
+        rows = self._rows(queries.VERSIONS_BEFORE, (ino, before_ns, limit))
+        return [to_version(row) for row in rows]
+
+    def versions_by_id(self, from_ns: int, to_ns: int, salt: int) -> list[Version]:
+        rows = self._rows(queries.VERSIONS_BY_ID, (from_ns, to_ns, salt))
+        return [to_version(row) for row in rows]
+
+    def commits_before(self, until_ns: int, limit: int) -> list[tuple[int, int]]:
+        rows: list[Any] = self._rows(queries.COMMITS_BEFORE, (until_ns, limit))
+        return rows
+
+    def count_commits(self, from_ns: int, to_ns: int) -> list[tuple[str, int, int]]:
+        rows: list[Any] = self._rows(queries.COUNT_COMMITS, (from_ns, to_ns))
+        return rows
+
+    def count_removals(self, from_ns: int, to_ns: int) -> int:
+        removals: int = self._only_row(queries.COUNT_REMOVALS, (from_ns, to_ns))[0]
+        return removals
 
     def version(self, ino: int, stamp_ns: int) -> Version | None:
         row = self._row(queries.VERSION, (ino, stamp_ns))

@@ -52,6 +52,19 @@ CHILDREN_AT: Final = f"""
 
 NAME_HISTORY: Final = f"""
     SELECT {columns(Entry)} FROM entry WHERE parent = ? AND name = ? ORDER BY from_ns"""
+NAME_BEFORE: Final = f"""
+    SELECT {columns(Entry)} FROM entry WHERE parent = ? AND name = ? AND from_ns < ?
+    ORDER BY from_ns DESC LIMIT ?"""
+BEGUN_BEFORE: Final = f"""
+    SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_start WHERE from_ns <= ?
+    ORDER BY from_ns DESC, ino DESC, parent DESC, name DESC LIMIT ?"""
+LEFT_BEFORE: Final = f"""
+    SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_leaving
+    WHERE ending IN (1, 2, 5) AND to_ns <= ?
+    ORDER BY to_ns DESC, parent DESC, name DESC, from_ns DESC LIMIT ?"""
+COUNT_REMOVALS: Final = """
+    SELECT count(*) FROM entry INDEXED BY entry_by_start
+    WHERE from_ns >= ? AND from_ns < ? AND ino = 0"""
 DIRECTORY_HISTORY: Final = f"""
     SELECT {columns(Entry)} FROM entry WHERE parent = ? ORDER BY name, from_ns"""
 ENTRIES_AFTER: Final = f"""
@@ -75,6 +88,18 @@ VERSIONS_AFTER: Final = f"""
 COMMITS_AFTER: Final = """
     SELECT ino, stamp_ns, size FROM version WHERE (ino, stamp_ns) > (?, ?)
     ORDER BY ino, stamp_ns LIMIT ?"""
+VERSIONS_BEFORE: Final = f"""
+    SELECT {columns(Version)} FROM version WHERE ino = ? AND stamp_ns < ?
+    ORDER BY stamp_ns DESC LIMIT ?"""
+VERSIONS_BY_ID: Final = f"""
+    SELECT {columns(Version)} FROM version INDEXED BY version_by_time
+    WHERE stamp_ns >= ? AND stamp_ns < ? AND salt = ? ORDER BY stamp_ns"""
+COMMITS_BEFORE: Final = """
+    SELECT stamp_ns, ino FROM version INDEXED BY version_by_time WHERE stamp_ns <= ?
+    ORDER BY stamp_ns DESC LIMIT ?"""
+COUNT_COMMITS: Final = """
+    SELECT storage_class, count(*), sum(size) FROM version INDEXED BY version_by_time
+    WHERE stamp_ns >= ? AND stamp_ns < ? GROUP BY storage_class ORDER BY storage_class"""
 VERSION: Final = f"SELECT {columns(Version)} FROM version WHERE ino = ? AND stamp_ns = ?"
 VERSION_AT: Final = f"""
     SELECT {columns(Version)} FROM version WHERE ino = ? AND stamp_ns <= ?

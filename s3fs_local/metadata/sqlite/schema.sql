@@ -66,6 +66,12 @@ CREATE INDEX entry_by_end ON entry (parent, to_ns, from_ns) WHERE ino <> 0;
 -- Every name an inode ever had.
 CREATE INDEX entry_by_ino ON entry (ino, from_ns) WHERE ino <> 0;
 
+-- What began when in the whole store, and how many names were removed.
+CREATE INDEX entry_by_start ON entry (from_ns, ino);
+
+-- What ended when because somebody renamed or removed it (Ending MOVED, DELETED, EXPIRED).
+CREATE INDEX entry_by_leaving ON entry (to_ns) WHERE ending IN (1, 2, 5);
+
 -- Committed contents of files.
 CREATE TABLE version (
     ino           INTEGER NOT NULL,
@@ -87,6 +93,9 @@ CREATE TABLE version (
     retrieval     BLOB,             -- msgpack Retrieval of an archived version
     PRIMARY KEY (ino, stamp_ns)
 ) STRICT, WITHOUT ROWID;
+
+-- What was committed when in the whole store, and how much of it, without a look at the rows.
+CREATE INDEX version_by_time ON version (stamp_ns, size, storage_class);
 
 -- Versions that nobody read for long.
 CREATE INDEX version_by_access ON version (tier, accessed_ns) WHERE tier <> '';
