@@ -12,14 +12,12 @@ class LaggingMetadata(MemoryMetadata):
 
     def __init__(self) -> None:
         super().__init__()
-        self._commits: list[tuple[int, int]] = [
-            (0, 0)
-        ]  # (journal position, length of the undo log)
+        self._commits: list[tuple[int, int]] = [(0, 0)]  # journal position, mark in the tables
 
     def commit(self, position: int) -> None:
         """Not durable before `checkpoint`."""
         self._position = position
-        self._commits.append((position, len(self._undo)))
+        self._commits.append((position, self._tables.mark()))
 
     def close(self) -> None:
         """The process is killed: the last commit is what the page cache has."""
@@ -28,7 +26,7 @@ class LaggingMetadata(MemoryMetadata):
     def checkpoint(self) -> None:
         """The last commit is durable."""
         position, mark = self._commits[-1]
-        del self._undo[:mark]
+        self._tables.keep(mark)
         self._commits = [(position, 0)]
 
     def power_cut(self, random: Random) -> None:
@@ -37,5 +35,5 @@ class LaggingMetadata(MemoryMetadata):
 
     def _back_to(self, number: int) -> None:
         self._position, mark = self._commits[number]
-        self._undo_to(mark)
+        self._tables.undo_to(mark)
         del self._commits[number + 1 :]
