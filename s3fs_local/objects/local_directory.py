@@ -69,6 +69,7 @@ class DirectoryAppender:
         self._length = os.fstat(descriptor).st_size
         self._name_is_durable = False  # a killed process may have made the file a moment ago
         self._failure: str | None = None
+        self._is_torn = False  # an append that failed may have left some of its bytes
         self.is_deleted = False  # by us, so that it may well be gone
 
     @property
@@ -79,17 +80,20 @@ class DirectoryAppender:
     @property
     def can_grow(self) -> bool:
         """See `Appender`."""
-        return self._failure is None
+        return self._failure is None and not self._is_torn
 
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """See `Appender`."""
         self._check_no_failure()
         offset = self._length
         with _errors_of(self._path):
+            self._cut_back()
             try:
                 durable_files.write_all(self._descriptor, data)
             except OSError:
-                self._cut_back()
+                self._is_torn = True
+                with suppress(OSError):  # a quota may forbid even that; the next append tries again
+                    self._cut_back()
                 raise
         self._length += len(data)
         return offset
@@ -119,6 +123,8 @@ class DirectoryAppender:
     def close(self) -> None:
         """See `Appender`."""
         if self._descriptor >= 0:
+            with suppress(OSError):
+                self._cut_back()
             with suppress(OSError):  # a close that fails still closes
                 os.close(self._descriptor)
             self._descriptor = -1
@@ -128,11 +134,11 @@ class DirectoryAppender:
         self.close()
 
     def _cut_back(self) -> None:
-        """What an append that failed has left is gone, or nothing is ever appended again."""
-        try:
-            os.ftruncate(self._descriptor, self._length)
-        except OSError as error:
-            self._failure = f"{self._path}: an earlier append failed halfway: {error.strerror}"
+        """What an append that failed has left is gone. Raises OSError."""
+        if self._is_torn:
+            if os.fstat(self._descriptor).st_size != self._length:
+                os.ftruncate(self._descriptor, self._length)
+            self._is_torn = False
 
     def _check_no_failure(self) -> None:
         if self._failure is not None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from s3fs_local.daemon.log_setup import LOG_NAME
 from tests.campaigns.interposed import KINDS, Interposed
 from tests.campaigns.kills import Promised, acknowledged, broken
 from tests.campaigns.line import Failed, Figures, Piece, added
@@ -105,6 +106,7 @@ class Trials:
         self.mount = MountedStore(folder / "store", folder / "mount")
         self.mount.environment = self.interposed.environment
         self.promised: Promised = {}
+        self._log_read = 0
         self.mount.mount()
         self.usual = {"work": self._counted(lambda: self.work("usual"))}
         self.mount.kill()
@@ -153,7 +155,7 @@ class Trials:
             self.interposed.let_be()
             end_processes(processes_marked(self.mount.path))
             self.mount.mount()
-            wrong = broken(self.promised) + self._after(name)
+            wrong = broken(self.promised) + self._after(name) + self._unexpected()
         except (AssertionError, OSError, subprocess.TimeoutExpired) as failure:
             raise Failed(f"{words}: {failure}") from None
         if wrong:
@@ -178,6 +180,12 @@ class Trials:
             raise Failed(f"exit {result.returncode}: {result.stderr}")
         is_refused = int(result.returncode != 0)
         return {"faults met": min(met, 1), "told": is_refused, "mounts refused": is_refused}
+
+    def _unexpected(self) -> list[str]:
+        """What the daemon met and had no words for, by its log since the last time."""
+        log = (self.mount.store / LOG_NAME).read_text(errors="replace")
+        new, self._log_read = log[self._log_read :], len(log)
+        return [new] if "Traceback (most recent call last)" in new else []
 
     def _refuses_writes(self) -> int:
         try:

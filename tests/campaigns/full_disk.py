@@ -9,8 +9,8 @@ import hashlib
 import os
 import random
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -81,18 +81,21 @@ class Files:
 
 
 class Cycles:
-    """A store on a small disk, and what it promised."""
+    """A store that is short of room over and over, and what it promised."""
 
-    def __init__(self, files: Files, disk: Path) -> None:
+    def __init__(
+        self, files: Files, short: Callable[[], AbstractContextManager[None]], refusal: int
+    ) -> None:
+        """No room is left while `short` is entered; who writes is refused with that errno."""
         self.files = files
-        self.disk = disk
-        self.chance = files.chance
+        self.short = short
+        self.refusal = refusal
         self.refused = 0
 
     def cycle(self, number: int) -> None:
         """Full, and not full again. Raises Failed."""
         self.files.save(f"before{number}")
-        with without_room(self.disk, self.chance.choice(("bytes", "bytes", "inodes"))):
+        with self.short():
             for attempt in range(5):
                 self._save_or_be_refused(f"full{number}-{attempt}")
             self.files.remove_one()
@@ -110,27 +113,35 @@ class Cycles:
         try:
             self.files.save(name)
         except OSError as failure:
-            if failure.errno != errno.ENOSPC:
+            if failure.errno != self.refusal:
                 raise Failed(f"{name}: {failure}") from None
             self.refused += 1
+
+    def run(self, times: int) -> Figures:
+        """So many. Raises Failed."""
+        try:
+            self.files.mount.mount()
+            for number in range(times):
+                self.cycle(number)
+        finally:
+            self.files.mount.clean_up()
+        return {
+            "writes refused": self.refused,
+            "files acknowledged": len(self.files.promised),
+            "lost": 0,
+        }
 
 
 def run(piece: Piece) -> Figures:
     """As many times full, on one store."""
     image = make_image(piece.folder / "image", "ext4", DISK_MIB)
+    chance = random.Random(piece.seed)
     (piece.folder / "mount").mkdir()
     with mounted(image, "ext4", piece.folder / "disk") as disk:
         s3fs_local("init", disk / "store")
-        mount = MountedStore(disk / "store", piece.folder / "mount")
-        cycles = Cycles(Files(mount, random.Random(piece.seed)), disk)
-        try:
-            mount.mount()
-            for number in range(piece.size):
-                cycles.cycle(number)
-        finally:
-            mount.clean_up()
-    return {
-        "writes refused": cycles.refused,
-        "files acknowledged": len(cycles.files.promised),
-        "lost": 0,
-    }
+        files = Files(MountedStore(disk / "store", piece.folder / "mount"), chance)
+
+        def short() -> AbstractContextManager[None]:
+            return without_room(disk, chance.choice(("bytes", "bytes", "inodes")))
+
+        return Cycles(files, short, errno.ENOSPC).run(piece.size)

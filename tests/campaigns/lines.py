@@ -12,6 +12,7 @@ from tests.campaigns import (
     flipped_bytes,
     fsck_kills,
     full_disk,
+    full_quota,
     full_zone,
     fuzz,
     hostile_sizes,
@@ -155,6 +156,14 @@ LINES: Final = {
             *(12, 100, 20),
             full_disk.run,
             lambda: lacks_loop_disks("ext4"),
+        ),
+        Line(
+            "full-quota",
+            "a quota that is used up is told as one, refuses what does not fit and nothing else",
+            "cycles",
+            *(12, 100, 20),
+            full_quota.run_cycles,
+            full_quota.lacks_quotas,
         ),
         Line(
             "bit-flips",

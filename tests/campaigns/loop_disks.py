@@ -11,16 +11,17 @@ from typing import Final
 
 from tests.mounting import CommandFailed, run, unmount_by_force
 
-SIZE_MIB: Final = {"ext4": 128, "xfs": 320}
-"""The least that mkfs.xfs takes, and what holds a history for ext4."""
+SIZE_MIB: Final = {"ext4": 128, "xfs": 320, "btrfs": 512}
+"""The least that mkfs.xfs takes, and what holds a history for the others."""
 
 MAKE: Final = {
     "ext4": ("mkfs.ext4", "-q", "-F", "-E", "nodiscard"),
     "xfs": ("mkfs.xfs", "-q", "-f", "-K"),
+    "btrfs": ("mkfs.btrfs", "-q", "-f", "-K"),
 }
 UNMOUNT_TRIES: Final = 300
 UNMOUNT_PAUSE_S: Final = 0.1
-MOUNT_OPTIONS: Final = {"ext4": "nodiscard", "xfs": "nodiscard,nouuid"}
+MOUNT_OPTIONS: Final = {"ext4": "nodiscard", "xfs": "nodiscard,nouuid", "btrfs": "nodiscard"}
 
 
 def lacks_loop_disks(*kinds: str) -> str:

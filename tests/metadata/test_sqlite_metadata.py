@@ -83,13 +83,40 @@ def big_keys(first: int, count: int) -> list[Change]:
     return [PutKey(first + number, b"k" * 16_000) for number in range(count)]
 
 
+OPENED_BY_ANOTHER: Final = """
+import sqlite3, sys
+sqlite3.connect(sys.argv[1], timeout=0).execute("SELECT count(*) FROM inode")
+"""
+
+
+def test_no_file_of_the_database_is_mapped_and_no_other_process_is_let_in(
+    path: Path, metadata: SqliteMetadata
+) -> None:
+    """A full btrfs kills whoever writes to a mapped page (SIGBUS): the daemon, by its -shm.
+
+    The index of the log is in the memory of this process, so it must be the only one.
+    """
+    metadata.apply([PutInode(FILE)])
+    metadata.commit(1)
+    metadata.checkpoint()
+    assert not path.with_name(f"{path.name}-shm").exists()
+    assert str(path) not in Path("/proc/self/maps").read_text()
+    refused = subprocess.run(
+        [sys.executable, "-c", OPENED_BY_ANOTHER, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "database is locked" in refused.stderr
+
+
 def test_the_database_can_be_read_by_its_owner_only(path: Path, metadata: SqliteMetadata) -> None:
     """It holds every file name in the store."""
     metadata.apply([PutInode(FILE)])
     metadata.commit(1)
     files = [*path.parent.glob("metadata.db*")]
 
-    assert len(files) == 3
+    assert len(files) == 2
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 

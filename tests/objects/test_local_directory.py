@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s3fs_local.errors import StoreFull, ZoneUnavailable
+from s3fs_local.errors import QuotaExceeded, StoreFull, ZoneUnavailable
 from s3fs_local.objects.local_directory import LocalDirectory
 
 
@@ -96,21 +96,60 @@ def test_an_append_that_does_not_fit_leaves_the_former_length(
     appender.close()
 
 
-def test_an_append_that_cannot_be_undone_ends_appending(
+def test_an_append_that_cannot_be_undone_holds_up_only_what_would_follow_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or the next piece would stand elsewhere than its offset says."""
+    """With a used up quota btrfs cuts no file: the store was read-only for good, with room again.
+
+    What is whole is synced and others may go on; the next piece waits until its offset is right.
+    """
     store = LocalDirectory(tmp_path)
     appender = store.create("a")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", _raise(errno.EIO))
-        patch.setattr(os, "ftruncate", _raise(errno.EIO))
-        with pytest.raises(ZoneUnavailable):
-            appender.append(b"lost")
+    appender.append(b"kept")
+    write = os.write
 
-    with pytest.raises(ZoneUnavailable, match="halfway"):
-        appender.append(b"next")
+    def write_half_then_fail(descriptor: int, data: memoryview) -> int:
+        if store.length("a") > 4:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        return write(descriptor, data[:2])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write_half_then_fail)
+        patch.setattr(os, "ftruncate", _raise(errno.EDQUOT))
+        for _ in range(2):
+            with pytest.raises(QuotaExceeded):
+                appender.append(b"lost")
+            assert not appender.can_grow
+            assert (store.length("a"), appender.length) == (6, 4)
+            appender.sync()
+
+    assert appender.append(b"next") == 4
+    assert appender.can_grow
+    assert store.read("a", 0, 99) == b"keptnext"
     appender.close()
+
+
+def test_what_an_append_left_is_gone_once_nobody_appends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pack that is left for another one ends where its last block does."""
+    store = LocalDirectory(tmp_path)
+    appender = store.create("a")
+    appender.append(b"kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", _write_some_and_fail)
+        patch.setattr(os, "ftruncate", _raise(errno.EDQUOT))
+        with pytest.raises(QuotaExceeded):
+            appender.append(b"lost")
+    assert store.length("a") == 6
+    appender.close()
+    assert store.length("a") == 4
+
+
+def _write_some_and_fail(descriptor: int, data: memoryview) -> int:
+    """As far as a caller can tell: the kernel may have taken more than it says."""
+    os.pwrite(descriptor, data[:2], 0)  # of O_APPEND, so at the end
+    raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
 
 def test_where_a_filesystem_cannot_refuse_to_wait_reads_are_plain(

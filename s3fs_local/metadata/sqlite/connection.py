@@ -34,6 +34,12 @@ _TUNING: Final = (
 )
 
 
+_VFS: Final = "unix-excl"
+"""One process has a store open, with several connections, so the index of the log is kept in its
+memory. In a file that is mapped (`-shm`), a write for which the disk has no room is no error but
+SIGBUS: on btrfs, which writes nothing in place, a full disk or quota killed the daemon."""
+
+
 def create_database(path: Path) -> None:
     """A new database with empty tables lies at `path`, durably, readable by its owner only.
 
@@ -94,6 +100,7 @@ def connect(path: Path) -> apsw.Connection:
         connection = apsw.Connection(
             str(path),
             flags=apsw.SQLITE_OPEN_READWRITE,
+            vfs=_VFS,
             statementcachesize=_CACHED_STATEMENTS,
         )
     except apsw.CantOpenError as error:
