@@ -35,7 +35,7 @@ from s3fs_local.daemon.zone_changes import ZoneChanges
 from s3fs_local.daemon.zones import open_zones
 from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.engine.healing import Healing
+from s3fs_local.engine.healing import Healing, Streams
 from s3fs_local.engine.key_administration import SaveRing
 from s3fs_local.engine.ledger_setup import ClockStart
 from s3fs_local.engine.opening import Opened, Parts, make_root, open_filesystem
@@ -50,6 +50,7 @@ from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.checkpoints import Checkpoints
 from s3fs_local.packs.journal import Journal
+from s3fs_local.packs.ledger import Ledger
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import parse_instant
 from s3fs_local.rules.versioning import Origin
@@ -302,13 +303,17 @@ def zoning_of(
     shares = ShareCare(volume, durability.packs)
     changes = ZoneChanges(path, record, filesystem)
 
+    keepers: dict[str, Journal | Ledger | Checkpoints] = {
+        "journal": durability.journal,
+        "ledger": durability.ledger.ledger,
+        "checkpoint": checkpoints,
+    }
+
     def best_copy(name: str, copies: Sequence[bytes]) -> bytes | None:
-        keepers = {
-            "journal": durability.journal.best_copy,
-            "ledger": durability.ledger.ledger.best_copy,
-            "checkpoint": checkpoints.best_copy,
-        }
-        return keepers[name.partition("/")[0]](name, copies)
+        return keepers[name.partition("/")[0]].best_copy(name, copies)
+
+    def is_blank(name: str, copies: Sequence[bytes]) -> bool:
+        return keepers[name.partition("/")[0]].is_blank(name, copies)
 
     return Zoning(
         ZoneCare(
@@ -324,7 +329,7 @@ def zoning_of(
             durability.packs,
             healing,
             shares,
-            best_copy=best_copy,
+            streams=Streams(best_copy, is_blank),
             small_files=changes.small_files,
         ),
         changes,

@@ -35,6 +35,13 @@ BestCopy = Callable[[str, Sequence[bytes]], bytes | None]
 """The copy of a segment or checkpoint that counts, of those there are; None: none makes sense."""
 
 
+class Streams(Struct, frozen=True):
+    """What is known of segments and checkpoints."""
+
+    best_copy: BestCopy
+    is_blank: Callable[[str, Sequence[bytes]], bool]  # no copy makes sense, and none ever did
+
+
 class Piece(Struct, frozen=True):
     """Something that was found wrong in a zone, by name, and what was done about it."""
 

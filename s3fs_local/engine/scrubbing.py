@@ -5,16 +5,16 @@ off goes on where it was. Copies that grow now are read in the next pass.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
 import trio
 from msgspec import Struct
 
-from s3fs_local.engine.healing import BestCopy, Healing, Piece
+from s3fs_local.engine.healing import Healing, Piece, Streams
 from s3fs_local.engine.share_care import ShareCare
-from s3fs_local.errors import StorageError, ZoneUnavailable
+from s3fs_local.errors import S3fsLocalError, StorageError, ZoneUnavailable
 from s3fs_local.objects.reading import lengths_in
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
@@ -62,7 +62,7 @@ class Scrubbing:
         healing: Healing,
         shares: ShareCare,
         *,
-        best_copy: BestCopy,
+        streams: Streams,
         small_files: Callable[[], dict[str, bytes]] = dict,
     ) -> None:
         """`small_files` gives those that every zone should have, by name, as they should be."""
@@ -70,7 +70,7 @@ class Scrubbing:
         self._packs = packs
         self._healing = healing
         self._shares = shares
-        self._best_copy = best_copy
+        self._of_streams = streams
         self._small_files = small_files
 
     async def run(
@@ -197,9 +197,11 @@ class Scrubbing:
             partial(self._zones.copies, name, 0, None)
         )
         if best is None:
-            best = await self._healing.run_blocking(
-                partial(self._best_copy, name, list(copies.values()))
-            )
+            there = list(copies.values())
+            choosing = partial(self._of_streams.best_copy, name, there)
+            best = await self._healing.run_blocking(choosing)
+            if best is None and await self._has_nothing(name, there):
+                return []
         pieces = []
         for zone in self._zones.well:
             if best is not None and copies.get(zone) == best:
@@ -210,6 +212,15 @@ class Scrubbing:
         for piece in pieces:
             logger.warning("zone %s: %s was damaged", piece.zone, piece.name)
         return pieces
+
+    async def _has_nothing(self, name: str, copies: Sequence[bytes]) -> bool:
+        try:
+            asking = partial(self._of_streams.is_blank, name, copies)
+            is_blank: bool = await self._healing.run_blocking(asking)
+        except S3fsLocalError as error:
+            logger.warning("%s: %s", name, error)
+            return False
+        return is_blank
 
     async def _put(self, zone: Zone, name: str, data: bytes) -> bool:
         if name in {each.name for each in self._zones.growing}:

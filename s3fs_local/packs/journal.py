@@ -274,6 +274,24 @@ class Journal:
                 best, found = rank, copy
         return found
 
+    def is_blank(self, name: str, copies: Sequence[bytes]) -> bool:
+        """Whether the segment has no record to lose: a process died while it began it. Blocks.
+
+        Of damage it is told by its length, and by the next segment, which names an earlier one.
+
+        Raises:
+            ZoneUnavailable: no zone answers.
+        """
+        (number,) = numbers_of([name], self._stream)
+        if any(len(copy) > HEAD_BYTES for copy in copies):
+            return False
+        for later in self._numbers():
+            if later > number:
+                head = self._head(later, known=HEAD_BYTES)
+                if head is not None:
+                    return head.before != number
+        return self._before[0] != number
+
     def extent(self) -> tuple[int, int]:
         """How many segments there are, and their bytes in all. Blocks."""
         numbers = self._numbers()

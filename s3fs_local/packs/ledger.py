@@ -196,6 +196,10 @@ class Ledger:
         """See `Journal.best_copy`."""
         return self._stream.best_copy(name, copies)
 
+    def is_blank(self, name: str, copies: Sequence[bytes]) -> bool:
+        """See `Journal.is_blank`."""
+        return self._stream.is_blank(name, copies)
+
     def close(self) -> None:
         """No segment is open any more; not a sync."""
         self._stream.close()

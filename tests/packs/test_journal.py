@@ -515,6 +515,26 @@ def test_another_key_or_store_reads_nothing() -> None:
             list(stranger.replay(0))
 
 
+@pytest.mark.parametrize("left", [0, 1, HEAD_BYTES - 1])
+def test_a_segment_whose_making_was_broken_off_has_nothing_to_lose(left: int) -> None:
+    """A scrub called it damaged for ever; one that had records is damaged, however short it is."""
+    zones = _zones()
+    journal, _ = _open(zones)
+    journal.append([ONE])
+    first = segment_name(1)
+    journal.close()
+    second = segment_name(2)
+    zones[0].put(second, zones[0].read(first, 0, left))
+    journal, replayed = _open(zones)
+    for _ in range(2):
+        assert replayed == [ONE]
+        assert journal.is_blank(second, [zones[0].read(second, 0, 99)])
+        assert not journal.is_blank(first, [b""])
+        journal.append([TWO])  # in a third one, which names the first
+        journal.rotate()
+    assert _replayed(zones) == [ONE, TWO, TWO]
+
+
 def test_a_segment_moved_under_another_number_is_damage() -> None:
     """Old records would come back as new ones."""
     zones = _zones()

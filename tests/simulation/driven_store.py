@@ -13,7 +13,7 @@ from s3fs_local.crypto.sealing import digest
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.draft_records import FLOOR_SETTING
-from s3fs_local.engine.healing import Healing
+from s3fs_local.engine.healing import Healing, Streams
 from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.engine.purging import purge
 from s3fs_local.engine.restoring import Restoring, Step
@@ -25,6 +25,7 @@ from s3fs_local.errors import Archived
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.journal import Journal
+from s3fs_local.packs.ledger import Ledger
 from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
@@ -111,7 +112,8 @@ class DrivenStore:
         self.care = ZoneCare(
             volume, packs, healing, shares, reopen=self.zones.reopen, best_copy=best_copy
         )
-        self.scrubbing = Scrubbing(volume.zones, packs, healing, shares, best_copy=best_copy)
+        streams = Streams(best_copy, self._is_blank)
+        self.scrubbing = Scrubbing(volume.zones, packs, healing, shares, streams=streams)
         journal = durability.journal
         append, sync = journal.append, journal.sync
 
@@ -132,10 +134,14 @@ class DrivenStore:
         journal.sync = watched_sync  # type: ignore[method-assign]
 
     def _best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+        return self._keeper(name).best_copy(name, copies)
+
+    def _is_blank(self, name: str, copies: Sequence[bytes]) -> bool:
+        return self._keeper(name).is_blank(name, copies)
+
+    def _keeper(self, name: str) -> Journal | Ledger:
         durability = self.store.fs.volume.durability
-        is_journal = name.startswith("journal/")
-        keeper = durability.journal if is_journal else durability.ledger.ledger
-        return keeper.best_copy(name, copies)
+        return durability.journal if name.startswith("journal/") else durability.ledger.ledger
 
     def _run(self, work: Work) -> object:
         """It was done; with a background, an awaitable that does it."""

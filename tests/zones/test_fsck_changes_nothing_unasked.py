@@ -9,6 +9,7 @@ from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.main import run
 from s3fs_local.control.requests import CollectGarbage
 from s3fs_local.metadata.changes import PutPack
+from s3fs_local.packs.segment import HEAD_BYTES
 from tests.store_on_disk import make_store, opened
 
 
@@ -53,6 +54,38 @@ async def test_a_rotten_header_is_told_and_not_called_repaired_by_a_fsck_that_re
     assert await _run("fsck", tmp_path / "store") == ExitCode.DEGRADED
     assert await _run("fsck", tmp_path / "store", "--repair") == ExitCode.OK
     assert await _run("fsck", tmp_path / "store") == ExitCode.OK
+
+
+@pytest.mark.parametrize("stream", ["journal", "ledger"])
+async def test_a_segment_that_a_crash_kept_from_being_begun_is_no_damage(
+    tmp_path: Path, stream: str
+) -> None:
+    """Killed while a zone was removed: each scrub said "damaged", and nothing could mend it."""
+    zones = [tmp_path / name for name in "abc"]
+    await _fill(tmp_path / "store", zones)
+    segments = sorted(zones[0].glob(f"{stream}/*"))
+    number = int(segments[-1].stem, 16)
+    begun = f"{stream}/{number + 1:016x}.{stream}"
+    for zone in zones[1:]:
+        (zone / begun).touch()
+    assert await _run("fsck", tmp_path / "store") == ExitCode.OK
+    async with opened(tmp_path / "store") as disk:
+        disk.write("later", b"and what follows it")
+        await disk.fs.volume.durability.settle()
+        disk.fs.volume.durability.ledger.ledger.rotate()
+        disk.fs.volume.durability.journal.rotate()
+        assert (await disk.ask_scrub())["Damaged"] == []
+        growing = {each.name for each in disk.zones.growing}
+        names = [f"{stream}/{each.name}" for each in sorted(zones[0].glob(f"{stream}/*"))]
+        written = [
+            name
+            for name in names
+            if name not in growing and (zones[0] / name).stat().st_size > HEAD_BYTES
+        ]
+        for zone in zones:  # one that had records is damaged if all of it is gone
+            (zone / written[-1]).write_bytes(b"")
+        damaged = (await disk.ask_scrub())["Damaged"]
+        assert [piece["Name"] for piece in damaged] == [written[-1]] * 3
 
 
 @pytest.mark.parametrize("has_files", [False, True])
