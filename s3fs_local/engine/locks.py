@@ -270,5 +270,6 @@ class Locks:
         if is_weaker(inode.lock, lock, self._volume.expiry_ns()):
             # Without the word a verification takes it for the work of somebody who edits rows.
             self._volume.note(LockLifted(self._volume.now_ns(), inode.ino, inode.version_ns))
+        self._volume.note_if_over(inode.lock)
         changes = changes_of_lock(self._volume.metadata, self.marks, inode, lock)
         self._volume.apply(changes)

@@ -50,6 +50,7 @@ from s3fs_local.rules.lawfulness import (
     judge_setting,
     judge_version,
 )
+from s3fs_local.rules.ledger_notes import ClockShown
 
 SLICE_SECONDS: Final = 0.005
 """How long the loop is kept from other work."""
@@ -177,8 +178,11 @@ class Verification:
         names: ToldNames,
     ) -> None:
         clock = decode_clock(record.clock)
-        at_ns = record.at_ns if clock is None else min(clock.expiry_ns, record.at_ns)
         notes = batch.notes
+        shown_ns = [note.expiry_ns for note in notes if isinstance(note, ClockShown)]
+        at_ns = record.at_ns
+        if clock is not None:
+            at_ns = min(max([clock.expiry_ns, *shown_ns]), record.at_ns)
         match change:
             case PutInode(after):
                 before = told.inode(after.ino)

@@ -55,7 +55,8 @@ def remove_versions(volume: Volume, ino: int, gone: Collection[int]) -> None:
     Costs the history of the file once, not once a version.
     """
     inode = volume.inode(ino)
-    remaining = [other for other in volume.metadata.versions(ino) if other.stamp_ns not in gone]
+    versions = volume.metadata.versions(ino)
+    remaining = [other for other in versions if other.stamp_ns not in gone]
     removal = _plan(volume.metadata, ino, gone, [other.stamp_ns for other in remaining])
     if inode.version_ns in gone:
         newest = remaining[0] if remaining else None
@@ -63,6 +64,9 @@ def remove_versions(volume: Volume, ino: int, gone: Collection[int]) -> None:
     if volume.uses_classes:  # what only the removed version kept warm may be colder now
         for member in (ino, *volume.metadata.sharing(ino)):
             removal.changes.append(volume.mark_unsettled(member))
+    for old in versions:
+        if old.stamp_ns in gone:
+            volume.note_if_over(old.lock)
     volume.apply(removal.changes)
     own = {inode.key_id} if inode.key_id else set()
     destroy_keys(volume, removal.keys - own if remaining else removal.keys | own)

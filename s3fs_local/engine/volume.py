@@ -22,7 +22,8 @@ from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import SECOND_NS
-from s3fs_local.rules.ledger_notes import Note
+from s3fs_local.rules.ledger_notes import ClockShown, Note
+from s3fs_local.rules.retention import Lock
 from s3fs_local.rules.settings import Settings
 from s3fs_local.system.clock import Clock
 from s3fs_local.system.randomness import Randomness
@@ -120,7 +121,7 @@ class Volume:
         """
         self.check_writable()
         if self.agenda.is_kept:
-            changes = self.agenda.with_rows(changes, self.now_ns())
+            changes = self.agenda.with_rows(changes, self.expiry_ns())
         if self.outbox.is_kept:
             changes = self.outbox.with_tasks(changes, self.now_ns())
         self.durability.apply(changes, ended_draft=ended_draft)
@@ -128,6 +129,13 @@ class Volume:
     def note(self, note: Note) -> None:
         """The ledger will say so; survives a killed process after the next flush."""
         self.durability.note(note)
+
+    def note_if_over(self, lock: Lock | None) -> None:
+        """The ledger will say by which instant the retention, if there was one, is over now."""
+        retention = None if lock is None else lock.retention
+        expiry_ns = self.expiry_ns()
+        if retention is not None and retention.until_ns <= expiry_ns:
+            self.note(ClockShown(self.now_ns(), expiry_ns))
 
     def check_writable(self) -> None:
         """The store may be changed.

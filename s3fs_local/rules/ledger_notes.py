@@ -74,4 +74,24 @@ class LockLifted(Struct, frozen=True, tag=7, array_like=True):
     version_ns: int
 
 
-Note = Refused | RefusedMore | Bypassed | Commanded | LedgerDamaged | ClockNoted | LockLifted
+class ClockShown(Struct, frozen=True, tag=8, array_like=True):
+    """The compliance clock when a version with a retention went, or its retention was changed.
+
+    A record tells what the clock shows when it is written. After a crash, and with a false date,
+    that is earlier than what it showed when this was done.
+    """
+
+    at_ns: int
+    expiry_ns: int
+
+
+Note = (
+    Refused
+    | RefusedMore
+    | Bypassed
+    | Commanded
+    | LedgerDamaged
+    | ClockNoted
+    | LockLifted
+    | ClockShown
+)

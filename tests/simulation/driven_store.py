@@ -1,7 +1,9 @@
 """The filesystem itself, driven by the same calls as its reference."""
 
+import json
 import os
 from collections.abc import Callable, Sequence
+from itertools import count
 from random import Random  # noqa: TID251 - repeatable on purpose
 from threading import Thread
 
@@ -14,6 +16,9 @@ from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.draft_records import FLOOR_SETTING
 from s3fs_local.engine.healing import Healing, Streams
+from s3fs_local.engine.lifecycle import Outcome
+from s3fs_local.engine.lifecycle_keys import Key
+from s3fs_local.engine.lifecycle_runs import Run, Turns
 from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.engine.purging import purge
 from s3fs_local.engine.restoring import Restoring, Step
@@ -31,6 +36,7 @@ from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.ledger_notes import ClockNoted
+from s3fs_local.rules.lifecycle_validation import read_lifecycle
 from s3fs_local.rules.namespace import Entry
 from s3fs_local.rules.retention import Bypass, DirectoryPolicy, LegalHold, Retention
 from s3fs_local.rules.retrieval import RetrievalTier
@@ -42,6 +48,7 @@ from tests.engine.verified import verified
 from tests.pretended_machine import PretendedMachine
 from tests.simulation.background import Background, Work
 from tests.simulation.lagging_metadata import LaggingMetadata
+from tests.simulation.reference.ageing import Rule
 from tests.simulation.reference.locks import Bypass as Asked
 from tests.simulation.reference.restoring import ARCHIVED
 from tests.simulation.zones import SimulatedZones
@@ -89,6 +96,7 @@ class DrivenStore:
         self.on_journal: Callable[[str], None] = lambda _: (
             None
         )  # told "appending", "append", "sync"
+        self.on_pass: Callable[[Outcome, int], None] = lambda *_: None
         self._torn: tuple[int, bytes] | None = None
         self.torn_append_counts = False
         self.disturbances = 0  # of zones
@@ -114,6 +122,7 @@ class DrivenStore:
         )
         streams = Streams(best_copy, self._is_blank)
         self.scrubbing = Scrubbing(volume.zones, packs, healing, shares, streams=streams)
+        self._watch_lifecycle()
         journal = durability.journal
         append, sync = journal.append, journal.sync
 
@@ -450,6 +459,32 @@ class DrivenStore:
         if self.background is None:
             return trio.run(work, clock=MockClock(autojump_threshold=0))
         return self.background.patiently(work)
+
+    def put_lifecycle(self, rules: tuple[Rule, ...]) -> None:
+        """See `Reference.put_lifecycle`."""
+        in_store = self.store.fs.lifecycle.rules
+        if not rules:
+            in_store.delete()
+            return
+        data = json.dumps({"Rules": rules}).encode()
+        document, _ = read_lifecycle(data, minimum=None, new_id=count(1).__next__)
+        in_store.put(document)
+
+    async def run_lifecycle(self) -> Run:
+        """What is due is done."""
+        return await self.store.fs.lifecycle.run(Turns())
+
+    def _watch_lifecycle(self) -> None:
+        """Whoever drives the simulation hears of each pass over a name."""
+        rules = self.store.fs.lifecycle.rules
+        carry_out = rules.carry_out
+
+        def watched(key: Key, now_ns: int) -> Outcome:
+            outcome = carry_out(key, now_ns)
+            self.on_pass(outcome, now_ns)
+            return outcome
+
+        rules.carry_out = watched  # type: ignore[method-assign]
 
     def retrieve(self, path: str, tier: str, days: int) -> None:
         """See `Reference.retrieve`."""

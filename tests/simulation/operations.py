@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from tests.simulation.lifecycle_documents import DOCUMENTS
+from tests.simulation.reference.ageing import Rule
 from tests.simulation.reference.archives import TIERS
 from tests.simulation.reference.facts import DIRECTORY, FILE, SYMLINK
 from tests.simulation.reference.locks import COMPLIANCE, FILE_FROZEN, GOVERNANCE, S3, Bypass
@@ -59,6 +61,7 @@ class Kind(StrEnum):
     SET_CLASS = "set class"
     SET_TAGS = "set tags"
     RETRIEVE = "retrieve"
+    PUT_LIFECYCLE = "put lifecycle"
     RETAIN = "retain"
     CLEAR_RETENTION = "clear retention"
     HOLD = "hold"
@@ -71,6 +74,8 @@ class Kind(StrEnum):
     UPKEEP = "upkeep"  # everything is settled, as every few seconds
     SETTLE_CLASSES = "settle classes"
     ADVANCE_RETRIEVALS = "advance retrievals"
+    RUN_LIFECYCLE = "run lifecycle"
+    MIDNIGHT = "midnight"  # and a whole run of lifecycle
     COLLECT_GARBAGE = "collect garbage"
     ROTATE_KEYS = "rotate keys"
     SCRUB = "scrub"
@@ -90,7 +95,8 @@ BY_ITSELF: Final = frozenset(list(Kind)[list(Kind).index(Kind.DAYS_GO_BY) :])
 """Nobody calls for these, and the reference knows nothing of them."""
 BACKGROUND: Final = frozenset(
     (
-        *(Kind.UPKEEP, Kind.SETTLE_CLASSES, Kind.ADVANCE_RETRIEVALS, Kind.COLLECT_GARBAGE),
+        *(Kind.UPKEEP, Kind.SETTLE_CLASSES, Kind.ADVANCE_RETRIEVALS, Kind.RUN_LIFECYCLE),
+        Kind.COLLECT_GARBAGE,
         *(Kind.ROTATE_KEYS, Kind.SCRUB, Kind.MEND),
     )
 )
@@ -133,6 +139,7 @@ class System(Protocol):
     def removexattr(self, path: str, name: str) -> None: ...
     def set_class(self, path: str, wanted: str) -> None: ...
     def set_tags(self, path: str, tag: str) -> None: ...
+    def put_lifecycle(self, rules: tuple[Rule, ...]) -> None: ...
     def retrieve(self, path: str, tier: str, days: int) -> None: ...
     def fsync(self, handle: int) -> object: ...
     def flush(self) -> object: ...
@@ -366,6 +373,11 @@ def _freezing(operation: Operation, reference: Reference) -> Call | None:
     return lambda system: system.set_append_only(path)
 
 
+def _ageing(operation: Operation, _: Reference) -> Call | None:
+    rules = DOCUMENTS[operation.first % len(DOCUMENTS)]
+    return lambda system: system.put_lifecycle(rules)
+
+
 def _setting_date(operation: Operation, _: Reference) -> Call | None:
     days = FALSE_DAYS[operation.first % len(FALSE_DAYS)]
     return lambda system: system.set_date(days)
@@ -444,6 +456,7 @@ _CHOOSERS: Final[dict[Kind, Callable[[Operation, Reference], Call | None]]] = {
     Kind.SET_CLASS: _classing,
     Kind.SET_TAGS: _classing,
     Kind.RETRIEVE: _classing,
+    Kind.PUT_LIFECYCLE: _ageing,
     Kind.RETAIN: _locking,
     Kind.CLEAR_RETENTION: _locking,
     Kind.HOLD: _locking,

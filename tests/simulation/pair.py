@@ -9,11 +9,13 @@ import trio
 from hypothesis.internal.entropy import deterministic_PRNG
 from trio.testing import MockClock
 
+from s3fs_local.engine.lifecycle import Outcome
 from s3fs_local.errors import S3fsLocalError, ZoneUnavailable
 from s3fs_local.rules import retention
 from s3fs_local.rules import retrieval as retrieving
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import SECOND_NS
+from s3fs_local.rules.lifecycle import Action
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE
 from tests.simulation.background import Background
@@ -29,6 +31,7 @@ from tests.simulation.operations import (
     System,
     call_of,
 )
+from tests.simulation.reference.ageing import MARK, MOVE, REMOVE
 from tests.simulation.reference.archives import Retrieval
 from tests.simulation.reference.facts import DIRECTORY, FILE, ROOT, Version
 from tests.simulation.reference.locks import NO_LOCK, OPEN, SEALED, Lock
@@ -37,6 +40,12 @@ from tests.simulation.reference.whole import Reference
 
 ZONES: Final = 3
 DAY_S: Final = 86_400
+_WORDS: Final = {
+    Action.EXPIRE: REMOVE,
+    Action.REMOVE_MARKER: REMOVE,
+    Action.TRANSITION: MOVE,
+    Action.ADD_MARKER: MARK,
+}
 
 
 class Pair:
@@ -49,6 +58,7 @@ class Pair:
         self.former: dict[int, int] = {}  # inodes of what was forgotten
         self.contents: dict[tuple[int, int], bytes] = {}
         self.driven.on_journal = self._note_journal
+        self.driven.on_pass = self._note_pass
         self._listens = False
         self._being_journaled: set[int] = set()  # drafts, while the journal is appended to
 
@@ -66,6 +76,30 @@ class Pair:
             self._being_journaled = numbers
         else:
             self.reference.note_journaled(numbers)
+
+    def _note_pass(self, outcome: Outcome, now_ns: int) -> None:
+        """Lifecycle looked at a name: the reference does, too, and to the same effect."""
+        shown = self.reference.lock_clock.shown // SECOND_NS
+        assert now_ns // SECOND_NS <= shown, "what is due is judged by measured time"
+        key = outcome.key.key
+        (directory,) = [number for number, ino in self._known() if ino == key.parent]
+        expected = self.reference.age((directory, key.name.decode()), now_ns)
+        found = [_WORDS[verdict.action] for verdict in outcome.done]
+        assert (None if outcome.postponed else found) == expected
+
+    def _known(self) -> list[tuple[int, int]]:
+        return [*self.driven.inos.items(), *self.former.items()]
+
+    async def _midnight(self) -> None:
+        """A day begins, and a whole run: nothing that is due is left."""
+        self._pass_time(DAY_S - self.reference.now % DAY_S)
+        if Kind.RUN_LIFECYCLE in self.background.running:
+            return
+        driven = self.driven
+        await self.background.beside(driven.run_lifecycle)
+        run = driven.store.fs.lifecycle.last
+        if run is not None and not run.error_count:
+            self.reference.check_nothing_is_due(run.started_ns)
 
     def _note_what_it_did(self) -> None:
         """Facts that the store changed by itself; the reference knows the law for each."""
@@ -95,6 +129,7 @@ class Pair:
             await self._by_itself(operation)
             self._note_what_it_did()
             self._listens = False
+            self.reference.note_moment()
             self.contents.clear()  # bytes may have moved: they are read anew
             self.compare_now()
             return
@@ -138,7 +173,8 @@ class Pair:
         match kind:
             case Kind.DAYS_GO_BY:
                 self._pass_time(DAY_S * (1, 29, 31, 91)[operation.first % 4])
-                self.reference.note_moment()
+            case Kind.MIDNIGHT:
+                await self._midnight()
             case Kind.BRING_BACK:
                 number = operation.first % ZONES
                 if Kind.BRING_BACK not in self.background.running:
@@ -153,6 +189,7 @@ class Pair:
                     Kind.UPKEEP: driven.upkeep,
                     Kind.SETTLE_CLASSES: driven.settle_classes,
                     Kind.ADVANCE_RETRIEVALS: driven.advance_retrievals,
+                    Kind.RUN_LIFECYCLE: driven.run_lifecycle,
                     Kind.COLLECT_GARBAGE: driven.collect_garbage,
                     Kind.ROTATE_KEYS: driven.rotate_keys,
                     Kind.SCRUB: driven.scrub,

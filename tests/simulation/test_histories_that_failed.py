@@ -96,6 +96,31 @@ HISTORIES = {
         Operation(Kind.RETAIN, 0, 2, 0),
         Operation(Kind.SETXATTR, 0, 0, 7),
     ],
+    "a verification believes that a retention was over, although the date was false at the crash": [
+        Operation(Kind.FLUSH, 2, 6, 3),
+        Operation(Kind.CREATE, 3, 1, 1),
+        Operation(Kind.SET_CLASS, 6, 7, 10),
+        Operation(Kind.REMOVEXATTR, 3, 6, 2),
+        Operation(Kind.CLEAR_RETENTION, 3, 7, 0),
+        Operation(Kind.RETAIN, 8, 0, 6),
+        Operation(Kind.MIDNIGHT, 6, 3, 11),
+        Operation(Kind.SET_DATE, 4, 10, 1),
+        Operation(Kind.RESTORE_ROOT, 10, 5, 10),
+        Operation(Kind.PURGE, 10, 11, 6),
+        Operation(Kind.FLUSH, 10, 1, 5),
+        Operation(Kind.CRASH, 1, 3, 0),
+    ],
+    "what changed after the machine was off for a year is looked at in the next run of lifecycle": [
+        Operation(Kind.CREATE, 6, 2, 10),
+        Operation(Kind.CLOSE_DUPLICATE, 11, 9, 5),
+        Operation(Kind.PUT_LIFECYCLE, 0, 8, 2),
+        Operation(Kind.UPKEEP, 9, 8, 5),
+        Operation(Kind.MIDNIGHT, 8, 2, 7),
+        Operation(Kind.GO_ON_AND_DIE, 4, 2, 3),
+        Operation(Kind.POWER_CUT, 11, 6, 9),
+        Operation(Kind.RENAME, 4, 9, 3),
+        Operation(Kind.MIDNIGHT, 10, 10, 11),
+    ],
 }
 
 

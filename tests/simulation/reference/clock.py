@@ -51,8 +51,8 @@ class LockClock:
 
     def show(self, instant: int, now: int) -> None:
         """It shows this, while the store's time is `now` in seconds. Raises AssertionError."""
-        self._latest = min(self._latest, (now + 1) * SECOND - 1)
-        assert instant <= self._latest, "a lock would end before its time was measured"
+        latest = min(self._latest, (now + 1) * SECOND - 1)
+        assert instant <= latest, "a lock would end before its time was measured"
         assert instant >= self._least, "the clock for locks does not go on"
         if not (self._was_ever_behind or self.date_is_false):
             assert instant // SECOND == now, "nothing was wrong, and a lock would end late"

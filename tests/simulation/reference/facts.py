@@ -4,6 +4,7 @@ import copy
 from dataclasses import dataclass, field
 
 from tests.simulation.reference import archives
+from tests.simulation.reference.ageing import Rule
 from tests.simulation.reference.archives import Retrieval
 from tests.simulation.reference.locks import NO_LOCK, Lock
 
@@ -19,6 +20,7 @@ class Version:
     time: int
     content: bytes
     mtime_before: int
+    instant: int = 0  # of all that happens within the second, in its order
     origin: object = field(default_factory=object)  # the same for a version and its restorations
     key: object = field(default_factory=object)  # its own, for what may change of it
 
@@ -36,6 +38,7 @@ class Node:
     entries: dict[str, int] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)  # oldest first
     last_parent: int = 0  # the directory of the name it was given last
+    last_name: str = ""
     append_only: str = ""  # or OPEN, or SEALED by a rotation
     semantics: str = ""  # of a directory: what was said of locks below it, FILE_FROZEN or S3
     mtime_is_known: bool = True  # a purge may have moved it
@@ -47,6 +50,19 @@ class Node:
     def content(self) -> bytes:
         """Of the current version."""
         return self.versions[-1].content if self.versions else b""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A name meant a file from one instant on until another (0: still); 0 is a delete marker."""
+
+    number: int
+    since: int
+    until: int = 0
+
+
+Name = tuple[int, str]
+"""In a directory, by its number."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,11 @@ class Facts:
     tags: dict[object, str] = field(default_factory=dict)  # likewise
     locks: dict[object, Lock] = field(default_factory=dict)  # likewise
     retrievals: dict[object, Retrieval] = field(default_factory=dict)  # likewise
+    last_instant: int = 0
+    holdings: dict[Name, tuple[Holding, ...]] = field(default_factory=dict)  # oldest first
+    rules: tuple[Rule, ...] = ()  # of lifecycle
+    aged: dict[Name, int] = field(default_factory=dict)  # the instant of a rule's last action
+    put_off: dict[Name, int] = field(default_factory=dict)  # or of finding it in use
 
     def class_of(self, version: Version) -> str:
         """The storage class of the version."""
@@ -131,6 +152,11 @@ class Facts:
             dict(self.tags),
             dict(self.locks),
             dict(self.retrievals),
+            self.last_instant,
+            dict(self.holdings),
+            self.rules,
+            dict(self.aged),
+            dict(self.put_off),
         )
 
 

@@ -1,10 +1,13 @@
 """Contents: what is written is a draft until it is committed, and then a version for ever."""
 
+from dataclasses import replace
+
 from tests.simulation.reference.facts import (
     DIRECTORY,
     FILE,
     Draft,
     Handle,
+    Holding,
     Node,
     Version,
 )
@@ -109,7 +112,7 @@ class Files(Keeping):
         is_new = draft.is_cut or draft.is_sealed or not node.versions
         if not is_new and draft.content == node.content:
             return None
-        return self._add_version(node, Version(self.now, draft.content, before))
+        return self._add_version(node, Version(self.now, draft.content, before, self.instant()))
 
     def _add_version(self, node: Node, version: Version) -> Version:
         """It is the current one. What locks an append-only file locks it as it grows, too."""
@@ -156,7 +159,15 @@ class Files(Keeping):
         """A temporary file that was removed before it was ever closed leaves nothing behind."""
         if node.versions:
             return
-        del self.facts.nodes[node.number]
+        for key, held in self.facts.holdings.items():
+            self.facts.holdings[key] = _without(held, node.number)
+        self._forget(node)
+
+    def _forget(self, node: Node) -> None:
+        facts = self.facts
+        del facts.nodes[node.number]
+        for name, holdings in facts.holdings.items():
+            facts.holdings[name] = tuple(each for each in holdings if each.number != node.number)
         for moment in self.facts.moments:
             for past in moment.values():
                 if node.number in dict(past.entries).values() and past.number in self.facts.nodes:
@@ -183,3 +194,19 @@ class Files(Keeping):
             node.mtime = version.mtime_before
             node.mtime_is_known = node.past_mtimes_are_known = False
         node.versions.remove(version)
+
+
+def _without(held: tuple[Holding, ...], number: int) -> tuple[Holding, ...]:
+    """The file was never there, nor the marker over it; one that it hid lies on top again."""
+    kept: list[Holding] = []
+    for each in held:
+        last = kept[-1] if kept else None
+        if each.number == 0 and last is not None and last.number == number:
+            is_over_it = last.until == each.since and not each.until
+            if is_over_it:
+                kept.pop()
+                if kept and kept[-1].number == 0 and kept[-1].until == last.since:
+                    kept[-1] = replace(kept[-1], until=0)
+                continue
+        kept.append(each)
+    return tuple(each for each in kept if each.number != number)

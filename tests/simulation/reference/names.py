@@ -1,5 +1,7 @@
 """The tree: making, linking, moving and removing names."""
 
+from dataclasses import replace
+
 from tests.simulation.reference.facts import (
     DIRECTORY,
     FILE,
@@ -8,6 +10,7 @@ from tests.simulation.reference.facts import (
     SYMLINK,
     Draft,
     Handle,
+    Holding,
     Node,
     Version,
 )
@@ -45,12 +48,35 @@ class Names(Freezing):
     def _name(self, directory: Node, name: str, node: Node) -> None:
         directory.entries[name] = node.number
         directory.mtime = self.now
-        node.last_parent = directory.number
+        node.last_parent, node.last_name = directory.number, name
+        instant = self.instant()
+        self._end_holding(directory, name, instant)
+        if node.kind == FILE:
+            self._hold(directory, name, Holding(node.number, instant))
+
+    def _hold(self, directory: Node, name: str, holding: Holding) -> None:
+        held = self.facts.holdings.get((directory.number, name), ())
+        self.facts.holdings[directory.number, name] = (*held, holding)
+
+    def _end_holding(self, directory: Node, name: str, instant: int) -> None:
+        """Whatever the name meant, be it a delete marker, it does no more."""
+        key = (directory.number, name)
+        held = self.facts.holdings.get(key, ())
+        self.facts.holdings[key] = tuple(
+            each if each.until else replace(each, until=instant) for each in held
+        )
+
+    def _lose(self, directory: Node, name: str) -> int:
+        del directory.entries[name]
+        directory.mtime = self.now
+        instant = self.instant()
+        self._end_holding(directory, name, instant)
+        return instant
 
     def mknod(self, path: str, mode: int) -> None:
         """A new, empty file with a version."""
         node = self._make(path, FILE, mode)
-        node.versions.append(Version(self.now, b"", self.now))
+        node.versions.append(Version(self.now, b"", self.now, self.instant()))
 
     def create(self, path: str, mode: int, *, is_writable: bool = True) -> int:
         """A new file, open; O_CREAT alone makes no writer."""
@@ -82,7 +108,7 @@ class Names(Freezing):
         if node.kind == DIRECTORY:
             raise Refused("IsADirectory")
         self._check_free(node)
-        self._release(directory, name, node)
+        self._remove(directory, name, node)
         self._journal_facts()
 
     def rmdir(self, path: str) -> None:
@@ -93,17 +119,24 @@ class Names(Freezing):
             raise Refused("NotADirectory")
         if node.entries:
             raise Refused("DirectoryNotEmpty")
-        self._release(directory, name, node)
+        self._remove(directory, name, node)
 
-    def _release(self, directory: Node, name: str, node: Node) -> None:
+    def _remove(self, directory: Node, name: str, node: Node) -> None:
+        """Where a file had its last name there is a delete marker."""
+        is_last = self.links(node.number) == 1
+        instant = self._release(directory, name, node)
+        if is_last and node.kind == FILE:
+            self._hold(directory, name, Holding(0, instant))
+
+    def _release(self, directory: Node, name: str, node: Node) -> int:
         """A file that loses its last name is committed first, if it holds anything."""
         draft = self.drafts.get(node.number)
         if draft is not None and draft.content and self.links(node.number) == 1:
             self._commit(node)
-        del directory.entries[name]
-        directory.mtime = self.now
+        instant = self._lose(directory, name)
         if not self.is_named(node.number) and not self.is_open(node.number):
             self.drafts.pop(node.number, None)
+        return instant
 
     def rename(self, old: str, new: str, flags: int) -> None:
         """As renameat2(2): 1 is NOREPLACE, 2 is EXCHANGE."""
@@ -132,8 +165,7 @@ class Names(Freezing):
             self._check_may_move(node)
         if number is not None:
             self._release(directory, new_name, self.facts.nodes[number])
-        del old_directory.entries[old_name]
-        old_directory.mtime = self.now
+        self._lose(old_directory, old_name)
         self._name(directory, new_name, node)
         node.append_only = SEALED if node.append_only else ""
 
@@ -156,6 +188,7 @@ class Names(Freezing):
         node = self.facts.nodes[here.entries[name]]
         self._check_may_move(node)
         self._check_may_move(other_node)
-        del here.entries[name], there.entries[other_name]
+        self._lose(here, name)
+        self._lose(there, other_name)
         self._name(here, name, other_node)
         self._name(there, other_name, node)

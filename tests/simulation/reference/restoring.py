@@ -110,7 +110,7 @@ class _Restorer:
         for child_name, number in list(node.entries.items()):
             self.remove(node, child_name, self.reference.facts.nodes[number])
         self.reference._check_free(node)  # noqa: SLF001 - the model's own
-        self.reference._release(directory, name, node)  # noqa: SLF001 - the model's own
+        self.reference._remove(directory, name, node)  # noqa: SLF001 - the model's own
 
     def file(self, directory: Node, name: str, was: Past, now: Node | None) -> None:
         reference = self.reference
@@ -137,7 +137,9 @@ class _Restorer:
             return
         reference._check_attributes_free(now)  # noqa: SLF001 - the model's own
         reference._commit(now)  # noqa: SLF001 - likewise
-        restored = Version(reference.now, version.content, now.mtime, version.origin)
+        restored = Version(
+            reference.now, version.content, now.mtime, reference.instant(), version.origin
+        )
         reference._add_version(now, restored)  # noqa: SLF001 - likewise
         if version.key in reference.facts.tags:
             reference.facts.tags[restored.key] = reference.facts.tags[version.key]

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 
 from tests.simulation.reference import archives
-from tests.simulation.reference.clock import LockClock
+from tests.simulation.reference.clock import SECOND, LockClock
 from tests.simulation.reference.facts import (
     DIRECTORY,
     FILE,
@@ -83,6 +83,11 @@ class State:
         """Whether a handle is open for writing."""
         return any(h.node == number and h.is_writable for h in self.handles.values())
 
+    def instant(self) -> int:
+        """Later than every one before."""
+        self.facts.last_instant = max(self.now * SECOND, self.facts.last_instant + 1)
+        return self.facts.last_instant
+
     def note_moment(self) -> None:
         """The present can be looked back at later."""
         facts = self.facts
@@ -140,6 +145,11 @@ class State:
             return
         if self.facts.is_archived(node.versions[-1]):
             raise Refused("Archived")
+
+    def _put_class(self, version: Version, wanted: str) -> None:
+        if self.facts.class_of(version) != wanted:
+            self.facts.classes[version.key] = wanted
+            self.facts.retrievals.pop(version.key, None)
 
     # Locks
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from tests.simulation.reference import archives
 from tests.simulation.reference.facts import Version
+from tests.simulation.reference.lifecycle import Lifecycle
 from tests.simulation.reference.refused import Refused
-from tests.simulation.reference.restoring import Restoring
 
 
-class Reference(Restoring):
+class Reference(Lifecycle):
     """The filesystem. Paths begin with `/`; handles are small numbers."""
 
     def set_date(self, days: int) -> None:
@@ -83,11 +83,6 @@ class Reference(Restoring):
         if wanted not in archives.CLASSES and self.facts.is_archived(version):
             raise Refused("Archived")
         self._put_class(version, wanted)
-
-    def _put_class(self, version: Version, wanted: str) -> None:
-        if self.facts.class_of(version) != wanted:
-            self.facts.classes[version.key] = wanted
-            self.facts.retrievals.pop(version.key, None)
 
     def retrieve(self, path: str, tier: str, days: int) -> None:
         """The current version will be readable for so many days."""
