@@ -16,6 +16,7 @@ from tests.mounting import (
     end_processes,
     mounts_below,
     processes_marked,
+    run,
     s3fs_local,
     unmount_by_force,
 )
@@ -115,6 +116,18 @@ def make_mount(
 def mount(make_mount: MakeMount) -> MountedStore:
     """A new store, mounted."""
     return make_mount()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MiB of its own."""
+    path = tmp_path / "small"
+    path.mkdir()
+    made = run("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", path, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"needs the right to mount a tmpfs: {made.stderr.strip()}")
+    yield path
+    unmount_by_force(path)
 
 
 @pytest.fixture(scope="session")

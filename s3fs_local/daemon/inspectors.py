@@ -7,8 +7,10 @@ from typing import Final
 from s3fs_local.control.mount_table import read_mounts
 from s3fs_local.crypto.key_ring import KeyState
 from s3fs_local.daemon.assembly import OpenStore
+from s3fs_local.daemon.release import RUNNING, inspect_release, installed_release
 from s3fs_local.engine.blocks import STANDARD
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.scrubbing import STREAMS
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import EncryptionError, StorageError
@@ -35,6 +37,10 @@ _MAKE_ROOM_THERE: Final = (
     "Make room on its disk: it catches up by itself then. `zone repair` moves it to a larger disk"
     " put in its place."
 )
+_DAMAGED: Final = (
+    "`s3fs-local scrub STORE` mends what another zone has whole; `s3fs-local verify STORE --all`"
+    " names the files that lost bytes: restore earlier versions of them."
+)
 _MAKE_ROOM: Final = "Make room where the store lives, or purge old versions and run `gc`."
 
 
@@ -53,6 +59,8 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     inspections.add("recovery", lambda: _inspect_recovery(store))
     inspections.add("zones", lambda: _inspect_zones(store.zones))
     inspections.add("copies", lambda: _inspect_copies(volume))
+    inspections.add("damage", lambda: _inspect_damage(volume))
+    inspections.add("release", lambda: inspect_release(RUNNING, installed_release()))
     if mount_point is None:
         inspections.add("mount", lambda: _inspect_dead_mounts(store.path))
 
@@ -231,6 +239,22 @@ def _inspect_copies(volume: Volume) -> Iterator[Finding]:
         sentence = f"STANDARD lies in one zone only, {homes[0].url}: what is lost there is lost"
         advice = "Add another zone of its kind, or have all zones of one kind (docs/zones.md)."
         yield Finding(Severity.WARNING, "zones", sentence, advice)
+
+
+def _inspect_damage(volume: Volume) -> Iterator[Finding]:
+    """What a scrub, or a reader, found in a zone and nothing could mend yet."""
+    packs = volume.metadata.pack_placements().keys()
+    for zone in volume.zones.zones:
+        damaged = volume.verified.damaged(zone.zone_id)
+        pieces = sum(damaged[pack_id] for pack_id in damaged.keys() & packs)
+        if pieces and zone.is_well:
+            what = "1 piece in it is" if pieces == 1 else f"{pieces} pieces in it are"
+            sentence = f"{what} damaged, and could not be mended"
+            yield Finding(Severity.CRITICAL, f"zone {zone.url}", sentence, _DAMAGED)
+    streams = sum(volume.verified.damaged(STREAMS).values())
+    if streams:
+        sentence = f"{streams} files of journal, ledger or checkpoints are damaged in a zone"
+        yield Finding(Severity.CRITICAL, "zones", sentence, _DAMAGED)
 
 
 def _inspect_dead_mounts(store: Path) -> Iterator[Finding]:

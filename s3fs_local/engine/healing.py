@@ -124,10 +124,12 @@ class Healing:
             self.note_verified(pack_id, zone)
             return []
         del copy
-        self.verified.doubt(zone.zone_id, pack_id)
         names = [_block_name(block) for block in damaged] or [pack_name(pack_id)]
+        self.verified.doubt(zone.zone_id, pack_id, len(names))
         lost = await self.give(pack_id, zone) if mends else None
         still = names if lost is None else [_block_name(block) for block in lost]
+        if lost:
+            self.verified.doubt(zone.zone_id, pack_id, len(lost))
         pieces = [Piece(zone=zone.url, name=name, repaired=name not in still) for name in names]
         for piece in pieces:
             logger.warning(

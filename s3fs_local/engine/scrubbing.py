@@ -106,10 +106,17 @@ class Scrubbing:
             await report(findings)
             await trio.sleep(each.length / rate_bytes)
         if (self._healing.verified.at_ns(STREAMS, 0) or 0) < before_ns:
-            findings.pieces += await self._streams(mends=mends)
-            self._healing.verified.note(STREAMS, 0, self._healing.now_ns())
+            streams = await self._streams(mends=mends)
+            findings.pieces += streams
+            self._note_streams(sum(not piece.repaired for piece in streams))
         self._healing.verified.keep_only(set(self._healing.all_packs()))
         return findings
+
+    def _note_streams(self, damaged: int) -> None:
+        if damaged:
+            self._healing.verified.doubt(STREAMS, 0, damaged)
+        else:
+            self._healing.verified.note(STREAMS, 0, self._healing.now_ns())
 
     async def mend(self, pack_id: int) -> list[Piece]:
         """Every copy, or share, of the pack was read, and mended where possible."""

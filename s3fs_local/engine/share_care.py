@@ -112,7 +112,7 @@ class ShareCare:
         if await self._run_blocking(reading) is not None:
             self._note_verified(pack_id, zone)
             return []
-        self._volume.verified.doubt(zone.zone_id, pack_id)
+        self._volume.verified.doubt(zone.zone_id, pack_id, pieces=1)
         name = share_name(pack_id, number)
         repaired = mends and await self.give(pack_id, coded, number, zone)
         end = "repaired" if repaired else "and is not repaired"

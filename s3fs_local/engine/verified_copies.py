@@ -1,4 +1,4 @@
-"""When each copy of each pack was last read and found whole.
+"""When each copy of each pack was last read and found whole, and which were found damaged since.
 
 Kept beside the facts, in one small file: to lose it costs a scrub, nothing more.
 """
@@ -8,15 +8,23 @@ from contextlib import suppress
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 SAVE_EVERY: Final = 64
 """Checks between two saves."""
 
-_Times = dict[str, dict[int, int]]
+_ByZone = dict[str, dict[int, int]]  # by pack
+
+
+class _Kept(Struct):
+    """The file."""
+
+    verified: _ByZone = {}  # an instant
+    damaged: _ByZone = {}  # how many of its pieces are
 
 
 class VerifiedCopies:
-    """Instants in ns by zone and pack."""
+    """Instants in ns, and damage that is not mended yet, by zone and pack."""
 
     def __init__(
         self,
@@ -26,34 +34,44 @@ class VerifiedCopies:
         """`load` may fail with an OSError, or give anything; `save` may fail with an OSError."""
         self._save = save
         self._unsaved = 0
-        self._times: _Times = {}
+        self._kept = _Kept()
         with suppress(OSError, msgspec.MsgspecError):
-            self._times = msgspec.msgpack.decode(load(), type=_Times)
+            self._kept = msgspec.msgpack.decode(load(), type=_Kept)
 
     def note(self, zone_id: str, pack_id: int, at_ns: int) -> None:
         """The copy was whole then."""
-        self._times.setdefault(zone_id, {})[pack_id] = at_ns
-        self._unsaved += 1
-        if self._unsaved >= SAVE_EVERY:
-            self.save()
+        self._kept.verified.setdefault(zone_id, {})[pack_id] = at_ns
+        self._kept.damaged.get(zone_id, {}).pop(pack_id, None)
+        self._save_now_and_then()
 
-    def doubt(self, zone_id: str, pack_id: int) -> None:
-        """The copy was found damaged, or is gone."""
-        self._times.get(zone_id, {}).pop(pack_id, None)
+    def doubt(self, zone_id: str, pack_id: int, pieces: int) -> None:
+        """So many pieces of the copy are damaged or missing, until it is noted as whole again."""
+        self._kept.verified.get(zone_id, {}).pop(pack_id, None)
+        self._kept.damaged.setdefault(zone_id, {})[pack_id] = pieces
+        self._save_now_and_then()
+
+    def damaged(self, zone_id: str) -> dict[int, int]:
+        """How many pieces of which packs are damaged there, as far as somebody looked."""
+        return dict(self._kept.damaged.get(zone_id, {}))
 
     def at_ns(self, zone_id: str, pack_id: int) -> int | None:
         """When the copy was last found whole; None: never."""
-        return self._times.get(zone_id, {}).get(pack_id)
+        return self._kept.verified.get(zone_id, {}).get(pack_id)
 
     def keep_only(self, packs: set[int]) -> None:
         """What is said of other packs is forgotten."""
-        for times in self._times.values():
-            for pack_id in set(times) - packs - {0}:
-                del times[pack_id]
+        for by_pack in (*self._kept.verified.values(), *self._kept.damaged.values()):
+            for pack_id in set(by_pack) - packs - {0}:
+                del by_pack[pack_id]
         self.save()
 
     def save(self) -> None:
         """As far as the file can be written."""
         self._unsaved = 0
         with suppress(OSError):
-            self._save(msgspec.msgpack.encode(self._times))
+            self._save(msgspec.msgpack.encode(self._kept))
+
+    def _save_now_and_then(self) -> None:
+        self._unsaved += 1
+        if self._unsaved >= SAVE_EVERY:
+            self.save()

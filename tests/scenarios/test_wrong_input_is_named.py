@@ -1,7 +1,6 @@
 """Whatever a person gets wrong, the answer names the input, and nothing is harmed."""
 
 import os
-from collections.abc import Iterator
 from errno import ENOSPC
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from tests.mounting import (
     processes_marked,
     run,
     s3fs_local,
-    unmount_by_force,
 )
 
 pytestmark = [pytest.mark.mount, pytest.mark.slow]
@@ -168,18 +166,6 @@ def test_versions_that_do_not_exist(mount: MountedStore) -> None:
 def test_unmounting_what_is_not_mounted(point: Path) -> None:
     """It is an error that names the place."""
     assert str(point) in complaint("umount", point)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 48 MiB of its own."""
-    path = tmp_path / "small"
-    path.mkdir()
-    made = run("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", path, check=False)
-    if made.returncode != 0:
-        pytest.skip(f"needs the right to mount a tmpfs: {made.stderr.strip()}")
-    yield path
-    unmount_by_force(path)
 
 
 def fill(folder: Path) -> None:
