@@ -22,7 +22,12 @@ class Link(Struct, frozen=True, rename="pascal"):
 
 @click.command()
 @click.argument("store", type=click.Path(), required=False)
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Not one of our choice.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port to listen on; a free one if not given.",
+)
 @click.option("--no-open", is_flag=True, help="Only print the link.")
 @json_option
 def browse(store: str | None, port: int, *, no_open: bool, as_json: bool) -> None:

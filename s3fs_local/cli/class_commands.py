@@ -10,7 +10,9 @@ from s3fs_local.control.requests import ChangeClass, DescribeClass, Request, Ret
 from s3fs_local.control.results import ClassRow
 from s3fs_local.rules.retrieval import RetrievalTier
 
-version_option = click.option("--version", help="Another version than the current one.")
+version_option = click.option(
+    "--version", metavar="ID", help="Another version than the current one."
+)
 
 
 @click.group("class", cls=CommandGroup)

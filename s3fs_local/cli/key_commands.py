@@ -94,7 +94,7 @@ def _print_change(change: KeyChange, *, as_json: bool) -> None:
 @yes_option
 @json_option
 def disable_key(store: str, name: str, version: int | None, *, yes: bool, as_json: bool) -> None:
-    """Make a key neither wrap nor unwrap, until it is enabled again."""
+    """Keep a key from being used until it is enabled again: what it wraps cannot be opened."""
     what = f"key {name}" if version is None else f"version {version} of key {name}"
     confirm(f"No file whose key is wrapped by {what} can be opened until it is enabled.", yes=yes)
     request = SetKeyState(name, enabled=False, version=version)

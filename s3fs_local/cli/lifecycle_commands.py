@@ -109,7 +109,7 @@ def lifecycle() -> None:
 
 @lifecycle.command("plan")
 @store_argument
-@click.option("--at", help="What happens on that day only.")
+@click.option("--at", metavar="DATE", help="What happens on that day only.")
 @click.option("--days", type=int, help="What happens in so many days from now; 30 if not given.")
 @chart_option("what each class holds over the coming year")
 @json_option

@@ -191,7 +191,7 @@ def append_only() -> None:
 @paths_argument
 @json_option
 def set_append_only(paths: tuple[str, ...], *, as_json: bool) -> None:
-    """What is written stays; appends at the end go on. Of a directory: so are new files in it."""
+    """Keep what is written: the files only grow. Of a directory: so do new files in it."""
     store, inside = places(paths)
     _print_locks(store, SetAppendOnly(inside), about=_only(paths), as_json=as_json)
 
@@ -199,7 +199,7 @@ def set_append_only(paths: tuple[str, ...], *, as_json: bool) -> None:
 @click.command()
 @click.argument("directory", type=click.Path())
 @click.option("--mode", type=mode_choice, required=True, help="How new files are locked.")
-@click.option("--for", "period", required=True, help="For how long: 30d, 7y.")
+@click.option("--for", "period", metavar="PERIOD", required=True, help="For how long: 30d, 7y.")
 @click.option("--append-only", is_flag=True, help="New files are append-only, too.")
 @click.option(
     "--commit",

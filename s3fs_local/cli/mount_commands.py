@@ -26,7 +26,9 @@ from s3fs_local.daemon.unmounting import unmount_and_wait
     metavar="OPTIONS",
     help="Mount options: a,b=c; see mount.s3fs_local(8).",
 )
-@click.option("--foreground", is_flag=True, help="Stay, and log to standard error.")
+@click.option(
+    "--foreground", is_flag=True, help="Do not go to the background; log to standard error."
+)
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--secret-fd", type=int, hidden=True)
 @unlock_options
@@ -43,7 +45,7 @@ def mount(  # noqa: PLR0913  an argument each
     foreground: bool,
     as_json: bool,
 ) -> None:
-    """Show a store as a directory; returns when it is there."""
+    """Mount a store on a directory; returns when files can be used."""
     parsed = parse_mount_options(options)
     store = store.resolve()
     if secret_fd is None:
@@ -79,7 +81,7 @@ def mount(  # noqa: PLR0913  an argument each
 @click.option("--wait", is_flag=True, help="First until other regions have everything, too.")
 @json_option
 def umount(directory: Path, *, wait: bool, as_json: bool) -> None:
-    """Take a mount away; returns when everything is durable."""
+    """Unmount a store; returns when everything is durable."""
     if wait:
         ask(store_of(str(directory)), AwaitReplication(), ReplicationSync, quiet=as_json)
     unmount_and_wait(directory)

@@ -29,10 +29,13 @@ deleted_path_argument: Final = click.argument(
     "path", type=click.Path(), shell_complete=offer_deleted_paths
 )
 version_option: Final = click.option(
-    "--version", help="Version id, or its beginning.", shell_complete=offer_versions
+    "--version", metavar="ID", help="Version id, or its beginning.", shell_complete=offer_versions
 )
 at_option: Final = click.option(
-    "--at", help="As of then: a time, a day, or a duration ago (2d).", shell_complete=offer_times
+    "--at",
+    metavar="TIME",
+    help="As of then: a time, a day, or a duration ago (2d).",
+    shell_complete=offer_times,
 )
 paths_argument: Final = click.argument(
     "paths", type=click.Path(), nargs=-1, required=True, shell_complete=offer_paths

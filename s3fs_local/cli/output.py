@@ -32,12 +32,19 @@ class NotConfirmed(click.ClickException):
 
     exit_code: ClassVar[int] = ExitCode.NOT_CONFIRMED
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        context = click.get_current_context(silent=True)
+        parameters = context.command.params if context is not None else []
+        can_show = any("--dry-run" in parameter.opts for parameter in parameters)
+        self.advice = "Repeat the command with --yes" + (
+            "; --dry-run shows what it would do." if can_show else "."
+        )
+
     def show(self, file: object = None) -> None:
         """In the form of all our errors."""
         del file
-        print_error(
-            self.message, "Repeat the command with --yes; --dry-run shows what it would do."
-        )
+        print_error(self.message, self.advice)
 
 
 def print_json(value: Struct) -> None:

@@ -56,18 +56,26 @@ DOCUMENT_BYTES_MAX: Final = 1 << 20
 
 @click.command()
 @click.argument("store", type=click.Path(path_type=Path))
-@click.option("--zone", "zones", multiple=True, help="Where bytes are kept; several keep copies.")
+@click.option(
+    "--zone",
+    "zones",
+    multiple=True,
+    metavar="URL",
+    help="Directory or bucket that keeps the bytes; several keep copies.",
+)
 @click.option(
     "--versioning",
     type=click.Choice(["Enabled", "Suspended"]),
     default="Enabled",
     show_default=True,
-    help="As of S3 buckets.",
+    help="Whether overwriting keeps the old version, as for S3 buckets.",
 )
 @click.option("--object-lock/--no-object-lock", help="Whether versions can be locked.")
 @click.option("--passphrase-file", type=existing_file, help="Its first line opens the keys.")
 @click.option("--keyring", is_flag=True, help="Let the keyring of this desktop have the key.")
-@click.option("--recovery-key", type=existing_file, help="Write a sheet with a key, to print.")
+@click.option(
+    "--recovery-key", type=existing_file, help="Make a second key, too, on a sheet to print."
+)
 @click.option("--test-clock", is_flag=True, hidden=True)
 @json_option
 def init(  # noqa: PLR0913  an argument each

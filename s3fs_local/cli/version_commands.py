@@ -202,8 +202,8 @@ def log(path: str, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("directory", type=click.Path(), shell_complete=offer_paths)
-@click.option("--since", help="Only what is not older.", shell_complete=offer_times)
-@click.option("--until", help="Only what is not newer.", shell_complete=offer_times)
+@click.option("--since", metavar="TIME", help="Only what is not older.", shell_complete=offer_times)
+@click.option("--until", metavar="TIME", help="Only what is not newer.", shell_complete=offer_times)
 @click.option("--limit", default=50, show_default=True, help="So many instants, at most 1000.")
 @json_option
 def timeline(
@@ -285,7 +285,9 @@ def diff(path: str, older: str, newer: str, *, as_json: bool) -> None:
 @path_argument
 @version_option
 @at_option
-@click.option("--to", type=click.Path(), help="Give it this name instead of its own.")
+@click.option(
+    "--to", type=click.Path(), help="Make it under this name; what has its own name now stays."
+)
 @dry_run_option
 @click.option("--diff", "with_diff", is_flag=True, help="As --dry-run, and show each difference.")
 @json_option
@@ -384,6 +386,7 @@ def _cells(change: RestoredRow) -> list[str]:
 @path_argument
 @click.option(
     "--version",
+    metavar="ID",
     required=True,
     help="Version id, or its beginning.",
     shell_complete=offer_versions,

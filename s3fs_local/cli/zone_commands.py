@@ -30,7 +30,9 @@ class RebuiltStore(Struct, frozen=True, rename="pascal"):
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--repair", is_flag=True, help="Mend damaged copies from other zones.")
 @click.option("--rebuild", is_flag=True, help="Make the metadata anew from the zones.")
-@click.option("--zone", "zones", multiple=True, help="With --rebuild: the zones that are left.")
+@click.option(
+    "--zone", "zones", multiple=True, metavar="URL", help="With --rebuild: the zones that are left."
+)
 @json_option
 @click.pass_context
 def fsck(

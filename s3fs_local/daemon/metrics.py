@@ -85,7 +85,9 @@ def _of_activity(activity: ActivitySample) -> Iterator[Metric]:
         f"{PREFIX}_operation_seconds", "Requests of the kernel.", labels=["operation"]
     )
     moved = CounterMetricFamily(
-        f"{PREFIX}_operation_bytes", "Bytes read and written.", labels=["operation"]
+        f"{PREFIX}_operation_bytes",
+        "Bytes that reads asked for, and that writes brought.",
+        labels=["operation"],
     )
     for row in activity.kinds:
         seconds.add_metric([row.kind], row.count, row.took_ns / _NS_PER_SECOND)

@@ -118,6 +118,19 @@ def test_nothing_typed_shows_what_can_be(capsys: Capture) -> None:
         assert "..." not in said.partition("\n")[2]
 
 
+def test_what_is_not_confirmed_leads_only_to_options_that_there_are(
+    place: Path, capsys: Capture
+) -> None:
+    """`key disable` has no --dry-run."""
+    store = str(place / "store")
+    for words, can_show in (
+        (["key", "disable", store, "store"], False),
+        (["key", "rewrap", store, "--forget-old"], True),
+    ):
+        assert run(words) == ExitCode.NOT_CONFIRMED
+        assert ("--dry-run" in capsys.readouterr().err) is can_show
+
+
 def test_a_version_that_is_not_there_is_not_asked_about(place: Path, capsys: Capture) -> None:
     """A question that names it would say that there is one."""
     assert run(["purge", f"{place}/store:/f", "--version", "zz"]) == ExitCode.NOT_FOUND
