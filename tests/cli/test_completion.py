@@ -136,15 +136,23 @@ def test_deleted_names_are_offered_to_bring_them_back(
     assert offered("versions", gone[:-3]) == [gone]
 
 
+def shown_by_zsh(typed: str, awaited: str) -> str:
+    """What zsh shows for the line, up to the word that is waited for and a little more."""
+    command = ("zsh", "-f", "-c", ZSH, "zsh", f"s3fs-local {typed}", awaited)
+    return run(*command, environment=environment()).stdout
+
+
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh: scripts/setup --tests")
-def test_zsh_offers_versions_too(mounted: MountedStore) -> None:
+def test_zsh_offers_versions_times_and_deleted_names_too(mounted: MountedStore) -> None:
     """Zsh completes at a terminal only, so it gets one."""
     path = mounted.path / "letter.txt"
-    typed = f"s3fs-local cat {path} --version "
-    wanted = version_ids(path)
-    shown = run("zsh", "-f", "-c", ZSH, "zsh", typed, wanted[0], environment=environment()).stdout
+    newest, *others = version_ids(path)
+    versions = shown_by_zsh(f"cat {path} --version ", newest)
+    times = shown_by_zsh(f"restore {path} --at 1", "an hour ago")
+    shown_by_zsh(f"undelete {mounted.path}/go", "gone.txt")
 
-    assert all(version_id in shown for version_id in wanted)
+    assert all(version_id in versions for version_id in others)
+    assert "a week ago" in times
 
 
 def test_a_store_that_is_not_mounted_is_not_opened_for_a_tab(tmp_path: Path) -> None:
