@@ -51,7 +51,10 @@ class Restoring(Names):
         if version is not None and self.facts.is_archived(version):
             content = ARCHIVED
         mtime = past.mtime if self.facts.nodes[number].past_mtimes_are_known else None
-        found.append((path, mtime, past.kind, past.mode & 0o555, past.target, past.xattrs, content))
+        mode = past.mode & 0o555
+        if past.kind == DIRECTORY:  # who closes it closes its past
+            mode &= self.facts.nodes[number].mode
+        found.append((path, mtime, past.kind, mode, past.target, past.xattrs, content))
         if past.kind == DIRECTORY:
             for name, child in self.children_at(moment, number, time):
                 self._look_back(moment, child.number, f"{path}/{name}", time, found)
