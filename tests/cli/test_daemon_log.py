@@ -15,7 +15,7 @@ from s3fs_local.daemon.log_setup import (
     last_words,
     log_to_file,
 )
-from s3fs_local.errors import InvalidSetting, MountFailed
+from s3fs_local.errors import InvalidMountOption, MountFailed
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_a_log_for_machines_is_a_json_object_a_line(tmp_path: Path) -> None:
 @pytest.mark.skipif(JOURNAL_SOCKET.exists(), reason="this system has a journal of its own")
 def test_a_log_that_nobody_would_get_is_refused() -> None:
     """Where no journald listens, every line would be lost without a word."""
-    with pytest.raises(InvalidSetting, match="no journald listens"):
+    with pytest.raises(InvalidMountOption, match="no journald listens"):
         check_log_format("journal")
 
 

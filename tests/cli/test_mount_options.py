@@ -72,12 +72,12 @@ def test_values_are_taken_whole() -> None:
         ("ro=1", "takes no value"),
         ("remount,ro", "cannot be remounted"),
         ("log=loud", "text, json, journal, not 'loud'"),
-        ("passphrase_file=/missing/file", "'/missing/file' is not a file"),
+        ("passphrase_file=/missing/file", "no key or passphrase file '/missing/file'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(text: str, complaint: str) -> None:
     """A misspelt option must not silently mount without it."""
-    with pytest.raises(errors.InvalidSetting, match=complaint):
+    with pytest.raises(errors.InvalidMountOption, match=complaint):
         parse_mount_options([text])
 
 
@@ -99,5 +99,5 @@ def test_where_keys_are_is_not_handed_on() -> None:
 @given(st.text())
 def test_any_text_is_either_options_or_refused(text: str) -> None:
     """Nothing that can be typed leads to a traceback."""
-    with suppress(errors.InvalidSetting):
+    with suppress(errors.InvalidMountOption):
         assert isinstance(parse_mount_options([text]), MountOptions)
