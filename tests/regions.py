@@ -1,33 +1,11 @@
 """Two stores on a disk, and the words that people type to have one told of the other."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+from tests.replication_rules import document
 from tests.store_on_disk import make_store
-
-ROLE = "arn:aws:iam::123456789012:role/r"
-Json = dict[str, Any]
-
-
-def rule(**members: object) -> Json:
-    """A rule for everything, delete markers included."""
-    return {
-        "ID": "all",
-        "Status": "Enabled",
-        "Priority": 1,
-        "Filter": {},
-        "DeleteMarkerReplication": {"Status": "Enabled"},
-        "Destination": {"Bucket": "arn:aws:s3:::west"},
-        **members,
-    }
-
-
-def document(*rules: Json) -> bytes:
-    """What `bucket replication put` takes."""
-    return json.dumps({"Role": ROLE, "Rules": rules or [rule()]}).encode()
 
 
 def type_command(*words: str | Path, text: bytes | None = None, code: int = 0) -> str:

@@ -95,6 +95,15 @@ class StoreOnDisk:
         """Whatever was written is durable."""
         await self.fs.volume.durability.flush(durable=True)
 
+    async def wait_for_zones(self) -> None:
+        """Every zone that is well has all that was told to it: a quorum acknowledges before."""
+        await trio.to_thread.run_sync(self.zones.members.wait_for_lanes)
+
+    async def sync_everywhere(self) -> None:
+        """Whatever was written is durable, in every zone that is well."""
+        await self.sync()
+        await self.wait_for_zones()
+
     async def ask(self, request: Request) -> Any:  # noqa: ANN401  as it goes over the socket
         """What comes of a command."""
         context = Context(
@@ -136,6 +145,13 @@ def make_store(path: Path, zones: Sequence[Path | str], *, object_lock: bool = F
         recovery_key=path.with_name("recovery.key"),
     )
     create_store(path, plan)
+
+
+def make_store_of_zones(place: Path, number: int = 3, *, object_lock: bool = False) -> list[Path]:
+    """A new store, `place / "store"`, with so many zones beside it: these."""
+    zones = [place / f"zone-{index}" for index in range(number)]
+    make_store(place / "store", zones, object_lock=object_lock)
+    return zones
 
 
 @asynccontextmanager

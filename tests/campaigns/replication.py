@@ -23,7 +23,8 @@ from s3fs_local.errors import NotAStore
 from tests.campaigns.line import Failed, Figures, Piece
 from tests.mounting import MountedStore, s3fs_local
 from tests.region_comparison import differences
-from tests.regions import document, type_command
+from tests.regions import type_command
+from tests.replication_rules import document
 
 OPERATIONS_A_KILL: Final = 500
 OUTAGE_SECONDS: Final = 150.0

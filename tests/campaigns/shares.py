@@ -16,12 +16,11 @@ from msgspec import Struct
 from s3fs_local.control.requests import ChangeSetting, CollectGarbage
 from s3fs_local.rules.erasure import Coding, parse_coding
 from tests.campaigns.line import Figures, Piece
-from tests.store_on_disk import StoreOnDisk, opened, wait_until_well
+from tests.store_on_disk import StoreOnDisk, make_store_of_zones, opened, wait_until_well
 from tests.zones.shares import (
     archive,
     check_contents,
     keep_in_shares,
-    make_coded,
     shares_in,
 )
 
@@ -48,7 +47,7 @@ def run(piece: Piece) -> Figures:
 
 
 async def _run(piece: Piece) -> Figures:
-    zones = make_coded(piece.folder, ZONES)
+    zones = make_store_of_zones(piece.folder, ZONES)
     choice = random.Random(piece.seed)
     attack = _Attack(choice, zones, parse_coding(choice.choice(CODINGS)), {})
     reads = 0
@@ -56,8 +55,7 @@ async def _run(piece: Piece) -> Figures:
         async with opened(piece.folder / "store") as disk:
             await wait_until_well(disk)
             await _change(disk, attack, number)
-            await disk.sync()
-            await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+            await disk.sync_everywhere()
         victims = choice.sample(zones, attack.coding.parity)
         for zone in victims:
             _harm(zone, attack)

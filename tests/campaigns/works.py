@@ -37,7 +37,7 @@ from s3fs_local.errors import RetrievalRunning
 from tests.campaigns.conversation import answer
 from tests.campaigns.kills import Promised
 from tests.mounting import MountedStore
-from tests.regions import document, rule
+from tests.replication_rules import document, rule
 
 BLOCK_BYTES: Final = 1 << 20
 RULES: Final = {

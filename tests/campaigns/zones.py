@@ -53,8 +53,7 @@ async def _flip_bits(
             name = f"file {number % (15 * megabytes)}"
             contents[name] = choice.randbytes(choice.randrange(1, 100_000))
             disk.write(name, contents[name])
-        await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+        await disk.sync_everywhere()
     spared = choice.randrange(len(zones))
     expected = _objects_in(zones[spared])
     places = [file for index in range(3) if index != spared for file in _files_in(zones[index])]
@@ -106,7 +105,7 @@ async def _take_zones_away(place: Path, choice: random.Random, times: int, say: 
                 say(f"{turn + 1} times, {len(contents)} files are acknowledged")
         for name, content in contents.items():
             assert await disk.read(name) == content, f"{name} was lost"
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+        await disk.wait_for_zones()
         assert (await disk.ask_scrub())["Damaged"] == []
         for zone in disk.zones.zones:
             lengths = lengths_in([zone], "packs/")[zone]

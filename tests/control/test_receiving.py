@@ -15,7 +15,8 @@ from s3fs_local.errors import DestinationRefused, StoreFull
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from tests.engine.memory_store import ROOT, MemoryStore, at_once
-from tests.engine.replicated import HERE, THERE, Regions, rule
+from tests.engine.replicated import HERE, THERE, Regions
+from tests.replication_rules import rule
 
 MIB = 1 << 20
 

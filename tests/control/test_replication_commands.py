@@ -26,7 +26,7 @@ from s3fs_local.control.requests import (
     SyncReplication,
 )
 from s3fs_local.daemon.receiving import make_room
-from tests.regions import document, rule
+from tests.replication_rules import document, rule
 from tests.store_on_disk import StoreOnDisk, make_store, opened
 
 TOO_LONG_S = 240.0

@@ -10,7 +10,8 @@ from s3fs_local.control.requests import ChangeReplication, ChangeSetting, Remove
 from s3fs_local.engine.replication import TASKS_A_STEP
 from s3fs_local.metadata.changes import Change, PutTask, RemoveTask
 from s3fs_local.rules.replication import UNDECIDED, Task
-from tests.regions import document, make_regions, rule
+from tests.regions import make_regions
+from tests.replication_rules import document, rule
 from tests.store_on_disk import StoreOnDisk, opened
 
 MANY = 10 * TASKS_A_STEP

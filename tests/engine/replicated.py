@@ -1,9 +1,7 @@
 """Two stores in memory, one told of the other's changes; the way between them can fail anywhere."""
 
 import itertools
-import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import trio
 
@@ -28,23 +26,9 @@ from s3fs_local.engine.replication_sending import Sender
 from s3fs_local.errors import DestinationUnreachable
 from s3fs_local.rules.replication_validation import read_replication
 from tests.engine.memory_store import MemoryStore, at_once
+from tests.replication_rules import Json, document
 
 HERE, THERE = b"h" * 16, b"t" * 16
-ROLE = "arn:aws:iam::123456789012:role/r"
-Json = dict[str, Any]
-
-
-def rule(**members: object) -> Json:
-    """A rule for everything, delete markers included."""
-    return {
-        "ID": "all",
-        "Status": "Enabled",
-        "Priority": 1,
-        "Filter": {},
-        "DeleteMarkerReplication": {"Status": "Enabled"},
-        "Destination": {"Bucket": "arn:aws:s3:::west"},
-        **members,
-    }
 
 
 class LocalLink:
@@ -121,7 +105,7 @@ class Regions:
     def put_rules(self, *rules: Json) -> None:
         """The rules are in force."""
         numbers = itertools.count(1)
-        data = json.dumps({"Role": ROLE, "Rules": rules}).encode()
+        data = document(*rules)
         self.replication.put(read_replication(data, new_id=lambda: next(numbers)))
 
     def delete_rules(self) -> None:

@@ -9,7 +9,8 @@ from s3fs_local.engine.replica_arrivals import ARRIVING_SETTING, Arrivals
 from s3fs_local.engine.replication_messages import Block
 from s3fs_local.errors import DestinationUnreachable
 from tests.engine.invariants import check_invariants
-from tests.engine.replicated import Regions, rule
+from tests.engine.replicated import Regions
+from tests.replication_rules import rule
 
 MIB = 1 << 20
 PART = 2 * MIB

@@ -9,7 +9,8 @@ from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.retention import LegalHold, Retention
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, ROOT, MemoryStore
-from tests.engine.replicated import Regions, rule
+from tests.engine.replicated import Regions
+from tests.replication_rules import rule
 
 MIB = 1 << 20
 

@@ -8,8 +8,9 @@ from s3fs_local.rules.replication import UNDECIDED
 from s3fs_local.rules.retention import LegalHold
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, ROOT, MemoryStore
-from tests.engine.replicated import Regions, rule
+from tests.engine.replicated import Regions
 from tests.engine.test_replicas_follow import check_same
+from tests.replication_rules import rule
 
 MODIFICATIONS = {"SourceSelectionCriteria": {"ReplicaModifications": {"Status": "Enabled"}}}
 

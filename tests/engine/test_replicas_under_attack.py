@@ -9,7 +9,8 @@ from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import Lock, Retention
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE
-from tests.engine.replicated import Regions, rule
+from tests.engine.replicated import Regions
+from tests.replication_rules import rule
 
 HOUR_NS = 3600 * SECOND_NS
 

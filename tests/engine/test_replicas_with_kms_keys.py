@@ -13,8 +13,9 @@ from tests.aws_server import REGION, AwsServer
 from tests.control.test_commands_on_a_store import ask
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import MemoryStore
-from tests.engine.replicated import Regions, rule
+from tests.engine.replicated import Regions
 from tests.engine.test_keys_of_a_service import Seconds, document, read, write
+from tests.replication_rules import rule
 
 MIB = 1 << 20
 WEST = {"Bucket": "arn:aws:s3:::west"}

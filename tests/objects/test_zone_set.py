@@ -269,8 +269,7 @@ def test_a_zone_that_failed_keeps_no_file_open(tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(2)]
     for folder in folders:
         folder.mkdir()
-    numbered = enumerate(map(LocalDirectory, folders))
-    zones = ZoneSet([Zone(store, zone_id=f"{number:032x}") for number, store in numbered])
+    zones = ZoneSet.of([LocalDirectory(folder) for folder in folders])
     appender = zones.create("a")
     zones.members.suspend(zones.zones[0], "scripted")
     appender.append(b"one")

@@ -17,26 +17,15 @@ from s3fs_local.errors import (
 )
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.local_directory import LocalDirectory
-from s3fs_local.objects.memory import MemoryObjects
-from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal, segment_name
 from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES
 from s3fs_local.system.randomness import SeededRandomness
+from tests.packs.several_zones import failing_zones, strict
 
 KEY = bytes(range(32))
 STORE_ID = bytes(range(16))
 ONE, TWO, THREE = b"record one", b"record two!", b"record three"
-
-
-def _zones(number: int = 1) -> list[FailingObjects]:
-    return [FailingObjects(MemoryObjects()) for _ in range(number)]
-
-
-def strict(zones: list[FailingObjects]) -> ZoneSet:
-    """A set that goes on with all of its zones only."""
-    numbered = [Zone(zone, zone_id=f"{number:032x}") for number, zone in enumerate(zones)]
-    return ZoneSet(numbered, wanted_quorum=len(zones))
 
 
 def _open(
@@ -57,7 +46,7 @@ def _change(zone: FailingObjects, number: int, change: Callable[[bytes], bytes])
 
 def test_records_are_replayed_in_order_with_their_positions() -> None:
     """The story: three records, a restart, three records."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, nothing = _open(zones)
     first = journal.append([ONE])
     third = journal.append([TWO, THREE])
@@ -73,7 +62,7 @@ def test_records_are_replayed_in_order_with_their_positions() -> None:
 
 def test_replay_begins_after_the_position_given() -> None:
     """Metadata has the rest already."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     first = journal.append([ONE])
     second = journal.append([TWO])
@@ -87,7 +76,7 @@ def test_replay_begins_after_the_position_given() -> None:
 
 def test_an_opened_journal_begins_a_new_segment() -> None:
     """So the torn end of the old one never lies between two records."""
-    zones = _zones()
+    zones = failing_zones(1)
     positions = []
     for payload in (ONE, TWO, THREE):
         journal, _ = _open(zones)
@@ -100,7 +89,7 @@ def test_an_opened_journal_begins_a_new_segment() -> None:
 
 def test_an_empty_record_and_an_empty_batch_are_possible() -> None:
     """The latter changes nothing."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     assert journal.append([]) == 0
     position = journal.append([b""])
@@ -111,7 +100,7 @@ def test_an_empty_record_and_an_empty_batch_are_possible() -> None:
 
 def test_a_full_segment_is_followed_by_the_next() -> None:
     """Offsets fit 32 bits, and replay holds one segment in memory."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones, limit=HEAD_BYTES + 2 * (OVERHEAD_BYTES + 100))
     payloads = [b"%0100d" % number for number in range(7)]
     segments = [journal.append([payload]) >> 32 for payload in payloads]
@@ -124,13 +113,13 @@ def test_a_full_segment_is_followed_by_the_next() -> None:
 @pytest.mark.parametrize("zone_count", [1, 2])
 def test_a_journal_torn_at_any_byte_keeps_every_whole_record(zone_count: int) -> None:
     """An unsynced end is cut anywhere by a power cut; it is no damage."""
-    whole = _zones()
+    whole = failing_zones(1)
     journal, _ = _open(whole)
     ends = [journal.append([payload]) & 0xFFFFFFFF for payload in (ONE, TWO, THREE)]
     data = whole[0].read(segment_name(1), 0, 1 << 20)
     assert len(data) == ends[-1]
     for length in range(len(data) + 1):
-        zones = _zones(zone_count)
+        zones = failing_zones(zone_count)
         zones[-1].put(segment_name(1), data[:length])
         expected = [
             payload for payload, end in zip((ONE, TWO, THREE), ends, strict=True) if end <= length
@@ -145,11 +134,11 @@ def test_a_journal_torn_at_any_byte_keeps_every_whole_record(zone_count: int) ->
 
 def test_a_torn_end_may_be_garbage() -> None:
     """The file grew, its pages did not get written: zeros, or what was there before."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     for garbage in (bytes(500), b"\xff" * 500, SeededRandomness(2).bytes(500)):
-        copies = _zones()
+        copies = failing_zones(1)
         data = zones[0].read(segment_name(1), 0, 1 << 20)
         copies[0].put(segment_name(1), data + garbage)
 
@@ -158,7 +147,7 @@ def test_a_torn_end_may_be_garbage() -> None:
 
 def test_a_flipped_bit_in_what_was_synced_is_damage() -> None:
     """Replay would lose what was acknowledged; any bit of the segment, if a later record tells."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     for payload in (ONE, TWO):
         journal.append([payload])
@@ -169,7 +158,7 @@ def test_a_flipped_bit_in_what_was_synced_is_damage() -> None:
     for bit in range(synced * 8):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
-        copies = _zones()
+        copies = failing_zones(1)
         copies[0].put(segment_name(1), bytes(flipped))
         with pytest.raises((JournalDamaged, FormatTooNew)):
             _replayed(copies)
@@ -177,14 +166,14 @@ def test_a_flipped_bit_in_what_was_synced_is_damage() -> None:
 
 def test_a_flipped_bit_never_changes_a_record() -> None:
     """At worst the unsynced end is shorter."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE, TWO, THREE])
     data = zones[0].read(segment_name(1), 0, 1 << 20)
     for bit in range(len(data) * 8):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
-        copies = _zones()
+        copies = failing_zones(1)
         copies[0].put(segment_name(1), bytes(flipped))
         try:
             replayed = _replayed(copies)
@@ -197,7 +186,7 @@ def test_a_flipped_bit_never_changes_a_record() -> None:
 
 def test_a_hole_in_the_unsynced_end_is_no_damage() -> None:
     """Disks write unsynced pages in any order."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     journal.sync()
@@ -210,7 +199,7 @@ def test_a_hole_in_the_unsynced_end_is_no_damage() -> None:
 
 def test_damage_before_the_last_segment_is_reported_at_any_byte() -> None:
     """There every record was durable before the next segment began."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     journal.rotate()
@@ -229,7 +218,7 @@ def test_damage_before_the_last_segment_is_reported_at_any_byte() -> None:
 def test_a_missing_segment_is_damage() -> None:
     """First, middle or last: unless metadata has what it held."""
     for lost in (1, 2, 3):
-        zones = _zones()
+        zones = failing_zones(1)
         journal, _ = _open(zones)
         positions = []
         for payload in (ONE, TWO, THREE):
@@ -245,12 +234,12 @@ def test_a_missing_segment_is_damage() -> None:
 def test_a_journal_that_is_gone_altogether_is_damage() -> None:
     """Not a new one."""
     with pytest.raises(JournalDamaged, match="missing"):
-        _replayed(_zones(), after=3 << 32 | 100)
+        _replayed(failing_zones(1), after=3 << 32 | 100)
 
 
 def test_damage_in_what_metadata_has_committed_harms_nobody() -> None:
     """The store still mounts."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     committed = journal.append([TWO])
@@ -263,7 +252,7 @@ def test_damage_in_what_metadata_has_committed_harms_nobody() -> None:
 
 def test_metadata_may_be_ahead_of_an_unsynced_journal() -> None:
     """Its file happened to be written before the power went; positions go on above it."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     journal.sync()
@@ -285,7 +274,7 @@ def test_of_several_zones_the_longest_run_counts() -> None:
         lambda _: b"",
     ):
         for harmed in (0, 1):
-            zones = _zones(2)
+            zones = failing_zones(2)
             journal, _ = _open(zones)
             journal.append([ONE])
             journal.append([TWO])
@@ -297,7 +286,7 @@ def test_of_several_zones_the_longest_run_counts() -> None:
 
 def test_a_zone_that_does_not_answer_is_passed_over() -> None:
     """While another has the journal; none at all is not an empty journal."""
-    zones = _zones(2)
+    zones = failing_zones(2)
     journal, _ = _open(zones)
     journal.append([ONE])
     for method in ("read", "length", "list"):
@@ -312,7 +301,7 @@ def test_a_zone_that_does_not_answer_is_passed_over() -> None:
 def test_an_append_that_failed_is_never_replayed_once_another_succeeded() -> None:
     """It reached one zone of two; its caller was told that it failed."""
     for nth in (1, 2):
-        zones = _zones(2)
+        zones = failing_zones(2)
         journal, _ = _open(strict(zones))
         journal.append([ONE])
         zones[nth - 1].fail("append", StoreFull("scripted"))
@@ -328,7 +317,7 @@ def test_an_append_that_failed_is_never_replayed_once_another_succeeded() -> Non
 @pytest.mark.parametrize("method", ["create", "append", "sync"])
 def test_a_segment_that_could_not_be_begun_is_tried_again(method: str) -> None:
     """Making room must be enough."""
-    zones = _zones(2)
+    zones = failing_zones(2)
     journal, _ = _open(strict(zones))
     zones[1].fail(method, StoreFull("scripted"))
     with pytest.raises(StoreFull):
@@ -340,7 +329,7 @@ def test_a_segment_that_could_not_be_begun_is_tried_again(method: str) -> None:
 
 def test_a_failed_sync_is_never_followed_by_a_good_one() -> None:
     """Nor by a rotation or an append, which would go on as if nothing had happened."""
-    zones = _zones(1)
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     zones[0].fail("sync", ZoneUnavailable("scripted"))
@@ -356,7 +345,7 @@ def test_a_failed_sync_is_never_followed_by_a_good_one() -> None:
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_sync_without_its_quorum_promises_nothing(failing: int) -> None:
     """The zone that failed counts no more, until it was told again what it may have lost."""
-    zones = _zones(2)
+    zones = failing_zones(2)
     journal, _ = _open(strict(zones))
     journal.append([ONE])
     zones[failing].fail("sync", ZoneUnavailable("scripted"))
@@ -371,7 +360,7 @@ def test_a_sync_without_its_quorum_promises_nothing(failing: int) -> None:
 
 def test_a_sync_that_finds_no_room_succeeds_once_there_is_room() -> None:
     """One zone is gone and the next has no room to note that: nobody is told a lie."""
-    zones = _zones(3)
+    zones = failing_zones(3)
     journal, _ = _open(zones)
     journal.append([ONE])
     zones[0].fail("sync", ZoneUnavailable("scripted"))
@@ -387,7 +376,7 @@ def test_a_sync_that_finds_no_room_succeeds_once_there_is_room() -> None:
 
 def test_trimming_keeps_the_segment_of_the_last_position() -> None:
     """Or nothing would show that there ever was a journal."""
-    zones = _zones(2)
+    zones = failing_zones(2)
     journal, _ = _open(zones)
     positions = []
     for payload in (ONE, TWO, THREE):
@@ -406,7 +395,7 @@ def test_trimming_keeps_the_segment_of_the_last_position() -> None:
 
 def test_a_reopened_journal_is_trimmed_before_anything_is_appended() -> None:
     """A mount that only reads."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     journal.rotate()
@@ -421,7 +410,7 @@ def test_a_reopened_journal_is_trimmed_before_anything_is_appended() -> None:
 
 def test_a_replayed_end_is_durable_before_a_new_segment_names_it() -> None:
     """Killed, mounted again, then the power goes: the second mount must not be refused."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     journal, _ = _open(zones)
@@ -434,7 +423,7 @@ def test_a_replayed_end_is_durable_before_a_new_segment_names_it() -> None:
 
 def test_a_sync_covers_what_was_replayed() -> None:
     """A program fsyncs after the remount; what it wrote before was still in the page cache."""
-    zones = _zones(2)
+    zones = failing_zones(2)
     journal, _ = _open(zones)
     journal.append([ONE])
     journal, _ = _open(zones)
@@ -449,7 +438,7 @@ def test_a_sync_covers_what_was_replayed() -> None:
 
 def test_a_rotation_makes_durable_what_it_leaves_behind() -> None:
     """Or a power cut would leave a hole before the newest segment."""
-    zones = _zones(2)
+    zones = failing_zones(2)
     journal, _ = _open(zones)
     journal.append([ONE])
     journal.rotate()
@@ -462,7 +451,7 @@ def test_a_rotation_makes_durable_what_it_leaves_behind() -> None:
 
 def test_a_segment_begun_in_one_zone_only_binds_nobody() -> None:
     """A crash between two zones left its head in the first; that zone may be lost later."""
-    zones = _zones(2)
+    zones = failing_zones(2)
     journal, _ = _open(zones)
     journal.append([ONE])
     journal.rotate()
@@ -475,7 +464,7 @@ def test_a_segment_begun_in_one_zone_only_binds_nobody() -> None:
 
 def test_a_record_that_one_zone_missed_is_in_both_before_anything_relies_on_it() -> None:
     """A zone flickers, nobody has synced, the process is killed: either zone may be lost later."""
-    zones = _zones(2)
+    zones = failing_zones(2)
     journal, _ = _open(zones)
     journal.append([ONE])
     zones[1].fail("append", ZoneUnavailable("it flickers"))
@@ -490,7 +479,7 @@ def test_a_record_that_one_zone_missed_is_in_both_before_anything_relies_on_it()
 
 def test_segments_that_one_zone_missed_are_there_before_anything_relies_on_them() -> None:
     """The zone flickered while a segment was left behind, and has neither its end nor the next."""
-    zones = _zones(2)
+    zones = failing_zones(2)
     journal, _ = _open(zones)
     journal.append([ONE])
     end = zones[1].read(segment_name(1), 0, 1 << 20)
@@ -507,7 +496,7 @@ def test_segments_that_one_zone_missed_are_there_before_anything_relies_on_them(
 
 def test_another_key_or_store_reads_nothing() -> None:
     """Its records are not ours."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     for stranger in (Journal(zones, bytes(32), STORE_ID), Journal(zones, KEY, bytes(16))):
@@ -518,7 +507,7 @@ def test_another_key_or_store_reads_nothing() -> None:
 @pytest.mark.parametrize("left", [0, 1, HEAD_BYTES - 1])
 def test_a_segment_whose_making_was_broken_off_has_nothing_to_lose(left: int) -> None:
     """A scrub called it damaged for ever; one that had records is damaged, however short it is."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     first = segment_name(1)
@@ -537,7 +526,7 @@ def test_a_segment_whose_making_was_broken_off_has_nothing_to_lose(left: int) ->
 
 def test_a_segment_moved_under_another_number_is_damage() -> None:
     """Old records would come back as new ones."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     committed = journal.append([ONE])
     zones[0].put(segment_name(2), zones[0].read(segment_name(1), 0, 1 << 20))
@@ -548,7 +537,7 @@ def test_a_segment_moved_under_another_number_is_damage() -> None:
 
 def test_a_newer_format_is_refused() -> None:
     """Not taken for damage."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([ONE])
     _change(zones[0], 1, lambda data: data[:11] + b"\x02" + data[12:])
@@ -559,7 +548,7 @@ def test_a_newer_format_is_refused() -> None:
 
 def test_nothing_secret_lies_in_the_file() -> None:
     """Names of files go through the journal."""
-    zones = _zones()
+    zones = failing_zones(1)
     journal, _ = _open(zones)
     journal.append([b"a secret file name"])
 
@@ -613,7 +602,7 @@ class _History:
 
     def __init__(self, seed: int) -> None:
         self.random = SeededRandomness(seed)
-        self.zones = _zones(2)
+        self.zones = failing_zones(2)
         self.appended: list[bytes] = []
         self.synced = 0  # of these, the first so many must survive
         self.count = 0

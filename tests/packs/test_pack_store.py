@@ -18,21 +18,11 @@ from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.memory import MemoryObjects
-from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.pack_store import HEADER_BYTES, PackStore, pack_id_of, pack_name
+from tests.packs.several_zones import failing_zones, strict
 
 STORE_ID = bytes(range(16))
-
-
-def _zones(number: int = 2) -> list[FailingObjects]:
-    return [FailingObjects(MemoryObjects()) for _ in range(number)]
-
-
-def _strict(zones: list[FailingObjects]) -> ZoneSet:
-    """A set that goes on with all of its zones only."""
-    numbered = [Zone(zone, zone_id=f"{number:032x}") for number, zone in enumerate(zones)]
-    return ZoneSet(numbered, wanted_quorum=len(zones))
 
 
 def _packs(
@@ -46,7 +36,7 @@ def _packs(
 
 def test_blocks_are_read_back_from_where_they_were_put() -> None:
     """The story, over two zones with the same bytes."""
-    zones = _zones()
+    zones = failing_zones(2)
     packs = _packs(zones)
     first = packs.append(b"first", "STANDARD")
     second = packs.append(bytearray(b"second"), "STANDARD")
@@ -63,7 +53,7 @@ def test_blocks_are_read_back_from_where_they_were_put() -> None:
 
 def test_a_pack_has_one_placement() -> None:
     """Archived blocks must not share a pack with hot ones."""
-    packs = _packs(_zones())
+    packs = _packs(failing_zones(2))
     hot, cold = packs.append(b"1", "STANDARD"), packs.append(b"2", "GLACIER")
 
     assert hot[0] != cold[0]
@@ -72,7 +62,7 @@ def test_a_pack_has_one_placement() -> None:
 
 def test_a_full_pack_is_followed_by_a_new_one() -> None:
     """A block larger than a pack gets one of its own."""
-    packs = _packs(_zones(), limit=HEADER_BYTES + 10)
+    packs = _packs(failing_zones(2), limit=HEADER_BYTES + 10)
     places = [packs.append(bytes(size), "STANDARD") for size in (6, 4, 1, 50, 1)]
 
     assert [pack_id for pack_id, _ in places] == [1, 1, 2, 3, 4]
@@ -82,7 +72,7 @@ def test_a_full_pack_is_followed_by_a_new_one() -> None:
 
 def test_a_sync_covers_packs_that_are_full_already() -> None:
     """A rotation between append and sync must not lose the first half."""
-    zones = _zones(1)
+    zones = failing_zones(1)
     packs = _packs(zones, limit=HEADER_BYTES + 10)
     places = [packs.append(b"%08d" % number, "STANDARD") for number in range(5)]
     packs.sync()
@@ -93,7 +83,7 @@ def test_a_sync_covers_packs_that_are_full_already() -> None:
 
 def test_a_failed_sync_is_never_followed_by_a_good_one() -> None:
     """The kernel may have dropped the pages; see the Appender contract."""
-    zones = _zones(1)
+    zones = failing_zones(1)
     packs = _packs(zones)
     packs.append(b"1", "STANDARD")
     zones[0].fail("sync", ZoneUnavailable("scripted"))
@@ -110,8 +100,8 @@ def test_a_failed_sync_is_never_followed_by_a_good_one() -> None:
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_sync_without_its_quorum_promises_nothing(failing: int) -> None:
     """The zone that failed counts no more; with the quorum of one that remains, all goes on."""
-    for zones_of, refusals in ((_strict, 2), (ZoneSet.of, 0)):
-        zones = _zones()
+    for zones_of, refusals in ((strict, 2), (ZoneSet.of, 0)):
+        zones = failing_zones(2)
         packs = _packs(zones_of(zones))
         packs.append(b"1", "STANDARD")
         zones[failing].fail("sync", ZoneUnavailable("scripted"))
@@ -127,7 +117,7 @@ def test_a_sync_without_its_quorum_promises_nothing(failing: int) -> None:
 
 def test_a_sync_that_finds_no_room_succeeds_once_there_is_room() -> None:
     """One zone is gone and the next has no room to note that: nobody is told a lie."""
-    zones = _zones(3)
+    zones = failing_zones(3)
     packs = _packs(zones)
     zones[0].fail("append", ZoneUnavailable("scripted"))
     place = packs.append(b"1", "STANDARD")
@@ -162,7 +152,7 @@ def test_reads_fail_over_to_the_next_zone() -> None:
     """One zone is gone, or answers with other bytes, or with too few."""
     good = b"good bytes"
     for harm in (_unavailable, _missing, _cut, _flipped):
-        zones = _zones()
+        zones = failing_zones(2)
         packs = _packs(zones)
         place = packs.append(good, "STANDARD")
         harm(zones[0])
@@ -173,7 +163,7 @@ def test_reads_fail_over_to_the_next_zone() -> None:
 def test_a_read_that_must_not_wait_fails_over_too() -> None:
     """Except for wrong bytes, which it cannot know."""
     for harm in (_unavailable, _missing, _cut):
-        zones = _zones()
+        zones = failing_zones(2)
         packs = _packs(zones)
         place = packs.append(b"good", "STANDARD")
         harm(zones[0])
@@ -185,7 +175,7 @@ def test_a_read_that_must_not_wait_fails_over_too() -> None:
 
 def test_bytes_that_no_zone_has_are_damage_and_no_answer_is_not() -> None:
     """The first is for fsck, the second for whoever pulled the cable."""
-    zones = _zones()
+    zones = failing_zones(2)
     packs = _packs(zones)
     place = packs.append(b"good", "STANDARD")
     _unavailable(zones[0])
@@ -200,8 +190,8 @@ def test_bytes_that_no_zone_has_are_damage_and_no_answer_is_not() -> None:
 
 def test_an_append_that_reached_one_zone_only_leaves_the_pack() -> None:
     """Offsets are the same in all zones, or blocks could not fail over."""
-    zones = _zones()
-    packs = _packs(_strict(zones))
+    zones = failing_zones(2)
+    packs = _packs(strict(zones))
     first = packs.append(b"first", "STANDARD")
     zones[1].fail("append", StoreFull("scripted"))
     with pytest.raises(StoreFull):
@@ -217,7 +207,7 @@ def test_an_append_that_reached_one_zone_only_leaves_the_pack() -> None:
 
 def test_an_append_that_reached_no_zone_leaves_no_trace() -> None:
     """A full disk costs no pack."""
-    zones = _zones(1)
+    zones = failing_zones(1)
     packs = _packs(zones)
     first = packs.append(b"first", "STANDARD")
     zones[0].fail("append", StoreFull("scripted"))
@@ -230,8 +220,8 @@ def test_an_append_that_reached_no_zone_leaves_no_trace() -> None:
 @pytest.mark.parametrize("method", ["create", "append"])
 def test_a_pack_that_could_not_be_begun_everywhere_is_nowhere(method: str) -> None:
     """Tried again, it works."""
-    zones = _zones()
-    packs = _packs(_strict(zones))
+    zones = failing_zones(2)
+    packs = _packs(strict(zones))
     zones[1].fail(method, StoreFull("scripted"))
     with pytest.raises(StoreFull):
         packs.append(b"1", "STANDARD")
@@ -242,7 +232,7 @@ def test_a_pack_that_could_not_be_begun_everywhere_is_nowhere(method: str) -> No
 
 def test_a_pack_left_by_a_crash_is_not_overwritten() -> None:
     """Its id was handed out, but the record of that was lost with the power."""
-    zones = _zones()
+    zones = failing_zones(2)
     place = _packs(zones).append(b"old", "STANDARD")
     again = _packs(zones)
 
@@ -252,7 +242,7 @@ def test_a_pack_left_by_a_crash_is_not_overwritten() -> None:
 
 def test_a_pack_is_resumed_after_a_restart() -> None:
     """Many short mounts do not make many small packs."""
-    zones = _zones()
+    zones = failing_zones(2)
     before = _packs(zones)
     place = before.append(b"old", "STANDARD")
     before.close()
@@ -269,7 +259,7 @@ def test_a_pack_is_resumed_after_a_restart() -> None:
 
 def test_a_pack_that_cannot_be_resumed_is_left_alone() -> None:
     """Missing, full, of another store, or different in two zones: a new pack is begun."""
-    zones = _zones()
+    zones = failing_zones(2)
     packs = _packs(zones, limit=HEADER_BYTES + 10)
     packs.append(bytes(10), "STANDARD")
     packs.append(b"1", "STANDARD")
@@ -287,7 +277,7 @@ def test_a_pack_that_cannot_be_resumed_is_left_alone() -> None:
 def test_a_pack_that_a_zone_has_in_part_or_not_at_all_is_completed_and_doubted() -> None:
     """A zone flickers, the process is killed: the pack must not rest on the other zone alone."""
     for left in (HEADER_BYTES + 1, 0):
-        zones = _zones()
+        zones = failing_zones(2)
         before = _packs(zones)
         place = before.append(b"block", "STANDARD")
         name = pack_name(place[0])
@@ -308,7 +298,7 @@ def test_a_pack_that_a_zone_has_in_part_or_not_at_all_is_completed_and_doubted()
 
 def test_a_pack_of_a_newer_release_is_left_alone() -> None:
     """Appending to it could harm it."""
-    zones = _zones(1)
+    zones = failing_zones(1)
     place = _packs(zones).append(b"1", "STANDARD")
     header = bytearray(zones[0].read(pack_name(place[0]), 0, 99))
     header[11] = 2
@@ -322,7 +312,7 @@ def test_a_pack_of_a_newer_release_is_left_alone() -> None:
 
 def test_a_header_that_rotted_in_one_zone_is_no_newer_release() -> None:
     """One flipped bit in one of several zones kept a whole store from being mounted."""
-    zones = _zones()
+    zones = failing_zones(2)
     place = _packs(zones).append(b"1", "STANDARD")
     header = bytearray(zones[0].read(pack_name(place[0]), 0, 99))
     header[11] ^= 2
@@ -336,7 +326,7 @@ def test_a_header_that_rotted_in_one_zone_is_no_newer_release() -> None:
 
 def test_a_removed_pack_is_gone_everywhere() -> None:
     """Also the open one, between an append and its sync."""
-    zones = _zones()
+    zones = failing_zones(2)
     packs = _packs(zones)
     place = packs.append(b"1", "STANDARD")
     packs.remove(place[0])
@@ -351,7 +341,7 @@ def test_a_removed_pack_is_gone_everywhere() -> None:
 
 def test_lengths_name_packs_that_any_zone_has() -> None:
     """Orphans are found by what lies there, not by what is recorded."""
-    zones = _zones()
+    zones = failing_zones(2)
     zones[1].put(pack_name(0xABCD), b"12345")
     zones[0].put("packs/cd/readme", b"")
     zones[0].put("packs/00/000000000000abcd.pack", b"")

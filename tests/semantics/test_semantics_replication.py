@@ -14,7 +14,8 @@ from s3fs_local.errors import (
 from s3fs_local.rules.retention import Retention
 from s3fs_local.rules.versioning import VersioningState, check_state_change
 from tests.engine.memory_store import ALICE, MemoryStore
-from tests.engine.replicated import HERE, THERE, Regions, rule
+from tests.engine.replicated import HERE, THERE, Regions
+from tests.replication_rules import rule
 from tests.semantics.promises import promise
 
 

@@ -15,7 +15,7 @@ from s3fs_local.errors import StorageError, StoreFull, TooFewZones, ZoneUnavaila
 from s3fs_local.fuse.errno_table import errno_of
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
-from s3fs_local.objects.zone import Zone, ZoneState
+from s3fs_local.objects.zone import ZoneState
 from s3fs_local.objects.zone_record import RECORD_NAME
 from s3fs_local.objects.zone_set import ZoneSet
 from tests.aws_server import AwsServer
@@ -28,8 +28,7 @@ from tests.zones.shares import archive, check_contents, copies_in, keep_in_share
 
 def _zones(number: int) -> tuple[list[FailingObjects], ZoneSet]:
     objects = [FailingObjects(MemoryObjects()) for _ in range(number)]
-    zones = [Zone(each, zone_id=f"{index:032x}") for index, each in enumerate(objects)]
-    return objects, ZoneSet(zones)
+    return objects, ZoneSet.of(objects)
 
 
 def _in_a_store(place: Path, work: Callable[[StoreOnDisk], Awaitable[None]]) -> None:
@@ -129,7 +128,7 @@ def test_a_zone_that_a_killed_process_did_not_tell_is_given_the_last_bytes() -> 
     objects = [FailingObjects(MemoryObjects()) for _ in range(2)]
 
     def both() -> ZoneSet:
-        return ZoneSet([Zone(each, zone_id=f"{i:032x}") for i, each in enumerate(objects)])
+        return ZoneSet.of(objects)
 
     store = MemoryStore(make_zones=both)
     store.write("/first", b"first")

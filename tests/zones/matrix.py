@@ -28,7 +28,13 @@ from s3fs_local.errors import TRANSIENT, Archived, DataDamaged, ZoneUnavailable
 from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.system.randomness import SeededRandomness
-from tests.store_on_disk import OWNER, StoreOnDisk, make_store, opened, wait_until_well
+from tests.store_on_disk import (
+    OWNER,
+    StoreOnDisk,
+    make_store_of_zones,
+    opened,
+    wait_until_well,
+)
 from tests.zones.faults import FAULTS, WRAPPED, Victim, after_a_crash
 
 CLASSES: Final = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "GLACIER")
@@ -262,8 +268,7 @@ async def check(disk: StoreOnDisk, contents: Contents, *, may_be_gone: bool) -> 
 
 async def run_cell(place: Path, cell: Cell) -> None:
     """The cell holds. Raises AssertionError, or whatever else should not have happened."""
-    zones = [place / f"zone-{number}" for number in range(3)]
-    make_store(place / "store", zones)
+    zones = make_store_of_zones(place)
     contents = dict(BEFORE)
     async with opened(place / "store") as disk:
         await _prepare(disk, contents, cell)
@@ -312,8 +317,7 @@ async def _prepare(disk: StoreOnDisk, contents: Contents, cell: Cell) -> None:
     for version in (await disk.ask(ListVersions(b"garbage")))["Versions"]:
         await disk.ask(Purge(b"garbage", version["VersionId"]))
     await disk.fs.settling.settle_all(AT_ONCE)
-    await disk.sync()
-    await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+    await disk.sync_everywhere()
 
 
 async def _operate(disk: StoreOnDisk, contents: Contents, cell: Cell) -> None:
@@ -353,7 +357,7 @@ async def _wait_for_others(disk: StoreOnDisk, victim: int) -> None:
         while any(zone.state is not ZoneState.WELL for zone in _others(disk, victim)):
             await disk.look_after_zones()
             await trio.sleep(0.01)
-    await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+    await disk.wait_for_zones()
 
 
 def _others(disk: StoreOnDisk, victim: int) -> list[Zone]:

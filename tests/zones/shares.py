@@ -7,21 +7,9 @@ import trio
 
 from s3fs_local.control.requests import ChangeClass, ChangeSetting, CollectGarbage
 from s3fs_local.system.randomness import SeededRandomness
-from tests.store_on_disk import StoreOnDisk, make_store
+from tests.store_on_disk import StoreOnDisk
 
 SMALL = 20_000
-
-
-def zones_of(place: Path, number: int) -> list[Path]:
-    """Where the zones of a store are made."""
-    return [place / f"zone-{index}" for index in range(number)]
-
-
-def make_coded(place: Path, number: int, *, object_lock: bool = False) -> list[Path]:
-    """A store with so many zones, without a file."""
-    zones = zones_of(place, number)
-    make_store(place / "store", zones, object_lock=object_lock)
-    return zones
 
 
 async def keep_in_shares(disk: StoreOnDisk, coding: str, name: str = "GLACIER_IR") -> None:

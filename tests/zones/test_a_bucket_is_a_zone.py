@@ -35,8 +35,7 @@ async def test_a_store_of_directories_and_a_bucket(tmp_path: Path, aws: AwsServe
         disk.write("a", b"one" * 100_000)
         await disk.sync()
         disk.write("b", b"two")
-        await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+        await disk.sync_everywhere()
         listing = await disk.ask(ListZones())
         assert [zone["State"] for zone in listing["Zones"]] == ["well"] * 3
         assert listing["Zones"][2]["Bytes"] > 300_000

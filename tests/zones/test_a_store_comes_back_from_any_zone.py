@@ -11,7 +11,14 @@ from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.errors import NotAStore, Protected, StoreDamaged, TooFewZones, WrongKey
 from s3fs_local.metadata.changes import PutSetting
-from tests.store_on_disk import OWNER, StoreOnDisk, facts_of, make_store, opened
+from tests.store_on_disk import (
+    OWNER,
+    StoreOnDisk,
+    facts_of,
+    make_store,
+    make_store_of_zones,
+    opened,
+)
 
 CONTENTS = {f"file {number}": bytes([number]) * (number * 70_000 + 1) for number in range(12)}
 
@@ -39,8 +46,7 @@ async def _described(disk: StoreOnDisk) -> list[object]:
 @pytest.mark.parametrize("clean", [True, False], ids=["unmounted", "killed"])
 async def test_any_zone_alone_is_the_store(tmp_path: Path, left: int, *, clean: bool) -> None:
     """On a new machine, with the recovery key: everything else is gone."""
-    zones = [tmp_path / f"zone-{number}" for number in range(3)]
-    make_store(tmp_path / "store", zones, object_lock=True)
+    zones = make_store_of_zones(tmp_path, object_lock=True)
     async with opened(tmp_path / "store") as disk:
         await _fill(disk)
         expected = await _described(disk)
@@ -48,7 +54,7 @@ async def test_any_zone_alone_is_the_store(tmp_path: Path, left: int, *, clean: 
         lock = await disk.ask(DescribeRetention(b"file 3"))
         if not clean:
             # A quorum acknowledged; one zone may still be at it.
-            await trio.to_thread.run_sync(disk.fs.volume.zones.members.wait_for_lanes)
+            await disk.wait_for_zones()
             kept = tmp_path / "as it was"
             shutil.copytree(zones[left], kept)
     if not clean:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import trio
 
 from s3fs_local.control.requests import AddZone, RepairZone
 from s3fs_local.daemon import zones as daemon_zones
@@ -103,10 +102,7 @@ async def test_a_repair_that_was_broken_off_is_asked_for_again(
     for parts in range(len(PARTS)) if kind == "directory" else [2]:  # requests take their time
         async with opened(tmp_path / "store") as disk:
             disk.write("kept", b"kept")
-            await disk.sync()
-            await trio.to_thread.run_sync(
-                disk.zones.members.wait_for_lanes
-            )  # or they fill it again
+            await disk.sync_everywhere()  # or they fill it again
             place.empty()
             with broken_off_after(parts), pytest.raises(ZoneUnavailable, match="scripted"):
                 await disk.ask(RepairZone(place.url))

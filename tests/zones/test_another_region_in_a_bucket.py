@@ -8,7 +8,7 @@ import trio
 from s3fs_local.control.requests import ChangeReplication, ChangeSetting
 from s3fs_local.daemon.receiving import make_room
 from tests.aws_server import AwsServer
-from tests.regions import document
+from tests.replication_rules import document
 from tests.store_on_disk import make_store, opened
 
 pytestmark = pytest.mark.s3

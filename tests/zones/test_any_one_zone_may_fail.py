@@ -29,7 +29,14 @@ from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_record import RECORD_NAME, newest_record
 from s3fs_local.rules.findings import Health
-from tests.store_on_disk import OWNER, StoreOnDisk, make_store, opened, wait_until_well
+from tests.store_on_disk import (
+    OWNER,
+    StoreOnDisk,
+    make_store,
+    make_store_of_zones,
+    opened,
+    wait_until_well,
+)
 from tests.zones.faults import FAULTS, WRAPPED, Victim, after_a_crash
 
 BEFORE = {"old": b"old" * 30_000, "older": b"older" * 9, "empty": b""}
@@ -105,8 +112,7 @@ async def test_a_zone_fails_during_each_operation(tmp_path: Path, fault: str) ->
 async def _one_cell(
     place: Path, fault: str, operation: Operation, *, lost: int, placement: str
 ) -> None:
-    zones = [place / f"zone-{number}" for number in range(3)]
-    make_store(place / "store", zones, object_lock=True)
+    zones = make_store_of_zones(place, object_lock=True)
     async with opened(place / "store") as disk:
         if fault == "hanging":  # the others answer, and may be slow on a busy machine
             disk.zones.members.timeout_seconds = 1.0
@@ -142,8 +148,7 @@ def _exists(disk: StoreOnDisk, path: str) -> bool:
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name != "removed"])
 async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: str) -> None:
     """With everything it missed and everything it lost: then any other may fail."""
-    zones = [tmp_path / f"zone-{number}" for number in range(3)]
-    make_store(tmp_path / "store", zones, object_lock=True)
+    zones = make_store_of_zones(tmp_path, object_lock=True)
     async with opened(tmp_path / "store") as disk:
         if fault == "hanging":
             disk.zones.members.timeout_seconds = 2.0
@@ -158,9 +163,7 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
         disk.fs.unlink(*disk.place("before"), OWNER)
         await disk.sync()
         if fault not in {"corrupt bytes", "hanging"}:  # one is found by reading, one not yet
-            await trio.to_thread.run_sync(
-                disk.zones.members.wait_for_lanes
-            )  # two zones were enough
+            await disk.wait_for_zones()  # two zones were enough
             assert disk.states == ["well", "behind", "well"]
             assert disk.status().health is Health.DEGRADED
         victim.failing.faults.clear()
@@ -168,8 +171,7 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
         await wait_until_well(disk)
         pieces = (await disk.ask_scrub())["Damaged"]
         disk.write("after", b"after")
-        await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)  # two zones were enough
+        await disk.sync_everywhere()  # two zones were enough
         assert all(piece["Repaired"] for piece in pieces)
         crash = after_a_crash(tmp_path / "store", zones, tmp_path / "crash", lost=0)
         (tmp_path / "crash" / "zone-2").rename(tmp_path / "gone")
@@ -179,12 +181,10 @@ async def test_a_zone_that_failed_comes_back_by_itself(tmp_path: Path, fault: st
 
 async def test_a_zone_returns_beside_others_whose_torn_ends_differ(tmp_path: Path) -> None:
     """A crash left bytes in one of them that no block owns."""
-    zones = [tmp_path / f"zone-{number}" for number in range(3)]
-    make_store(tmp_path / "store", zones)
+    zones = make_store_of_zones(tmp_path)
     async with opened(tmp_path / "store") as disk:
         disk.write("file", b"content" * 1000)
-        await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+        await disk.sync_everywhere()
     _tear(zones[2])
     shutil.rmtree(zones[0])
     async with opened(tmp_path / "store") as disk:
@@ -204,8 +204,7 @@ async def test_a_zone_that_fails_again_is_left_alone_for_a_while(
     """A full disk is not tried every second; `zone repair` tries at once."""
     monkeypatch.setattr(zone_care, "PATIENCE_SECONDS_MIN", 1000.0)  # however slow the machine
     monkeypatch.setattr(zone_care, "PATIENCE_SECONDS_MAX", 1000.0)
-    zones = [tmp_path / f"zone-{number}" for number in range(3)]
-    make_store(tmp_path / "store", zones)
+    zones = make_store_of_zones(tmp_path)
     async with opened(tmp_path / "store") as disk:
         care = disk.store.zoning.care
         victim = disk.zones.zones[1]
@@ -234,8 +233,7 @@ async def test_a_zone_that_fails_again_is_left_alone_for_a_while(
 
 async def test_a_full_zone_is_told_of_and_comes_back_once_there_is_room(tmp_path: Path) -> None:
     """Status says which disk needs room; nothing is tried before, no command is needed after."""
-    zones = [tmp_path / f"zone-{number}" for number in range(3)]
-    make_store(tmp_path / "store", zones)
+    zones = make_store_of_zones(tmp_path)
     async with opened(tmp_path / "store") as disk:
         care = disk.store.zoning.care
         victim = disk.zones.zones[1]
@@ -252,8 +250,7 @@ async def test_a_full_zone_is_told_of_and_comes_back_once_there_is_room(tmp_path
 
         victim.store.fail("create", StoreFull("scripted"))
         disk.write("file", b"content")
-        await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+        await disk.sync_everywhere()
         for _ in range(3):
             await disk.look_after_zones()
         assert disk.states == ["well", "behind", "well"]
@@ -270,8 +267,7 @@ async def test_a_zone_in_which_a_call_hangs_is_not_repaired_before_it_returned(
     tmp_path: Path,
 ) -> None:
     """It could write into what was repaired; whoever asked is told why, in words."""
-    zones = [tmp_path / f"zone-{number}" for number in range(3)]
-    make_store(tmp_path / "store", zones)
+    zones = make_store_of_zones(tmp_path)
     async with opened(tmp_path / "store") as disk:
         await disk.ask(ChangeSetting("zone-timeout", "1s"))
         victim = Victim(disk, 1, zones[1])
@@ -330,8 +326,7 @@ async def test_an_emptied_zone_is_recorded_as_behind_before_it_is_marked_again(
     tmp_path: Path, well: int
 ) -> None:
     """Who is killed in between leaves a marked zone: the next process would take it for whole."""
-    zones = [tmp_path / f"zone-{number}" for number in range(3)]
-    make_store(tmp_path / "store", zones)
+    zones = make_store_of_zones(tmp_path)
     async with opened(tmp_path / "store") as disk:
         disk.write("kept", b"kept")
         await disk.fs.volume.durability.settle()

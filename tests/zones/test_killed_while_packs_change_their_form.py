@@ -9,14 +9,13 @@ import pytest
 
 from s3fs_local.control.requests import ChangeSetting, CollectGarbage
 from s3fs_local.objects.failing import FailingObjects
-from tests.store_on_disk import StoreOnDisk, opened, wait_until_well
+from tests.store_on_disk import StoreOnDisk, make_store_of_zones, opened, wait_until_well
 from tests.zones.faults import after_a_crash
 from tests.zones.shares import (
     archive,
     check_contents,
     copies_in,
     keep_in_shares,
-    make_coded,
     noise,
     shares_in,
 )
@@ -63,7 +62,7 @@ async def test_every_step_leaves_a_store_that_reads_and_goes_on(
     tmp_path: Path, wanted: str
 ) -> None:
     """A picture of the disk before each step is opened, whole and without one of its zones."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(1)
     pictures: list[Path] = []
 
@@ -101,7 +100,7 @@ async def test_zones_that_were_away_while_forms_changed_return_to_the_present_on
     tmp_path: Path,
 ) -> None:
     """With shares of another kind, and shares of packs that are gone: all of it is replaced."""
-    zones = make_coded(tmp_path, 5)
+    zones = make_store_of_zones(tmp_path, 5)
     contents = noise(2)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")

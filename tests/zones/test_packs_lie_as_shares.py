@@ -15,14 +15,13 @@ from s3fs_local.control.requests import (
     Purge,
 )
 from s3fs_local.engine.pack_coding import QUIET_SECONDS
-from tests.store_on_disk import OWNER, opened
+from tests.store_on_disk import OWNER, make_store_of_zones, opened
 from tests.zones.faults import Victim
 from tests.zones.shares import (
     archive,
     check_contents,
     copies_in,
     keep_in_shares,
-    make_coded,
     noise,
     pack_bytes,
     shares_in,
@@ -36,7 +35,7 @@ async def test_shares_take_as_much_disk_as_the_sum_says(
     tmp_path: Path, coding: str, number: int, factor: float
 ) -> None:
     """Three copies took three times as much. Measured on the disk, STANDARD gone."""
-    zones = make_coded(tmp_path, number)
+    zones = make_store_of_zones(tmp_path, number)
     contents = noise(1, files=4, size=700_000)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, coding)
@@ -54,7 +53,7 @@ async def test_shares_take_as_much_disk_as_the_sum_says(
 
 async def test_a_range_is_read_from_the_zone_that_has_it(tmp_path: Path) -> None:
     """The others are not asked for content: cold bytes cost one request, as copies do."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(9, files=1, size=900_000)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
@@ -76,7 +75,7 @@ async def test_a_range_is_read_from_the_zone_that_has_it(tmp_path: Path) -> None
 
 async def test_a_class_may_be_kept_as_copies_again_or_in_other_shares(tmp_path: Path) -> None:
     """The bytes follow the setting; `gc` does it at once."""
-    zones = make_coded(tmp_path, 5)
+    zones = make_store_of_zones(tmp_path, 5)
     contents = noise(11)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
@@ -100,7 +99,7 @@ async def test_a_class_may_be_kept_as_copies_again_or_in_other_shares(tmp_path: 
 
 async def test_moved_and_purged_files_free_their_shares(tmp_path: Path) -> None:
     """Garbage in shares is garbage as in copies."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(12)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
@@ -122,7 +121,7 @@ async def test_moved_and_purged_files_free_their_shares(tmp_path: Path) -> None:
 
 async def test_replicas_say_that_a_zone_has_a_share(tmp_path: Path) -> None:
     """Nobody takes a part for the whole."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
         await archive(disk, noise(19))
@@ -135,7 +134,7 @@ async def test_replicas_say_that_a_zone_has_a_share(tmp_path: Path) -> None:
 
 def test_a_mounted_store_codes_by_itself_what_did_not_grow_for_an_hour(tmp_path: Path) -> None:
     """Nobody needs to run `gc`; and a pack that still grows is not broken off."""
-    make_coded(tmp_path, 3)
+    make_store_of_zones(tmp_path, 3)
     clock = trio.testing.MockClock()
 
     async def run() -> None:

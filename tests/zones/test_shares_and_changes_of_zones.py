@@ -20,13 +20,12 @@ from s3fs_local.errors import (
     StorageError,
     TooFewZones,
 )
-from tests.store_on_disk import opened, wait_until_well
+from tests.store_on_disk import make_store_of_zones, opened, wait_until_well
 from tests.zones.shares import (
     archive,
     check_contents,
     copies_in,
     keep_in_shares,
-    make_coded,
     noise,
     shares_in,
 )
@@ -34,7 +33,7 @@ from tests.zones.shares import (
 
 async def test_a_new_disk_gets_the_share_of_the_dead_one(tmp_path: Path) -> None:
     """`zone repair`, as with copies; then another zone may die."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(13)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
@@ -53,7 +52,7 @@ async def test_a_new_disk_gets_the_share_of_the_dead_one(tmp_path: Path) -> None
 
 async def test_a_lost_share_is_made_anew_in_a_zone_that_is_left(tmp_path: Path) -> None:
     """Where there are more zones than shares, nobody needs to bring a disk for it."""
-    zones = make_coded(tmp_path, 4)
+    zones = make_store_of_zones(tmp_path, 4)
     contents = noise(14)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
@@ -68,7 +67,7 @@ async def test_a_lost_share_is_made_anew_in_a_zone_that_is_left(tmp_path: Path) 
 
 async def test_a_zone_is_removed_only_where_its_shares_find_another(tmp_path: Path) -> None:
     """And a class never wants more zones than there are."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(15)
     async with opened(tmp_path / "store") as disk:
         with pytest.raises(InvalidArgument, match="needs 5 zones"):
@@ -92,7 +91,7 @@ async def test_a_zone_is_removed_only_where_its_shares_find_another(tmp_path: Pa
 
 async def test_packs_wait_as_copies_while_too_few_zones_are_well(tmp_path: Path) -> None:
     """Degraded is never made worse; `gc` and `status` say what is waited for."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(16)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
@@ -113,7 +112,7 @@ async def test_packs_wait_as_copies_while_too_few_zones_are_well(tmp_path: Path)
 
 async def test_a_copy_of_a_zone_that_was_away_goes_when_it_returns(tmp_path: Path) -> None:
     """The pack became shares meanwhile."""
-    zones = make_coded(tmp_path, 4)
+    zones = make_store_of_zones(tmp_path, 4)
     contents = noise(17)
     async with opened(tmp_path / "store") as disk:
         await disk.ask(ChangeSetting("storage-classes", "GLACIER_IR:copies=2,zones=hot,zstd=0"))
@@ -133,14 +132,13 @@ async def test_one_zone_alone_tells_what_there_is_and_reads_what_lies_in_copies(
     tmp_path: Path,
 ) -> None:
     """What docs/zones.md says of shares: k zones are the store, a zone alone is not."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(18)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
         await archive(disk, contents)
         disk.write("warm", b"warm" * 1000)
-        await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+        await disk.sync_everywhere()
     key = tmp_path / "recovery.key"
     unlocking = Unlocking(key_file=key)
     await trio.to_thread.run_sync(

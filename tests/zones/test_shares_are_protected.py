@@ -5,21 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import trio
 from blake3 import blake3
 
 from s3fs_local.control.requests import ChangeSetting, CollectGarbage, SetRetention, Verify
 from s3fs_local.packs.shares import HEADER_BYTES
 from s3fs_local.system.immutable_files import is_immutable, set_immutable
 from tests.aws_server import AwsServer
-from tests.store_on_disk import make_store, opened
+from tests.store_on_disk import make_store, make_store_of_zones, opened
 from tests.zones.bucket import Bucket
 from tests.zones.shares import (
     archive,
     check_contents,
     copies_in,
     keep_in_shares,
-    make_coded,
     noise,
     shares_in,
 )
@@ -44,7 +42,7 @@ async def test_verify_finds_every_altered_share(
     tmp_path: Path, alter: Callable[[Path], None]
 ) -> None:
     """In computed shares too, which no block's digest covers; also by somebody who knows how."""
-    zones = make_coded(tmp_path, 3, object_lock=True)
+    zones = make_store_of_zones(tmp_path, 3, object_lock=True)
     contents = noise(1)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
@@ -74,7 +72,7 @@ async def test_shares_are_immutable_where_packs_are(tmp_path: Path) -> None:
     if not set_immutable(probe, wanted=True):
         pytest.skip("this user, or this filesystem, cannot make files immutable")
     set_immutable(probe, wanted=False)
-    zones = make_coded(tmp_path, 3, object_lock=True)
+    zones = make_store_of_zones(tmp_path, 3, object_lock=True)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
         await archive(disk, noise(2))
@@ -109,8 +107,7 @@ async def test_a_bucket_holds_a_share_and_locks_it(tmp_path: Path, aws: AwsServe
         assert bucket.head(key)["ObjectLockRetainUntilDate"].year == 2099
         assert bucket.head(key)["StorageClass"] == "GLACIER_IR"
         assert (await disk.ask_scrub())["Damaged"] == []
-        await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+        await disk.sync_everywhere()
     shutil.rmtree(disks[0])
     async with opened(tmp_path / "store") as disk:
         await check_contents(disk, contents)

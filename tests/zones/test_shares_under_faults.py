@@ -15,14 +15,13 @@ from s3fs_local.errors import (
 )
 from s3fs_local.packs.shares import HEADER_BYTES
 from s3fs_local.rules.findings import Health
-from tests.store_on_disk import opened, wait_until_well
+from tests.store_on_disk import make_store_of_zones, opened, wait_until_well
 from tests.zones.faults import FAULTS, WRAPPED, Victim, after_a_crash
 from tests.zones.shares import (
     archive,
     check_contents,
     copies_in,
     keep_in_shares,
-    make_coded,
     noise,
     shares_in,
     until,
@@ -34,19 +33,19 @@ async def test_any_zones_that_may_be_lost_may_be_lost(
     tmp_path: Path, coding: str, number: int, lost: int
 ) -> None:
     """Every choice of them, each from the same store: all reads, nothing else needed."""
-    zones = make_coded(tmp_path, number)
+    zones = make_store_of_zones(tmp_path, number)
     contents = noise(2)
     async with opened(tmp_path / "store") as disk:
+        await disk.ask(ChangeSetting("zone-timeout", "60s"))  # the others may be slow, never gone
         await keep_in_shares(disk, coding)
         await archive(disk, contents)
-        await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+        await disk.sync_everywhere()
     for chosen in combinations(range(number), lost):
         for index in chosen:
             zones[index].rename(zones[index].with_name(f"away-{index}"))
         async with opened(tmp_path / "store") as disk:
             await check_contents(disk, contents)
-            assert disk.status().health is Health.DEGRADED
+            assert disk.status().health is Health.DEGRADED, disk.status().findings
         for index in chosen:
             zones[index].with_name(f"away-{index}").rename(zones[index])
         async with opened(tmp_path / "store") as disk:
@@ -55,14 +54,13 @@ async def test_any_zones_that_may_be_lost_may_be_lost(
 
 async def test_with_one_zone_more_lost_reading_fails_until_it_returns(tmp_path: Path) -> None:
     """Clearly, at once, and without harm: what there is of metadata and STANDARD still reads."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(3)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
         await archive(disk, contents)
         disk.write("warm", b"warm" * 1000)
-        await disk.sync()
-        await trio.to_thread.run_sync(disk.zones.members.wait_for_lanes)
+        await disk.sync_everywhere()
         victims = [Victim(disk, index, zones[index]) for index in (1, 2)]
         for victim in victims:
             victim.wrap()
@@ -83,7 +81,7 @@ async def test_with_one_zone_more_lost_reading_fails_until_it_returns(tmp_path: 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_zone_fails_while_packs_are_made_shares(tmp_path: Path, fault: str) -> None:
     """What was coded reads, what was not stays copies, and all is coded once the zone is back."""
-    zones = make_coded(tmp_path, 3, object_lock=True)
+    zones = make_store_of_zones(tmp_path, 3, object_lock=True)
     first, second = noise(4), {f"more {n}": c for n, c in noise(5).items()}
     async with opened(tmp_path / "store") as disk:
         if fault == "hanging":
@@ -119,7 +117,7 @@ async def test_flipped_bits_in_as_many_zones_as_may_be_lost_are_found_and_mended
     tmp_path: Path,
 ) -> None:
     """In data, in computed shares and in headers; reads meanwhile give the right bytes."""
-    zones = make_coded(tmp_path, 5)
+    zones = make_store_of_zones(tmp_path, 5)
     contents = noise(6, size=60_000)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "3+2")
@@ -141,7 +139,7 @@ async def test_flipped_bits_in_as_many_zones_as_may_be_lost_are_found_and_mended
 
 async def test_damage_in_more_zones_than_may_be_is_named_and_never_read(tmp_path: Path) -> None:
     """Nothing is made up, and what is left is not touched."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(7)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")
@@ -163,7 +161,7 @@ async def test_damage_in_more_zones_than_may_be_is_named_and_never_read(tmp_path
 
 async def test_a_read_finds_damage_and_has_it_mended(tmp_path: Path) -> None:
     """As with copies: what a normal read finds damaged is mended on the way."""
-    zones = make_coded(tmp_path, 3)
+    zones = make_store_of_zones(tmp_path, 3)
     contents = noise(8)
     async with opened(tmp_path / "store") as disk:
         await keep_in_shares(disk, "2+1")

@@ -21,7 +21,7 @@ from tests.bench.place import OURS, Measured, PeerFailed, Place, run
 from tests.bench.row import Group, Row, Unit
 from tests.bench.sizes import Sizes
 from tests.mounting import end_processes, processes_marked
-from tests.regions import document
+from tests.replication_rules import document
 
 FILES: Final = 20
 LAG: Final = Row(
