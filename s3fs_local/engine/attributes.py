@@ -24,12 +24,10 @@ from s3fs_local.errors import (
 from s3fs_local.metadata.changes import Change, KeepAttributes, PutInode
 from s3fs_local.rules import posix_acl
 from s3fs_local.rules.inode import (
-    SET_ID_BITS,
     Caller,
     Inode,
     kept_attributes,
     restored,
-    set_id_bits_lost,
 )
 from s3fs_local.rules.limits import (
     TIME_NS_MAX,
@@ -41,7 +39,6 @@ from s3fs_local.rules.limits import (
 )
 from s3fs_local.rules.names import printed
 from s3fs_local.rules.retention import Operation
-from s3fs_local.system.processes import supplementary_groups
 
 XATTR_NAMESPACES: Final = (b"user.", b"trusted.", b"security.")
 """As on any disk: who mistypes one learns so."""
@@ -50,7 +47,10 @@ ACL_XATTRS: Final = (posix_acl.ACCESS_XATTR, posix_acl.DEFAULT_XATTR)
 
 
 class AttributeChange(Struct, frozen=True):
-    """What setattr asks for; None leaves an attribute as it is. Times in ns, size in bytes."""
+    """What setattr asks for; None leaves an attribute as it is. Times in ns, size in bytes.
+
+    `takes_set_id_bits`: whoever asks may not leave them, see `engine/privileges.py`.
+    """
 
     mode: int | None = None
     uid: int | None = None
@@ -58,6 +58,7 @@ class AttributeChange(Struct, frozen=True):
     size: int | None = None
     atime_ns: int | None = None
     mtime_ns: int | None = None
+    takes_set_id_bits: bool = False
 
 
 class Attributes:
@@ -113,34 +114,6 @@ class Attributes:
                 draft.set_mtime(wanted.mtime_ns)
         self._volume.apply([*self._keep(inode, stamp_ns), PutInode(changed)])
         return self.get(ino)
-
-    def drop_set_id_bits(self, inode: Inode, caller: Caller, *, by_truncating_open: bool) -> None:
-        """An ordinary user changed the file, so it gives nobody its owner's rights any more.
-
-        The kernel sees to that itself, save where O_TRUNC comes with the open, and save S_ISGID of
-        a file that its group may not execute (`fuse_setattr()` in fs/fuse/dir.c).
-        What is locked or append-only keeps its mode.
-        """
-        left = SET_ID_BITS if by_truncating_open else _left_by_kernel(inode.mode)
-        lost = left & _set_id_bits_lost(inode, caller)
-        if lost and not inode.lock and not inode.append_only:
-            self.set(inode.ino, AttributeChange(mode=inode.mode & ~lost), caller)
-            self._volume.invalidation.inode(inode.ino)
-
-    @staticmethod
-    def without_set_id_bits(
-        inode: Inode, wanted: AttributeChange, caller: Caller
-    ) -> AttributeChange:
-        """The change, which also takes the bits that go with a new size or owner.
-
-        The kernel asks for that itself, but not always for all of them; see `drop_set_id_bits`.
-        """
-        is_harmless = wanted.size is None and wanted.uid is None and wanted.gid is None
-        lost = 0 if is_harmless else _left_by_kernel(inode.mode) & _set_id_bits_lost(inode, caller)
-        if not lost:
-            return wanted
-        mode = inode.mode if wanted.mode is None else wanted.mode
-        return msgspec.structs.replace(wanted, mode=mode & ~lost)
 
     def restore(self, ino: int, was: Inode) -> None:
         """Mode, owner, times and extended attributes are as they were.
@@ -277,20 +250,6 @@ def _check_namespace(name: bytes) -> None:
         raise Unsupported(f"{printed(name[:64])}: use user.*, trusted.* or security.*")
     if name in XATTR_NAMESPACES:
         raise InvalidArgument(f"{printed(name)} is a namespace and no name")
-
-
-def _left_by_kernel(mode: int) -> int:
-    return 0 if mode & stat.S_IXGRP else stat.S_ISGID
-
-
-def _set_id_bits_lost(inode: Inode, caller: Caller) -> int:
-    if not (caller.uid and inode.is_file and inode.mode & SET_ID_BITS):
-        return 0
-    return set_id_bits_lost(inode.mode, is_in_group=_is_in_group(caller, inode.gid))
-
-
-def _is_in_group(caller: Caller, gid: int) -> bool:
-    return gid == caller.gid or gid in supplementary_groups(caller.pid)
 
 
 def _possible(time_ns: int | None) -> int | None:

@@ -30,6 +30,7 @@ from s3fs_local.engine.namespace import Namespace
 from s3fs_local.engine.open_files import O_ACCMODE, Handle, OpenedFile, OpenFiles
 from s3fs_local.engine.pack_coding import PackCoding
 from s3fs_local.engine.pack_keeping import PackKeeping
+from s3fs_local.engine.privileges import Privileges, without_set_id_bits
 from s3fs_local.engine.reading import Reading
 from s3fs_local.engine.refusals import Refusals
 from s3fs_local.engine.releasing import Releasing
@@ -97,6 +98,7 @@ class FileSystem:
         self.retrieving: Final = Retrieving(volume, self.classes, self.settling)
         self.writing: Final = Writing(volume, self.reading, self.locks, self.classes)
         self.attributes: Final = Attributes(volume, locks=self.locks, writing=self.writing)
+        self.privileges: Final = Privileges(volume, self.attributes)
         releasing = Releasing(
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )
@@ -267,7 +269,7 @@ class FileSystem:
                 self.open_files.get(handle).wrote = True
             elif not self.open_files.is_written(ino):
                 self.writing.commit(ino, origin=Origin.TRUNCATED)
-        wanted = self.attributes.without_set_id_bits(self.volume.inode(ino), wanted, caller)
+        wanted = without_set_id_bits(self.volume.inode(ino), wanted, caller)
         only_size = wanted == AttributeChange(size=wanted.size)
         if wanted.size is None or not only_size:
             return self.attributes.set(ino, wanted, caller)
@@ -391,8 +393,13 @@ class FileSystem:
         handle.wrote = True
         return OpenedFile(self.open_files.add(handle)), inode
 
-    def open(self, ino: int, flags: int, caller: Caller) -> OpenedFile:
-        """The file is open. Raises Protected for a locked file that is to be written."""
+    def open(
+        self, ino: int, flags: int, caller: Caller, *, takes_set_id_bits: bool = False
+    ) -> OpenedFile:
+        """The file is open. Raises Protected for a locked file that is to be written.
+
+        `takes_set_id_bits`: a caller that truncates may not leave them.
+        """
         writable = flags & O_ACCMODE != os.O_RDONLY
         truncates = bool(flags & os.O_TRUNC)
         if ino >= FIRST_VIRTUAL_INO:
@@ -416,7 +423,8 @@ class FileSystem:
         if truncates:
             self.locks.check(Operation.OPEN_TRUNCATE, inode)
             self.writing.resize(inode, 0, uid=caller.uid)
-            self.attributes.drop_set_id_bits(inode, caller, by_truncating_open=True)
+            if takes_set_id_bits or caller.uid:
+                self.privileges.drop(inode, caller)
         handle = Handle(ino, caller=caller, writable=writable)
         handle.wrote = truncates
         number = self.open_files.add(handle)
@@ -452,8 +460,10 @@ class FileSystem:
         """As `read`, where the device is quick; None where it must be waited for (then `read`)."""
         return self._contents.read_in_place(handle, offset, size)
 
-    def write(self, handle: int, offset: int, data: bytes) -> int:
+    def write(self, handle: int, offset: int, data: bytes, shed_by: Caller | None = None) -> int:
         """All of `data` is in the draft; returns its length.
+
+        `shed_by`: who writes, where that takes away what the file gives to those who run it.
 
         Raises:
             Protected: the file is locked, or append-only and existing bytes would change.
@@ -475,8 +485,8 @@ class FileSystem:
         if known < len(data):
             self.writing.write(inode, offset + known, data[known:], uid=opened.caller.uid)
             opened.wrote = True
-            # The page cache does not know who wrote, so it counts as who opened.
-            self.attributes.drop_set_id_bits(inode, opened.caller, by_truncating_open=False)
+            if shed_by is not None:
+                self.privileges.drop(inode, shed_by)
         return len(data)
 
     def _check_write(self, inode: Inode, offset: int, data: bytes) -> int:

@@ -28,12 +28,14 @@ from s3fs_local.fuse.protocol import (
     MKDIR_IN,
     MKNOD_IN,
     OPEN_IN,
+    OPEN_KILL_SUIDGID,
     READ_IN,
     RENAME2_IN,
     RENAME_IN,
     SETATTR_IN,
     SETXATTR_IN,
     WRITE_IN,
+    WRITE_KILL_SUIDGID,
     Feature,
     Opcode,
     Valid,
@@ -63,6 +65,7 @@ _VALID_SIZE: Final = int(Valid.SIZE)
 _VALID_FH: Final = int(Valid.FH)
 _VALID_ATIME: Final = int(Valid.ATIME)
 _VALID_MTIME: Final = int(Valid.MTIME)
+_VALID_KILL_SUIDGID: Final = int(Valid.KILL_SUIDGID)
 
 
 def answers_of(handlers: object) -> dict[int, Answer]:
@@ -187,20 +190,22 @@ class Answers:
         return replies.entry(inode) + replies.opened(file, flags)
 
     async def open(self, node: int, caller: Caller, request: memoryview) -> bytes:
-        """Flags."""
-        flags, _ = OPEN_IN.unpack_from(request, BODY)
-        return replies.opened(await self._to.open(node, flags, caller), flags)
+        """Flags of both kinds."""
+        flags, how = OPEN_IN.unpack_from(request, BODY)
+        takes_bits = bool(how & OPEN_KILL_SUIDGID)
+        return replies.opened(await self._to.open(node, flags, takes_bits, caller), flags)
 
     async def read(self, _: int, __: Caller, request: memoryview) -> bytes:
         """Handle, offset, size."""
         content: bytes = await self._to.read(*READ_IN.unpack_from(request, BODY))
         return content
 
-    def write(self, _: int, __: Caller, request: memoryview) -> bytes:
+    def write(self, _: int, caller: Caller, request: memoryview) -> bytes:
         """Handle, offset, size, flags; data."""
-        handle, offset, size, _, _, _, _ = WRITE_IN.unpack_from(request, BODY)
+        handle, offset, size, flags, _, _, _ = WRITE_IN.unpack_from(request, BODY)
         data = request[_DATA : _DATA + size].tobytes()
-        return replies.written(self._to.write(handle, offset, data))
+        shed_by = caller if flags & WRITE_KILL_SUIDGID else None
+        return replies.written(self._to.write(handle, offset, data, shed_by))
 
     def flush(self, _: int, __: Caller, request: memoryview) -> bytes:
         """Handle."""
@@ -309,5 +314,6 @@ def _change(request: memoryview) -> tuple[AttributeChange, int | None]:
         size=size if valid & _VALID_SIZE else None,
         atime_ns=atime_s * _NS + atime_ns if valid & _VALID_ATIME else None,
         mtime_ns=mtime_s * _NS + mtime_ns if valid & _VALID_MTIME else None,
+        takes_set_id_bits=bool(valid & _VALID_KILL_SUIDGID),
     )
     return change, handle if valid & _VALID_FH else None

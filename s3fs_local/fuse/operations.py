@@ -173,12 +173,18 @@ class Operations:
         return opened, inode
 
     @answered_later
-    async def open(self, inode: int, flags: int, caller: Caller) -> OpenedFile:
+    async def open(
+        self,
+        inode: int,
+        flags: int,
+        takes_set_id_bits: bool,  # noqa: FBT001  as the request has it
+        caller: Caller,
+    ) -> OpenedFile:
         """The handle. `flags` may hold O_TRUNC, as was agreed with the kernel."""
         while self._fs.lacks_keys(inode, flags):
             await self._gate.waiting(self._fs.obtain_keys)
         try:
-            opened = self._fs.open(inode, flags, caller)
+            opened = self._fs.open(inode, flags, caller, takes_set_id_bits=takes_set_id_bits)
         except Archived:
             if not self._fs.presentation.waits_for_archives:
                 raise
@@ -199,9 +205,9 @@ class Operations:
         return data
 
     @answered
-    def write(self, fh: int, off: int, buf: bytes) -> int:
-        """How many bytes were taken."""
-        return self._fs.write(fh, off, buf)
+    def write(self, fh: int, off: int, buf: bytes, shed_by: Caller | None) -> int:
+        """How many bytes were taken. `shed_by`: who writes, if that takes away set-id bits."""
+        return self._fs.write(fh, off, buf, shed_by)
 
     @answered
     def flush(self, fh: int) -> None:
@@ -253,7 +259,7 @@ class Operations:
 
     @answered
     def getxattr(self, inode: int, name: bytes, caller: Caller) -> bytes:
-        """The value. The kernel asks for `security.capability` before every write(2)."""
+        """The value. The kernel asks for `security.capability` before the first write(2)."""
         del caller
         return self._fs.getxattr(inode, name)
 

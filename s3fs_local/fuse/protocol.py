@@ -85,6 +85,7 @@ class Feature(IntFlag):
     PARALLEL_DIROPS = 1 << 18
     POSIX_ACL = 1 << 20
     MAX_PAGES = 1 << 22
+    HANDLE_KILLPRIV_V2 = 1 << 28  # set-id bits are taken away here, see `engine/privileges.py`
 
 
 class OpenFlag(IntFlag):
@@ -105,6 +106,7 @@ class Valid(IntFlag):
     ATIME = 1 << 4
     MTIME = 1 << 5
     FH = 1 << 6
+    KILL_SUIDGID = 1 << 11
 
 
 class Notification(IntEnum):
@@ -115,6 +117,8 @@ class Notification(IntEnum):
 
 
 FSYNC_DATA_ONLY: Final = 1
+WRITE_KILL_SUIDGID: Final = 1 << 2
+OPEN_KILL_SUIDGID: Final = 1 << 0
 
 IN_HEADER: Final = Layout("=IIQQIIIHH")  # length, opcode, unique, node, uid, gid, pid, extensions
 OUT_HEADER: Final = Layout("=IiQ")  # length, error (negative errno), unique
@@ -130,7 +134,7 @@ MKDIR_IN: Final = Layout("=II")  # mode, umask; name
 RENAME_IN: Final = Layout("=Q")  # new parent; both names
 RENAME2_IN: Final = Layout("=QII")  # new parent, flags, -; both names
 LINK_IN: Final = Layout("=Q")  # inode; name
-OPEN_IN: Final = Layout("=II")  # flags, -
+OPEN_IN: Final = Layout("=II")  # flags of open(2), flags of FUSE
 CREATE_IN: Final = Layout("=IIII")  # flags, mode, umask, -; name
 READ_IN: Final = Layout("=QQI")  # fh, offset, size
 WRITE_IN: Final = Layout("=QQIIQII")  # fh, offset, size, flags, lock owner, open flags, -; data

@@ -36,6 +36,7 @@ FEATURES: Final = (
     | Feature.DO_READDIRPLUS
     | Feature.ASYNC_DIO
     | Feature.PARALLEL_DIROPS
+    | Feature.HANDLE_KILLPRIV_V2
 )
 """What the kernel shall do in any case."""
 

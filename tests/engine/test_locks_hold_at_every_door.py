@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -71,7 +72,7 @@ Attempt = Callable[[MemoryStore], object]
 
 
 def _setattr(**wanted: int) -> Attempt:
-    change = AttributeChange(**wanted)
+    change = msgspec.structs.replace(AttributeChange(), **wanted)
     return lambda store: store.fs.setattr(_ino(store), change, None, ROOT)
 
 

@@ -270,7 +270,6 @@ class Folder:
         self.top = top
         self.is_store = is_store
         self.handles: dict[int, int] = {}
-        self._openers: dict[int, int] = {}
         self._last_handle = 0
         self._has_default_acls = False
         self._descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
@@ -301,8 +300,6 @@ class Folder:
         with self.inside(call.user):
             # On a mount an umask also limits default ACLs: see docs/posix-suite.md.
             os.umask(0 if self._has_default_acls else pick(UMASKS, call.fourth))
-            if call.kind in WRITES and self._is_writer_unknown(call):
-                return None
             try:
                 result: object = getattr(self, call.kind)(call)
             except OSError as error:
@@ -322,16 +319,7 @@ class Folder:
         descriptor = os.open(path, flags | os.O_NONBLOCK, mode)  # or a FIFO would wait for others
         self._last_handle += 1
         self.handles[self._last_handle] = descriptor
-        self._openers[self._last_handle] = os.geteuid()
         return self._last_handle
-
-    def _is_writer_unknown(self, call: Call) -> bool:
-        """A mount could not tell whether S_ISGID must go: see docs/posix-suite.md."""
-        handle = call.other_handle if call.kind is Kind.COPY_RANGE else call.handle
-        mode = os.fstat(self.handles[handle]).st_mode
-        is_at_stake = mode & (stat.S_ISGID | stat.S_IXGRP) == stat.S_ISGID
-        is_known = call.user == self._openers[handle] and call.kind is not Kind.MAP_WRITE
-        return is_at_stake and not is_known
 
     # Files that stay open
 
@@ -631,11 +619,6 @@ ON_HANDLES: Final = {
     Kind.UTIMES_HANDLE,
 }  # fmt: skip
 """What is done to an open file; everything else goes by paths."""
-
-WRITES: Final = {
-    Kind.WRITE, Kind.PWRITE, Kind.SPARSE_WRITE, Kind.MAP_WRITE, Kind.ALLOCATE, Kind.COPY_RANGE,
-}  # fmt: skip
-"""Through descriptors."""
 
 MEANT_FOR: Final = {
     Kind.RMDIR: stat.S_IFDIR, Kind.LISTDIR: stat.S_IFDIR, Kind.TMPFILE: stat.S_IFDIR,

@@ -163,17 +163,62 @@ def test_a_group_bit_that_runs_nothing_stays_for_the_group_only(
     assert modes == ["600", "2600"][: len(modes)]
 
 
-def test_a_descriptor_handed_to_another_user_writes_as_who_opened_it(folder: Path) -> None:
-    """Unlike on a disk, where that group bit goes: who writes is not heeded."""
+@pytest.mark.parametrize("mode", [0o2600, 0o6755])
+def test_a_descriptor_handed_to_another_user_takes_the_bits_of_who_writes(
+    folder: Path, mode: int
+) -> None:
+    """As on a disk: root's program, changed by a stranger, must not run as root."""
     program = folder / "program"
     program.write_bytes(b"x")
-    program.chmod(0o2600)
+    program.chmod(mode)
     with program.open("ab") as opened:
         stranger = ("setpriv", f"--reuid={BOB}", f"--regid={BOB}", "--clear-groups", "echo", "y")
         subprocess.run(stranger, stdout=opened, check=True)
 
     assert program.read_bytes() == b"xy\n"
-    assert mode_of(program) == "2600"
+    assert mode_of(program) == f"{mode & 0o777:o}"
+
+
+ROOT_AS_FAR_AS_IT_GOES = {
+    "root": ((), "6777"),
+    "root without the capability": (("setpriv", "--bounding-set=-fsetid"), "777"),
+    "root of a namespace": (("unshare", "--user", "--map-root-user"), "777"),
+}
+
+
+@pytest.mark.parametrize("who", ROOT_AS_FAR_AS_IT_GOES)
+@pytest.mark.parametrize("change", ["echo y >> program", ": > program", "truncate -s 5 program"])
+def test_set_id_bits_stay_for_whoever_may_set_them(folder: Path, who: str, change: str) -> None:
+    """As on a disk: installers write what they have made set-id; containers are no installers."""
+    prefix, left = ROOT_AS_FAR_AS_IT_GOES[who]
+    program = folder / "program"
+    program.write_bytes(b"x")
+    program.chmod(0o6777)
+    run(*prefix, "sh", "-c", change, cwd=folder)
+
+    assert mode_of(program) == left
+
+
+def test_bits_set_after_the_first_write_fall_at_the_next(folder: Path, as_user: As) -> None:
+    """After a write the kernel asks no more what a file gives; a chmod must make it ask again."""
+    folder.chmod(0o777)
+    script = "exec >> program; echo x; chmod 6755 program; stat -c %a program >&2; echo y"
+    assert as_user(BOB, folder, script) == "6755\n"
+
+    assert mode_of(folder / "program") == "755"
+
+
+@pytest.mark.parametrize("change", ["echo y >> program", ": > program", "truncate -s 5 program"])
+def test_a_changed_program_has_no_capabilities(folder: Path, change: str) -> None:
+    """Not even if root changed it, and whatever the kernel knew of the file."""
+    program = folder / "program"
+    with program.open("ab", buffering=0) as opened:
+        for _ in range(2):
+            opened.write(b"x")
+            run("setcap", "cap_net_raw+ep", program)
+            assert os.getxattr(program, "security.capability")
+            run("sh", "-c", change, cwd=folder)
+            assert os.listxattr(program) == []
 
 
 def test_an_acl_grants_what_the_mode_does_not(folder: Path, as_user: As) -> None:

@@ -167,13 +167,19 @@ ASKED = [
     (Opcode.RMDIR, b"n\0", ("rmdir", 2, b"n")),
     (Opcode.RENAME, struct.pack("=Q", 3) + b"a\0b\0", ("rename", 2, b"a", 3, b"b", 0)),
     (Opcode.RENAME2, struct.pack("=QII", 3, 2, 0) + b"a\0b\0", ("rename", 2, b"a", 3, b"b", 2)),
-    (Opcode.OPEN, struct.pack("=II", os.O_RDWR, 0), ("open", 2, os.O_RDWR)),
+    (Opcode.OPEN, struct.pack("=II", os.O_RDWR, 0), ("open", 2, os.O_RDWR, False)),
+    (Opcode.OPEN, struct.pack("=II", os.O_TRUNC, 1), ("open", 2, os.O_TRUNC, True)),
     (Opcode.CREATE, struct.pack("=IIII", 1, 0o644, 0, 0) + b"n\0", ("create", 2, b"n", 0o644, 1)),
     (Opcode.READ, struct.pack("=QQIIQII", 4, 5, 6, 0, 0, 0, 0), ("read", 4, 5, 6)),
     (
         Opcode.WRITE,
         struct.pack("=QQIIQII", 4, 5, 3, 0, 0, 0, 0) + b"abc",
-        ("write", 4, 5, b"abc"),
+        ("write", 4, 5, b"abc", None),
+    ),
+    (
+        Opcode.WRITE,
+        struct.pack("=QQIIQII", 4, 5, 3, 0b100, 0, 0, 0) + b"abc",
+        ("write", 4, 5, b"abc", CALLER),
     ),
     (Opcode.FLUSH, struct.pack("=QIIQ", 4, 0, 0, 9), ("flush", 4)),
     (Opcode.RELEASE, struct.pack("=QIIQ", 4, 0, 0, 9), ("release", 4)),
@@ -197,6 +203,11 @@ ASKED = [
         Opcode.SETATTR,
         struct.pack("=IIQQQqqqIIIIIIII", 0b1110_0000, 0, 4, 0, 0, 0, 3, 0, 0, 6, 0, 0, 0, 0, 0, 0),
         ("setattr", 2, AttributeChange(mtime_ns=3_000_000_006), 4),
+    ),
+    (
+        Opcode.SETATTR,
+        struct.pack("=IIQQQqqqIIIIIIII", 1 << 11 | 0b1000, 0, 0, 7, *[0] * 12),
+        ("setattr", 2, AttributeChange(size=7, takes_set_id_bits=True), None),
     ),
 ]
 

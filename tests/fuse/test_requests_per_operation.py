@@ -44,3 +44,29 @@ def test_a_rename_takes_three_requests(tmp_path: Path) -> None:
     expected = {"getattr": 2, "lookup": 2, "mkdir": 1, "rename": 1}
     # The kernel forgets the attributes of what it moves: the stat(2) behind it asks once.
     assert each(counts) in (expected, {**expected, "getattr": 3})
+
+
+def test_the_kernel_asks_for_capabilities_once_a_file(tmp_path: Path) -> None:
+    """Without FUSE_HANDLE_KILLPRIV_V2 it does before every write(2): half of all requests."""
+    with memory_mount(tmp_path) as mount:
+        descriptor = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+        for number in range(FILES):
+            os.pwrite(descriptor, b"x" * 200, number * 4096)
+            os.fsync(descriptor)
+        os.close(descriptor)
+        counts = mount.end()
+
+    assert each(counts) == {"write": 1, "fsync": 1}
+
+
+def test_an_overwrite_takes_three_requests(tmp_path: Path) -> None:
+    """The opening, which truncates, the write, the close."""
+    with memory_mount(tmp_path) as mount:
+        (tmp_path / "file").write_bytes(b"x")
+        for _ in range(FILES):
+            descriptor = os.open(tmp_path / "file", os.O_WRONLY | os.O_TRUNC)
+            os.write(descriptor, b"x" * 4096)
+            os.close(descriptor)
+        counts = mount.end()
+
+    assert each(counts) == dict.fromkeys(("open", "write", "flush", "release"), 1)
