@@ -122,7 +122,7 @@ class ReaderGate:
             try:
                 while not self._is_over and len(self._parked) <= idle_max:
                     length = await self._next_request(connection)
-                    if not self._parked and self._workers < workers_max and not self._is_over:
+                    if self._lacks_reader and self._workers < workers_max:
                         self._start_worker(nursery, connection, answers, workers_max, idle_max)
                     if length:
                         await _answer(connection, answers, length)
@@ -132,6 +132,14 @@ class ReaderGate:
 
         self._workers += 1
         nursery.start_soon(work, name=WORKER_NAME)
+
+    @property
+    def _lacks_reader(self) -> bool:
+        """Whether all other workers are in handlers that wait, and requests may still come.
+
+        Workers that were started count, though they have not run: they will read, or park.
+        """
+        return self._workers - self._waited_for <= 1 and not self._is_over
 
     async def _next_request(self, connection: Connection) -> int:
         """The length of a request, once it is this worker's turn to read; 0: there was none."""
