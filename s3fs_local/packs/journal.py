@@ -9,42 +9,29 @@ next is begun. So what is missing before the newest segment's tail is damage, ne
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Final
 
-from msgspec import Struct
-
 from s3fs_local.crypto.frames import SALT_BYTES
 from s3fs_local.errors import (
     TRANSIENT,
-    FormatTooNew,
     JournalDamaged,
     StorageError,
     ZoneUnavailable,
 )
 from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.zone_set import ZoneSet
-from s3fs_local.packs.segment import HEAD_BYTES, HEADER_BYTES, OVERHEAD_BYTES, Record, Segment
+from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Segment
+from s3fs_local.packs.segment_copies import JOURNAL, Head, SegmentCopies, numbers_of, segment_name
 from s3fs_local.system.randomness import Randomness, SystemRandomness
 
 logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES_MAX: Final = 256 << 20  # replay holds one segment in memory
 
-UNEVEN_SEGMENTS_MAX: Final = 8
-"""So many segments, more than ever wait for a slow zone, are compared between zones at opening."""
-JOURNAL: Final = "journal"
 _SEGMENT_SHIFT: Final = 32
-
-
-class _Head(Struct, frozen=True):
-    """What the head of a segment says."""
-
-    segment: Segment
-    before: int  # number of the segment before it; 0: none
-    before_end: int
 
 
 class _OpenSegment:
@@ -110,13 +97,13 @@ class Journal:
         self._zones = ZoneSet.of(zones)
         self._key = key
         self._store_id = store_id
+        self._copies = SegmentCopies(self._zones, key, store_id=store_id, stream=stream)
         self._randomness = randomness or SystemRandomness()
         self._segment_bytes_max = segment_bytes_max
         self._current: _OpenSegment | None = None
         self._next = 0  # number of the next segment; 0: not replayed yet
         self._before = (0, 0)  # (segment, end) of what replay found last
         self._before_is_durable = False
-        self._uneven: set[int] = set()  # segments of which replay found other copies elsewhere
         self._position = 0
         self._failure: str | None = None
         self._sync_mutex = Lock()  # around syncs and the closing of what they sync
@@ -199,21 +186,21 @@ class Journal:
             FormatTooNew: a newer release wrote a segment.
         """
         after_segment, after_offset = divmod(after, 1 << _SEGMENT_SHIFT)
-        numbers = self._numbers()
+        numbers = self._copies.numbers()
         if after and (not numbers or numbers[-1] < after_segment):
             raise JournalDamaged(f"{self._stream} segment {after_segment} is missing")
-        heads: dict[int, _Head] = {}
+        heads: dict[int, Head] = {}
         for number in numbers:
             if number >= after_segment:
                 known = max(HEAD_BYTES, after_offset if number == after_segment else 0)
-                head = self._head(number, known=known)
+                head = self._copies.head(number, known=known)
                 if head is not None:
                     heads[number] = head
         before = (after_segment, after_offset)
         for head, end in _chain(heads, after):
             number = head.segment.number
             start = after_offset if number == after_segment else HEAD_BYTES
-            records, reached = self._run(head.segment, start, end)
+            records, reached = self._copies.run(head.segment, start, end)
             for record in records:
                 yield _position(number, record.end), record.payload
             # A segment without records may be missing in a zone that was not reached in time.
@@ -234,7 +221,7 @@ class Journal:
 
         For a stream that goes on after damage; the new segment names none before it.
         """
-        numbers = self._numbers()
+        numbers = self._copies.numbers()
         self._before = (0, 0)
         self._next = max(numbers, default=0) + 1
         self._position = _position(self._next - 1, 0)
@@ -253,27 +240,6 @@ class Journal:
         current = self._begin()
         self._position = _position(current.segment.number, current.end)
 
-    def best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
-        """The copy of a segment that nobody appends to with the most records; None: none has any.
-
-        Of equals the one without a torn end. Reads only what it is given.
-        """
-        (number,) = numbers_of([name], self._stream)
-        best: tuple[int, int] | None = None
-        found: bytes | None = None
-        for copy in copies:
-            try:
-                segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
-            except FormatTooNew:  # one flipped bit; a real one is met before
-                continue
-            if segment is None:
-                continue
-            end = _end_of_records(segment, copy)
-            rank = (end, -len(copy))
-            if end > HEADER_BYTES and (best is None or rank > best):
-                best, found = rank, copy
-        return found
-
     def is_blank(self, name: str, copies: Sequence[bytes]) -> bool:
         """Whether the segment has no record to lose: a process died while it began it. Blocks.
 
@@ -285,16 +251,20 @@ class Journal:
         (number,) = numbers_of([name], self._stream)
         if any(len(copy) > HEAD_BYTES for copy in copies):
             return False
-        for later in self._numbers():
+        for later in self._copies.numbers():
             if later > number:
-                head = self._head(later, known=HEAD_BYTES)
+                head = self._copies.head(later, known=HEAD_BYTES)
                 if head is not None:
                     return head.before != number
         return self._before[0] != number
 
+    def best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+        """See `SegmentCopies`."""
+        return self._copies.best_copy(name, copies)
+
     def extent(self) -> tuple[int, int]:
         """How many segments there are, and their bytes in all. Blocks."""
-        numbers = self._numbers()
+        numbers = self._copies.numbers()
         lengths = [self._zones.length(segment_name(n, self._stream)) for n in numbers]
         return len(numbers), sum(lengths)
 
@@ -302,7 +272,7 @@ class Journal:
         """Segments below the number are gone; the one with the last position always stays."""
         current = self._current
         newest = self._before[0] if current is None else current.segment.number
-        for number in self._numbers():
+        for number in self._copies.numbers():
             if number < min(before_segment, newest):
                 self._zones.delete(segment_name(number, self._stream))
 
@@ -368,7 +338,7 @@ class Journal:
         if self._before_is_durable:
             return
         self._zones.check_writable()
-        self._make_even()
+        self._copies.make_even(self._before[0])
         with suppress(KeyError):
             appender = self._zones.append_to(segment_name(self._before[0], self._stream))
             try:
@@ -377,142 +347,9 @@ class Journal:
                 appender.close()
         self._before_is_durable = True
 
-    def _make_even(self) -> None:
-        """Zones that a crash kept from the last records have them, as the best copy has.
-
-        Any of them may be the one that is left. Each was told of everything in order, so what one
-        has begun it has before, whole. A copy that no crash explains is left to whoever looks for
-        damage, and tells it.
-        """
-        last, _ = self._before
-        if self._zones.only is not None:
-            return
-        for number in range(last, max(last - UNEVEN_SEGMENTS_MAX, 0), -1):
-            name = segment_name(number, self._stream)
-            lengths = self._zones.lengths_of(name)
-            begun = [lengths.get(zone, 0) > HEAD_BYTES for zone in self._zones.well]
-            if number in self._uneven or not all(begun) or len(set(lengths.values())) > 1:
-                self._even_out(number, name)
-            if all(begun):
-                break
-
-    def _even_out(self, number: int, name: str) -> None:
-        copies = self._zones.copies(name, 0, None)
-        best = self.best_copy(name, list(copies.values()))
-        if best is None:
-            return
-        short = [
-            zone
-            for zone in self._zones.well
-            if copies.get(zone) != best and self._is_torn(number, copies.get(zone, b""), best)
-        ]
-        for zone in short:
-            logger.warning("zone %s: %s ended early, and is completed", zone.url, name)
-        self._zones.give(short, name, best)
-
-    def _is_torn(self, number: int, copy: bytes, best: bytes) -> bool:
-        """Whether a crash explains that the copy ends where it does.
-
-        One that says something else than the best one was altered: whoever compares zones tells it.
-        """
-        try:
-            segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
-        except FormatTooNew:
-            return False
-        if segment is None:
-            return len(copy) < HEADER_BYTES
-        end = _end_of_records(segment, copy)
-        return copy[:end] == best[:end] and segment.durable_after(copy, end) <= end
-
     def _check_no_failure(self) -> None:
         if self._failure is not None:
             raise ZoneUnavailable(self._failure)
-
-    def _numbers(self) -> list[int]:
-        """The numbers of all segments in any zone, ascending."""
-        names = self._zones.list_anywhere(f"{self._stream}/")
-        return sorted(numbers_of(names, self._stream))
-
-    def _copies(self, number: int, size: int | None = None) -> list[bytes]:
-        """The segment, or its first bytes, as each zone that answers has it."""
-        return list(self._zones.copies(segment_name(number, self._stream), 0, size).values())
-
-    def _head(self, number: int, *, known: int) -> _Head | None:
-        """The head; None for a damaged one of a segment with nothing after its first `known` bytes.
-
-        Such a one is left where the creation of a segment is cut short.
-
-        Raises:
-            JournalDamaged: the head is damaged and the segment is longer.
-        """
-        copies = self._copies(number, known + 1)
-        too_new: FormatTooNew | None = None
-        for copy in copies:
-            try:
-                segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
-            except FormatTooNew as error:  # or one flipped bit: another zone may know better
-                too_new = error
-                continue
-            origin = None if segment is None else segment.origin(copy)
-            if segment is not None and origin is not None:
-                return _Head(segment=segment, before=origin[0], before_end=origin[1])
-        if too_new is not None:
-            raise too_new
-        if any(len(copy) > known for copy in copies):
-            raise JournalDamaged(f"the head of {self._stream} segment {number} is damaged")
-        return None
-
-    def _run(self, segment: Segment, start: int, end: int | None) -> tuple[list[Record], int]:
-        """The records from `start` to `end` (None: as far as there are any), and where they end."""
-        copies = self._copies(segment.number)
-        if any(copy != copies[0] for copy in copies[1:]):  # hashes of so much would take longer
-            self._uneven.add(segment.number)
-        best: list[Record] = []
-        reached = HEAD_BYTES
-        for copy in copies:
-            run = list(segment.run(copy, HEAD_BYTES))
-            if not run or run[-1].end < start:
-                # Either damage in a part that metadata has committed, which harms nobody, or
-                # metadata is ahead of a journal that lost its unsynced end.
-                run = list(segment.run(copy, start)) or run
-            if run and run[-1].end > reached:
-                best, reached = run, run[-1].end
-        if end is None:
-            promised = max((segment.durable_after(copy, reached) for copy in copies), default=0)
-        else:
-            promised = end
-        if promised > max(start, reached):
-            raise JournalDamaged(
-                f"{self._stream} segment {segment.number} is damaged at {reached}, before its end"
-            )
-        limit = reached if end is None else end
-        return [record for record in best if start < record.end <= limit], limit
-
-
-def _end_of_records(segment: Segment, copy: bytes) -> int:
-    end = HEADER_BYTES
-    for record in segment.run(copy, HEADER_BYTES):
-        end = record.end
-    return end
-
-
-def segment_name(number: int, stream: str = JOURNAL) -> str:
-    """The object that holds the segment."""
-    return f"{stream}/{number:016x}.{stream}"
-
-
-def segment_numbers(zone: ObjectStore, stream: str = JOURNAL) -> Iterator[int]:
-    """The numbers of the segments in the zone, ascending."""
-    return numbers_of(zone.list(f"{stream}/"), stream)
-
-
-def numbers_of(names: Iterable[str], stream: str) -> Iterator[int]:
-    """The numbers of those objects that are segments of the stream."""
-    for name in names:
-        with suppress(ValueError):
-            number = int(name.removeprefix(f"{stream}/").removesuffix(f".{stream}"), 16)
-            if segment_name(number, stream) == name:
-                yield number
 
 
 def _position(number: int, offset: int) -> int:
@@ -529,7 +366,7 @@ def _records(current: _OpenSegment, payloads: Sequence[bytes]) -> bytes:
     return b"".join(pieces)
 
 
-def _chain(heads: dict[int, _Head], after: int) -> list[tuple[_Head, int | None]]:
+def _chain(heads: dict[int, Head], after: int) -> list[tuple[Head, int | None]]:
     """The segments with records after the position, oldest first, each with where it ends.
 
     None for the end of the newest. Segments that the next one does not name were never written to.
@@ -540,7 +377,7 @@ def _chain(heads: dict[int, _Head], after: int) -> list[tuple[_Head, int | None]
     if not heads:
         return []
     head = heads[max(heads)]
-    chain: list[tuple[_Head, int | None]] = [(head, None)]
+    chain: list[tuple[Head, int | None]] = [(head, None)]
     while _position(head.before, head.before_end) > after:
         if head.before not in heads:
             raise JournalDamaged(f"{JOURNAL} segment {head.before} is missing")

@@ -17,7 +17,8 @@ from s3fs_local.crypto.signing import SIGNATURE_BYTES, Signer, is_signed
 from s3fs_local.errors import JournalDamaged
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone_set import ZoneSet
-from s3fs_local.packs.journal import Journal, numbers_of
+from s3fs_local.packs.journal import Journal
+from s3fs_local.packs.segment_copies import numbers_of
 from s3fs_local.system.randomness import Randomness
 
 STREAM: Final = "ledger"

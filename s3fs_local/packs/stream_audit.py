@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from s3fs_local.errors import FormatTooNew
 from s3fs_local.objects.interface import ObjectStore
-from s3fs_local.packs.journal import segment_name, segment_numbers
 from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Segment
+from s3fs_local.packs.segment_copies import segment_name, segment_numbers
 
 _NO_ORIGIN: Final = (0, 0)
 

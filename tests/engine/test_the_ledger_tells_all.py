@@ -5,8 +5,8 @@ import trio
 from s3fs_local.engine.ledger import HEAD_SETTING, LedgerEntry, entries, is_of_this_database
 from s3fs_local.metadata.changes import Fact, PutSetting
 from s3fs_local.metadata.memory import MemoryMetadata
-from s3fs_local.packs.journal import segment_name
 from s3fs_local.packs.ledger import STREAM
+from s3fs_local.packs.segment_copies import segment_name
 from s3fs_local.rules.ledger_notes import Actor, Commanded, LedgerDamaged, Note
 from tests.engine.memory_store import MemoryStore
 from tests.simulation.driven_store import NothingToCheckpoint

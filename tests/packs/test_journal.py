@@ -18,8 +18,9 @@ from s3fs_local.errors import (
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.zone_set import ZoneSet
-from s3fs_local.packs.journal import Journal, segment_name
+from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES
+from s3fs_local.packs.segment_copies import segment_name
 from s3fs_local.system.randomness import SeededRandomness
 from tests.packs.several_zones import failing_zones, strict
 

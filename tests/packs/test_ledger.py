@@ -5,9 +5,9 @@ import pytest
 from s3fs_local.crypto.signing import Signer
 from s3fs_local.errors import JournalDamaged
 from s3fs_local.objects.memory import MemoryObjects
-from s3fs_local.packs.journal import segment_name
 from s3fs_local.packs.ledger import ORIGIN, STREAM, Ledger, LedgerHead
 from s3fs_local.packs.segment import HEAD_BYTES
+from s3fs_local.packs.segment_copies import segment_name
 from s3fs_local.packs.stream_audit import Found, Hole, audit
 from s3fs_local.system.randomness import SeededRandomness
 

@@ -17,9 +17,9 @@ from s3fs_local.engine.ledger import entries
 from s3fs_local.engine.pack_keeping import GROWS_NS_MAX
 from s3fs_local.errors import Protected
 from s3fs_local.metadata.changes import Change, PutInode, PutVersion
-from s3fs_local.packs.journal import segment_name
 from s3fs_local.packs.ledger import STREAM
 from s3fs_local.packs.pack_store import pack_name
+from s3fs_local.packs.segment_copies import segment_name
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.ledger_notes import Refused
 from s3fs_local.rules.retention import Bypass, Retention

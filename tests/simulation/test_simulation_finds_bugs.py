@@ -17,8 +17,8 @@ from s3fs_local.objects.membership import Membership
 from s3fs_local.objects.mirrored import MirroredAppender
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
-from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import PackStore
+from s3fs_local.packs.segment_copies import SegmentCopies
 from s3fs_local.rules import lifecycle, retention
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.lifecycle import Calendar
@@ -71,7 +71,7 @@ def openings_leave_zones_uneven(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ZoneSet, "append_to", append_to)
     monkeypatch.setattr(opening, "even_out_packs", lambda *_: None)
-    monkeypatch.setattr(Journal, "_make_even", lambda _: None)
+    monkeypatch.setattr(SegmentCopies, "make_even", lambda *_: None)
 
 
 def returning_zones_miss_what_grows(monkeypatch: pytest.MonkeyPatch) -> None:
