@@ -410,16 +410,16 @@ _REPLICATION: Final = (
     Door("engine.replication.Replication.delete", "the rules"),
     Door("engine.replication._with_status", "the status of a version, nothing else of it"),
     Door(
-        "engine.replica_receiving.Receiver._update",
+        "engine.replica_versions.ReplicaVersions._update",
         "tags and lock of a replica follow the source; a weaker lock is asked about here, too",
         asks=(Operation.CLEAR_RETENTION, Operation.CLEAR_LEGAL_HOLD),
     ),
     Door(
-        "engine.replica_receiving.Receiver._insert",
+        "engine.replica_versions.ReplicaVersions._insert",
         "a version more, between those that are there; none of them changes",
     ),
     Door(
-        "engine.replica_receiving.Receiver._inode_with",
+        "engine.replica_versions.ReplicaVersions._inode_with",
         "the file shows the version that was added, with that version's lock",
     ),
     Door(

@@ -3,7 +3,7 @@
 import pytest
 
 from s3fs_local.engine.purging import purge
-from s3fs_local.engine.replica_receiving import AHEAD_NS_MAX
+from s3fs_local.engine.replica_versions import AHEAD_NS_MAX
 from s3fs_local.errors import Protected
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import Lock, Retention
