@@ -34,8 +34,9 @@ def class_history_chart(history: ClassHistory, look: Look) -> "Figure":
     """How many bytes each class held, one above the other."""
     held = [{one.storage_class: one.bytes for one in point.classes} for point in history.points]
     times = [point.time for point in history.points]
+    whose = "all versions" if history.purged_too else "versions of now"
     # A point tells the end of its step.
-    return _stacked(times, held, "What each storage class held, all versions", look, step="pre")
+    return _stacked(times, held, f"What each storage class held, {whose}", look, step="pre")
 
 
 def plan_chart(curve: Sequence[LifecycleCurvePoint], look: Look) -> "Figure":

@@ -210,12 +210,24 @@ def _room(zone: ZoneRow) -> str:
 @click.command()
 @store_argument
 @click.option("--history", is_flag=True, help="What each storage class held over time.")
+@click.option(
+    "--purged-too",
+    is_flag=True,
+    help="With --history or --chart: also of what was purged or changed its class since; reads "
+    "the whole ledger.",
+)
 @chart_option("what each storage class held over time")
 @json_option
-def stats(store: str, chart: Path | None, *, history: bool, as_json: bool) -> None:
-    """Count what a store holds, or held: the ledger remembers it all."""
-    if chart is not None or history:
-        _show_history(store, chart, as_json=as_json)
+def stats(
+    store: str, chart: Path | None, *, history: bool, purged_too: bool, as_json: bool
+) -> None:
+    """Count what a store holds, or held over time.
+
+    The history counts the versions that are there now, since they were saved, in their class of
+    now. With --purged-too it is what was held then.
+    """
+    if chart is not None or history or purged_too:
+        _show_history(store, chart, purged_too=purged_too, as_json=as_json)
         return
     found = ask(store_of(store), DescribeStatistics(), Statistics, quiet=as_json)
     if as_json:
@@ -232,10 +244,11 @@ def stats(store: str, chart: Path | None, *, history: bool, as_json: bool) -> No
     print_table(["", ""], rows)
 
 
-def _show_history(store: str, chart: Path | None, *, as_json: bool) -> None:
+def _show_history(store: str, chart: Path | None, *, purged_too: bool, as_json: bool) -> None:
     if chart is not None:
         check_can_draw(chart)
-    found = ask(store_of(store), DescribeClassHistory(), ClassHistory, quiet=as_json)
+    request = DescribeClassHistory(purged_too=purged_too)
+    found = ask(store_of(store), request, ClassHistory, quiet=as_json)
     if chart is not None:
         save(class_history_chart(found, Look()), chart)
     elif not as_json:

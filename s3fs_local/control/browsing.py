@@ -8,6 +8,8 @@ import stat
 from typing import Final
 from urllib.parse import quote_from_bytes
 
+import trio
+
 from s3fs_local.control.context import Context
 from s3fs_local.control.looking_back import public_id
 from s3fs_local.control.requests import DescribeTimeline, ListChanges, ListDirectory
@@ -29,7 +31,7 @@ from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.instants import SECOND_NS, format_rfc3339, parse_instant
 from s3fs_local.rules.namespace import OPEN_NS, Entry
 from s3fs_local.rules.retention import format_until
-from s3fs_local.rules.timelines import Counted, Span, counted, span_of
+from s3fs_local.rules.timelines import Counted, span_of
 from s3fs_local.rules.tree_changes import State, change_between
 from s3fs_local.rules.versioning import Version
 
@@ -39,7 +41,6 @@ LOOKED_AT_MAX: Final = 50_000
 """Names that one page of changes looks at; whoever wants more goes on from there."""
 NEIGHBOURS_AMONG_MAX: Final = 2000
 """In a directory with more intervals of names, nobody looks for its last change and its next."""
-_STEP_ROWS: Final = 5000
 KINDS: Final = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "symlink"}
 
 
@@ -267,9 +268,7 @@ async def describe_timeline(request: DescribeTimeline, context: Context) -> Time
     until_ns = instant_of(request.until, context)
     check_order(since_ns, until_ns)
     span = span_of(since_ns, until_ns, steps_max=request.steps)
-    steps = counted(span)
-    await _count_commits(span, steps, context)
-    await _count_removals(span, steps, context)
+    steps = [await _counted(volume.metadata, *bounds) for bounds in span.steps()]
     starts = [span.from_ns, *span.bounds()]
     return Timeline(
         created=format_rfc3339(created_ns),
@@ -288,28 +287,12 @@ async def describe_timeline(request: DescribeTimeline, context: Context) -> Time
     )
 
 
-async def _count_commits(span: Span, steps: list[Counted], context: Context) -> None:
-    position = (0, 0)
-    done = 0
-    while rows := context.filesystem.volume.metadata.commits_after(*position, _STEP_ROWS):
-        for _, stamp_ns, size in rows:
-            step = span.step_of(stamp_ns)
-            if step is not None:
-                steps[step].saved += 1
-                steps[step].saved_bytes += size
-        position = rows[-1][:2]
-        done += len(rows)
-        await context.outlet.progress("versions looked at", done=done)
-
-
-async def _count_removals(span: Span, steps: list[Counted], context: Context) -> None:
-    position = (0, b"", 0)
-    done = 0
-    while rows := context.filesystem.volume.metadata.markers_after(*position, _STEP_ROWS):
-        for _, _, from_ns, is_marker in rows:
-            step = span.step_of(from_ns) if is_marker else None
-            if step is not None:
-                steps[step].removed += 1
-        position = rows[-1][:3]
-        done += len(rows)
-        await context.outlet.progress("names looked at", done=done)
+async def _counted(metadata: Metadata, from_ns: int, to_ns: int) -> Counted:
+    """What happened in [from_ns, to_ns); others are served between two of these."""
+    await trio.lowlevel.checkpoint()
+    commits = metadata.count_commits(from_ns, to_ns)
+    return Counted(
+        saved=sum(versions for _, versions, _ in commits),
+        saved_bytes=sum(size for _, _, size in commits),
+        removed=metadata.count_removals(from_ns, to_ns),
+    )

@@ -1,77 +1,35 @@
 """What happened below a directory, newest first: a log of a tree rather than of a name.
 
-Facts lie by name, so a page looks through the whole tree that ever was there, in small steps. It
-keeps the newest instants that it met, so a store of any size takes no more memory than a page.
+A small directory is looked through: all that ever was there, in small steps. Where there are more
+names than a page is worth, or it is the whole store, `events_by_time` goes back from change to
+change. Either keeps the newest instants that it met, so it takes no more memory than a page.
 """
 
-import stat
-from collections.abc import AsyncIterator, Iterator
-from heapq import heappop, heappush
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from itertools import groupby
 from typing import Final
-from urllib.parse import quote_from_bytes
 
 import trio
-from msgspec import Struct
 
-from s3fs_local.control.browsing import KINDS, check_limit, check_order, inode_then, instant_of
+from s3fs_local.control.browsing import check_limit, check_order, inode_then, instant_of
 from s3fs_local.control.context import Context
+from s3fs_local.control.events_by_time import go_back
+from s3fs_local.control.newest_events import Newest, Stay
 from s3fs_local.control.requests import ListEventsBelow
-from s3fs_local.control.results import EventBelowRow, EventsBelow, Owner, printed_key
+from s3fs_local.control.results import EventsBelow, printed_key
 from s3fs_local.engine.directory_steps import STEP_ROWS
 from s3fs_local.errors import NotADirectory
 from s3fs_local.metadata.interface import Metadata
-from s3fs_local.rules.history import Event, EventKind, events_of
+from s3fs_local.rules.history import events_here
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.instants import format_rfc3339
 from s3fs_local.rules.namespace import OPEN_NS, Entry, path_below
 
-_NAMES_BETWEEN_REPORTS: Final = 1000
-
-
-class _Stay(Struct, frozen=True):
-    """A directory was at the path during [from_ns, to_ns]."""
-
-    ino: int
-    path: bytes
-    from_ns: int
-    to_ns: int
-
-
-class _Newest:
-    """The newest instants of all that is added, each with its rows."""
-
-    def __init__(self, since_ns: int, until_ns: int, limit: int) -> None:
-        self.since_ns = since_ns  # nothing that is older will be taken any more
-        self.until_ns: Final = until_ns
-        self._limit: Final = limit
-        self._rows: dict[int, list[EventBelowRow]] = {}
-        self._instants: list[int] = []  # a heap
-
-    def takes(self, at_ns: int) -> bool:
-        return self.since_ns <= at_ns <= self.until_ns
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._instants) == self._limit
-
-    def add(self, at_ns: int, row: EventBelowRow) -> None:
-        """Takes it, where `takes` says so."""
-        if at_ns not in self._rows:
-            heappush(self._instants, at_ns)
-        self._rows.setdefault(at_ns, []).append(row)
-        if len(self._instants) > self._limit:
-            del self._rows[heappop(self._instants)]
-        if self.is_full:
-            self.since_ns = max(self.since_ns, self._instants[0])
-
-    def rows(self) -> list[EventBelowRow]:
-        """Newest first; those of one instant by name."""
-        return [
-            row
-            for at_ns in sorted(self._rows, reverse=True)
-            for row in sorted(self._rows[at_ns], key=lambda row: row.key)
-        ]
+NAMES_MAX: Final = 2000
+"""A directory with more names below it is not looked through."""
+CHANGES_MAX: Final = 20_000
+"""Of the store, wherever they were, that one page looks at; whoever wants more goes on."""
 
 
 async def list_events_below(request: ListEventsBelow, context: Context) -> EventsBelow:
@@ -85,38 +43,47 @@ async def list_events_below(request: ListEventsBelow, context: Context) -> Event
     directory = inode_then(filesystem, request.path, until_ns)
     if not directory.is_directory:
         raise NotADirectory(f"{printed_key(request.path)} is no directory; `log` tells of a file")
-    newest = _Newest(since_ns, until_ns, request.limit)
-    stays = [_stay_of(metadata, directory.ino, request.path, until_ns)]
-    looked_at = 0
-    while stays:
-        stay = stays.pop()
-        async for intervals in _names_in(metadata, stay):
-            stays += _stays_below(metadata, stay, intervals)
-            _add_events(metadata, stay, intervals, newest)
-            looked_at += 1
-            if looked_at % _NAMES_BETWEEN_REPORTS == 0:
-                await context.outlet.progress("names looked at", done=looked_at)
-    rows = newest.rows()
+    newest = Newest(since_ns, until_ns, request.limit)
+    top = _stay_of(metadata, directory.ino, request.path, until_ns)
+    if top.ino == ROOT_INO or not await look_through(metadata, top, newest, NAMES_MAX):
+        newest = Newest(since_ns, until_ns, request.limit)
+        await go_back(metadata, top, newest, CHANGES_MAX)
     return EventsBelow(
         key=printed_key(request.path),
         until=format_rfc3339(until_ns),
-        events=rows,
-        next=format_rfc3339(newest.since_ns - 1) if newest.is_full else None,
+        events=newest.rows(),
+        next=format_rfc3339(newest.since_ns - 1) if newest.is_more else None,
     )
 
 
-def _stay_of(metadata: Metadata, ino: int, path: bytes, until_ns: int) -> _Stay:
+async def look_through(metadata: Metadata, top: Stay, newest: Newest, names_max: int) -> bool:
+    """All that happened there is added; False where there are more names than that."""
+    stays = [top]
+    looked_at = 0
+    while stays:
+        stay = stays.pop()
+        async with aclosing(_names_in(metadata, stay)) as names:
+            async for intervals in names:
+                looked_at += 1
+                if looked_at > names_max:
+                    return False
+                stays += _stays_below(metadata, stay, intervals)
+                _add_events(metadata, stay, intervals, newest)
+    return True
+
+
+def _stay_of(metadata: Metadata, ino: int, path: bytes, until_ns: int) -> Stay:
     """How long it has been at the path, as of `until_ns`."""
     if ino == ROOT_INO:
-        return _Stay(ino, path, 0, OPEN_NS)
+        return Stay(ino, path, 0, OPEN_NS)
     name = path.rpartition(b"/")[2]
     for entry in metadata.entries_of(ino):
         if entry.name == name and entry.from_ns <= until_ns < entry.to_ns:
-            return _Stay(ino, path, entry.from_ns, entry.to_ns)
-    return _Stay(ino, path, 0, OPEN_NS)
+            return Stay(ino, path, entry.from_ns, entry.to_ns)
+    return Stay(ino, path, 0, OPEN_NS)
 
 
-async def _names_in(metadata: Metadata, stay: _Stay) -> AsyncIterator[list[Entry]]:
+async def _names_in(metadata: Metadata, stay: Stay) -> AsyncGenerator[list[Entry]]:
     """The intervals of each name that there was meanwhile, oldest first."""
     position = (b"", 0)
     waiting: list[Entry] = []
@@ -132,17 +99,17 @@ async def _names_in(metadata: Metadata, stay: _Stay) -> AsyncIterator[list[Entry
         yield intervals
 
 
-def _during(intervals: list[Entry], stay: _Stay) -> list[Entry]:
+def _during(intervals: list[Entry], stay: Stay) -> list[Entry]:
     return [
         entry for entry in intervals if entry.from_ns <= stay.to_ns and entry.to_ns > stay.from_ns
     ]
 
 
-def _stays_below(metadata: Metadata, stay: _Stay, intervals: list[Entry]) -> Iterator[_Stay]:
+def _stays_below(metadata: Metadata, stay: Stay, intervals: list[Entry]) -> Iterator[Stay]:
     for entry in intervals:
         inode = None if entry.is_marker else metadata.inode(entry.ino)
         if inode is not None and inode.is_directory:
-            yield _Stay(
+            yield Stay(
                 inode.ino,
                 path_below(stay.path, entry.name),
                 max(stay.from_ns, entry.from_ns),
@@ -150,26 +117,20 @@ def _stays_below(metadata: Metadata, stay: _Stay, intervals: list[Entry]) -> Ite
             )
 
 
-def _add_events(metadata: Metadata, stay: _Stay, intervals: list[Entry], newest: _Newest) -> None:
+def _add_events(metadata: Metadata, stay: Stay, intervals: list[Entry], newest: Newest) -> None:
     if not any(_may_tell(metadata, entry, newest) for entry in intervals):
         return
     versions = {
         entry.ino: metadata.versions(entry.ino) for entry in intervals if not entry.is_marker
     }
     path = path_below(stay.path, intervals[0].name)
-    for event in events_of(intervals, versions):
-        # What its file was under another name is that name's to tell.
-        is_here = stay.from_ns <= event.time_ns <= stay.to_ns and any(
-            entry.from_ns <= event.time_ns <= entry.to_ns for entry in intervals
-        )
+    for event in events_here(intervals, versions):
+        is_here = stay.from_ns <= event.time_ns <= stay.to_ns
         if is_here and newest.takes(event.time_ns):
-            row = _row(metadata, path, intervals, event)
-            # That a file was made is told by its first content.
-            if row.kind != "file" or row.version_id or event.kind is not EventKind.CREATED:
-                newest.add(event.time_ns, row)
+            newest.add_event(metadata, path, _occupant(intervals, event.time_ns), event)
 
 
-def _may_tell(metadata: Metadata, entry: Entry, newest: _Newest) -> bool:
+def _may_tell(metadata: Metadata, entry: Entry, newest: Newest) -> bool:
     """Whether something happened to it in time; without looking at each version."""
     if newest.takes(entry.from_ns) or newest.takes(entry.to_ns):
         return True
@@ -180,23 +141,12 @@ def _may_tell(metadata: Metadata, entry: Entry, newest: _Newest) -> bool:
     return version_ns is not None and version_ns <= min(newest.until_ns, entry.to_ns)
 
 
-def _row(metadata: Metadata, path: bytes, intervals: list[Entry], event: Event) -> EventBelowRow:
-    occupant = next(
+def _occupant(intervals: list[Entry], at_ns: int) -> int:
+    return next(
         (
             entry.ino
             for entry in reversed(intervals)
-            if not entry.is_marker and entry.from_ns <= event.time_ns
+            if not entry.is_marker and entry.from_ns <= at_ns
         ),
         0,
-    )
-    inode = metadata.inode(occupant)
-    return EventBelowRow(
-        time=format_rfc3339(event.time_ns),
-        event=event.kind.value,
-        key=printed_key(path),
-        encoded_key=quote_from_bytes(path),
-        kind="other" if inode is None else KINDS.get(stat.S_IFMT(inode.mode), "other"),
-        version_id=event.version_id or None,
-        size=event.size,
-        owner=Owner(str(event.uid)),
     )

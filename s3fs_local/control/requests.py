@@ -87,9 +87,14 @@ class DescribeTimeline(Struct, frozen=True, tag="timeline", tag_field="command")
 
 
 class DescribeClassHistory(Struct, frozen=True, tag="class-history", tag_field="command"):
-    """What the versions of each storage class held over time, read from the ledger."""
+    """What the versions of each storage class held over time.
+
+    Of those that are there now, each in its class of now. `purged_too`: of all there ever were, in
+    their class of then, read from the whole ledger.
+    """
 
     steps: int = 100  # at most so many
+    purged_too: bool = False
 
 
 class ListLockEnds(Struct, frozen=True, tag="lock-calendar", tag_field="command"):

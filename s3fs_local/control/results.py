@@ -572,6 +572,7 @@ class ClassHistory(Struct, frozen=True, rename="pascal"):
     """What the versions of each class held, at equal steps of time up to now."""
 
     points: list[ClassHistoryPoint]
+    purged_too: bool = False  # else only the versions that are there now, in their class of now
 
 
 class LockEndRow(Struct, frozen=True, rename="pascal"):

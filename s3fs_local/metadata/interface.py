@@ -151,15 +151,6 @@ class Metadata(Protocol):
         """
         ...
 
-    def markers_after(
-        self, parent: int, name: bytes, from_ns: int, limit: int
-    ) -> list[tuple[int, bytes, int, bool]]:
-        """(directory, name, from_ns, whether it is a marker) of the store's intervals behind this.
-
-        In that order, at most `limit`.
-        """
-        ...
-
     def entries_of(self, ino: int) -> list[Entry]:
         """Every interval in which any name meant the inode, oldest first."""
         ...

@@ -273,24 +273,71 @@ def events_of(
     return sorted(events, key=lambda event: event.time_ns)
 
 
+def events_here(
+    intervals: Sequence[Entry], versions_of: Mapping[int, Sequence[Version]]
+) -> list[Event]:
+    """As `events_of`, without what its files were while another name was theirs; oldest first."""
+    events = []
+    markers = {interval.from_ns for interval in intervals if interval.is_marker}
+    for position, interval in enumerate(intervals):
+        if interval.is_marker:
+            events.append(marker_event(interval))
+            continue
+        events += _beginning(interval, intervals[:position], versions_of)
+        events += [
+            version_event(version)
+            for version in versions_of.get(interval.ino, ())
+            if interval.from_ns <= version.stamp_ns < interval.to_ns
+        ]
+        events += _end(interval, markers)
+    return sorted(events, key=lambda event: event.time_ns)
+
+
 def _event_of_item(item: HistoryItem) -> Event:
-    if item.version is None:
-        kind, size = EventKind.DELETED, None
-    else:
-        kind, size = _KIND_OF_ORIGIN[item.version.origin], item.version.size
-    return Event(item.stamp_ns, kind, item.uid, item.version_id, size)
+    return marker_event(item.entry) if item.version is None else version_event(item.version)
+
+
+def version_event(version: Version) -> Event:
+    """That the version was committed."""
+    kind = _KIND_OF_ORIGIN[version.origin]
+    return Event(version.stamp_ns, kind, version.uid, _id_of(version), version.size)
+
+
+def marker_event(marker: Entry) -> Event:
+    """That the name was deleted."""
+    item = HistoryItem(entry=marker, version=None, since_ns=marker.from_ns)
+    return Event(marker.from_ns, EventKind.DELETED, marker.uid, item.version_id)
+
+
+def _id_of(version: Version) -> str:
+    return NULL_ID if version.is_null else identifiers.version_id(version.stamp_ns, version.salt)
 
 
 def _beginning(
     interval: Entry, earlier: Sequence[Entry], versions_of: Mapping[int, Sequence[Version]]
 ) -> list[Event]:
-    """How the name came to mean the inode; nothing where a version of that instant tells it."""
     arrived = _arrived(interval, _versions_before_end(interval, versions_of))
-    if arrived is not None and arrived.stamp_ns == interval.from_ns:
-        return []
     endings = {(entry.ending, entry.to_ns) for entry in earlier}
-    was_deleted = any(entry.ino == interval.ino and entry.was_removed for entry in earlier)
-    if (Ending.REPLACED, interval.from_ns) in endings:
+    event = beginning_event(
+        interval,
+        arrived,
+        took_over=(Ending.REPLACED, interval.from_ns) in endings,
+        was_deleted=any(entry.ino == interval.ino and entry.was_removed for entry in earlier),
+    )
+    return [] if event is None else [event]
+
+
+def beginning_event(
+    interval: Entry, arrived: Version | None, *, took_over: bool, was_deleted: bool
+) -> Event | None:
+    """How the name came to mean the inode; None where a version of that instant tells it.
+
+    `arrived` is the content the inode had already. It took the name over from another inode, or had
+    had it before and was removed.
+    """
+    if arrived is not None and arrived.stamp_ns == interval.from_ns:
+        return None
+    if took_over:
         kind = EventKind.REPLACED
     elif was_deleted:  # only an undelete brings an inode back from there
         kind = EventKind.RESTORED
@@ -299,18 +346,22 @@ def _beginning(
     else:
         kind = EventKind.CREATED
     if arrived is None:
-        return [Event(interval.from_ns, kind, interval.uid)]
-    item = HistoryItem(entry=interval, version=arrived, since_ns=interval.from_ns)
-    return [Event(interval.from_ns, kind, interval.uid, item.version_id, item.size)]
+        return Event(interval.from_ns, kind, interval.uid)
+    return Event(interval.from_ns, kind, interval.uid, _id_of(arrived), arrived.size)
 
 
 def _end(interval: Entry, markers: Collection[int]) -> list[Event]:
-    """How the name stopped meaning the inode; nothing where a marker or a successor tells it."""
+    event = ending_event(interval, has_marker=interval.to_ns in markers)
+    return [] if event is None else [event]
+
+
+def ending_event(interval: Entry, *, has_marker: bool) -> Event | None:
+    """How the name stopped meaning the inode; None where a marker or a successor tells it."""
     if interval.ending == Ending.MOVED:
-        return [Event(interval.to_ns, EventKind.MOVED_AWAY, interval.ended_by)]
-    if interval.was_removed and interval.to_ns not in markers:
-        return [Event(interval.to_ns, EventKind.DELETED, interval.ended_by)]
-    return []
+        return Event(interval.to_ns, EventKind.MOVED_AWAY, interval.ended_by)
+    if interval.was_removed and not has_marker:
+        return Event(interval.to_ns, EventKind.DELETED, interval.ended_by)
+    return None
 
 
 def format_event(event: Event) -> str:

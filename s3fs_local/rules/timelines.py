@@ -25,10 +25,10 @@ class Span(Struct, frozen=True):
         """The end of the last step (exclusive)."""
         return self.from_ns + self.step_ns * self.count
 
-    def step_of(self, at_ns: int) -> int | None:
-        """The step that the instant lies in."""
-        step = (at_ns - self.from_ns) // self.step_ns
-        return step if 0 <= step < self.count else None
+    def steps(self) -> list[tuple[int, int]]:
+        """The beginning of every step and its end (exclusive)."""
+        ends = self.bounds()
+        return list(zip([self.from_ns, *ends], ends, strict=False))
 
     def bounds(self) -> list[int]:
         """The end of every step."""
@@ -47,17 +47,12 @@ def span_of(from_ns: int, to_ns: int, *, steps_max: int) -> Span:
     return Span(from_ns, length_ns // steps_max + 1, steps_max)
 
 
-class Counted(Struct):
+class Counted(Struct, frozen=True):
     """What happened in one step."""
 
     saved: int = 0  # versions committed
     removed: int = 0  # names deleted
     saved_bytes: int = 0
-
-
-def counted(span: Span) -> list[Counted]:
-    """Nothing yet, in every step."""
-    return [Counted() for _ in range(span.count)]
 
 
 def running(values: Iterable[int]) -> list[int]:

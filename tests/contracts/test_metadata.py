@@ -1310,13 +1310,6 @@ def test_a_directory_is_looked_through_in_steps(metadata: Metadata) -> None:
     assert metadata.entries_after(1, b"", 0, 10) == rows[:3]
     assert metadata.entries_after(1, b"a", 5, 1) == rows[1:2]
     assert metadata.entries_after(1, b"a", OPEN_NS, 10) == rows[2:3]
-    assert metadata.markers_after(0, b"", 0, 10) == [
-        (1, b"a", 5, True),
-        (1, b"a", 9, False),
-        (1, b"\xff", 2, False),
-        (2, b"b", 3, False),
-    ]
-    assert metadata.markers_after(1, b"a", 5, 1) == [(1, b"a", 9, False)]
 
 
 def test_all_versions_are_looked_through_in_steps(metadata: Metadata) -> None:

@@ -1,15 +1,27 @@
 """What is told of a directory by time: everything that happened below it, and nothing twice."""
 
+import random  # noqa: TID251  a story to repeat by its seed
+from pathlib import Path
 from typing import Final
 
 import pytest
+import trio
+from msgspec import structs
 
 from s3fs_local import errors
+from s3fs_local.control.events_below import look_through
+from s3fs_local.control.events_by_time import go_back
+from s3fs_local.control.newest_events import Newest, Stay
 from s3fs_local.control.requests import ListEventsBelow
 from s3fs_local.control.results import EventBelowRow, EventsBelow
+from s3fs_local.metadata.changes import Change, OpenEntry, PutInode, PutVersion
+from s3fs_local.metadata.sqlite import SqliteMetadata
 from s3fs_local.rules.instants import format_rfc3339
+from s3fs_local.rules.namespace import OPEN_NS, Entry
 from tests.control.test_commands_on_a_store import ask_as
+from tests.engine.eventful import live
 from tests.engine.memory_store import ALICE, MemoryStore
+from tests.metadata.statements import steps
 
 DAY_S: Final = 86_400
 
@@ -85,6 +97,85 @@ def test_a_directory_that_moved_takes_nothing_of_its_past_along(store: MemorySto
     assert ("version", "travel/plan") in everything
     assert ("version", "trip/plan") in everything
     assert len(everything) == len(set(enumerate(everything)))
+
+
+def _told_both_ways(store: MemoryStore, path: bytes) -> list[list[EventBelowRow]]:
+    """By looking through the directory, and by going back in time."""
+    metadata = store.fs.volume.metadata
+    inode = store.stat("/" + path.decode()) if path else store.stat("/")
+    top = Stay(inode.ino, path, 0, OPEN_NS)
+    ways = []
+    for find in (look_through, go_back):
+        newest = Newest(0, store.tick(), 10_000)
+        trio.run(find, metadata, top, newest, 10_000)
+        ways.append(newest.rows())
+    return ways
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_going_back_tells_the_same_as_looking_through(seed: int) -> None:
+    """Which of the two is taken depends on the size of the directory, and must not show."""
+    store = MemoryStore()
+    live(store, random.Random(seed))  # noqa: S311  as above
+    by_name, by_time = _told_both_ways(store, b"")
+
+    assert by_time == by_name
+    assert len(by_time) > 20
+
+
+def test_going_back_stops_after_so_many_changes(store: MemoryStore) -> None:
+    """And the next page goes on there, however much happened elsewhere meanwhile."""
+    for number in range(300):
+        store.write("letter", b"%d" % number)
+    top = Stay(store.stat("trip").ino, b"trip", 0, OPEN_NS)
+    rows: list[EventBelowRow] = []
+    until_ns, pages = store.tick(), 0
+    is_more = True
+    while is_more:
+        newest = Newest(0, until_ns, 100)
+        trio.run(go_back, store.fs.volume.metadata, top, newest, 50)
+        rows += newest.rows()
+        until_ns, is_more = newest.since_ns - 1, newest.is_more
+        pages += 1
+
+    whole = ask_as(EventsBelow, store, ListEventsBelow(b"trip"))
+    assert rows == whole.events
+    assert pages > 5
+
+
+def test_a_page_costs_the_same_in_a_store_three_times_as_large(tmp_path: Path) -> None:
+    """Steps of SQLite, so that a row that is skipped counts, too. Of the store, and a directory."""
+    # More than are kept in memory: what is found there takes no step.
+    few, many = (costs_of_a_page(tmp_path, files) for files in (18_000, 54_000))
+
+    assert all(most < least * 1.05 for most, least in zip(many, few, strict=True))
+
+
+def costs_of_a_page(folder: Path, files: int) -> list[int]:
+    """Of a hundred changes, in a store of so many files in one directory."""
+    with steps() as counted:
+        metadata = SqliteMetadata.create(folder / f"{files}")
+    store = MemoryStore(metadata=metadata)  # type: ignore[arg-type]  # one contract
+    store.mkdir("d")
+    store.write("d/first", b"x")
+    directory, file = store.stat("d").ino, store.stat("d/first")
+    first = metadata.versions(file.ino)[0]
+    changes: list[Change] = []
+    for ino in range(1000, 1000 + files):
+        at_ns = first.stamp_ns + ino * 1000
+        changes += [
+            PutInode(structs.replace(file, ino=ino)),
+            OpenEntry(Entry(directory, b"f%06d" % ino, at_ns, ino)),
+            PutVersion(structs.replace(first, ino=ino, stamp_ns=at_ns + 1)),
+        ]
+    metadata.apply(changes)
+    store.tick(60)
+    costs = [
+        counted.of(lambda: ask_as(EventsBelow, store, ListEventsBelow(b"", limit=100))),
+        counted.of(lambda: ask_as(EventsBelow, store, ListEventsBelow(b"d", limit=100))),
+    ]
+    metadata.close()
+    return costs
 
 
 def test_pages_together_tell_everything_once(store: MemoryStore) -> None:

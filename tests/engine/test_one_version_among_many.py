@@ -16,6 +16,7 @@ from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.names import version_file_name
 from s3fs_local.rules.namespace import Ending, Entry
 from s3fs_local.rules.versioning import Version
+from tests.engine.eventful import live
 from tests.engine.memory_store import ALICE, START_NS, MemoryStore
 from tests.metadata.statements import steps
 
@@ -83,37 +84,11 @@ def test_a_lookup_costs_the_same_among_ten_thousand(tmp_path: Path, saving: Savi
     assert all(few[1:])
 
 
-def _live(store: MemoryStore, randomness: random.Random) -> None:
-    """Somebody saves, removes, moves and links a few names for a while."""
-    names = ("/a", "/b", "/d/a", "/d/b")
-    store.mkdir("/d")
-    for number in range(60):
-        name, other = randomness.sample(names, 2)
-        store.tick(randomness.choice((0, 1)))
-        match randomness.choice(("write", "write", "rename", "link", "remove", "directory")):
-            case "write" if not store.exists(name) or store.stat(name).is_file:
-                store.write(name, b"%d" % number)
-            case "rename" if store.exists(name) and not store.exists(other):
-                store.rename(name, other)
-            case "rename" if store.exists(name) and store.stat(name).is_file:
-                if store.stat(other).is_file:
-                    store.rename(name, other)
-            case "link" if store.exists(name) and not store.exists(other):
-                if store.stat(name).is_file:
-                    store.fs.link(store.stat(name).ino, *store.place(other), ALICE)
-            case "remove" if store.exists(name):
-                store.remove(name)
-            case "directory" if not store.exists(name):
-                store.mkdir(name)
-            case _:
-                pass
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_found_by_name_is_what_is_listed(seed: int) -> None:
     """Whatever happened to the names: also `latest` and `previous`."""
     store = MemoryStore()
-    _live(store, random.Random(seed))  # noqa: S311  as above
+    live(store, random.Random(seed))  # noqa: S311  as above
     for name in ("/a", "/b", "/d/a", "/d/b"):
         directory, _, last = name.rpartition("/")
         try:

@@ -55,3 +55,22 @@ def steps() -> Iterator[Steps]:
         yield counted
     finally:
         apsw.connection_hooks.remove(counted.watch)
+
+
+@contextmanager
+def given_rows() -> Iterator[list[tuple[Any, ...]]]:
+    """Every row that connections made in the block give, in order."""
+    given: list[tuple[Any, ...]] = []
+
+    def note(_: apsw.Cursor, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        given.append(row)
+        return row
+
+    def watch(connection: apsw.Connection) -> None:
+        connection.row_trace = note
+
+    apsw.connection_hooks.append(watch)
+    try:
+        yield given
+    finally:
+        apsw.connection_hooks.remove(watch)

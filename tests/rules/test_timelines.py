@@ -14,8 +14,7 @@ def test_a_month_is_shown_by_days() -> None:
     span = span_of(10 * DAY_NS + 5, 40 * DAY_NS + 7, steps_max=60)
 
     assert (span.from_ns, span.step_ns, span.count) == (10 * DAY_NS, DAY_NS, 31)
-    assert span.step_of(10 * DAY_NS + 5) == 0
-    assert span.step_of(9 * DAY_NS) is None
+    assert span.steps()[0] == (10 * DAY_NS, 11 * DAY_NS)
     assert span.bounds()[-1] == span.to_ns == 41 * DAY_NS
 
 
@@ -26,8 +25,10 @@ def test_both_ends_are_in_a_step(first: int, second: int, steps_max: int) -> Non
     span = span_of(from_ns, to_ns, steps_max=steps_max)
 
     assert 1 <= span.count <= steps_max
-    assert span.step_of(from_ns) == 0
-    assert span.step_of(to_ns) is not None
+    steps = span.steps()
+    assert steps[0][0] <= from_ns < steps[0][1]
+    assert steps[-1][0] <= to_ns < steps[-1][1]
+    assert [begin for begin, _ in steps[1:]] == [end for _, end in steps[:-1]]
 
 
 def test_sums_run_on() -> None:

@@ -156,16 +156,6 @@ class MemoryMetadata:
         entries = self.directory_history(parent)
         return [entry for entry in entries if (entry.name, entry.from_ns) > (name, from_ns)][:limit]
 
-    def markers_after(
-        self, parent: int, name: bytes, from_ns: int, limit: int
-    ) -> list[tuple[int, bytes, int, bool]]:
-        found = [
-            (entry.parent, entry.name, entry.from_ns, entry.is_marker)
-            for directory in self._tables.entries
-            for entry in self._directory(directory)
-        ]
-        return sorted(row for row in found if row > (parent, name, from_ns, True))[:limit]
-
     def entries_of(self, ino: int) -> list[Entry]:
         found = [
             entry

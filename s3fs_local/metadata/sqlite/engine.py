@@ -379,12 +379,6 @@ class SqliteMetadata:
         rows = self._rows(queries.ENTRIES_AFTER, (parent, name, from_ns, limit))
         return [to_entry(row) for row in rows]
 
-    def markers_after(
-        self, parent: int, name: bytes, from_ns: int, limit: int
-    ) -> list[tuple[int, bytes, int, bool]]:
-        rows = self._rows(queries.MARKERS_AFTER, (parent, name, from_ns, limit))
-        return [(row[0], row[1], row[2], row[3] != 0) for row in rows]
-
     def entries_of(self, ino: int) -> list[Entry]:
         return [to_entry(row) for row in self._rows(queries.ENTRIES_OF, (ino,))]
 

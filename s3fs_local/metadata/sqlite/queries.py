@@ -70,9 +70,6 @@ DIRECTORY_HISTORY: Final = f"""
 ENTRIES_AFTER: Final = f"""
     SELECT {columns(Entry)} FROM entry WHERE parent = ? AND (name, from_ns) > (?, ?)
     ORDER BY name, from_ns LIMIT ?"""
-MARKERS_AFTER: Final = """
-    SELECT parent, name, from_ns, ino = 0 FROM entry WHERE (parent, name, from_ns) > (?, ?, ?)
-    ORDER BY parent, name, from_ns LIMIT ?"""
 ENTRIES_OF: Final = f"""
     SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_ino
     WHERE ino = ? AND ino <> 0 ORDER BY from_ns, parent, name"""
