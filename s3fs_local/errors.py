@@ -257,6 +257,10 @@ class WouldWait(ArchiveError):
     """The version is being retrieved for this reader, who did not want to wait (O_NONBLOCK)."""
 
 
+class CallerInterrupted(ArchiveError):
+    """A program that waited for a retrieval was sent a signal; the retrieval goes on."""
+
+
 class StorageError(S3fsLocalError):
     """The bytes below cannot be written or read."""
 

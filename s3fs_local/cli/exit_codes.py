@@ -114,6 +114,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.NotArchived: ExitCode.WRONG_KIND,
     errors.RetrievalRunning: ExitCode.ARCHIVED,
     errors.WouldWait: ExitCode.ARCHIVED,
+    errors.CallerInterrupted: ExitCode.ARCHIVED,
     errors.StoreFull: ExitCode.STORE_FULL,
     errors.QuotaExceeded: ExitCode.STORE_FULL,
     errors.PathUnusable: ExitCode.STORAGE_FAILED,

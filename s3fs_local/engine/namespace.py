@@ -100,7 +100,7 @@ class Namespace:
         rdev: int,
         target: bytes,
     ) -> Inode:
-        first = first_attributes(directory, mode, caller.gid)
+        first = first_attributes(directory, mode, caller)
         is_directory = stat.S_ISDIR(mode)
         policy = self._locks.policies.at(directory.ino) if stat.S_ISREG(mode) else None
         return Inode(

@@ -23,6 +23,7 @@ from s3fs_local.fuse.protocol import (
     FSYNC_IN,
     GETXATTR_IN,
     IN_HEADER,
+    INTERRUPT_IN,
     LINK_IN,
     MAJOR,
     MKDIR_IN,
@@ -96,6 +97,16 @@ def greeting(wanted: Feature, on_greeted: Callable[[], None]) -> Answer:
     return init
 
 
+def interrupting(interrupt: Callable[[int], None]) -> Answer:
+    """How it is taken that the caller of another request was sent a signal."""
+
+    def note(_: int, __: Caller, request: memoryview) -> bytes:
+        interrupt(*INTERRUPT_IN.unpack_from(request, BODY))
+        return b""
+
+    return note
+
+
 class Answers:
     """The methods. Their names are those of the opcodes."""
 
@@ -125,6 +136,10 @@ class Answers:
         """Nothing that matters: whether through a handle."""
         return replies.attributes(self._to.getattr(node, caller))
 
+    def statx(self, node: int, caller: Caller, _: memoryview) -> bytes:
+        """Nothing that matters: the kernel leaves out what was not asked for."""
+        return replies.all_attributes(self._to.getattr(node, caller))
+
     async def setattr(self, node: int, caller: Caller, request: memoryview) -> bytes:
         """Which attributes, and all of them."""
         change, handle = _change(request)
@@ -136,15 +151,17 @@ class Answers:
         return target
 
     def mknod(self, node: int, caller: Caller, request: memoryview) -> bytes:
-        """Mode, device, name."""
-        mode, rdev, _, _ = MKNOD_IN.unpack_from(request, BODY)
+        """Mode, device, umask, name."""
+        mode, rdev, umask, _ = MKNOD_IN.unpack_from(request, BODY)
         name = _name(request, BODY + MKNOD_IN.size)
+        caller = _masked(caller, umask)
         return replies.entry(self._to.mknod(node, name, mode, rdev, caller))
 
     def mkdir(self, node: int, caller: Caller, request: memoryview) -> bytes:
-        """Mode, name."""
-        mode, _ = MKDIR_IN.unpack_from(request, BODY)
+        """Mode, umask, name."""
+        mode, umask = MKDIR_IN.unpack_from(request, BODY)
         name = _name(request, BODY + MKDIR_IN.size)
+        caller = _masked(caller, umask)
         return replies.entry(self._to.mkdir(node, name, S_IFDIR | S_IMODE(mode), caller))
 
     def symlink(self, node: int, caller: Caller, request: memoryview) -> bytes:
@@ -183,11 +200,12 @@ class Answers:
         return b""
 
     async def create(self, node: int, caller: Caller, request: memoryview) -> bytes:
-        """Flags, mode, name."""
-        flags, mode, _, _ = CREATE_IN.unpack_from(request, BODY)
+        """Flags, mode, umask, name."""
+        flags, mode, umask, _ = CREATE_IN.unpack_from(request, BODY)
         name = _name(request, BODY + CREATE_IN.size)
+        caller = _masked(caller, umask)
         file, inode = await self._to.create(node, name, mode, flags, caller)
-        return replies.entry(inode) + replies.opened(file, flags)
+        return replies.entry(inode) + replies.opened(file, flags, is_new=True)
 
     async def open(self, node: int, caller: Caller, request: memoryview) -> bytes:
         """Flags of both kinds."""
@@ -277,8 +295,17 @@ class Answers:
 _METHODS: Final[dict[int, str]] = {
     opcode.value: opcode.name.lower() for opcode in Opcode if hasattr(Answers, opcode.name.lower())
 }
-_HANDLERS: Final = {"batch_forget": "forget", "rename2": "rename", "readdirplus": "readdir"}
+_HANDLERS: Final = {
+    "batch_forget": "forget",
+    "readdirplus": "readdir",
+    "rename2": "rename",
+    "statx": "getattr",
+}
 """Opcodes that share a handler with another."""
+
+
+def _masked(caller: Caller, umask: int) -> Caller:
+    return Caller(caller.uid, caller.gid, caller.pid, umask)
 
 
 def _name(request: memoryview, start: int) -> bytes:

@@ -57,6 +57,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.NotArchived: errno.EINVAL,
     errors.RetrievalRunning: errno.EALREADY,
     errors.WouldWait: errno.EAGAIN,
+    errors.CallerInterrupted: errno.EINTR,
     errors.StoreFull: errno.ENOSPC,
     errors.QuotaExceeded: errno.EDQUOT,
     errors.PathUnusable: errno.EIO,

@@ -188,7 +188,9 @@ class Operations:
         except Archived:
             if not self._fs.presentation.waits_for_archives:
                 raise
-            opened = await self._gate.waiting(self._fs.open_archived, inode, flags, caller)
+            opened = await self._gate.waiting_unless_interrupted(
+                self._fs.open_archived, inode, flags, caller
+            )
         return opened
 
     @answered_later

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 MAJOR: Final = 7
-MINOR: Final = 36
+MINOR: Final = 39
 """What this program speaks. An older kernel's minor number is taken over, a newer kernel's not."""
 
 MINOR_MIN: Final = 31
@@ -65,6 +65,7 @@ class Opcode(IntEnum):
     BATCH_FORGET = 42
     READDIRPLUS = 44
     RENAME2 = 45
+    STATX = 52
 
 
 UNANSWERED: Final = frozenset({Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT})
@@ -78,13 +79,14 @@ class Feature(IntFlag):
     ATOMIC_O_TRUNC = 1 << 3  # O_TRUNC comes with OPEN
     EXPORT_SUPPORT = 1 << 4  # lookups of "." and "..", for NFS
     BIG_WRITES = 1 << 5
-    AUTO_INVAL_DATA = 1 << 12  # another mtime or size means other content
+    DONT_MASK = 1 << 6  # the umask comes with the request, for default ACLs go before it
     DO_READDIRPLUS = 1 << 13
     ASYNC_DIO = 1 << 15
     WRITEBACK_CACHE = 1 << 16
     PARALLEL_DIROPS = 1 << 18
     POSIX_ACL = 1 << 20
     MAX_PAGES = 1 << 22
+    EXPLICIT_INVAL_DATA = 1 << 25  # content changes where the kernel is told so, and only there
     HANDLE_KILLPRIV_V2 = 1 << 28  # set-id bits are taken away here, see `engine/privileges.py`
 
 
@@ -127,6 +129,7 @@ OUT_HEADER: Final = Layout("=IiQ")  # length, error (negative errno), unique
 BATCH_FORGET_IN: Final = Layout("=II")  # count, -
 FORGET_ONE: Final = Layout("=QQ")  # node, count of lookups
 FORGET_IN: Final = Layout("=Q")  # count of lookups
+INTERRUPT_IN: Final = Layout("=Q")  # unique of the request whose caller was sent a signal
 SETATTR_IN: Final = Layout("=IIQQQqqqIIIIIIII")
 """valid, -, fh, size, lock owner, atime, mtime, ctime, their nanoseconds, mode, -, uid, gid, -"""
 MKNOD_IN: Final = Layout("=IIII")  # mode, rdev, umask, -; name
@@ -149,6 +152,9 @@ ATTRIBUTES: Final = "QQQqqqIIIIIIIIII"
 """ino, size, blocks, atime, mtime, ctime, their nanoseconds, mode, nlink, uid, gid, rdev, block
 size, -"""
 ATTR_OUT: Final = Layout(f"=QII{ATTRIBUTES}")  # seconds and nanoseconds valid, -
+STATX_OUT: Final = Layout("=QI4x16xIIQIIIH2xQQQQqI4xqI4xqI4xqI4xII8x112x")
+"""seconds and nanoseconds valid; which of these are told, block size, flags, nlink, uid, gid, mode,
+ino, size, blocks, known flags, atime, btime, ctime, mtime, major and minor of the device"""
 ENTRY_OUT: Final = Layout(f"=QQQQII{ATTRIBUTES}")
 """node, generation, seconds the name and the attributes are valid, nanoseconds of both"""
 OPEN_OUT: Final = Layout("=QII")  # fh, flags, -

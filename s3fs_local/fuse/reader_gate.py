@@ -25,12 +25,14 @@ import errno
 import os
 import select
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Final, TypeVar, TypeVarTuple
 
 import trio
 import trio.lowlevel
 
+from s3fs_local.errors import CallerInterrupted
 from s3fs_local.fuse.answers import Answer
 from s3fs_local.fuse.boundary import Refused
 from s3fs_local.fuse.connection import Connection, HungUp
@@ -50,6 +52,8 @@ unread."""
 
 WORKER_NAME: Final = "answering requests"
 
+_handled_request: ContextVar[int] = ContextVar("handled_request")
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -67,6 +71,7 @@ class ReaderGate:
         self._parked: list[trio.lowlevel.Task] = []
         self._workers = 0
         self._waited_for = 0  # handlers inside `waiting`
+        self._interruptible: dict[int, trio.CancelScope] = {}  # by the number of the request
         self._last_yield_ns = 0
         self._descriptor = -1
         self._poll: Callable[[int], list[tuple[int, int]]] = select.poll().poll
@@ -79,6 +84,31 @@ class ReaderGate:
             return await wait(*args)
         finally:
             self._waited_for -= 1
+
+    async def waiting_unless_interrupted(
+        self, wait: Callable[[*Ts], Awaitable[T]], *args: *Ts
+    ) -> T:
+        """As `waiting`, but no longer than the caller lives: for what may take hours.
+
+        `wait` is cancelled when the caller is sent a signal.
+
+        Raises:
+            CallerInterrupted: so it was.
+        """
+        request = _handled_request.get()
+        with trio.CancelScope() as scope:
+            self._interruptible[request] = scope
+            try:
+                return await self.waiting(wait, *args)
+            finally:
+                del self._interruptible[request]
+        raise CallerInterrupted
+
+    def interrupt(self, request: int) -> None:
+        """The caller of the request of that unique number was sent a signal."""
+        scope = self._interruptible.get(request)
+        if scope is not None:
+            scope.cancel()
 
     @property
     def is_idle(self) -> bool:
@@ -195,6 +225,7 @@ async def _answer(connection: Connection, answers: dict[int, Answer], length: in
     """The request in the connection's buffer has its reply."""
     request = connection.request[:length]
     _, opcode, unique, node, uid, gid, pid, _, _ = IN_HEADER.unpack_from(request)
+    _handled_request.set(unique)
     answer = answers.get(opcode)
     if answer is None:
         if opcode not in UNANSWERED:

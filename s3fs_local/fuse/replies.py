@@ -13,6 +13,7 @@ from s3fs_local.fuse.protocol import (
     GETXATTR_OUT,
     OPEN_OUT,
     STATFS_OUT,
+    STATX_OUT,
     WRITE_OUT,
     OpenFlag,
 )
@@ -34,6 +35,8 @@ ABSENT: Final = ENTRY_OUT.pack(0, 0, TIMEOUT_S, *[0] * (3 + 16))
 _NS: Final = 1_000_000_000
 _SECTOR_BYTES_LESS_1: Final = 511  # st_blocks is always in units of 512 bytes
 _NAME_ALIGNMENT: Final = 8
+_BASIC_STATS: Final = 0x7FF  # STATX_BASIC_STATS of <linux/stat.h>
+_BIRTH_TIME: Final = 0x800
 # Arithmetic with enumerations costs as much as the rest of a reply.
 _DIRECT_IO: Final = int(OpenFlag.DIRECT_IO)
 _KEEP_CACHE: Final = int(OpenFlag.KEEP_CACHE)
@@ -44,6 +47,33 @@ def attributes(inode: Inode) -> bytes:
     """The inode as stat(2) shows it, with how long the kernel may remember it."""
     timeout_s = TIMEOUT_S if inode.ino < FIRST_VIRTUAL_INO else 0
     return ATTR_OUT.pack(timeout_s, 0, 0, *_stat(inode))
+
+
+def all_attributes(inode: Inode) -> bytes:
+    """The inode as statx(2) shows it: as stat(2), and when it was made."""
+    timeout_s = TIMEOUT_S if inode.ino < FIRST_VIRTUAL_INO else 0
+    ino, size, blocks, *_ = _stat(inode)
+    return STATX_OUT.pack(
+        timeout_s,
+        0,
+        _BASIC_STATS | (_BIRTH_TIME if inode.btime_ns else 0),
+        BLOCK_SIZE_BYTES,
+        0,
+        inode.nlink,
+        inode.uid,
+        inode.gid,
+        inode.mode,
+        ino,
+        size,
+        blocks,
+        0,
+        *divmod(inode.atime_ns, _NS),
+        *divmod(inode.btime_ns, _NS),
+        *divmod(inode.ctime_ns, _NS),
+        *divmod(inode.mtime_ns, _NS),
+        os.major(inode.rdev),
+        os.minor(inode.rdev),
+    )
 
 
 def entry(inode: Inode) -> bytes:
@@ -77,15 +107,16 @@ def _stat(inode: Inode) -> tuple[int, ...]:
     )
 
 
-def opened(file: OpenedFile, flags: int) -> bytes:
+def opened(file: OpenedFile, flags: int, *, is_new: bool = False) -> bytes:
     """The handle of a file that was opened with these flags of open(2).
 
-    Of one that is only read there is nothing to say at close(2), so the kernel need not ask.
+    Of one that was there and is only read there is nothing to say at close(2), so the kernel need
+    not ask. A new one becomes a version then, empty or not.
     """
     how = _KEEP_CACHE if file.keep_cache else 0
     if file.direct_io:
         how |= _DIRECT_IO
-    if not flags & (os.O_ACCMODE | os.O_TRUNC):
+    if not is_new and not flags & (os.O_ACCMODE | os.O_TRUNC):
         how |= _NOFLUSH
     return OPEN_OUT.pack(file.handle, how, 0)
 

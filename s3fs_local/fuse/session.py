@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from s3fs_local.errors import MountFailed
-from s3fs_local.fuse.answers import answers_of, greeting
+from s3fs_local.fuse.answers import answers_of, greeting, interrupting
 from s3fs_local.fuse.connection import Connection
 from s3fs_local.fuse.invalidator import Invalidator
 from s3fs_local.fuse.kernel_mount import Mounting, mount_device
@@ -32,7 +32,7 @@ FEATURES: Final = (
     Feature.ASYNC_READ
     | Feature.ATOMIC_O_TRUNC
     | Feature.EXPORT_SUPPORT
-    | Feature.AUTO_INVAL_DATA
+    | Feature.EXPLICIT_INVAL_DATA
     | Feature.DO_READDIRPLUS
     | Feature.ASYNC_DIO
     | Feature.PARALLEL_DIROPS
@@ -71,6 +71,7 @@ async def serve(
     with _mounted(mount_point, mounting) as (connection, mount):
         answers = answers_of(operations)
         answers[Opcode.INIT] = greeting(features_of(operations), greeted.set)
+        answers[Opcode.INTERRUPT] = interrupting(gate.interrupt)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_get_ready, greeted, mount, on_ready)
             nursery.start_soon(_end_on_signal, mount_point, gate, invalidator)
@@ -88,7 +89,7 @@ def features_of(operations: Operations) -> Feature:
     """What the kernel shall do for these handlers."""
     features = FEATURES
     if operations.enable_acl:
-        features |= Feature.POSIX_ACL
+        features |= Feature.POSIX_ACL | Feature.DONT_MASK
     if operations.enable_writeback_cache:
         features |= Feature.WRITEBACK_CACHE
     return features

@@ -5,7 +5,7 @@ import stat
 from msgspec import Struct
 
 from s3fs_local.rules import posix_acl
-from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.inode import Caller, Inode
 
 
 class FirstAttributes(Struct, frozen=True):
@@ -16,12 +16,13 @@ class FirstAttributes(Struct, frozen=True):
     xattrs: dict[bytes, bytes]
 
 
-def first_attributes(directory: Inode, mode: int, gid: int) -> FirstAttributes:
+def first_attributes(directory: Inode, mode: int, caller: Caller) -> FirstAttributes:
     """What becomes of the mode and the group that a caller wants, as on every Linux filesystem.
 
     In a directory with S_ISGID the group is the directory's; so is the bit, for directories. A
     default ACL takes the place of the umask, except for symbolic links.
     """
+    gid = caller.gid
     is_directory = stat.S_ISDIR(mode)
     if directory.mode & stat.S_ISGID:
         gid = directory.gid
@@ -29,7 +30,11 @@ def first_attributes(directory: Inode, mode: int, gid: int) -> FirstAttributes:
             mode |= stat.S_ISGID
     xattrs: dict[bytes, bytes] = {}
     default = directory.xattrs.get(posix_acl.DEFAULT_XATTR)
-    if default and not stat.S_ISLNK(mode):
+    if stat.S_ISLNK(mode):
+        return FirstAttributes(mode, gid, xattrs)
+    if not default:
+        mode &= ~caller.umask
+    else:
         inherited = posix_acl.inherit(posix_acl.parse(default), mode, is_directory=is_directory)
         mode = inherited.mode
         if inherited.access:

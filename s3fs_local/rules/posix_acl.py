@@ -94,8 +94,8 @@ def serialize(acl: Acl) -> bytes:
 def inherit(default_acl: Acl, mode: int, *, is_directory: bool) -> Inherited:
     """The ACLs and mode of an inode made with `mode` in a directory with this default ACL.
 
-    As posix_acl_create(). Where the directory has a default ACL the umask has no say; where it has
-    none the caller has applied the umask to `mode` already. Not for symlinks, which have no ACL.
+    As posix_acl_create(). Where the directory has a default ACL the umask has no say, and so must
+    not have been applied to `mode`. Not for symlinks, which have no ACL.
     """
     if not default_acl:
         return Inherited((), (), mode)

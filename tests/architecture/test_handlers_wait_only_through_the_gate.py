@@ -7,7 +7,7 @@ import pytest
 
 from s3fs_local.fuse import operations
 
-THE_ONE_WAY = "await self._gate.waiting("
+THE_ONE_WAY = ("await self._gate.waiting(", "await self._gate.waiting_unless_interrupted(")
 
 
 def waits_outside_the_gate(source: str) -> list[str]:

@@ -271,7 +271,6 @@ class Folder:
         self.is_store = is_store
         self.handles: dict[int, int] = {}
         self._last_handle = 0
-        self._has_default_acls = False
         self._descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
 
     @contextmanager
@@ -298,8 +297,7 @@ class Folder:
     def do(self, call: Call) -> object:
         """Makes the call; what it returns, or how it fails."""
         with self.inside(call.user):
-            # On a mount an umask also limits default ACLs: see docs/posix-suite.md.
-            os.umask(0 if self._has_default_acls else pick(UMASKS, call.fourth))
+            os.umask(pick(UMASKS, call.fourth))
             try:
                 result: object = getattr(self, call.kind)(call)
             except OSError as error:
@@ -609,7 +607,6 @@ class Folder:
         """Of the file, or the default one of a directory."""
         sort = "default" if call.third % 2 else "access"
         os.setxattr(call.path, f"system.posix_acl_{sort}", pick(ACLS, call.second))
-        self._has_default_acls |= sort == "default"
 
 
 ON_HANDLES: Final = {

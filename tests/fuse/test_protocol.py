@@ -6,6 +6,7 @@ import stat
 import struct
 
 import pytest
+from msgspec import structs
 
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.filesystem import Space
@@ -50,6 +51,7 @@ FILE = Inode(
         (protocol.SETXATTR_IN, 8),
         (protocol.GETXATTR_IN, 8),
         (protocol.ATTR_OUT, 104),
+        (protocol.STATX_OUT, 288),
         (protocol.ENTRY_OUT, 128),
         (protocol.OPEN_OUT, 16),
         (protocol.WRITE_OUT, 8),
@@ -80,6 +82,22 @@ def test_attributes_are_where_the_kernel_looks_for_them() -> None:
     assert rest[16] == replies.BLOCK_SIZE_BYTES
 
 
+def test_statx_also_tells_when_a_file_was_made() -> None:
+    """`struct fuse_statx`; a time that is not known is not claimed."""
+    times = {"btime_ns": 7_000_000_008, "rdev": os.makedev(4, 65)}
+    told = replies.all_attributes(structs.replace(FILE, **times))
+
+    assert struct.unpack_from("=QI", told) == (86_400, 0)
+    mask, block, flags, links, uid, gid, mode = struct.unpack_from("=IIQIIIH", told, 32)
+    assert (mask, block, flags, links) == (0xFFF, replies.BLOCK_SIZE_BYTES, 0, 2)
+    assert (uid, gid, mode) == (1000, 100, FILE.mode)
+    assert struct.unpack_from("=QQQ", told, 64) == (5, 1 << 33, 2)
+    seen = [struct.unpack_from("=qI", told, 96 + 16 * number) for number in range(4)]
+    assert seen == [(1, 500_000_000), (7, 8), (2, 3), (-1, 999_999_999)]
+    assert struct.unpack_from("=II", told, 160) == (4, 65)
+    assert struct.unpack_from("=I", replies.all_attributes(FILE), 32) == (0x7FF,)
+
+
 def test_the_kernel_remembers_names_of_files_and_of_nothing_but_not_of_views() -> None:
     """Views change by themselves, and nobody would tell."""
 
@@ -107,6 +125,12 @@ def test_only_files_that_are_read_are_closed_without_a_word(
 ) -> None:
     """What was written becomes a version at close(2), which must be able to fail."""
     assert struct.unpack("=QII", replies.opened(file, flags)) == (9, expected, 0)
+
+
+def test_a_new_file_is_closed_with_a_word_even_if_nobody_can_write_it() -> None:
+    """`open(path, O_CREAT | O_RDONLY)`: its close makes the first version, which is empty."""
+    reply = replies.opened(OpenedFile(9), os.O_RDONLY | os.O_CREAT, is_new=True)
+    assert struct.unpack("=QII", reply) == (9, 0b10, 0)
 
 
 def test_a_listing_is_aligned_and_ends_where_the_buffer_does() -> None:

@@ -1,7 +1,9 @@
 """The request loop on real mounts: nobody waits for ever, whatever handlers do."""
 
+import errno
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,9 +15,11 @@ import pytest
 import trio
 import trio.testing
 
+from s3fs_local.errors import CallerInterrupted
 from s3fs_local.fuse import replies
-from s3fs_local.fuse.answers import BODY, greeting
+from s3fs_local.fuse.answers import BODY, greeting, interrupting
 from s3fs_local.fuse.answers import Answer as Answering
+from s3fs_local.fuse.boundary import Refused
 from s3fs_local.fuse.connection import Connection
 from s3fs_local.fuse.kernel_mount import Mounting, mount_device
 from s3fs_local.fuse.mount_point import unmount
@@ -36,7 +40,7 @@ while True:
 """
 
 
-def questions(answer: Answer) -> dict[int, Answering]:
+def questions(gate: ReaderGate, answer: Answer) -> dict[int, Answering]:
     """An empty root whose extended attributes are questions: nothing about them is ever cached."""
 
     def getattr_(node: int, _: Caller, __: memoryview) -> bytes:
@@ -50,6 +54,7 @@ def questions(answer: Answer) -> dict[int, Answering]:
         Opcode.INIT: greeting(Feature(0), lambda: None),
         Opcode.GETATTR: getattr_,
         Opcode.GETXATTR: getxattr,
+        Opcode.INTERRUPT: interrupting(gate.interrupt),
     }
 
 
@@ -61,12 +66,14 @@ async def ask(mount_point: Path, question: str) -> bytes:
 
 
 @contextmanager
-def mounted(mount_point: Path, answer: Answer) -> Iterator[tuple[Connection, dict[int, Answering]]]:
+def mounted(
+    gate: ReaderGate, mount_point: Path, answer: Answer
+) -> Iterator[tuple[Connection, dict[int, Answering]]]:
     """Mounts what answers questions, for a gate to serve; nothing is mounted after."""
     mounting = Mounting(mount_point=mount_point, store=Path("questions"))
     connection = Connection(mount_device(mount_point, mounting))
     try:
-        yield connection, questions(answer)
+        yield connection, questions(gate, answer)
     finally:
         connection.close()
         if is_mounted(mount_point):
@@ -82,7 +89,7 @@ async def serving(
     A thread that waits for an answer cannot be killed, nor its process: so a test that hangs is
     given up here, before anything outside would.
     """
-    with mounted(mount_point, answer) as (connection, answers), trio.fail_after(20):
+    with mounted(gate, mount_point, answer) as (connection, answers), trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             serve = partial(gate.serve, workers_max=workers_max, idle_max=1)
             nursery.start_soon(serve, connection, answers)
@@ -194,6 +201,43 @@ async def test_a_burst_of_waiting_requests_is_answered_and_its_workers_go(
     assert workers_after <= 3
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+async def test_a_program_that_waits_for_hours_can_be_stopped(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Once a request was received, the kernel waits for its answer whatever comes: only we know."""
+    gate = ReaderGate()
+    asked, cancelled = trio.Event(), trio.Event()
+
+    async def wait_for_hours() -> None:
+        asked.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    async def answer(question: bytes) -> bytes:
+        if question == b"user.slow":
+            try:
+                await gate.waiting_unless_interrupted(wait_for_hours)
+            except CallerInterrupted:
+                raise Refused(errno.EINTR) from None
+        return question
+
+    async with serving(gate, tmp_path, answer):
+        client = await trio.lowlevel.open_process(
+            [sys.executable, "-c", ASK, str(tmp_path), "user.slow"], stderr=subprocess.DEVNULL
+        )
+        await asked.wait()
+        client.send_signal(number)
+        await cancelled.wait()
+        status = await client.wait()
+        later = await ask(tmp_path, "later")
+
+    assert status == -number
+    assert later == b"user.later"
+
+
 async def test_a_waiting_handler_answers_before_the_loop_ends(tmp_path: Path) -> None:
     """`stop` is orderly: an fsync in progress still gets its reply."""
     gate = ReaderGate()
@@ -223,7 +267,7 @@ async def test_a_waiting_handler_answers_before_the_loop_ends(tmp_path: Path) ->
 async def test_an_unmount_ends_the_loop_and_its_parked_workers(tmp_path: Path) -> None:
     """The usual end: somebody unmounts, and the daemon has to notice."""
     gate = ReaderGate()
-    with mounted(tmp_path, echo) as (connection, answers):
+    with mounted(gate, tmp_path, echo) as (connection, answers):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(gate.serve, connection, answers)
             await ask(tmp_path, "a")
@@ -295,7 +339,7 @@ async def test_a_loop_stopped_while_the_reader_lets_others_run_ends(
         return question
 
     async with trio.open_nursery() as others:
-        with mounted(tmp_path, answer) as (connection, answers), trio.fail_after(20):
+        with mounted(gate, tmp_path, answer) as (connection, answers), trio.fail_after(20):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(gate.serve, connection, answers)
                 await ask(tmp_path, "last")
@@ -355,7 +399,7 @@ async def test_a_request_withdrawn_at_the_last_moment_stops_nobody(
     """A killed program takes its unread request back; a read waiting for it holds the GIL."""
     monkeypatch.setattr(f"{__name__}.Connection", KillsBetweenPollAndRead)
     gate = ReaderGate()
-    with mounted(tmp_path, echo) as (connection, answers), trio.fail_after(20):
+    with mounted(gate, tmp_path, echo) as (connection, answers), trio.fail_after(20):
         assert isinstance(connection, KillsBetweenPollAndRead)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(gate.serve, connection, answers)

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from s3fs_local.rules.inheritance import first_attributes
-from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.inode import Caller, Inode
 from s3fs_local.rules.posix_acl import (
     ACCESS_XATTR,
     DEFAULT_XATTR,
@@ -15,7 +15,7 @@ from s3fs_local.rules.posix_acl import (
 )
 
 OWN_GROUP = 7
-CALLERS_GROUP = 100
+CALLER = Caller(uid=1000, gid=100, umask=0o022)
 PRIVATE = serialize(
     (
         AclEntry(Tag.OWNER, 7),
@@ -35,9 +35,9 @@ def directory(mode: int = 0o755, *, acl: bytes = b"") -> Inode:
 
 def test_an_ordinary_directory_gives_nothing() -> None:
     """Whoever makes a file there has it as they asked."""
-    first = first_attributes(directory(), stat.S_IFREG | 0o644, CALLERS_GROUP)
+    first = first_attributes(directory(), stat.S_IFREG | 0o666, CALLER)
 
-    assert (first.mode, first.gid, first.xattrs) == (stat.S_IFREG | 0o644, CALLERS_GROUP, {})
+    assert (first.mode, first.gid, first.xattrs) == (stat.S_IFREG | 0o644, CALLER.gid, {})
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_an_ordinary_directory_gives_nothing() -> None:
 )
 def test_a_directory_with_set_group_id_gives_its_group(kind: int, *, gets_bit: bool) -> None:
     """A team shares a tree so: directories below hand it on, files must not run as the group."""
-    first = first_attributes(directory(0o2775), kind | 0o640, CALLERS_GROUP)
+    first = first_attributes(directory(0o2775), kind | 0o640, CALLER)
 
     assert first.gid == OWN_GROUP
     assert bool(first.mode & stat.S_ISGID) == gets_bit
@@ -53,8 +53,8 @@ def test_a_directory_with_set_group_id_gives_its_group(kind: int, *, gets_bit: b
 
 def test_a_default_acl_is_had_by_files_and_handed_on_by_directories() -> None:
     """It says who may use what is made there, whatever the umask of who makes it."""
-    file = first_attributes(directory(acl=PRIVATE), stat.S_IFREG | 0o666, CALLERS_GROUP)
-    below = first_attributes(directory(acl=PRIVATE), stat.S_IFDIR | 0o777, CALLERS_GROUP)
+    file = first_attributes(directory(acl=PRIVATE), stat.S_IFREG | 0o666, CALLER)
+    below = first_attributes(directory(acl=PRIVATE), stat.S_IFDIR | 0o777, CALLER)
 
     assert file.mode & 0o007 == 0
     assert file.xattrs.keys() == {ACCESS_XATTR}
@@ -64,7 +64,7 @@ def test_a_default_acl_is_had_by_files_and_handed_on_by_directories() -> None:
 
 def test_a_symbolic_link_has_no_acl() -> None:
     """The kernel asks for no permission of a link; chmod(2) cannot change its mode."""
-    first = first_attributes(directory(acl=PRIVATE), stat.S_IFLNK | 0o777, CALLERS_GROUP)
+    first = first_attributes(directory(acl=PRIVATE), stat.S_IFLNK | 0o777, CALLER)
 
     assert (first.mode, first.xattrs) == (stat.S_IFLNK | 0o777, {})
 
@@ -74,6 +74,6 @@ def test_an_acl_of_the_three_classes_is_the_mode() -> None:
     minimal = serialize(
         (AclEntry(Tag.OWNER, 6), AclEntry(Tag.OWNING_GROUP, 4), AclEntry(Tag.OTHER, 0))
     )
-    first = first_attributes(directory(acl=minimal), stat.S_IFREG | 0o666, CALLERS_GROUP)
+    first = first_attributes(directory(acl=minimal), stat.S_IFREG | 0o666, CALLER)
 
     assert (first.mode, first.xattrs) == (stat.S_IFREG | 0o640, {})

@@ -88,20 +88,3 @@ def test_a_mount_is_for_who_mounted_it(folder: Path) -> None:
     other = run("setpriv", "--reuid=65534", "--clear-groups", "ls", folder, check=False)
 
     assert "Permission denied" in other.stderr
-
-
-@promise("`statx` does not tell when a file was made.")
-def test_the_time_of_making_is_not_told(folder: Path) -> None:
-    """The kernel's module knows no such reply from our library."""
-    (folder / "f").write_text("one")
-
-    assert run("stat", "--format=%w", folder / "f").stdout.strip() == "-"
-
-
-@promise("A umask also limits what a default ACL gives to a new file.")
-def test_a_umask_limits_a_default_acl(folder: Path) -> None:
-    """The kernel applies it before it asks us, and is not told not to."""
-    run("setfacl", "-d", "-m", "g::rwx,m::rwx", folder)
-    run("bash", "-c", f"umask 022; touch {folder}/f")
-
-    assert "mask::r--" in run("getfacl", "-c", folder / "f").stdout
