@@ -80,13 +80,16 @@ def test_what_a_machine_lacks_is_said_and_is_no_success_in_silence(
     assert capsys.readouterr().out == "recorder: not run, this machine lacks a moon\n"
 
 
-@pytest.mark.parametrize("what", ["resident_kib", "descriptors", "disk_kib"])
+@pytest.mark.parametrize("what", ["resident_kib", "descriptors", "disk_kib", "logs_kib"])
 def test_a_soak_that_needs_ever_more_fails(what: str) -> None:
     """A leak of a few KiB a minute is found in what hours of work came to, not in one round."""
-    calm = [Use(70_000 + number % 7 * 900, 30 + number % 3, 9000, number) for number in range(80)]
+    calm = [
+        Use(70_000 + number % 7 * 900, 30 + number % 3, 9000, number, 500) for number in range(80)
+    ]
     assert figures_of(calm, 20_000)["most KiB more on the disk"] == 0
     leaking = [
-        use._replace(**{what: getattr(use, what) + number * 900}) for number, use in enumerate(calm)
+        use._replace(**{what: getattr(use, what) + number * 3000})
+        for number, use in enumerate(calm)
     ]
     with pytest.raises(Failed, match="more; round by round"):
         figures_of(leaking, 20_000)
