@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -37,11 +38,12 @@ from s3fs_local.metadata.changes import (
     RemoveKey,
 )
 from s3fs_local.metadata.sqlite import SqliteMetadata, queries
-from s3fs_local.metadata.sqlite.connection import raise_translated
+from s3fs_local.metadata.sqlite.connection import connect, raise_translated
 from s3fs_local.metadata.sqlite.migrations import create_tables, migrate
 from s3fs_local.metadata.sqlite.writing import Inodes
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.namespace import OPEN_NS, Entry
+from tests.campaigns.interposed import Interposed
 from tests.metadata.statements import statements
 
 FILE: Final = Inode(ino=2, mode=0o100644, uid=0, gid=0)
@@ -202,6 +204,63 @@ def test_a_migration_that_fails_changes_nothing() -> None:
         migrate(connection, ("CREATE TABLE step (number INTEGER); INSERT INTO nowhere VALUES (1)",))
     assert connection.pragma("user_version") == 1
     assert connection.table_exists(None, "step") is False
+
+
+STEPS: Final = (
+    "CREATE TABLE step (number INTEGER); INSERT INTO step SELECT ino FROM inode",
+    "ALTER TABLE step ADD COLUMN twice INTEGER; UPDATE step SET twice = 2 * number",
+)
+KILLED_WHILE_IT_MIGRATES: Final = f"""
+import sys
+from pathlib import Path
+from s3fs_local.metadata.sqlite.connection import connect
+from s3fs_local.metadata.sqlite.migrations import migrate
+connection = connect(Path(sys.argv[1]))
+connection.execute("PRAGMA journal_mode = WAL")
+migrate(connection, {STEPS!r})
+connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+connection.close()
+"""
+
+
+def test_a_process_that_is_killed_while_it_migrates_leaves_one_format_and_the_next_goes_on(
+    tmp_path: Path,
+) -> None:
+    """At whatever call on the files: each step is there or not, and none is done twice.
+
+    Made-up steps: there has been one format only.
+    """
+    original, path = tmp_path / "original", tmp_path / "db" / "metadata.db"
+    metadata = SqliteMetadata.create(original)
+    metadata.apply([PutInode(Inode(ino=ino, mode=0o100644, uid=0, gid=0)) for ino in range(2, 900)])
+    metadata.commit(1)
+    metadata.close()
+    path.parent.mkdir()
+    interposed = Interposed(tmp_path, path.parent)
+    versions: set[int] = set()
+    for nth in count(1, 7):
+        for left in path.parent.iterdir():
+            left.unlink()
+        shutil.copy(original, path)
+        interposed.kill(nth=nth)
+        ended = subprocess.run(
+            [sys.executable, "-c", KILLED_WHILE_IT_MIGRATES, str(path)],
+            env=os.environ | interposed.environment,
+            check=False,
+        )
+        if not ended.returncode:
+            break
+        assert ended.returncode == -signal.SIGKILL
+        connection = connect(path)
+        version = int(connection.pragma("user_version"))
+        versions.add(version)
+        assert connection.table_exists(None, "step") is (version > 1)
+        migrate(connection, STEPS)
+        rows = connection.execute("SELECT count(*), sum(twice) - 2 * sum(number) FROM step")
+        assert rows.fetchall() == [(898, 0)]
+        assert connection.pragma("integrity_check") == "ok"
+        connection.close()
+    assert versions == {1, 2, 3}
 
 
 KILLED_BETWEEN_APPLY_AND_COMMIT: Final = """
