@@ -131,6 +131,9 @@ def _ring_form(form: bytes) -> RingForm:
 
 def _two_form(form: bytes) -> TwoForm:
     end = 3 + int.from_bytes(form[1:3], "big")
+    kinds = {*form[3:4], *form[end : end + 1]}
+    if TWO in kinds:
+        raise DataDamaged("a wrapped data key has more than two layers")
     first, second = parse_form(form[3:end]), parse_form(form[end:])
     if isinstance(first, RingForm | ServiceForm) and isinstance(second, RingForm):
         return TwoForm(first, second)

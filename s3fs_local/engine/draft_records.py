@@ -4,11 +4,13 @@ Each record is complete in itself; replayed in order they rebuild every draft th
 committed.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from s3fs_local.errors import JournalDamaged
 from s3fs_local.metadata.changes import Change
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.ledger_notes import Note
@@ -90,8 +92,16 @@ DraftRecord = DraftBegun | DraftWritten | DraftResized | DraftSealed
 JournalRecord = ChangeBatch | PacksDurable | DraftRecord
 
 encode: Final = msgspec.msgpack.Encoder().encode
-decode: Final = msgspec.msgpack.Decoder(JournalRecord).decode
+_decode: Final[Callable[[bytes], JournalRecord]] = msgspec.msgpack.Decoder(JournalRecord).decode
 _decode_known: Final = msgspec.msgpack.Decoder(_KnownBatch | PacksDurable | DraftRecord).decode
+
+
+def decode(payload: bytes) -> JournalRecord:
+    """The record. Raises JournalDamaged: no release of this format wrote it."""
+    try:
+        return _decode(payload)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise _damage(error) from error
 
 
 def decode_known(payload: bytes) -> JournalRecord:
@@ -99,5 +109,12 @@ def decode_known(payload: bytes) -> JournalRecord:
 
     Most of a journal is such batches, and to make objects of them would take a mount seconds.
     """
-    record = _decode_known(payload)
+    try:
+        record = _decode_known(payload)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise _damage(error) from error
     return ChangeBatch([], record.ended_drafts) if isinstance(record, _KnownBatch) else record
+
+
+def _damage(error: Exception) -> JournalDamaged:
+    return JournalDamaged(f"a record of the journal is whole and makes no sense: {error}")

@@ -18,6 +18,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from s3fs_local.errors import MetadataDamaged
+
 CELL_BYTES: Final = 1 << 20
 SMALL_BYTES: Final = 4096
 """A neighbour this short is always absorbed: its row would cost as much as its bytes."""
@@ -76,7 +78,13 @@ def encode_layout(layout: Layout) -> bytes:
 
 
 def decode_layout(data: bytes) -> Layout:
-    """The layout that `encode_layout` stored."""
+    """The layout that `encode_layout` stored.
+
+    Raises:
+        MetadataDamaged: it stored no such bytes.
+    """
+    if len(data) % _PACKED.size:
+        raise MetadataDamaged(f"a layout of {len(data)} bytes is cut short")
     return tuple(
         [
             Extent(start, length, block, skip)

@@ -8,7 +8,26 @@ import msgspec
 from blake3 import blake3
 
 from s3fs_local.control.verifying import parse_head
+from s3fs_local.crypto.compressed import read_table
+from s3fs_local.crypto.sealing import KEY_BYTES
+from s3fs_local.crypto.wrapped_keys import (
+    BUCKET,
+    RING,
+    SALT_BYTES,
+    SERVICE,
+    TAG_BYTES,
+    TWO,
+    parse_form,
+)
 from s3fs_local.daemon.metrics_address import parse_metrics_address
+from s3fs_local.engine.draft_records import (
+    ChangeBatch,
+    DraftBegun,
+    DraftWritten,
+    decode,
+    decode_known,
+    encode,
+)
 from s3fs_local.engine.ledger import decode_body, decode_clock, encode_body
 from s3fs_local.engine.replication_messages import (
     ROOT,
@@ -18,6 +37,7 @@ from s3fs_local.engine.replication_messages import (
     decode_message,
     decode_reply,
 )
+from s3fs_local.metadata.changes import OpenCell, PutSetting
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone_mark import MARK_NAME, ZoneMark, read_mark
 from s3fs_local.packs.ledger import decode_record
@@ -25,6 +45,7 @@ from s3fs_local.packs.shares import HEADER_BYTES, claimed_coding, read_header
 from s3fs_local.rules.compliance_clock import ClockState
 from s3fs_local.rules.encryption import parse_encryption
 from s3fs_local.rules.erasure import parse_coding
+from s3fs_local.rules.extents import Extent, decode_layout, encode_layout
 from s3fs_local.rules.object_lock import read_object_lock
 from s3fs_local.rules.remotes import parse_remotes
 from s3fs_local.rules.replication_validation import read_replication
@@ -60,6 +81,26 @@ def _share(data: bytes) -> object:
     return read_header(share, store_id=bytes(16), pack_id=1, number=0)
 
 
+def _journal_record(data: bytes) -> object:
+    """In the two ways in which a mount reads it."""
+    decode_known(data)
+    return decode(data)
+
+
+def _table(data: bytes) -> object:
+    return read_table(data, key_id=1, offset=0, length=4 << 15, block_id=2, codec=15)
+
+
+LAYOUT: Final = encode_layout((Extent(0, 4096, 7), Extent(8192, 100, 8, 12)))
+_WRAPPED: Final = bytes(SALT_BYTES + KEY_BYTES + TAG_BYTES)
+_RING_FORM: Final = bytes([RING, 5]) + b"store" + bytes([0, 0, 0, 1]) + _WRAPPED
+_SERVICE_FORM: Final = bytes([SERVICE, 0, 1]) + b"k" + bytes(60)
+FORMS: Final = (
+    _RING_FORM,
+    _SERVICE_FORM,
+    bytes([BUCKET]) + bytes(8) + _WRAPPED,
+    bytes([TWO]) + len(_SERVICE_FORM).to_bytes(2, "big") + _SERVICE_FORM + _RING_FORM,
+)
 REPLICATION: Final = b"""{"Role": "arn:aws:iam::1:role/r", "Rules": [{"ID": "a", "Priority": 1,
 "Status": "Enabled", "Filter": {"Prefix": "x"}, "DeleteMarkerReplication": {"Status": "Enabled"},
 "Destination": {"Bucket": "arn:aws:s3:::west", "StorageClass": "STANDARD_IA",
@@ -110,5 +151,23 @@ MORE: Final = {
     "records of the ledger": Target(decode_record, (bytes(64) + b"\x97\x01\x02\x03",)),
     "bodies of the ledger": Target(decode_body, (encode_body([b"\x93\x90\x90\x90"]),)),
     "clocks in the ledger": Target(decode_clock, (CLOCK,)),
+    "records of the journal": Target(
+        _journal_record,
+        tuple(
+            map(
+                encode,
+                (
+                    ChangeBatch([PutSetting("a", "1"), OpenCell(2, 0, 5, LAYOUT)], [3, 5]),
+                    DraftBegun(2, 3, 0, 70_000, 1),
+                    DraftWritten(2, 3, 4096, b"bytes", 7),
+                ),
+            )
+        ),
+    ),
+    "layouts of cells": Target(decode_layout, (b"", LAYOUT, LAYOUT * 3)),
+    "wrapped data keys": Target(parse_form, FORMS),
+    "tables of compressed blocks": Target(
+        _table, (bytes(SALT_BYTES * 2) + b"\0\0\1\0" * 4, bytes(SALT_BYTES * 2) + b"\x80\0\1\0" * 4)
+    ),
     "shares of packs": Target(_share, (b"S3FSSHAR\0\0\0\1\2\1\0" + bytes(23) + b"\1" + bytes(70),)),
 }

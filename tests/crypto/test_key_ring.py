@@ -7,7 +7,7 @@ from rich.pretty import pretty_repr
 
 from s3fs_local.crypto.key_ring import STORE_KEY, KeyRing, KeyState, generation_of
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, PassphraseCost, RecoveryKey, Secret
-from s3fs_local.crypto.wrapped_keys import RingForm, parse_form
+from s3fs_local.crypto.wrapped_keys import TWO, RingForm, parse_form
 from s3fs_local.errors import (
     DataDamaged,
     FormatTooNew,
@@ -343,3 +343,12 @@ def test_a_ring_that_could_not_be_written_goes_back() -> None:
     assert ring.names() == ["store"]
     assert "recovery" in ring.slot_kinds()
     assert "…" in repr(before)
+
+
+def test_a_wrapped_key_of_ever_more_layers_is_refused() -> None:
+    """Each layer is parsed by itself: thousands of them would end the interpreter's patience."""
+    form = b""
+    for _ in range(20_000):
+        form = bytes([TWO]) + min(len(form), 65_535).to_bytes(2, "big") + form
+    with pytest.raises(DataDamaged, match="more than two layers"):
+        parse_form(form)

@@ -14,6 +14,7 @@ from s3fs_local.engine.draft_records import (
     decode_known,
     encode,
 )
+from s3fs_local.errors import JournalDamaged
 from s3fs_local.metadata.changes import Change, PutPack, PutSetting
 from s3fs_local.rules.ledger_notes import ClockNoted
 
@@ -40,3 +41,11 @@ def test_of_a_known_batch_only_the_ends_of_drafts_are_read() -> None:
 def test_every_other_record_is_read_whole(record: JournalRecord) -> None:
     """A draft may have begun long before the facts settled, and not have ended yet."""
     assert decode_known(encode(record)) == record
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x91", b"\x92\x01\x02", b"\x95\x63\1\2\3\4"])
+def test_a_record_that_makes_no_sense_is_damage_in_words(payload: bytes) -> None:
+    """It was a traceback of whoever mounted."""
+    for reading in (decode, decode_known):
+        with pytest.raises(JournalDamaged, match="makes no sense"):
+            reading(payload)

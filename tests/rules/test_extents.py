@@ -2,9 +2,11 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3fs_local.errors import MetadataDamaged
 from s3fs_local.rules.extents import (
     CELL_BYTES,
     EXTENTS_MAX,
@@ -150,3 +152,11 @@ def test_a_layout_reads_as_the_last_writer_of_each_byte(
     assert shown == expected
     assert decode_layout(encode_layout(layout)) == layout
     assert all(a.end <= b.start for a, b in pairwise(layout))
+
+
+def test_a_layout_that_is_cut_short_is_damage_in_words() -> None:
+    """A row of the database, or what another region sent: it was an error of `struct`."""
+    whole = encode_layout((Extent(0, 10, 1),))
+    for length in range(1, len(whole)):
+        with pytest.raises(MetadataDamaged, match="cut short"):
+            decode_layout(whole[:length])
