@@ -19,7 +19,7 @@ from tests.campaigns.conversation import Outcome, process_of, told
 from tests.campaigns.interposed import Interposed
 from tests.campaigns.kills import acknowledged, broken, start_writer, state_of
 from tests.campaigns.line import Failed, Figures, Piece
-from tests.campaigns.works import KINDS, Kind, Place, Plan
+from tests.campaigns.works import END_SECONDS_MAX, KINDS, Kind, Place, Plan, Side
 from tests.mounting import MountedStore, end_processes, s3fs_local
 
 ZONES: Final = 3
@@ -27,7 +27,6 @@ CALLS_AT_FIRST: Final = 250
 """How many calls a kind of work is taken to make, until one that ended unharmed was counted."""
 ATTEMPTS_MAX: Final = 12
 """A kind of work that is never met at work is not what it should be."""
-END_SECONDS_MAX: Final = 60.0
 
 
 def run(piece: Piece) -> Figures:
@@ -51,9 +50,9 @@ class _Trials:
         s3fs_local("init", disk / "store", "--test-clock", *options)
         s3fs_local("init", disk / "west", "--test-clock")
         self.chance = random.Random(piece.seed)
-        self.interposed = Interposed(piece.folder, disk)
         self.mount = MountedStore(disk / "store", mount)
-        self.mount.environment |= self.interposed.environment
+        self.east = Side(self.mount, Interposed(piece.folder, disk))
+        self.mount.environment |= self.east.interposed.environment
         self.west = MountedStore(disk / "west", piece.folder / "west")
         self.west.path.mkdir()
         self.place = Place(self.mount, zones, disk / "west", self.chance)
@@ -89,7 +88,7 @@ class _Trials:
             nth = self.chance.randrange(1, self.calls[what] or CALLS_AT_FIRST)
             outcome, dead = self.disturbed(plan, nth, f"work{name}-{attempt}")
             if outcome is Outcome.DONE and not dead:
-                self.calls[what] = self.interposed.all_calls()
+                self.calls[what] = self.asked(plan).interposed.all_calls()
             try:
                 self.after(plan, is_dead=dead)
             except Exception as failure:
@@ -100,24 +99,29 @@ class _Trials:
                 return
         raise Failed(f"{what} was never met at work in {ATTEMPTS_MAX} attempts")
 
+    def asked(self, plan: Plan) -> Side:
+        """Whose daemon works, and is killed."""
+        return plan.side or self.east
+
     def disturbed(self, plan: Plan, nth: int, name: str) -> tuple[Outcome, bool]:
-        """How the command ended, and whether the daemon of the mount is dead."""
-        daemon = process_of(self.mount.store)
+        """How the command ended, and whether the daemon that was asked is dead."""
+        mount, interposed = self.asked(plan)
+        daemon = process_of(mount.store)
         outcome = Outcome.DONE
         with ExitStack() as stack:
             waits = os.pidfd_open(daemon)
             stack.callback(os.close, waits)
             writer = None
-            if self.chance.randrange(3) == 0:
+            if self.chance.randrange(3) == 0 and plan.side is None:
                 writer = stack.enter_context(start_writer(self.mount.path / name, self.chance))
                 assert writer.stdout
                 lines = [writer.stdout.readline() for _ in range(5)]
-            self.interposed.kill(nth=nth)
+            interposed.kill(nth=nth)
             for request in plan.requests:
-                outcome = told(self.mount.store, request)
+                outcome = told(mount.store, request)
                 if outcome is not Outcome.DONE:
                     break
-            killed = self.interposed.killed()
+            killed = interposed.killed()
             if killed == daemon or outcome is not Outcome.DONE:
                 assert select.select([waits], [], [], END_SECONDS_MAX)[0], "it does not die"
             elif killed:  # the other side was, and the work went on by itself
@@ -125,16 +129,17 @@ class _Trials:
             if writer is not None and writer.stdout is not None:
                 writer.terminate()
                 self.promised.update(acknowledged(lines + writer.stdout.readlines()))
-        return outcome, process_of(self.mount.store) != daemon
+        return outcome, process_of(mount.store) != daemon
 
     def after(self, plan: Plan, *, is_dead: bool) -> None:
         """Nothing is lost, and the work is done to its end. Raises AssertionError."""
+        mount, interposed = self.asked(plan)
+        interposed.let_be()
         if is_dead:
-            self.interposed.let_be()
             started = time.monotonic()
-            self.mount.mount()
+            mount.mount()
             self.seconds.append(time.monotonic() - started)
-        self.interposed.let_be()
+        interposed.let_be()
         wrong = broken(self.promised)
         assert not wrong, "\n".join(wrong)
         if not plan.is_damaged:
@@ -184,7 +189,7 @@ class _Trials:
 
     def clean_up(self) -> None:
         """Nothing of it runs any more."""
-        self.interposed.let_be()
+        self.east.interposed.let_be()
         self.mount.clean_up()
         make_room(self.west.store)
         self.west.clean_up()

@@ -8,13 +8,16 @@ import json
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from time import sleep
 from typing import Final, NamedTuple
 
 from s3fs_local.control.requests import (
+    AddZone,
     AwaitReplication,
     ChangeClass,
     ChangeLifecycle,
@@ -23,7 +26,10 @@ from s3fs_local.control.requests import (
     CollectGarbage,
     DescribeClass,
     ListVersions,
+    ListZones,
+    Promote,
     Purge,
+    RemoveZone,
     RepairZone,
     Request,
     Retrieve,
@@ -31,15 +37,20 @@ from s3fs_local.control.requests import (
     RotateKey,
     RunLifecycle,
     Scrub,
+    Verify,
 )
 from s3fs_local.daemon.assembly import TEST_CLOCK_VARIABLE
-from s3fs_local.errors import RetrievalRunning
+from s3fs_local.daemon.receiving import make_room
+from s3fs_local.errors import NotAReplica, RetrievalRunning
 from tests.campaigns.conversation import answer
-from tests.campaigns.kills import Promised
-from tests.mounting import MountedStore
+from tests.campaigns.interposed import Interposed
+from tests.campaigns.kills import Promised, state_of
+from tests.mounting import MountedStore, s3fs_local
 from tests.replication_rules import document, rule
 
 BLOCK_BYTES: Final = 1 << 20
+END_SECONDS_MAX: Final = 60.0
+RULE_FOR_WEST: Final = rule(Filter={"Prefix": "told/"})
 RULES: Final = {
     "Rules": [
         {
@@ -58,6 +69,13 @@ RULES: Final = {
 }
 
 
+class Side(NamedTuple):
+    """A store on a mount whose daemon's calls are counted, and at one of which it may be killed."""
+
+    mount: MountedStore
+    interposed: Interposed
+
+
 class Place:
     """A store of several zones on a mount, that another region follows, and what was promised."""
 
@@ -66,7 +84,8 @@ class Place:
     ) -> None:
         """Nothing is mounted yet; both stores were made with `--test-clock`."""
         self.mount = mount
-        self.zones = zones
+        self.zones = list(zones)
+        self.beside = zones[0].parents[1]  # calls on files there are not counted
         self.west = west
         self.chance = chance
         self.promised: Promised = {}
@@ -107,8 +126,21 @@ class Place:
         """There are rules of every kind, and a class whose packs become shares."""
         self.ask(ChangeSetting("storage-classes", "GLACIER_IR:shares=2+1,zones=hot,zstd=0"))
         self.ask(ChangeSetting("remotes", f"west={self.west}"))
-        self.ask(ChangeReplication(document(rule(Filter={"Prefix": "told/"}))))
+        self.ask(ChangeReplication(document(RULE_FOR_WEST)))
         self.ask(ChangeLifecycle(json.dumps(RULES).encode()))
+
+    def states(self) -> dict[str, str]:
+        """How each zone is doing, by its place."""
+        rows = self.ask(ListZones())["Zones"]
+        assert isinstance(rows, list)
+        return {row["Url"]: row["State"] for row in rows}
+
+    def wait_until_well(self) -> None:
+        """Every zone has everything; the daemon sees to it."""
+        deadline = time.monotonic() + END_SECONDS_MAX
+        while set(self.states().values()) != {"well"}:
+            assert time.monotonic() < deadline, self.states()
+            sleep(0.1)
 
 
 def nothing() -> None:
@@ -122,6 +154,7 @@ class Plan(NamedTuple):
     check: Callable[[], None] = nothing  # that it is done; raises AssertionError
     again: Callable[[], None] | None = None  # how it is taken up after a kill; None: asked again
     is_damaged: bool = False  # until it is done, a zone is not as it should be
+    side: Side | None = None  # who is asked; None: the store of the place
 
 
 Kind = Callable[[Place, str], Plan]
@@ -238,4 +271,94 @@ def replicate(place: Place, name: str) -> Plan:
     return Plan([AwaitReplication()])
 
 
-KINDS: Final = (scrub, collect, rewrap, repair, move, lifecycle, retrieve, replicate)
+def add_zone(place: Place, name: str) -> Plan:
+    """The store gets a fourth zone, with a copy of everything; then it goes again."""
+    place.promise(f"copied/{name}", 2 * BLOCK_BYTES)
+    added = place.zones[0].with_name(f"added-{name}")
+    request = AddZone(str(added))
+
+    def again() -> None:
+        if str(added) not in place.states():  # it was begun, and the store does not know of it
+            place.ask(request)
+
+    def check() -> None:
+        place.wait_until_well()
+        assert len(place.states()) == len(place.zones) + 1
+        assert any(added.glob("packs/*/*.pack"))
+        place.ask(RemoveZone(str(added)))
+        shutil.rmtree(added)
+
+    return Plan([request], check, again)
+
+
+def remove_zone(place: Place, name: str) -> Plan:
+    """One of four zones goes; what only it had, others get."""
+    added = place.zones[0].with_name(f"kept-{name}")
+    place.ask(AddZone(str(added)))
+    place.wait_until_well()
+    place.promise(f"copied/{name}", 2 * BLOCK_BYTES)
+    place.zones.append(added)
+    gone = place.chance.choice(place.zones)
+    place.zones.remove(gone)
+    request = RemoveZone(str(gone))
+
+    def again() -> None:
+        if str(gone) in place.states():
+            place.wait_until_well()
+            place.ask(request)
+
+    def check() -> None:
+        place.wait_until_well()
+        assert set(place.states()) == set(map(str, place.zones))
+        shutil.rmtree(gone)
+
+    return Plan([request], check, again)
+
+
+def promote(place: Place, name: str) -> Plan:
+    """A third region was told of files, and a large one is on its way: it becomes a store."""
+    top = place.beside / f"north-{name}"
+    (top / "mount").mkdir(parents=True)
+    s3fs_local("init", top / "store", "--test-clock")
+    side = Side(MountedStore(top / "store", top / "mount"), Interposed(top, top / "store"))
+    side.mount.environment |= place.mount.environment | side.interposed.environment
+    north = rule(
+        ID="north",
+        Priority=2,
+        Filter={"Prefix": f"north-{name}/"},
+        Destination={"Bucket": "arn:aws:s3:::north"},
+    )
+    place.ask(ChangeSetting("remotes", f"west={place.west}; north={side.mount.store}"))
+    place.ask(ChangeReplication(document(RULE_FOR_WEST, north)))
+    names = [f"north-{name}/{number}" for number in range(4)]
+    for path in names:
+        place.promise(path, 100_000)
+    place.ask(AwaitReplication())
+    place.promise(f"north-{name}/large", 8 * BLOCK_BYTES)
+    make_room(side.mount.store)
+    side.mount.mount()
+    request = Promote(force=True)
+
+    def again() -> None:
+        with suppress(NotAReplica):  # any more
+            answer(side.mount.store, request)
+
+    def check() -> None:
+        for path in names:
+            found = state_of(side.mount.path / path)
+            assert found == place.promised[str(place.mount.path / path)], f"{path} is {found}"
+        (side.mount.path / "its own").write_bytes(b"from now on")
+        verified = answer(side.mount.store, Verify(reads_all=True))
+        assert verified["Intact"], verified["Discrepancies"]
+        side.mount.umount()
+        place.ask(ChangeReplication(document(RULE_FOR_WEST)))
+        place.ask(ChangeSetting("remotes", f"west={place.west}"))
+        shutil.rmtree(top)
+
+    return Plan([request], check, again, side=side)
+
+
+KINDS: Final = (
+    *(scrub, collect, rewrap, repair, move, lifecycle, retrieve, replicate),
+    *(add_zone, remove_zone, promote),
+)
