@@ -52,8 +52,8 @@ async def _run(
                 session=new_secret(randomness),
             )
             await nursery.start(_serve, entrance, listener)
-            on_ready(f"http://{LOOPBACK}:{port}{folder}/enter?token={token}")
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                on_ready(f"http://{LOOPBACK}:{port}{folder}/enter?token={token}")
                 async for _ in signals:
                     break
             nursery.cancel_scope.cancel()

@@ -5,6 +5,7 @@ A chart is drawn for a light or a dark page, and wide or narrow: a picture does 
 
 import importlib.util
 import io
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,6 +79,11 @@ def begun(title: str, look: Look, *, low: bool = False) -> "tuple[Figure, Axes]"
     return figure, axes
 
 
+def described(figure: "Figure", words: str) -> None:
+    """What the chart shows, in words: for those who cannot see it."""
+    figure.set_label(words)
+
+
 def with_legend(figure: "Figure", look: Look, *, columns: int) -> None:
     """What the colours mean, below the chart."""
     figure.legend(
@@ -102,6 +108,7 @@ def with_dates(axes: "Axes", look: Look) -> None:
 
 def saying(axes: "Axes", words: str, look: Look) -> None:
     """Where there is nothing to draw, the chart says so."""
+    described(axes.figure.figure, f"{words}.")
     axes.text(0.5, 0.5, words, ha="center", va="center", color=look.ink, transform=axes.transAxes)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -113,16 +120,32 @@ def unit_of(most: int) -> tuple[str, int]:
 
 
 def encoded(figure: "Figure", ending: str) -> bytes:
-    """The chart as a file whose name ends so; the same chart gives the same bytes."""
+    """The chart as a file whose name ends so; the same chart gives the same bytes.
+
+    What it shows is in it as words, too: an SVG has a title and a description that screen readers
+    read, a PNG has them as its text.
+    """
     from matplotlib import rc_context  # noqa: PLC0415
 
+    title, words = figure.axes[0].get_title(loc="left"), str(figure.get_label())
     buffer = io.BytesIO()
+    metadata: dict[str, str | None] = {"Title": title, "Description": words}
+    if ending == ".svg":
+        metadata = {"Date": None}
     with rc_context({"svg.hashsalt": "s3fs_local"}):
-        metadata = {"Date": None} if ending == ".svg" else None
         figure.savefig(
             buffer, format=ending[1:], metadata=metadata, facecolor=figure.get_facecolor()
         )
-    return buffer.getvalue()
+    drawn = buffer.getvalue()
+    return _with_words(drawn, title, words) if ending == ".svg" else drawn
+
+
+def _with_words(svg: bytes, title: str, words: str) -> bytes:
+    before, start, rest = svg.partition(b"<svg ")
+    attributes, end, content = rest.partition(b">")
+    told = f"<title id='title'>{escape(title)}</title><desc id='words'>{escape(words)}</desc>"
+    labels = b"role='img' aria-labelledby='title words' "
+    return b"".join((before, start, labels, attributes, end, told.encode(), content))
 
 
 def save(figure: "Figure", path: Path) -> None:

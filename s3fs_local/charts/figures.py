@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from s3fs_local.charts.drawing import (
     Look,
     begun,
+    described,
     saying,
     unit_of,
     with_dates,
@@ -16,7 +17,9 @@ from s3fs_local.control.results import (
     LifecycleCurvePoint,
     LockCalendar,
     VersionListing,
+    VersionRow,
 )
+from s3fs_local.rules.printing import human_size
 from s3fs_local.rules.storage_classes import StorageClass
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ _COLOURS: Final = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79
 _CLASS_COLOURS: Final = {
     name.value: colour for name, colour in zip(StorageClass, _COLOURS, strict=True)
 }
+DOTS_MAX: Final = 1000
+"""More would be a blot, and a picture of many megabytes."""
 _MODE_COLOURS: Final = {"COMPLIANCE": "#0072B2", "GOVERNANCE": "#E69F00"}
 
 
@@ -68,19 +73,31 @@ def _stacked(
     axes.set_ylabel(name, color=look.ink)
     axes.margins(x=0)
     axes.set_ylim(bottom=0)
+    described(figure, f"{_held_then(times[0], held[0])}; {_held_then(times[-1], held[-1])}.")
     return figure
+
+
+def _held_then(time: str, held: Mapping[str, int]) -> str:
+    each = [f"{name} {human_size(size)}" for name, size in sorted(held.items()) if size]
+    return f"On {time[:10]} {', '.join(each) or 'nothing'}"
 
 
 def versions_chart(listing: VersionListing, look: Look) -> "Figure":
     """The size of a file over time, a dot for each version, and when it was deleted."""
-    figure, axes = begun("Size of each version", look, low=True)
-    versions = sorted(listing.versions, key=lambda row: row.last_modified)
+    every = sorted(listing.versions, key=lambda row: row.last_modified)
+    versions = _thinned(every)
+    title = "Size of each version"
+    if len(versions) < len(every):
+        title = f"Size of {len(versions)} of {len(every)} versions, the largest and smallest"
+    figure, axes = begun(title, look, low=True)
     if not versions:
         saying(axes, "There are no versions", look)
         return figure
+    described(figure, _in_words(every, len(listing.delete_markers)))
     name, unit = unit_of(max(row.size for row in versions))
     points = [(row.last_modified, row.size / unit, row.object_lock_mode) for row in versions]
-    gone = [(row.last_modified, 0.0, None) for row in listing.delete_markers]
+    markers = listing.delete_markers
+    gone = [(row.last_modified, 0.0, None) for row in markers[:: len(markers) // DOTS_MAX + 1]]
     line = sorted([*points, *gone])
     moments = _moments([moment for moment, _, _ in line])
     axes.step(moments, [size for _, size, _ in line], where="post", color="#56B4E9", linewidth=1.5)
@@ -107,6 +124,34 @@ def versions_chart(listing: VersionListing, look: Look) -> "Figure":
     return figure
 
 
+def _thinned(versions: Sequence[VersionRow]) -> Sequence[VersionRow]:
+    """So many that a picture can show them: of every so many, the smallest and the largest."""
+    if len(versions) <= DOTS_MAX:
+        return versions
+    run = 2 * len(versions) // DOTS_MAX + 1
+    chosen = []
+    for start in range(0, len(versions), run):
+        some = versions[start : start + run]
+        ends = {min(some, key=_size).version_id, max(some, key=_size).version_id}
+        chosen += [row for row in some if row.version_id in ends]
+    return chosen
+
+
+def _size(row: VersionRow) -> int:
+    return row.size
+
+
+def _in_words(versions: Sequence[VersionRow], deleted: int) -> str:
+    sizes = [row.size for row in versions]
+    locked = sum(row.object_lock_mode is not None for row in versions)
+    return (
+        f"{len(versions)} versions from {versions[0].last_modified[:10]} to "
+        f"{versions[-1].last_modified[:10]}, of {human_size(min(sizes))} to "
+        f"{human_size(max(sizes))}, the last of {human_size(sizes[-1])}; {locked} under a lock; "
+        f"deleted {deleted} times."
+    )
+
+
 def lock_chart(calendar: LockCalendar, look: Look) -> "Figure":
     """In how many versions a lock ends, day by day, month by month or year by year."""
     figure, axes = begun(f"Locks that end, by {calendar.unit}", look)
@@ -123,12 +168,24 @@ def lock_chart(calendar: LockCalendar, look: Look) -> "Figure":
         if any(counts):
             axes.bar(places, counts, bottom=below, color=colour, label=mode, width=0.8)
         below = [low + count for low, count in zip(below, counts, strict=True)]
+    described(figure, "; ".join(_ends_in_words(calendar)) + ".")
     every = max(len(calendar.dates) // (5 if look.narrow else 12), 1)
     axes.set_xticks(list(places)[::every], calendar.dates[::every])
     axes.locator_params(axis="y", integer=True)
     with_legend(figure, look, columns=2)
     axes.set_ylabel("versions", color=look.ink)
     return figure
+
+
+def _ends_in_words(calendar: LockCalendar) -> list[str]:
+    words = []
+    for mode in _MODE_COLOURS:
+        ends = [row for row in calendar.ends if row.mode == mode]
+        if ends:
+            count = sum(row.versions for row in ends)
+            dates = [row.date for row in ends]
+            words.append(f"{mode}: {count} versions, from {min(dates)} to {max(dates)}")
+    return words
 
 
 def _moments(times: Sequence[str]) -> Any:  # noqa: ANN401  numpy's own type says less

@@ -1,7 +1,10 @@
 """Command browse: the store's past as pages in a browser."""
 
+import html
 import sys
+import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from msgspec import Struct
@@ -54,11 +57,31 @@ def browse(store: str | None, port: int, *, no_open: bool, as_json: bool) -> Non
         if not (no_open or as_json):
             import webbrowser  # noqa: PLC0415  only here, and slow to come
 
-            webbrowser.open(url)
+            # In a thread: one for the terminal goes on until it is left, and asks us meanwhile.
+            page = private_page(folder, url).as_uri()
+            threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
     from s3fs_local.browse.serving import run_pages  # noqa: PLC0415  costs a start
 
-    run_pages(path, unlocking, port=port, on_ready=tell)
+    with TemporaryDirectory(prefix="s3fs-local-browse-") as made:
+        folder = Path(made)
+        run_pages(path, unlocking, port=port, on_ready=tell)
+
+
+def private_page(folder: Path, url: str) -> Path:
+    """A page in that folder that goes on to the link, which others cannot read.
+
+    A browser is given what to open on its command line, where every user of the machine sees it: a
+    link with its token there would let in whoever is quicker.
+    """
+    page = folder / "open.html"
+    page.touch(mode=0o600)
+    link = html.escape(url)
+    page.write_text(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>s3fs-local</title>'
+        f'<meta http-equiv="refresh" content="0; url={link}"><p><a href="{link}">Go on</a></p>'
+    )
+    return page
 
 
 def _only_store() -> Path:
