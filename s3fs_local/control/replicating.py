@@ -51,7 +51,6 @@ from s3fs_local.rules.replication_validation import read_replication
 
 LOOK_SECONDS: Final = 0.2
 ROOM_SECONDS_MAX: Final = 60.0
-FAILURES_COUNTED_MAX: Final = 1 << 20
 
 
 async def describe_replication(_: DescribeReplication, context: Context) -> ReplicationDocument:

@@ -33,7 +33,6 @@ from s3fs_local.errors import DataDamaged
 KEY_BYTES: Final = 32
 TWO_KEYS_BYTES: Final = 2 * KEY_BYTES
 """Length of a data key that seals in two layers."""
-DIGEST_BYTES: Final = 32
 
 _BLOCK_CONTEXT: Final = b"s3fs_local block 1"
 _OUTER_CONTEXT: Final = b"s3fs_local outer layer 1"

@@ -40,8 +40,6 @@ from s3fs_local.engine.replication_sending import Link
 from s3fs_local.rules.remotes import Remote
 from s3fs_local.system.processes import interpreter
 
-STORE_SECONDS_MAX: Final = 120.0
-"""How long a destination may take to open its store: it may recover from a crash."""
 ANSWER_SECONDS_MAX: Final = 120.0
 """A destination that answers later hangs; it is left, and asked again."""
 

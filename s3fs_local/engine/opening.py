@@ -1,6 +1,7 @@
 """Opening a store: from its parts to a file system that has recovered from its last end."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -24,7 +25,7 @@ from s3fs_local.engine.recovery import (
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.volume import Volume
 from s3fs_local.metadata.changes import PutInode, PutPack, PutSetting
-from s3fs_local.metadata.interface import Metadata, ScratchMaker
+from s3fs_local.metadata.interface import Counters, Metadata, ScratchMaker
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal
@@ -47,7 +48,7 @@ def _keep_nothing(_: bytes) -> None:
 
 
 class Parts(Struct, frozen=True):
-    """What a store is made of. `clock` is asked for only after the last stamp is known."""
+    """What a store is made of. `make_clock` is called only when the last stamp is known."""
 
     store_id: bytes
     metadata: Metadata
@@ -101,26 +102,15 @@ def open_filesystem(parts: Parts) -> Opened:
     """
     metadata = parts.metadata
     zones = ZoneSet.of(parts.zones)
+    numbers = _PackNumbers()
+    packs = PackStore(
+        zones,
+        store_id=parts.store_id,
+        allocate_pack=numbers.allocate,
+        homes_of=partial(_homes_of, metadata),
+    )
     journal = Journal(
         zones, parts.ring.subkey("journal"), parts.store_id, randomness=parts.randomness
-    )
-    drafts: dict[int, Draft] = {}
-    durability: Durability
-    last_pack_id = 0
-
-    def allocate_pack(placement: str) -> int:
-        nonlocal last_pack_id
-        last_pack_id += 1
-        durability.apply([PutPack(last_pack_id, placement)])
-        return last_pack_id
-
-    def homes_of(placement: str) -> Homes:
-        present = settings_of(metadata)  # commands change them
-        wanted = with_defaults(present.storage_classes).get(placement)
-        return EVERYWHERE if wanted is None else Homes(wanted.copies, wanted.kinds)
-
-    packs = PackStore(
-        zones, store_id=parts.store_id, allocate_pack=allocate_pack, homes_of=homes_of
     )
     keeper = open_keeper(
         zones, parts.ring, metadata, store_id=parts.store_id, randomness=parts.randomness
@@ -128,11 +118,7 @@ def open_filesystem(parts: Parts) -> Opened:
     found = replay_journal(journal, packs, metadata, ledger_position=keeper.covered)
     for _, batch in found.batches:
         keeper.add(batch)
-    settings = settings_of(metadata)
-    zones.members.wanted_quorum = settings.write_quorum
-    zones.members.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
-    counters = metadata.counters()
-    last_pack_id = counters.pack_id
+    drafts: dict[int, Draft] = {}
     durability = Durability(
         metadata=metadata,
         packs=packs,
@@ -141,46 +127,87 @@ def open_filesystem(parts: Parts) -> Opened:
         ledger=keeper,
         run_blocking=parts.run_blocking,
     )
+    settings = settings_of(metadata)
+    zones.members.wanted_quorum = settings.write_quorum
+    zones.members.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
+    counters = metadata.counters()
+    numbers.begin(counters.pack_id, durability)
     highest_block = rebuild_drafts(found, metadata, drafts)
     even_out_packs(packs, metadata)
     for placement, pack_id in metadata.newest_packs().items():
         packs.resume(pack_id, placement)
-    keys = DataKeys(metadata=metadata, ring=parts.ring, store_id=parts.store_id)
-    new_keys = NewKeys(
-        metadata=metadata,
-        keys=keys,
-        randomness=parts.randomness,
-        last_key_id=counters.key_id,
-    )
-    blocks = BlockStorage(
-        metadata=metadata,
-        packs=packs,
-        keys=keys,
-        randomness=parts.randomness,
-        last_block_id=max(counters.block_id, highest_block),
-    )
-    volume = Volume(
-        metadata=metadata,
-        zones=zones,
-        blocks=blocks,
-        keys=keys,
-        new_keys=new_keys,
-        durability=durability,
-        drafts=drafts,
-        space=SpaceGuard(zones.free_bytes),
-        clock=parts.make_clock(clock_start(keeper, metadata)),
-        make_scratch=parts.make_scratch,
-        randomness=parts.randomness,
-        settings=settings,
-        counters=counters,
-    )
-    blocks.uncommitted = volume.uncommitted_block
+    volume = _volume(parts, durability, drafts, counters, highest_block=highest_block)
     filesystem = FileSystem(volume)
     _set_up_keys(filesystem, parts)
     set_up_ledger(keeper, volume, filesystem.refusals)
     recovered = commit_recovered(filesystem.writing, metadata, drafts)
     filesystem.locks.pending.lock_all_closed()
     return Opened(filesystem, recovered, found.changes)
+
+
+class _PackNumbers:
+    """Numbers of new packs: each is a fact before anything lies in the pack."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._durability: Durability | None = None
+
+    def begin(self, last: int, durability: Durability) -> None:
+        """Numbers behind the last may be had; not before the journal is replayed."""
+        self._last, self._durability = last, durability
+
+    def allocate(self, placement: str) -> int:
+        """The number of a new pack of the placement."""
+        assert self._durability is not None
+        self._last += 1
+        self._durability.apply([PutPack(self._last, placement)])
+        return self._last
+
+
+def _homes_of(metadata: Metadata, placement: str) -> Homes:
+    present = settings_of(metadata)  # commands change them
+    wanted = with_defaults(present.storage_classes).get(placement)
+    return EVERYWHERE if wanted is None else Homes(wanted.copies, wanted.kinds)
+
+
+def _volume(
+    parts: Parts,
+    durability: Durability,
+    drafts: dict[int, Draft],
+    counters: Counters,
+    *,
+    highest_block: int,
+) -> Volume:
+    """What the parts of the file system share."""
+    metadata, packs, randomness = parts.metadata, durability.packs, parts.randomness
+    keys = DataKeys(metadata=metadata, ring=parts.ring, store_id=parts.store_id)
+    new_keys = NewKeys(
+        metadata=metadata, keys=keys, randomness=randomness, last_key_id=counters.key_id
+    )
+    blocks = BlockStorage(
+        metadata=metadata,
+        packs=packs,
+        keys=keys,
+        randomness=randomness,
+        last_block_id=max(counters.block_id, highest_block),
+    )
+    volume = Volume(
+        metadata=metadata,
+        zones=packs.zones,
+        blocks=blocks,
+        keys=keys,
+        new_keys=new_keys,
+        durability=durability,
+        drafts=drafts,
+        space=SpaceGuard(packs.zones.free_bytes),
+        clock=parts.make_clock(clock_start(durability.ledger, metadata)),
+        make_scratch=parts.make_scratch,
+        randomness=randomness,
+        settings=settings_of(metadata),
+        counters=counters,
+    )
+    blocks.uncommitted = volume.uncommitted_block
+    return volume
 
 
 def _set_up_keys(filesystem: FileSystem, parts: Parts) -> None:
