@@ -23,7 +23,7 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   └── BadHandle             └── Unsupported
     ├── VersionError
     │   ├── NoSuchVersion         ├── AmbiguousVersion    ├── NothingToRestore
-    │   ├── NotDeleted            └── ConditionFailed
+    │   └── NotDeleted
     ├── ArchiveError
     │   ├── Archived              ├── NotArchived         ├── RetrievalRunning
     │   └── WouldWait
@@ -231,10 +231,6 @@ class NothingToRestore(VersionError):
 
 class NotDeleted(VersionError):
     """What was to be brought back is there."""
-
-
-class ConditionFailed(VersionError):
-    """The current version is not the one that the caller's condition named."""
 
 
 class ArchiveError(S3fsLocalError):

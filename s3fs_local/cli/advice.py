@@ -39,7 +39,6 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.AmbiguousVersion: "Give more letters of the version's id.",
     errors.NothingToRestore: "`s3fs-local log PATH` tells when the path held something.",
     errors.NotDeleted: "`s3fs-local versions PATH` lists what it was, `restore` goes back to it.",
-    errors.ConditionFailed: "Look at what is there now, then decide again.",
     errors.Archived: "`s3fs-local retrieve PATH` brings a readable copy for some days.",
     errors.NotArchived: "Read it: only GLACIER and DEEP_ARCHIVE are retrieved.",
     errors.RetrievalRunning: "Wait, or ask for a faster --tier; `getfattr -n s3.restore` tells.",

@@ -109,7 +109,6 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.AmbiguousVersion: ExitCode.USAGE,
     errors.NothingToRestore: ExitCode.NOT_FOUND,
     errors.NotDeleted: ExitCode.ALREADY_EXISTS,
-    errors.ConditionFailed: ExitCode.ALREADY_EXISTS,
     errors.Archived: ExitCode.ARCHIVED,
     errors.NotArchived: ExitCode.WRONG_KIND,
     errors.RetrievalRunning: ExitCode.ARCHIVED,

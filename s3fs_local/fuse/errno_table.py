@@ -51,7 +51,6 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.NothingToRestore: errno.ENOENT,
     errors.NotDeleted: errno.EEXIST,
     # Only commands set conditions; no system call does.
-    errors.ConditionFailed: errno.ECANCELED,
     # As s3fs-fuse answers S3's InvalidObjectState: the object is elsewhere.
     errors.Archived: errno.EREMOTE,
     errors.NotArchived: errno.EINVAL,

@@ -1,17 +1,5 @@
-"""Versions, and S3's rules for the stack of versions and delete markers that a key has.
+"""Versions, and the states of versioning that S3 knows."""
 
-A stack is newest first; its first item is the current one (S3's IsLatest). What commits and
-removals do to it depends on the state of the store (S3, "How S3 Versioning works"):
-
-                       unversioned            Enabled            Suspended
-    put                null replaces null     push               null replaces null, on top
-    delete             null is removed        push a marker      null marker replaces null, on top
-    delete a version   only `null`            that item goes     that item goes
-
-At most one item is `null`, and nothing but `delete a version` destroys one that is not.
-"""
-
-from collections.abc import Sequence
 from enum import IntEnum, StrEnum
 from typing import Final, Literal
 
@@ -81,115 +69,6 @@ class Version(Struct, frozen=True, array_like=True):
         return placement_of(self.storage_class, tier=self.tier, is_restored=is_restored)
 
 
-class StackItem(Struct, frozen=True):
-    """A version or a delete marker of one key."""
-
-    version_id: str  # ours, unique; see `public_id`
-    is_marker: bool = False
-    is_null: bool = False
-    etag: str = ""  # versions, where the caller has conditions to check
-
-    @property
-    def public_id(self) -> str:
-        """The version id that S3 would show and accept."""
-        return NULL_ID if self.is_null else self.version_id
-
-
-Stack = Sequence[StackItem]
-"""All items of one key, newest first."""
-
-
-class StackPlan(Struct, frozen=True):
-    """What an operation does to a stack: items to destroy, then one to put on top."""
-
-    added: StackItem | None = None
-    destroyed: tuple[StackItem, ...] = ()
-
-
-def current(stack: Stack) -> StackItem | None:
-    """The item a plain read meets: the newest, which may be a marker; None for an unknown key."""
-    return stack[0] if stack else None
-
-
-def plan_put(state: VersioningState, stack: Stack, new_id: str) -> StackPlan:
-    """A version is committed: what it adds, and which earlier item it destroys.
-
-    The gate must be asked about each destroyed version (`Operation.REPLACE_VERSION`).
-    """
-    if state is VersioningState.ENABLED:
-        return StackPlan(added=StackItem(new_id))
-    return StackPlan(added=StackItem(new_id, is_null=True), destroyed=_null_items(stack))
-
-
-def plan_delete(state: VersioningState, stack: Stack, new_id: str) -> StackPlan:
-    """The key is removed, no version named; markers stack, and missing keys get one too (S3).
-
-    The gate must be asked about each destroyed version (`Operation.REPLACE_VERSION`).
-    """
-    if state is VersioningState.ENABLED:
-        return StackPlan(added=StackItem(new_id, is_marker=True))
-    if state is VersioningState.UNVERSIONED:
-        return StackPlan(destroyed=_null_items(stack))
-    marker = StackItem(new_id, is_marker=True, is_null=True)
-    return StackPlan(added=marker, destroyed=_null_items(stack))
-
-
-def plan_delete_version(state: VersioningState, stack: Stack, version_id: str) -> StackPlan:
-    """One version or marker is destroyed for good; no marker is added (S3).
-
-    `version_id` is a public one. The gate must be asked first (`Operation.PURGE_VERSION`).
-
-    Raises:
-        InvalidArgument: the store is unversioned and the id is not `null`.
-        NoSuchVersion: the stack has no such item.
-    """
-    if state is VersioningState.UNVERSIONED and version_id != NULL_ID:
-        raise errors.InvalidArgument(
-            f"InvalidArgument: Invalid version id specified: {version_id!r};"
-            f" without versioning the only version is {NULL_ID!r}"
-        )
-    destroyed = tuple(item for item in stack if item.public_id == version_id)
-    if not destroyed:
-        raise errors.NoSuchVersion(f"NoSuchVersion: no version has the id {version_id!r}")
-    return StackPlan(destroyed=destroyed)
-
-
-def apply_plan(stack: Stack, plan: StackPlan) -> tuple[StackItem, ...]:
-    """The stack after the plan; the order of the items that stay is unchanged."""
-    kept = tuple(item for item in stack if item not in plan.destroyed)
-    return kept if plan.added is None else (plan.added, *kept)
-
-
-def _null_items(stack: Stack) -> tuple[StackItem, ...]:
-    return tuple(item for item in stack if item.is_null)
-
-
-def check_condition(
-    stack: Stack, *, if_none_match: str | None = None, if_match: str | None = None
-) -> None:
-    """The put may go ahead under its conditions; a current delete marker is no object (S3).
-
-    Raises:
-        ConditionFailed: `if_none_match` met an object, or `if_match` one with another etag.
-        NoSuchName: `if_match` is given and there is no object.
-        Unsupported: both are given, `if_none_match` is not `*`, or `if_match` is `*` (S3 refuses).
-    """
-    if if_none_match not in (None, "*") or if_match == "*" or None not in (if_none_match, if_match):
-        raise errors.Unsupported("NotImplemented: a put takes If-None-Match: * or If-Match: ETAG")
-    newest = current(stack)
-    found = newest if newest is not None and not newest.is_marker else None
-    if if_none_match is not None and found is not None:
-        raise errors.ConditionFailed("PreconditionFailed: the key has a current version")
-    if if_match is None:
-        return
-    if found is None:
-        raise errors.NoSuchName("NoSuchKey: the key has no current version")
-    if found.etag != if_match:
-        raise errors.ConditionFailed(
-            f"PreconditionFailed: the current ETag is {found.etag!r}, not {if_match!r}"
-        )
-
-
 def check_state_change(
     old: VersioningState,
     new: VersioningState,
@@ -250,9 +129,3 @@ def parse_versioning(document: bytes) -> VersioningState:
             ' write {"Status": "Enabled"} or {"Status": "Suspended"}'
         )
     return VersioningState(wanted.status)
-
-
-def format_versioning(state: VersioningState) -> bytes:
-    """S3's JSON document for the state; `{}` while unversioned, which S3 prints but refuses."""
-    document = {} if state is VersioningState.UNVERSIONED else {"Status": state}
-    return msgspec.json.encode(document)

@@ -16,17 +16,16 @@ from s3fs_local.engine.purging import purge
 from s3fs_local.errors import InvalidArgument
 from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.inode import ROOT_INO
-from s3fs_local.rules.versioning import (
+from s3fs_local.rules.versioning import Version, VersioningState
+from tests.engine.invariants import check_invariants
+from tests.engine.memory_store import ALICE, MemoryStore
+from tests.s3_version_stacks import (
     StackItem,
-    Version,
-    VersioningState,
     apply_plan,
     plan_delete,
     plan_delete_version,
     plan_put,
 )
-from tests.engine.invariants import check_invariants
-from tests.engine.memory_store import ALICE, MemoryStore
 
 KEY: Final = "/key"
 UNVERSIONED, ENABLED, SUSPENDED = (
