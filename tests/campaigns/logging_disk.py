@@ -73,9 +73,15 @@ class LoggingDisk:
         del caller
         return self._inode(ino)
 
-    async def open(self, ino: int, flags: int, caller: Caller) -> OpenedFile:
+    async def open(
+        self,
+        ino: int,
+        flags: int,
+        takes_set_id_bits: bool,  # noqa: FBT001  as asked
+        caller: Caller,
+    ) -> OpenedFile:
         """Past the page cache."""
-        del flags, caller
+        del flags, takes_set_id_bits, caller
         return OpenedFile(ino, direct_io=True)
 
     async def read(self, handle: int, offset: int, size: int) -> bytes:
@@ -83,9 +89,9 @@ class LoggingDisk:
         del handle
         return os.pread(self._image, size, offset)
 
-    def write(self, handle: int, offset: int, data: bytes) -> int:
+    def write(self, handle: int, offset: int, data: bytes, shed_by: Caller | None) -> int:
         """Remembered, then done."""
-        del handle
+        del handle, shed_by
         self._remember(offset, data)
         return os.pwrite(self._image, data, offset)
 

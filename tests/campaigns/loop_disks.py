@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
 from typing import Final
@@ -19,7 +19,7 @@ MAKE: Final = {
     "xfs": ("mkfs.xfs", "-q", "-f", "-K"),
     "btrfs": ("mkfs.btrfs", "-q", "-f", "-K"),
 }
-UNMOUNT_TRIES: Final = 300
+UNMOUNT_TRIES: Final = 1200
 UNMOUNT_PAUSE_S: Final = 0.1
 MOUNT_OPTIONS: Final = {"ext4": "nodiscard", "xfs": "nodiscard,nouuid", "btrfs": "nodiscard"}
 
@@ -77,5 +77,17 @@ def _unmount(point: Path) -> None:
         if not subprocess.run(["umount", point], capture_output=True, check=False).returncode:
             return
         sleep(UNMOUNT_PAUSE_S)
+    users = ", ".join(users_of(point)) or "nobody who shows it"
     unmount_by_force(point)
-    raise AssertionError(f"{point} stays in use")
+    raise AssertionError(f"{point} stays in use by {users}")
+
+
+def users_of(point: Path) -> Iterator[str]:
+    """Processes that have something below it open, or work there."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with suppress(OSError):  # it has ended meanwhile
+                links = [process / "cwd", process / "root", *(process / "fd").iterdir()]
+                if any(Path(os.readlink(link)).is_relative_to(point) for link in links):
+                    words = (process / "cmdline").read_bytes().replace(b"\0", b" ")
+                    yield f"{process.name} ({words.decode(errors='replace').strip()})"
