@@ -18,6 +18,7 @@ from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import ZoneState
 from s3fs_local.objects.zone_record import RECORD_NAME
 from s3fs_local.objects.zone_set import ZoneSet
+from s3fs_local.rules.findings import Severity
 from tests.aws_server import AwsServer
 from tests.engine.memory_store import MemoryStore
 from tests.semantics.promises import promise
@@ -201,6 +202,35 @@ def test_scrub_mends_and_names(tmp_path: Path) -> None:
         assert (await disk.ask_scrub())["Damaged"] == []
 
     _in_a_store(tmp_path, work)
+
+
+@promise("What could not be mended, `status` tells of until it is.")
+def test_status_tells_of_damage_until_it_is_mended(tmp_path: Path) -> None:
+    """Also where the store was closed in between."""
+    zone = tmp_path / "a"
+    make_store(tmp_path / "store", [zone])
+
+    def told(disk: StoreOnDisk) -> list[str]:
+        found = disk.status().findings
+        return [row.subject for row in found if row.severity == Severity.CRITICAL]
+
+    async def damaged() -> None:
+        async with opened(tmp_path / "store") as disk:
+            disk.write("file", b"content" * 10_000)
+            await disk.sync()
+            _damage(zone)
+            await disk.ask_scrub()
+            assert told(disk) == [f"zone {zone}"]
+
+    async def mended() -> None:
+        async with opened(tmp_path / "store") as disk:
+            assert told(disk) == [f"zone {zone}"]
+            _damage(zone)  # the same bit again, so it is whole
+            await disk.ask_scrub()
+            assert told(disk) == []
+
+    trio.run(damaged)
+    trio.run(mended)
 
 
 @promise("Any zone alone, with a key, is the store: files, versions, history and locks.")
