@@ -21,6 +21,7 @@ from s3fs_local.errors import MountPointUnusable
 SUBTYPE: Final = "s3fs_local"
 FILESYSTEM_TYPE: Final = f"fuse.{SUBTYPE}"
 
+_AUTOMOUNT: Final = "autofs"
 _MOUNT_TABLE: Final = Path("/proc/self/mountinfo")
 _CONNECTIONS: Final = Path("/sys/fs/fuse/connections")
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
@@ -95,6 +96,8 @@ def prepare(mount_point: Path, *, nonempty: bool) -> None:
         MountPointUnusable: it cannot; the message says what to do.
     """
     while (mount := mount_at(mount_point)) is not None:
+        if mount.filesystem_type == _AUTOMOUNT:
+            return  # what it waits for is this very mount, and so would we, if we looked into it
         if not _is_dead(mount_point):
             if nonempty:
                 break

@@ -120,6 +120,41 @@ def test_after_a_crash_the_mount_point_is_an_error_and_the_next_mount_recovers(
     assert "Transport endpoint is not connected" in seen.stderr
 
 
+AUTOMOUNT = """
+import ctypes, os, sys
+reader, writer = os.pipe()
+words = f"fd={writer},pgrp=1,minproto=5,maxproto=5,direct".encode()
+if ctypes.CDLL(None).mount(b"systemd-1", os.fsencode(sys.argv[1]), b"autofs", 0, words):
+    sys.exit("no automount could be made")
+print("ready", flush=True)
+sys.stdin.read()
+"""
+"""Holds an automount as systemd does: whoever opens the directory waits for it to be mounted."""
+
+
+def test_a_line_of_fstab_may_be_an_automount(system: SystemMounts) -> None:
+    """With `x-systemd.automount`: who looked into the directory first would wait for ever."""
+    (system.point.parent / "automount.py").write_text(AUTOMOUNT)
+    seen = system.sh(
+        f"""
+        mkfifo "$POINT.ready" "$POINT.end"
+        {sys.executable} "$POINT/../automount.py" "$POINT" <"$POINT.end" >"$POINT.ready" &
+        exec 4>"$POINT.end"
+        read word <"$POINT.ready" || exit 77
+        timeout 60 mount -T "$FSTAB" "$POINT"
+        echo kept >"$POINT/f"
+        umount "$POINT"
+        flock --nonblock "$STORE/owner.lock" true
+        $S3FS_LOCAL cat "$STORE:/f"
+        """,
+        check=False,
+    )
+    if seen.returncode == 77:
+        pytest.skip(f"needs automounts: {seen.stderr.strip()}")
+
+    assert (seen.returncode, seen.stdout) == (0, "kept\n"), seen.stderr
+
+
 def test_the_command_leaves_no_note_for_umount_behind(system: SystemMounts) -> None:
     """Notes of mounts that are gone would pile up, and name our helper for what is not ours."""
     system.sh("""
