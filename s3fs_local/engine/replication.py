@@ -194,7 +194,7 @@ class Replication:
             version = self._metadata.version(task.ino, task.stamp_ns)
             if version is None:
                 return []  # purged: that is never told
-        elif inode.is_file and not inode.version_ns:
+        elif inode.is_file and not inode.version_ns and inode.nlink:
             return []  # its first version tells it
         asked = self._event(task, on_demand=on_demand)
         choices = self._choices(inode, version, asked)
@@ -259,6 +259,8 @@ class Replication:
             made = Subject(key=key, committed_ns=inode.btime_ns)
             choices = choose(self.rules, made, Event.ON_DEMAND)
             on_demand = event is Event.ON_DEMAND
+            if inode.is_file:  # all of it was purged; where there is a replica its name ends still
+                return tuple(structs.replace(c, if_held=True) for c in choices)
             if on_demand or not inode.is_directory:
                 return tuple(c for c in choices if on_demand or _is_newer(c, inode.btime_ns))
             return tuple(

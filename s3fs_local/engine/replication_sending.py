@@ -45,6 +45,7 @@ from s3fs_local.errors import (
     DestinationRefused,
     EncryptionError,
     KeyServiceUnavailable,
+    MetadataDamaged,
 )
 from s3fs_local.rules.encryption import Algorithm, Encryption
 from s3fs_local.rules.extents import blocks_of, decode_layout
@@ -93,6 +94,7 @@ class _Telling(Struct):
     attributes: Task | None = None
     answer: Answer = Answer()
     failed: str = ""  # why nothing of it can be told
+    is_outdated: bool = False  # a version was purged while it was carried: told anew
 
 
 class _Carried(Struct):
@@ -161,7 +163,8 @@ class Sender:
         settled = await self._ask(Settle(), Settled)
         failures = {(f.origin, f.stamp_ns): f.reason for f in settled.failures}
         for telling in tellings:
-            self._note(telling, failures)
+            if not telling.is_outdated:
+                self._note(telling, failures)
         await self._pace.spend(self._part_bytes)
         return Sent(len(tasks), self._bytes)
 
@@ -259,6 +262,11 @@ class Sender:
         except DataDamaged:
             telling.failed = Reason.SRC_DAMAGED
             return
+        except MetadataDamaged:
+            if self._has_every_version(telling):
+                raise
+            telling.is_outdated = True
+            return
         if_held = all(task.if_held for task in telling.versions) and (
             telling.attributes is None or telling.attributes.if_held
         )
@@ -274,6 +282,10 @@ class Sender:
                 if_held=if_held,
             )
         )
+
+    def _has_every_version(self, telling: _Telling) -> bool:
+        tasks = telling.versions
+        return all(self._metadata.version(task.ino, task.stamp_ns) for task in tasks)
 
     async def _tell_versions(self, telling: _Telling) -> None:
         carried = list(self._carried(telling))

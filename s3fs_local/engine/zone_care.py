@@ -282,8 +282,11 @@ class ZoneCare:
                 continue
             holders = {each for each, names in others.items() if name in names}
             if name in there:
-                is_short = there[name] < longest and there[name] < self._healing.end_of(pack_id)
-                lacks = is_short or name in zone.doubtful
+                end = self._healing.end_of(pack_id)
+                is_short = there[name] < longest and there[name] < end
+                # An orphan of a crash, removed elsewhere, whose number another took meanwhile.
+                is_other = there[name] > longest >= end
+                lacks = is_short or is_other or name in zone.doubtful
             else:
                 lacks = zone in self._healing.homes(pack_id, placement, holders)
             if lacks:

@@ -2,10 +2,18 @@
 
 from tests.campaigns.line import Failed, Figures, Piece
 from tests.simulation.pair import go_through
-from tests.simulation.walk import HISTORY_OPERATIONS, as_code, history, shortest
+from tests.simulation.walk import (
+    HISTORY_OPERATIONS,
+    as_code,
+    history,
+    history_of_regions,
+    shortest,
+)
 
 SEEDS_A_PIECE = 1_000_000
 """So that no two pieces make the same history."""
+REGIONS_EACH = 4
+"""One history of so many has another region in it."""
 
 
 def run(piece: Piece) -> Figures:
@@ -13,7 +21,8 @@ def run(piece: Piece) -> Figures:
     histories = -(-piece.size // HISTORY_OPERATIONS)
     for number in range(histories):
         seed = piece.seed * SEEDS_A_PIECE + number
-        operations = history(seed)
+        drawn = history if number % REGIONS_EACH else history_of_regions
+        operations = drawn(seed)
         try:
             go_through(operations)
         except Exception as error:

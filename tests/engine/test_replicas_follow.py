@@ -3,6 +3,7 @@
 import pytest
 
 from s3fs_local.engine.attributes import AttributeChange
+from s3fs_local.engine.purging import purge
 from s3fs_local.engine.replication_messages import Block
 from s3fs_local.errors import DestinationUnreachable
 from s3fs_local.rules.history import HistoryItem
@@ -252,6 +253,20 @@ def test_what_is_purged_here_stays_there(regions: Regions) -> None:
     assert regions.here.history("f") == [b"3", b"2"]
     assert regions.there.history("f") == [b"3", b"2", b"1"]
     check_invariants(regions.there)
+
+
+def test_a_name_ends_there_although_nothing_of_the_file_is_left(regions: Regions) -> None:
+    """Removed and then purged before anybody was told: the removal is told, the purge is not."""
+    regions.here.write("a", b"1")
+    regions.tell()
+    (item,) = regions.here.fs.histories.of_name(*regions.here.place("a")).items
+    regions.here.remove("a")
+    purge(regions.here.fs, item, caller=ALICE, bypass=None)
+    regions.tell()
+
+    assert not regions.there.exists("a")
+    assert regions.there.history("a") == [b"1"]
+    assert regions.pending() == 0
 
 
 def test_a_prefix_lets_nothing_else_through() -> None:

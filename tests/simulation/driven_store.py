@@ -51,6 +51,7 @@ from tests.simulation.lagging_metadata import LaggingMetadata
 from tests.simulation.reference.ageing import Rule
 from tests.simulation.reference.locks import Bypass as Asked
 from tests.simulation.reference.restoring import ARCHIVED
+from tests.simulation.region import Region
 from tests.simulation.zones import SimulatedZones
 
 START_S = START_NS // SECOND_NS
@@ -97,6 +98,7 @@ class DrivenStore:
             None
         )  # told "appending", "append", "sync"
         self.on_pass: Callable[[Outcome, int], None] = lambda *_: None
+        self.region: Region | None = None
         self._torn: tuple[int, bytes] | None = None
         self.torn_append_counts = False
         self.disturbances = 0  # of zones
@@ -496,6 +498,17 @@ class DrivenStore:
     async def advance_retrievals(self) -> None:
         """Copies that were asked for are there, and those whose days are over are gone."""
         await self.store.fs.retrieving.advance_all(AT_ONCE)
+
+    def follow(self, region: Region) -> None:
+        """The other region is told of everything from now on."""
+        self.region = region
+        region.follow(self.store.fs)
+        trio_apart(self.store.settle)
+
+    async def tell(self) -> None:
+        """The other region was told, as far as the way held."""
+        if self.region is not None:
+            await self.region.tell(self.store.fs)
 
     async def upkeep(self) -> None:
         """What happened is flushed, and settled."""

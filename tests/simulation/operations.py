@@ -83,6 +83,9 @@ class Kind(StrEnum):
     BRING_BACK = "bring back a zone"
     GO_ON = "go on"  # one of these tasks, to where it stops next
     GO_ON_AND_DIE = "go on and die"
+    TELL = "tell"  # another region, if there is one
+    WAY_BREAKS = "way breaks"
+    OTHER_SIDE_DIES = "other side dies"
     # What happens to zones.
     ZONE_GOES = "zone goes"
     ZONE_COMES = "zone comes"
@@ -96,10 +99,12 @@ BY_ITSELF: Final = frozenset(list(Kind)[list(Kind).index(Kind.DAYS_GO_BY) :])
 BACKGROUND: Final = frozenset(
     (
         *(Kind.UPKEEP, Kind.SETTLE_CLASSES, Kind.ADVANCE_RETRIEVALS, Kind.RUN_LIFECYCLE),
-        Kind.COLLECT_GARBAGE,
+        *(Kind.COLLECT_GARBAGE, Kind.TELL),
         *(Kind.ROTATE_KEYS, Kind.SCRUB, Kind.MEND),
     )
 )
+OF_REGIONS: Final = frozenset((Kind.TELL, Kind.WAY_BREAKS, Kind.OTHER_SIDE_DIES))
+"""A history with one of these has another region in it."""
 WAITING: Final = frozenset((Kind.RETAIN, Kind.HOLD))
 """These may wait for somebody, and others go on meanwhile."""
 KEEPING: Final = frozenset((Kind.FSYNC, Kind.FLUSH, Kind.SETTLE, Kind.LEAVE_SEGMENT))

@@ -11,19 +11,19 @@ from trio.testing import MockClock
 
 from s3fs_local.engine.lifecycle import Outcome
 from s3fs_local.errors import S3fsLocalError, ZoneUnavailable
-from s3fs_local.rules import retention
 from s3fs_local.rules import retrieval as retrieving
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.lifecycle import Action
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE
-from tests.simulation.background import Background
+from tests.simulation.background import Background, Work
 from tests.simulation.driven_store import START_S, DrivenStore, trio_apart
 from tests.simulation.operations import (
     BACKGROUND,
     BY_ITSELF,
     KEEPING,
+    OF_REGIONS,
     WAITING,
     Call,
     Kind,
@@ -34,9 +34,12 @@ from tests.simulation.operations import (
 from tests.simulation.reference.ageing import MARK, MOVE, REMOVE
 from tests.simulation.reference.archives import Retrieval
 from tests.simulation.reference.facts import DIRECTORY, FILE, ROOT, Version
-from tests.simulation.reference.locks import NO_LOCK, OPEN, SEALED, Lock
+from tests.simulation.reference.locks import OPEN, SEALED
 from tests.simulation.reference.refused import Refused
 from tests.simulation.reference.whole import Reference
+from tests.simulation.region import Region
+from tests.simulation.region_comparison import compare_region
+from tests.simulation.words import as_lock
 
 ZONES: Final = 3
 DAY_S: Final = 86_400
@@ -51,12 +54,15 @@ _WORDS: Final = {
 class Pair:
     """The store and its reference."""
 
-    def __init__(self, background: Background) -> None:
+    def __init__(self, background: Background, *, with_region: bool = False) -> None:
         self.background = background
         self.driven = DrivenStore(background, zones=ZONES)
         self.reference = Reference(START_S)
         self.former: dict[int, int] = {}  # inodes of what was forgotten
         self.contents: dict[tuple[int, int], bytes] = {}
+        self.region = Region(background) if with_region else None
+        if self.region is not None:
+            self.driven.follow(self.region)
         self.driven.on_journal = self._note_journal
         self.driven.on_pass = self._note_pass
         self._listens = False
@@ -169,40 +175,57 @@ class Pair:
     # What the store does by itself
 
     async def _by_itself(self, operation: Operation) -> None:
-        kind, driven = operation.kind, self.driven
+        kind = operation.kind
         match kind:
             case Kind.DAYS_GO_BY:
                 self._pass_time(DAY_S * (1, 29, 31, 91)[operation.first % 4])
             case Kind.MIDNIGHT:
                 await self._midnight()
             case Kind.BRING_BACK:
-                number = operation.first % ZONES
-                if Kind.BRING_BACK not in self.background.running:
-                    await self._begin(kind, lambda: driven.bring_back(number))
+                await self._bring_back(operation.first % ZONES)
             case Kind.GO_ON:
                 for _ in range(1 + operation.second):
                     await self.background.go_on(operation.first)
             case Kind.GO_ON_AND_DIE:
                 await self._go_on_and_die(operation)
             case _ if kind in BACKGROUND:
-                works = {
-                    Kind.UPKEEP: driven.upkeep,
-                    Kind.SETTLE_CLASSES: driven.settle_classes,
-                    Kind.ADVANCE_RETRIEVALS: driven.advance_retrievals,
-                    Kind.RUN_LIFECYCLE: driven.run_lifecycle,
-                    Kind.COLLECT_GARBAGE: driven.collect_garbage,
-                    Kind.ROTATE_KEYS: driven.rotate_keys,
-                    Kind.SCRUB: driven.scrub,
-                    Kind.MEND: driven.mend,
-                }
-                if kind not in self.background.running:
-                    await self._begin(kind, works[kind])
+                await self._begin(kind, self._works()[kind])
+            case _ if kind in OF_REGIONS:
+                self._region_changes(operation)
             case _:
                 self._zone_changes(operation)
         self._check_failures()
 
-    async def _begin(self, kind: Kind, work: Callable[[], Awaitable[object]]) -> None:
+    async def _bring_back(self, number: int) -> None:
+        await self._begin(Kind.BRING_BACK, partial(self.driven.bring_back, number))
+
+    def _works(self) -> dict[Kind, Work]:
+        driven = self.driven
+        return {
+            Kind.UPKEEP: driven.upkeep,
+            Kind.SETTLE_CLASSES: driven.settle_classes,
+            Kind.ADVANCE_RETRIEVALS: driven.advance_retrievals,
+            Kind.RUN_LIFECYCLE: driven.run_lifecycle,
+            Kind.TELL: driven.tell,
+            Kind.COLLECT_GARBAGE: driven.collect_garbage,
+            Kind.ROTATE_KEYS: driven.rotate_keys,
+            Kind.SCRUB: driven.scrub,
+            Kind.MEND: driven.mend,
+        }
+
+    async def _begin(self, kind: Kind, work: Work) -> None:
+        """Unless it goes on already."""
+        if kind in self.background.running:
+            return
         await self.background.start(kind, work, self.driven.zones.process)
+
+    def _region_changes(self, operation: Operation) -> None:
+        if self.region is None:
+            return
+        if operation.kind is Kind.WAY_BREAKS:
+            self.region.break_way(operation.first * 3)
+        else:
+            self.region.die()
 
     def _zone_changes(self, operation: Operation) -> None:
         zones, number = self.driven.zones, operation.first % ZONES
@@ -261,6 +284,7 @@ class Pair:
             await self._done(partial(self.driven.bring_back, number))
         await self._done(self.driven.scrub)
         self._note_what_it_did()
+        self.reference.note_moment()
         self._listens = False
         assert self.driven.zones.whole() == set(range(ZONES)), "a zone does not come back"
         self.driven.check_copies()
@@ -268,6 +292,20 @@ class Pair:
         await self._done(self.driven.collect_garbage)
         self.contents.clear()
         self.compare_now()
+        if self.region is not None:
+            await self._end_region(self.region)
+
+    async def _end_region(self, region: Region) -> None:
+        """Whatever was written is saved, and told: the other region has it all."""
+        for handle in list(self.reference.handles):
+            self._pass_time(1)
+            self.reference.close(handle)
+            self.driven.close(handle)
+        fs = self.driven.store.fs
+        for _ in range(3):  # a way that was to break still does, once
+            await self._done(self.driven.tell)
+        assert not region.pending(fs), "something is never told"
+        compare_region(self.reference, self.driven.inos, fs, region.store.fs)
 
     async def _done(self, work: Callable[[], Awaitable[object]]) -> None:
         await self.background.start("at the end", work, self.driven.zones.process)
@@ -298,7 +336,7 @@ class Pair:
 
             inode = self.driven.store.fs.volume.metadata.inode(ino)
             assert inode is not None
-            assert _as_lock(inode.lock) == self.reference.lock_of(node)
+            assert as_lock(inode.lock) == self.reference.lock_of(node)
             assert ("", OPEN, SEALED)[inode.append_only] == node.append_only
 
     def _expected(self, version: Version) -> tuple[object, ...]:
@@ -317,7 +355,7 @@ class Pair:
                 self.contents[key] = fs.reading.read_blocking(layouts, 0, version.size)
             tag = version.tags.get("key", "")
             of_class = (version.storage_class, _as_retrieval(version.retrieval))
-            found.append((*of_class, tag, _as_lock(version.lock), self.contents[key]))
+            found.append((*of_class, tag, as_lock(version.lock), self.contents[key]))
         return found
 
     def _compare_node(self, number: int, shown: Inode) -> None:
@@ -350,15 +388,6 @@ class Pair:
             self._compare_node(child, entries[name])
 
 
-def _as_lock(lock: retention.Lock | None) -> Lock:
-    """In the reference's words."""
-    if lock is None:
-        return NO_LOCK
-    retained = lock.retention or retention.Retention("", 0)
-    holds = tuple((hold.case, hold.holder) for hold in lock.holds)
-    return Lock(retained.mode, retained.until_ns // SECOND_NS, holds)
-
-
 def _as_retrieval(retrieval: retrieving.Retrieval | None) -> Retrieval | None:
     if retrieval is None:
         return None
@@ -383,7 +412,8 @@ async def _outcome(call: Call, system: System) -> object:
 async def _go_through(operations: Sequence[Operation], clock: MockClock) -> Exception | None:
     async with trio.open_nursery() as nursery:
         background = Background(nursery, clock)
-        pair = Pair(background)
+        with_region = any(operation.kind in OF_REGIONS for operation in operations)
+        pair = Pair(background, with_region=with_region)
         failure = None
         try:
             await _checked(pair, operations)

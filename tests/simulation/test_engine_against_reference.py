@@ -6,15 +6,21 @@ S3FS_LOCAL_EXAMPLES=10000 makes the long run; a failing history shrinks to the s
 import os
 from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.operations import Kind, Operation
+from tests.simulation.operations import OF_REGIONS, Kind, Operation
 from tests.simulation.pair import go_through
+from tests.simulation.walk import history_of_regions
 
 EXAMPLES: Final = int(os.environ.get("S3FS_LOCAL_EXAMPLES", "150"))
 NUMBERS: Final = st.integers(0, 11)
-OPERATIONS: Final = st.builds(Operation, st.sampled_from(Kind), NUMBERS, NUMBERS, NUMBERS)
+OPERATIONS: Final = st.builds(
+    Operation,
+    st.sampled_from([kind for kind in Kind if kind not in OF_REGIONS]),
+    *(NUMBERS, NUMBERS, NUMBERS),
+)
 
 # Lists of lists are longer than lists, and shrink as well.
 HISTORIES: Final = st.lists(st.lists(OPERATIONS, max_size=20), max_size=20).map(
@@ -31,3 +37,9 @@ HISTORIES: Final = st.lists(st.lists(OPERATIONS, max_size=20), max_size=20).map(
 def test_no_history_tells_the_store_from_its_reference(operations: list[Operation]) -> None:
     """Contents, attributes, listings, errors, versions, and the past at every step."""
     go_through(operations)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_another_region_has_what_the_reference_says(seed: int) -> None:
+    """Whoever dies, and wherever the way breaks: versions, bytes, tags, locks and names."""
+    go_through(history_of_regions(seed))

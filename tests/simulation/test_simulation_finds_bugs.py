@@ -1,6 +1,7 @@
 """The simulation can fail: bugs that are put into the engine are found within a few histories."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import pytest
@@ -12,6 +13,8 @@ from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.pack_images import Image, good_image
 from s3fs_local.engine.protection_marks import ProtectionMarks
+from s3fs_local.engine.replica_receiving import Receiver
+from s3fs_local.engine.replication_messages import Settled
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.objects.membership import Membership
 from s3fs_local.objects.mirrored import MirroredAppender
@@ -25,9 +28,9 @@ from s3fs_local.rules.lifecycle import Calendar
 from s3fs_local.rules.placement import Homes
 from s3fs_local.rules.retrieval import DAY_NS, retrieved
 from s3fs_local.system.clock import TrustedClock
-from tests.simulation.operations import Kind
+from tests.simulation.operations import Operation
 from tests.simulation.pair import go_through
-from tests.simulation.walk import LOCKS_AND_AGE, history
+from tests.simulation.walk import LOCKS_AND_AGE, history, history_of_regions
 
 SEEDS = 400
 FOUND_BY: Final = {
@@ -150,6 +153,23 @@ def days_begin_at_the_hour_of_the_write(monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
+def the_other_region_only_says_it_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was told is not durable there when it says so."""
+
+    async def settle(receiver: Receiver) -> Settled:
+        receiver._making.clear()  # noqa: SLF001 - as it does
+        receiver.arrivals.forget()
+        return Settled(())
+
+    monkeypatch.setattr(Receiver, "settle", settle)
+
+
+def locks_stay_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that is set after a version was told is not told."""
+    monkeypatch.setattr(Receiver, "_update", lambda *_: None)
+
+
+ACROSS_REGIONS: Final = (the_other_region_only_says_it_has_all, locks_stay_behind)
 OF_ZONES: Final = (
     packs_go_before_a_crash_is_done_with_them,
     zones_miss_things_in_silence,
@@ -163,6 +183,7 @@ OF_ZONES: Final = (
     "put_in",
     [
         *OF_ZONES,
+        *ACROSS_REGIONS,
         retentions_shrink,
         locks_end_by_the_date,
         purging_asks_no_lock,
@@ -181,11 +202,15 @@ def test_a_bug_is_found(
 ) -> None:
     """A simulation that finds nothing must have been able to."""
     put_in(monkeypatch)
-    without = LOCKS_AND_AGE if put_in in OF_ZONES else frozenset[Kind]()
+    drawn: Callable[[int], list[Operation]] = history
+    if put_in in OF_ZONES:
+        drawn = partial(history, without=LOCKS_AND_AGE)
+    if put_in in ACROSS_REGIONS:
+        drawn = history_of_regions
     with pytest.raises(AssertionError):
-        _go_through_some(FOUND_BY.get(put_in.__name__, 0), without)
+        _go_through_some(FOUND_BY.get(put_in.__name__, 0), drawn)
 
 
-def _go_through_some(first: int, without: Collection[Kind]) -> None:
+def _go_through_some(first: int, drawn: Callable[[int], list[Operation]]) -> None:
     for seed in range(first, first + SEEDS):
-        go_through(history(seed, without=without))
+        go_through(drawn(seed))

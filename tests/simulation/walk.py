@@ -5,8 +5,15 @@ from collections.abc import Callable, Collection, Sequence
 from random import Random  # noqa: TID251 - with a seed, repeatable on purpose
 from typing import Final
 
-from tests.simulation.operations import BACKGROUND, BY_ITSELF, Kind, Operation
+from tests.simulation.operations import BACKGROUND, BY_ITSELF, OF_REGIONS, Kind, Operation
 
+UNLIKE_THERE: Final = frozenset(
+    (
+        *(Kind.PUT_LIFECYCLE, Kind.RUN_LIFECYCLE, Kind.MIDNIGHT, Kind.PROTECT, Kind.APPEND_ONLY),
+        *(Kind.SET_CLASS, Kind.RETRIEVE, Kind.ADVANCE_RETRIEVALS),
+    )
+)
+"""What is not told to another region, or means something else there."""
 HISTORY_OPERATIONS: Final = 150
 NUMBERS_MAX: Final = 11
 RARELY: Final = frozenset(
@@ -17,7 +24,7 @@ OFTEN: Final = frozenset(
     (
         *(Kind.CREATE, Kind.WRITE, Kind.APPEND, Kind.CLOSE, Kind.PURGE, Kind.SET_CLASS),
         *(Kind.SETTLE_CLASSES, Kind.COLLECT_GARBAGE, Kind.BRING_BACK, Kind.GO_ON),
-        *(Kind.GO_ON_AND_DIE, Kind.RETAIN, Kind.PUT_LIFECYCLE, Kind.MIDNIGHT),
+        *(Kind.TELL, Kind.GO_ON_AND_DIE, Kind.RETAIN, Kind.PUT_LIFECYCLE, Kind.MIDNIGHT),
     )
 )
 
@@ -36,7 +43,17 @@ Check = Callable[[Sequence[Operation]], None]
 def history(seed: int, *, without: Collection[Kind] = ()) -> list[Operation]:
     """The operations that the seed means, of all kinds or of all but some."""
     chosen = Random(seed)  # noqa: S311 - repeatable on purpose
-    kinds = [kind for kind in Kind if kind not in without]
+    kinds = [kind for kind in Kind if kind not in without and kind not in OF_REGIONS]
+    return _drawn(chosen, kinds)
+
+
+def history_of_regions(seed: int) -> list[Operation]:
+    """Likewise, with another region that is told what happens."""
+    chosen = Random(seed)  # noqa: S311 - repeatable on purpose
+    return [Operation(Kind.TELL), *_drawn(chosen, [k for k in Kind if k not in UNLIKE_THERE])]
+
+
+def _drawn(chosen: Random, kinds: Sequence[Kind]) -> list[Operation]:
     weights = [_weight(kind) for kind in kinds]
     return [
         Operation(kind, *(chosen.randint(0, NUMBERS_MAX) for _ in range(3)))

@@ -140,7 +140,7 @@ class Files(Keeping):
         if version is not None:
             opened.provisional = version
             if replaced is not None:
-                node.versions.remove(replaced)
+                self._drop(node, replaced)
         opened.has_written = False
 
     def close(self, handle: int) -> None:
@@ -193,7 +193,11 @@ class Files(Keeping):
         if version is node.versions[-1] and len(node.versions) > 1:
             node.mtime = version.mtime_before
             node.mtime_is_known = node.past_mtimes_are_known = False
+        self._drop(node, version)
+
+    def _drop(self, node: Node, version: Version) -> None:
         node.versions.remove(version)
+        self.removed.setdefault(node.number, set()).add(version.content)
 
 
 def _without(held: tuple[Holding, ...], number: int) -> tuple[Holding, ...]:

@@ -167,4 +167,5 @@ class _Restorer:
     def _put_attributes(self, now: Node, was: Past) -> None:
         now.mode, now.mtime, now.xattrs = was.mode, was.mtime, dict(was.xattrs)
         is_known = self.reference.facts.nodes[was.number].past_mtimes_are_known
-        now.mtime_is_known = now.past_mtimes_are_known = is_known
+        now.mtime_is_known = is_known
+        now.past_mtimes_are_known = now.past_mtimes_are_known and is_known

@@ -30,6 +30,7 @@ class State:
         self.drafts: dict[int, Draft] = {}
         self.handles: dict[int, Handle] = {}
         self.last_handle = 0
+        self.removed: dict[int, set[bytes]] = {}  # what versions of a file held that went for good
         self.note_moment()
 
     def nodes(self, *kinds: str) -> list[str]:
