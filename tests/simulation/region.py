@@ -1,7 +1,6 @@
 """Another region in memory, which a simulated store tells of what happens, and the way there."""
 
 import itertools
-import json
 from typing import Final
 
 from s3fs_local.engine.filesystem import FileSystem
@@ -12,7 +11,8 @@ from s3fs_local.engine.replication_sending import Sender
 from s3fs_local.errors import DestinationUnreachable
 from s3fs_local.rules.replication_validation import read_replication
 from tests.engine.memory_store import MemoryStore
-from tests.engine.replicated import HERE, ROLE, THERE, LocalLink, rule
+from tests.engine.replicated import HERE, THERE, LocalLink
+from tests.replication_rules import document, rule
 from tests.simulation.background import Background
 
 DESTINATION: Final = "west"
@@ -56,7 +56,7 @@ class Region:
     def follow(source: FileSystem) -> None:
         """Whatever happens in the source from now on is told."""
         numbers = itertools.count(1)
-        data = json.dumps({"Role": ROLE, "Rules": [rule()]}).encode()
+        data = document(rule())
         source.replication.put(read_replication(data, new_id=lambda: next(numbers)))
 
     async def tell(self, source: FileSystem) -> None:

@@ -14,6 +14,7 @@ from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.pack_images import Image, good_image
 from s3fs_local.engine.protection_marks import ProtectionMarks
 from s3fs_local.engine.replica_receiving import Receiver
+from s3fs_local.engine.replica_versions import ReplicaVersions
 from s3fs_local.engine.replication_messages import Settled
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.objects.membership import Membership
@@ -155,18 +156,23 @@ def days_begin_at_the_hour_of_the_write(monkeypatch: pytest.MonkeyPatch) -> None
 
 def the_other_region_only_says_it_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it was told is not durable there when it says so."""
+    settle = Receiver.settle
 
-    async def settle(receiver: Receiver) -> Settled:
-        receiver._making.clear()  # noqa: SLF001 - as it does
-        receiver.arrivals.forget()
-        return Settled(())
+    async def flush_nothing(*_: object, **__: object) -> None:
+        pass
 
-    monkeypatch.setattr(Receiver, "settle", settle)
+    async def settle_nothing(receiver: Receiver) -> Settled:
+        with pytest.MonkeyPatch.context() as meanwhile:
+            durability = receiver._volume.durability  # noqa: SLF001 - of the other region
+            meanwhile.setattr(durability, "flush", flush_nothing)
+            return await settle(receiver)
+
+    monkeypatch.setattr(Receiver, "settle", settle_nothing)
 
 
 def locks_stay_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that is set after a version was told is not told."""
-    monkeypatch.setattr(Receiver, "_update", lambda *_: None)
+    monkeypatch.setattr(ReplicaVersions, "_update", lambda *_: None)
 
 
 ACROSS_REGIONS: Final = (the_other_region_only_says_it_has_all, locks_stay_behind)
