@@ -4,8 +4,8 @@ Beside `assembly` the only module that names concrete object stores.
 """
 
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -173,7 +173,19 @@ def _names_in(objects: ObjectStore, directory: Path | None) -> set[str]:
     """What lies there, in a directory under whatever name; of many, enough to see that."""
     if directory is None:
         return set(islice(objects.list(""), BEGUN_NAMES_MAX + 1))
-    return {entry.name for entry in directory.iterdir()} - {"lost+found"}
+    with _told_in_words(directory):
+        return {entry.name for entry in directory.iterdir()} - {"lost+found"}
+
+
+@contextmanager
+def _told_in_words(directory: Path) -> Iterator[None]:
+    """What its disk refuses leaves the block as an error of the zone."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in durable_files.NO_SPACE:
+            raise durable_files.store_full(error.errno, directory) from error
+        raise errors.ZoneUnavailable(f"{directory}: {error.strerror}") from error
 
 
 def is_same_place(path: Path, zone: ZoneRecord, former: ObjectStore | None) -> bool:
@@ -193,8 +205,9 @@ def make_zone(path: Path, record: StoreRecord, zone: ZoneRecord, *, key_ring: by
     """
     directory = directory_of(path, zone)
     if directory is not None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        durable_files.fsync_directory(directory.parent)
+        with _told_in_words(directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            durable_files.fsync_directory(directory.parent)
     objects = connect(path, zone)
     names = _names_in(objects, directory)
     if MARK_NAME in names:

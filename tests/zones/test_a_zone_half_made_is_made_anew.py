@@ -1,5 +1,7 @@
 """A process that is killed while it makes a zone leaves a part of it: the next attempt takes it."""
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +15,12 @@ from s3fs_local.control.requests import AddZone, RepairZone
 from s3fs_local.daemon import zones as daemon_zones
 from s3fs_local.daemon.begun_zones import PARTS
 from s3fs_local.daemon.layout import KEY_RING_NAME
-from s3fs_local.daemon.store_file import STORE_FILE_NAME, ZoneRecord
-from s3fs_local.errors import StoreExists, ZoneUnavailable
+from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, ZoneRecord
+from s3fs_local.errors import StorageError, StoreExists, StoreFull, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone_mark import MARK_NAME
+from s3fs_local.system import durable_files
 from tests.aws_server import REGION, AwsServer
 from tests.store_on_disk import StoreOnDisk, make_store, opened, wait_until_well
 
@@ -191,3 +194,30 @@ async def test_an_emptied_zone_in_which_another_stores_lies_is_left_alone(tmp_pa
             await disk.look_after_zones()
         assert disk.states == ["well", "well", "behind"]
         assert {name: (place.directory / name).read_bytes() for name in place.names()} == theirs
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.EIO, ZoneUnavailable), (errno.ENOSPC, StoreFull)]
+)
+def test_a_disk_that_fails_under_a_zone_in_the_making_is_told_as_a_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: type[StorageError]
+) -> None:
+    """Whoever looks after zones takes such errors, and no others: a daemon ended by one."""
+
+    def fail(_: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    zone = ZoneRecord(zone_id="z" * 32, url=str(tmp_path / "zone"))
+    record = StoreRecord(what="a store", format=1, store_id="5" * 32, zones=(zone,))
+    monkeypatch.setattr(durable_files, "fsync_directory", fail)
+    with pytest.raises(told):
+        daemon_zones.make_zone(tmp_path / "store", record, zone, key_ring=b"ring")
+
+
+def test_a_zone_below_a_file_cannot_be_made(tmp_path: Path) -> None:
+    """A mistake in a path is told in words, too."""
+    (tmp_path / "file").touch()
+    zone = ZoneRecord(zone_id="z" * 32, url=str(tmp_path / "file" / "zone"))
+    record = StoreRecord(what="a store", format=1, store_id="5" * 32, zones=(zone,))
+    with pytest.raises(ZoneUnavailable, match="Not a directory"):
+        daemon_zones.make_zone(tmp_path / "store", record, zone, key_ring=b"ring")
