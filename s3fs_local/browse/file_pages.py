@@ -1,5 +1,6 @@
 """A file: its versions, what is in one, and how two differ."""
 
+from contextlib import suppress
 from itertools import pairwise
 from typing import Final, Self
 
@@ -20,15 +21,22 @@ from s3fs_local.browse.templating import with_query
 from s3fs_local.browse.text_differences import TEXT_BYTES_MAX as DIFFERENCE_BYTES_MAX
 from s3fs_local.browse.text_differences import TextDifference, text_difference
 from s3fs_local.charts.drawing import can_draw
-from s3fs_local.control.requests import ListVersions, ReadVersion
+from s3fs_local.control.requests import ListDirectory, ListVersions, ReadVersion
 from s3fs_local.control.results import (
     Content,
+    DirectoryListing,
     MarkerRow,
     VersionListing,
     VersionRow,
     printed_key,
 )
-from s3fs_local.errors import InvalidArgument, S3fsLocalError
+from s3fs_local.errors import (
+    InvalidArgument,
+    NoSuchName,
+    NotADirectory,
+    S3fsLocalError,
+    Unsupported,
+)
 
 _ROWS: Final = 100
 _PIECE_BYTES: Final = 1 << 20
@@ -45,6 +53,18 @@ class Shown(Struct, frozen=True, kw_only=True):
     next_offset: int | None = None
 
 
+async def _check_not_special(site: Site, path: bytes, at: str | None) -> None:
+    """Raises Unsupported for what is neither a file nor a directory: it has no page."""
+    with suppress(NoSuchName):  # the page of the tree says so
+        try:
+            await site.answers.ask(ListDirectory(path, at=at, limit=1), DirectoryListing)
+        except NotADirectory:
+            name = printed_key(path)
+            raise Unsupported(
+                f"{name} is a link or a special file: it has no versions, and nothing to show"
+            ) from None
+
+
 async def file(request: Request) -> Response:
     """The history of a file, and the version that is looked at."""
     site, path = site_of(request), path_of(request)
@@ -53,6 +73,7 @@ async def file(request: Request) -> Response:
     rows: list[VersionRow | MarkerRow] = [*listing.versions, *listing.delete_markers]
     key = printed_key(path)
     if not all(row.key == key for row in rows) or not rows:  # those of the names in a directory
+        await _check_not_special(site, path, at)
         return RedirectResponse(with_query(site.address("tree", path), at=at), status_code=303)
     rows.sort(key=lambda row: row.last_modified, reverse=True)
     rows.sort(key=lambda row: row.is_latest, reverse=True)

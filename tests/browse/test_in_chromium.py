@@ -172,7 +172,10 @@ PAGES = (
 
 
 def test_pages_fit_a_phone(browser: Browser) -> None:
-    """Nothing has to be pushed sideways to be read, and links are as tall as a finger needs."""
+    """Nothing has to be pushed sideways to be read, and links are as tall as a finger needs.
+
+    To the page it is the same as a window of 720 px at a zoom of 200 %.
+    """
     wear(browser.driver, width=360, height=740)
     for page in (*PAGES, "restore/journey?at=30d", "overview/"):
         browser.open(page)
@@ -181,6 +184,8 @@ def test_pages_fit_a_phone(browser: Browser) -> None:
         for table in browser.driver.find_elements(By.CLASS_NAME, "table"):
             inside = browser.driver.execute_script("return arguments[0].scrollWidth", table)
             assert inside <= table.size["width"], (page, table.text)
+        for mark in browser.driver.find_elements(By.CLASS_NAME, "mark"):
+            assert mark.size["height"] < 30, (page, mark.text)
         for link in browser.driver.find_elements(By.CSS_SELECTOR, "nav a, button"):
             assert link.size["height"] >= 24, (page, link.text)
 

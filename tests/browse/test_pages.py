@@ -183,6 +183,45 @@ def test_names_of_any_bytes_have_working_pages(
     assert "inside" in shown.text
 
 
+def test_a_name_never_ends_the_header_that_gives_it(visitor: Visitor, store: MemoryStore) -> None:
+    """Nor the quotes around it: a download is called what the file is called, and is no page."""
+    make(store, b"a\r\nSet-Cookie: x=1", b"in")
+    make(store, b'q";filename=evil.html', b"in")
+
+    for path in ("a%0d%0aSet-Cookie%3a%20x=1", "q%22%3bfilename%3devil.html"):
+        given = visitor.get(f"/raw/{path}")
+        assert given.headers["content-disposition"].startswith("attachment; filename*=UTF-8''")
+        assert not set('\r\n" ') & set(given.headers["content-disposition"][12:])
+        assert "set-cookie" not in given.headers
+
+
+def test_links_and_special_files_lead_nowhere(visitor: Visitor, store: MemoryStore) -> None:
+    """Not out of the store, and not round and round."""
+    store.fs.symlink(1, b"passwd", b"/etc/passwd", ALICE)
+    store.fs.symlink(1, b"etc", b"../../../../etc", ALICE)
+    store.fs.symlink(1, b"js", b"javascript:alert(1)", ALICE)
+    store.fs.mknod(1, b"pipe", 0o010644, 0, ALICE)
+
+    for name in ("passwd", "etc", "js", "pipe"):
+        assert "it has no versions" in visitor.get(f"/file/{name}").words
+        assert visitor.get(f"/tree/{name}").headers["location"] == f"{FOLDER}/file/{name}"
+        for section in ("raw", "picture", "diff", "restore"):
+            assert visitor.get(f"/{section}/{name}").status in {400, 404}, (section, name)
+    assert visitor.get("/tree/etc/passwd").status == 404
+    assert 'href="javascript:' not in visitor.get("/tree/").text
+
+
+def test_no_path_leads_out_of_the_store(visitor: Visitor) -> None:
+    """Whichever way dots and slashes are written."""
+    for path in (
+        *("/static/../../cli/main.py", "/static/%2e%2e/%2e%2e/cli/main.py"),
+        *("/static/..%2f..%2fcli/main.py", "/static//etc/passwd"),
+        *("/raw/%2e%2e/%2e%2e/etc/passwd", "/raw//etc/passwd", "/tree/trip/../trip"),
+        *("/restore/../../etc?at=1h", "/tree/trip%00"),
+    ):
+        assert visitor.get(path).status == 404, path
+
+
 @pytest.mark.parametrize(
     "content",
     [
