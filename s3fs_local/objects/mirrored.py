@@ -13,7 +13,7 @@ Jobs = list[tuple[Zone, Callable[[], object]]]
 
 
 class Doing(Protocol):
-    """What an object asks of the set of its zones."""
+    """What an object asks of the membership of its zones."""
 
     def do(self, jobs: Jobs, *, needed: int, size_bytes: int = 0, waits: bool = False) -> None:
         """Enough zones have done their jobs. Raises StoreFull, TooFewZones."""
@@ -87,14 +87,14 @@ class Copy:
 class MirroredAppender:
     """Grows one object in its zones; see `Appender`. Those that fail are left out from then on."""
 
-    def __init__(self, zones: Doing, name: str, copies: list[Copy], *, needed: int) -> None:
+    def __init__(self, members: Doing, name: str, copies: list[Copy], *, needed: int) -> None:
         """For `create` and `append_to` of a set, which have opened the copies."""
         self.name = name
         self.copies = copies
         self.needed = needed
         self.waits = False  # for every zone, at each append
         self.homes: list[Zone] = [copy.zone for copy in copies]  # where it should be
-        self._zones = zones
+        self._members = members
         self._length = 0
         self._failure: str | None = None
         self._mutex = Lock()  # an append, or a zone that comes in: not both
@@ -112,10 +112,10 @@ class MirroredAppender:
     def open(self, *, length: int | None = None) -> None:
         """The object is open in its zones: new, or as it was with this length."""
         if length is None:
-            self._zones.do(self._jobs(partial(Copy.begin, name=self.name)), needed=self.needed)
+            self._members.do(self._jobs(partial(Copy.begin, name=self.name)), needed=self.needed)
         else:
             opening = partial(Copy.resume, name=self.name, length=length)
-            self._zones.do(self._jobs(opening), needed=self.needed)
+            self._members.do(self._jobs(opening), needed=self.needed)
             self._length = length
 
     def append(self, data: bytes | bytearray | memoryview) -> int:
@@ -127,7 +127,7 @@ class MirroredAppender:
             offset = self._length
             jobs = self._jobs(partial(Copy.append, data=piece, offset=offset))
             try:
-                self._zones.do(jobs, needed=self.needed, size_bytes=len(piece), waits=self.waits)
+                self._members.do(jobs, needed=self.needed, size_bytes=len(piece), waits=self.waits)
             except StorageError as error:
                 self._failure = f"{self.name}: an earlier append failed: {error}"
                 raise
@@ -140,18 +140,18 @@ class MirroredAppender:
         After TooFewZones it may succeed, once zones came back with all that they had missed; after
         StoreFull, once there is room.
         """
-        self._zones.do(self._jobs(Copy.sync), needed=self.needed)
-        self._zones.record_changes()
+        self._members.do(self._jobs(Copy.sync), needed=self.needed)
+        self._members.record_changes()
 
     def sync_in(self, zone: Zone) -> None:
         """What the zone has of it is durable there once its lane has come to this."""
         for copy in self.copies:
             if copy.zone is zone and copy.is_live:
-                self._zones.do([(zone, copy.sync)], needed=0)
+                self._members.do([(zone, copy.sync)], needed=0)
 
     def close(self) -> None:
         """See `Appender`."""
-        self._zones.forget(self)
+        self._members.forget(self)
         for copy in self.copies:
             if copy.is_live:
                 copy.lane.submit(copy.close)
@@ -175,7 +175,7 @@ class MirroredAppender:
                 jobs.append((zone, partial(copy.append, rest, present)))
             jobs += [(zone, old.close) for old in former]
             for job in jobs:
-                self._zones.do([job], needed=0)
+                self._members.do([job], needed=0)
             self.copies = [old for old in self.copies if old.zone is not zone] + [copy]
 
     def lacks(self, zone: Zone) -> bool:
