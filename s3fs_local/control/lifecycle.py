@@ -148,7 +148,7 @@ async def run_lifecycle(request: RunLifecycle, context: Context) -> LifecycleRun
         if len(day.actions) % KEYS_BETWEEN_REPORTS == 0:
             await context.outlet.progress("acting", done=len(day.actions))
 
-    run = await filesystem.lifecycle.run(Turns(), tell)
+    run = await filesystem.lifecycle.run(Turns(filesystem.volume), tell)
     freed = 0
     if run.moved.items:
         await filesystem.settling.settle_all(AT_ONCE)

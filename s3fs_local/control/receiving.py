@@ -64,7 +64,12 @@ class _Conversation:
 
     async def run(self) -> None:
         """Until the source leaves."""
-        while (message := await self._read()) is not None:
+        turn = self._filesystem.volume.yielding.turn()
+        while True:
+            with turn.waiting():
+                message = await self._read()
+            if message is None:
+                return
             if self._is_welcome and not self._filesystem.replica.is_replica:
                 return  # promoted meanwhile
             reply = await self._reply(message)
@@ -73,6 +78,7 @@ class _Conversation:
                 await self._stream.send_all(len(body).to_bytes(HEADER_BYTES, "big") + body)
             if isinstance(reply, Refusal):
                 return
+            await turn.over()
 
     def close(self) -> None:
         """The source is connected no more."""

@@ -49,13 +49,15 @@ class Activity:
     def begin(self, operation: Operation) -> None:
         """The operation is being carried out."""
         self._use.note()
+        self._use.requested_ns = operation.started_ns
         self.counts[operation.kind] += 1
         self._running[id(operation)] = operation
         self._last.append(operation)
 
     def end(self, operation: Operation, *, failure: str = "") -> None:
         """It was answered, with the error of that name."""
-        operation.took_ns = self.uptime_ns() - operation.started_ns
+        self._use.requested_ns = now_ns = self.uptime_ns()
+        operation.took_ns = now_ns - operation.started_ns
         operation.failure = failure
         del self._running[id(operation)]
         self.took_ns[operation.kind] += operation.took_ns

@@ -96,12 +96,13 @@ async def _look(volume: Volume) -> list[_Pack]:
     if not volume.zones.not_well:  # or it lies in a zone that is away
         lengths = dict.fromkeys(finished, 0) | lengths
     found: list[_Pack] = []
+    turn = volume.yielding.turn()
     for pack_id, length in sorted(lengths.items()):
         if pack_id not in volume.unrecorded_packs():
             live_bytes = metadata.live_bytes(pack_id)
             is_orphan = metadata.placement(pack_id) is None
             found.append(_Pack(pack_id, length, live_bytes, is_orphan))
-        await trio.lowlevel.checkpoint()
+        await turn.over()
     return found
 
 
@@ -131,11 +132,13 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
     def remove(pack_id: int) -> None:
         volume.blocks.remove_pack(pack_id)
 
+    turn = volume.yielding.turn()
     async with volume.moving:  # a mover's blocks are in no row yet
         empty = [pack for pack in packs if _is_empty(volume, pack.pack_id)]
         if not empty:
             return
         await volume.durability.release_blocks()
+        await turn.over()
         for pack in empty:
             if not _is_empty(volume, pack.pack_id):
                 continue
@@ -146,6 +149,7 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
                 await volume.durability.run_blocking(partial(remove, pack.pack_id))
             garbage.packs += 1
             garbage.bytes += pack.length
+            await turn.over()
 
 
 def _is_empty(volume: Volume, pack_id: int) -> bool:

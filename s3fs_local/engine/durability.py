@@ -13,6 +13,7 @@ catch up, after the ledger has it all.
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final, Protocol, TypeVar
 
@@ -206,7 +207,7 @@ class Durability:
             self._collect()
             self._append()
             self._written = generation
-            if durable or self._packs.needs_sync:
+            if durable or self._packs.owes_sync:
                 with trio.CancelScope(shield=True):
                     await self._sync(durable=durable)
             if durable:
@@ -219,7 +220,7 @@ class Durability:
         `flush`, which keeps the loop free meanwhile. Raises as `flush`.
         """
         may_wait = self._packs.zones.only is not None and self.pace.is_quick
-        if not may_wait or self._mutex.locked():
+        if not may_wait or self._mutex.locked() or self._packs.is_syncing:
             return False
         if draft is not None and draft.needs_journal:
             self._urgent[draft.draft_id] = draft
@@ -233,7 +234,7 @@ class Durability:
         generation = self._appended
         self._collect()
         self._append()
-        blocks_until, syncs_packs = self._position, self._packs.needs_sync
+        blocks_until, syncs_packs = self._position, self._packs.owes_sync
         with self._noting_failures():
             self._sync_blocking(durable=True)
         if syncs_packs:  # after a power cut the metadata engine may not know of this
@@ -302,12 +303,12 @@ class Durability:
                 self._position = self._journal.append(self._unwritten)
             self._unwritten = []
 
-    async def _sync(self, *, durable: bool, strict: bool = False) -> None:
-        """Packs are durable, those with moved bytes only if `strict`; the journal if `durable`."""
+    async def _sync(self, *, durable: bool) -> None:
+        """What was written to packs is durable; the journal if `durable`."""
         blocks_until = self._position
-        syncs_packs = self._packs.needs_sync
+        syncs_packs = self._packs.owes_sync
         with self._noting_failures():
-            await self.run_blocking(lambda: self._sync_blocking(durable=durable, strict=strict))
+            await self.run_blocking(lambda: self._sync_blocking(durable=durable))
         if syncs_packs:
             self._unwritten.append(encode(PacksDurable(blocks_until)))
 
@@ -321,8 +322,14 @@ class Durability:
         async with self._mutex:
             self._collect_facts()
             self._append()
-            with trio.CancelScope(shield=True):
-                await self._sync(durable=False, strict=True)
+            blocks_until = self._position
+        if not self._packs.needs_sync:
+            return
+        # Without the mutex: who waits for something that was written does not wait for this, too.
+        with trio.CancelScope(shield=True), self._noting_failures():
+            await self.run_blocking(partial(self._packs.sync, strict=True))
+        self.fsyncs += 1
+        self._unwritten.append(encode(PacksDurable(blocks_until)))
 
     async def release_blocks(self) -> None:
         """No mount will look for the blocks that were named so far: they may go.
@@ -342,10 +349,10 @@ class Durability:
             self._unwritten.append(encode(PacksDurable(blocks_until)))
         await self.flush(durable=True)
 
-    def _sync_blocking(self, *, durable: bool, strict: bool = False) -> None:
+    def _sync_blocking(self, *, durable: bool) -> None:
         began_ns = perf_counter_ns()
-        if self._packs.needs_sync:
-            self._packs.sync(strict=strict)
+        if self._packs.owes_sync:
+            self._packs.sync(only_owed=True)
             self.fsyncs += 1
         if durable:
             self._journal.sync()

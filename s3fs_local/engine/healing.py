@@ -9,15 +9,17 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from operator import attrgetter, itemgetter
 from typing import Final
 
 import trio
 from msgspec import Struct
 
 from s3fs_local.engine.durability import RunBlocking
-from s3fs_local.engine.pack_images import Image, copy_in, damaged_blocks, good_image
+from s3fs_local.engine.pack_images import Image, damaged_in, good_image, header_in
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.yielding import Turn, pieces
 from s3fs_local.errors import StorageError, ZoneUnavailable
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.reading import gather
@@ -67,6 +69,10 @@ class Healing:
         homes = self._packs.homes_of(placement)
         return self._zones.lacking(homes, holders, spread=pack_id, without=without)
 
+    def turn(self) -> Turn:
+        """For a task that goes through many copies: see `Yielding.turn`."""
+        return self._volume.yielding.turn()
+
     def all_packs(self) -> dict[int, str]:
         """Every pack, and its placement."""
         return self._volume.metadata.pack_placements()
@@ -75,7 +81,7 @@ class Healing:
         """The blocks of the pack, those of drafts included."""
         return [*self._volume.metadata.blocks_in_pack(pack_id), *self._in_drafts(pack_id)]
 
-    async def _listed(self, pack_id: int) -> list[Block]:
+    async def _listed(self, pack_id: int, turn: Turn) -> list[Block]:
         """The same, in pages, so that requests go on between them."""
         in_drafts = self._in_drafts(pack_id)  # first: one that is committed meanwhile has a row
         listed: dict[int, Block] = {}
@@ -86,7 +92,7 @@ class Healing:
             if len(page) < PAGE:
                 break
             behind = page[-1].pack_offset
-            await trio.lowlevel.checkpoint()
+            await turn.over()
         for block in in_drafts:
             listed.setdefault(block.block_id, block)
         return list(listed.values())
@@ -105,25 +111,24 @@ class Healing:
         """See `in_zone`."""
         await in_zone(self.run_blocking, zone, work)
 
-    async def check(self, pack_id: int, zone: Zone, *, mends: bool = True) -> list[Piece]:
+    async def check(
+        self, pack_id: int, zone: Zone, *, mends: bool = True, turn: Turn | None = None
+    ) -> list[Piece]:
         """The zone's copy was read; what was wrong in it is repaired (if `mends`) where a zone can.
 
         A copy without fault, and one that was repaired, is noted as verified now.
         """
-        blocks = await self._listed(pack_id)
-        copy = await self.run_blocking(partial(copy_in, self._packs, zone, pack_id))
+        turn = turn or self._volume.yielding.turn()
+        blocks = await self._listed(pack_id, turn)
+        reading = partial(header_in, self._packs, zone, pack_id)
+        header = await self.run_blocking(reading)
+        has_header = header == self._packs.header(pack_id)
+        damaged = blocks if header is None else await self._damaged(pack_id, zone, blocks, turn)
         if self._packs.has_no_copies(pack_id):
             return []
-        has_header = copy is not None and copy.startswith(self._packs.header(pack_id))
-        damaged = (
-            blocks
-            if copy is None
-            else await self.run_blocking(partial(damaged_blocks, copy, blocks))
-        )
         if has_header and not damaged:
             self.note_verified(pack_id, zone)
             return []
-        del copy
         names = [_block_name(block) for block in damaged] or [pack_name(pack_id)]
         self.verified.doubt(zone.zone_id, pack_id, len(names))
         lost = await self.give(pack_id, zone) if mends else None
@@ -139,6 +144,24 @@ class Healing:
                 "repaired" if piece.repaired else "and is not repaired",
             )
         return pieces
+
+    async def _damaged(
+        self, pack_id: int, zone: Zone, blocks: Sequence[Block], turn: Turn
+    ) -> Sequence[Block]:
+        """Those of the blocks that the zone's copy lacks: all of them where it cannot be read."""
+        found: list[Block] = []
+        limit = self._volume.yielding.piece_bytes
+        for piece in pieces(_with_spans(blocks), itemgetter(1), limit):
+            there = [block for block, _ in piece]
+            reading = partial(damaged_in, self._packs, zone, pack_id, there)
+            damaged = await self.run_blocking(reading)
+            if damaged is None:
+                return blocks
+            if self._packs.has_no_copies(pack_id):
+                break
+            found += damaged
+            await turn.over()
+        return found
 
     async def give(self, pack_id: int, zone: Zone) -> list[Block] | None:
         """The zone has a whole copy of the pack, as whole as any; None where there is none to give.
@@ -208,6 +231,16 @@ class Healing:
         self._packs.replaced.add((zone, pack_id))
         if self._packs.has_no_copies(pack_id):
             await self.in_zone(zone, lambda store: store.delete(name))
+
+
+def _with_spans(blocks: Sequence[Block]) -> list[tuple[Block, int]]:
+    """The blocks as they lie in the pack, and for each how far behind the one before it ends."""
+    found = []
+    end = HEADER_BYTES
+    for block in sorted(blocks, key=attrgetter("pack_offset")):
+        before, end = end, block.pack_offset + block.sealed_length
+        found.append((block, end - before))
+    return found
 
 
 def _block_name(block: Block) -> str:

@@ -76,10 +76,11 @@ class PackCoding:
         self.waiting = ""
         if due:
             await self._volume.durability.flush(durable=True)  # that these packs exist, and why
+        turn = self._volume.yielding.turn()
         for pack_id, wanted in due.items():
             async with self._volume.moving:
                 await self._bring(pack_id, wanted, formed, pace)
-            await trio.lowlevel.checkpoint()
+            await turn.over()
         return formed
 
     async def due(self, *, at_once: bool = False) -> dict[int, Coding | None]:

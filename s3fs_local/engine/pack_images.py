@@ -3,6 +3,8 @@
 For worker threads: nothing here touches the facts.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -36,16 +38,53 @@ def damaged_blocks(copy: bytes, blocks: list[Block]) -> list[Block]:
     ]
 
 
-def copy_in(packs: PackStore, zone: Zone, pack_id: int) -> bytes | None:
-    """The pack as the zone has it; None where it has none, or cannot read it in time."""
-    name = pack_name(pack_id)
+def damaged_in(
+    packs: PackStore, zone: Zone, pack_id: int, blocks: Sequence[Block]
+) -> list[Block] | None:
+    """Those of the blocks that the zone's copy of their pack does not have as they were sealed.
 
-    def reading(store: ObjectStore) -> bytes:
-        return store.read(name, 0, store.length(name))
+    None where it cannot be read. Reads from the first to the last of them, which lie in this order.
+    """
+    start = blocks[0].pack_offset
+    length = blocks[-1].pack_offset + blocks[-1].sealed_length - start
+    piece = _read_in(packs, zone, partial(_piece, pack_name(pack_id), start, length))
+    if piece is None:
+        return None
+    view = memoryview(piece)
+    return [
+        block
+        for block in blocks
+        if digest(view[block.pack_offset - start :][: block.sealed_length]) != block.digest
+    ]
 
+
+def header_in(packs: PackStore, zone: Zone, pack_id: int) -> bytes | None:
+    """The first bytes of the zone's copy; None where it has none, or cannot read it in time."""
+    return _read_in(packs, zone, partial(_header, pack_name(pack_id)))
+
+
+def _read_in(packs: PackStore, zone: Zone, reading: Callable[[ObjectStore], bytes]) -> bytes | None:
     seconds = max(packs.zones.timeout_seconds, PACK_SECONDS_MAX)
     answer = answers([zone], reading, seconds, as_errand=True).get(zone)
     return answer if isinstance(answer, bytes) else None
+
+
+def _header(name: str, store: ObjectStore) -> bytes:
+    store.length(name)  # a file that somebody removed can be read as long as it is open
+    return store.read(name, 0, HEADER_BYTES)
+
+
+def _piece(name: str, offset: int, length: int, store: ObjectStore) -> bytes:
+    return store.read(name, offset, length)
+
+
+def copy_in(packs: PackStore, zone: Zone, pack_id: int) -> bytes | None:
+    """The pack as the zone has it; None where it has none, or cannot read it in time."""
+    return _read_in(packs, zone, partial(_whole, pack_name(pack_id)))
+
+
+def _whole(name: str, store: ObjectStore) -> bytes:
+    return store.read(name, 0, store.length(name))
 
 
 def good_image(packs: PackStore, pack_id: int, blocks: list[Block], zone: Zone) -> Image | None:

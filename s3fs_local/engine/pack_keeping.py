@@ -159,6 +159,7 @@ class PackKeeping:
         """How each pack with bytes of a locked version must be kept. Takes time for every one."""
         now_ns = self._volume.now_ns()
         found = _Protections(packs={})
+        turn = self._volume.yielding.turn()
         after = (0, 0)
         while versions := self._volume.metadata.locked_versions(after, VERSIONS_A_STEP):
             after = (versions[-1].ino, versions[-1].stamp_ns)
@@ -168,7 +169,7 @@ class PackKeeping:
                     for pack_id in self._packs_of(version):
                         kept = found.packs.get(pack_id, _NOTHING)
                         found.packs[pack_id] = protected_too(kept, version.lock, now_ns)
-            await trio.lowlevel.checkpoint()
+            await turn.over()
         return found
 
     def _packs_of(self, version: Version) -> set[int]:

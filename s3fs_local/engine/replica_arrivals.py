@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
-import trio
 
 from s3fs_local.engine.replica_origins import put_replica
 from s3fs_local.engine.replication_messages import Origin
@@ -102,12 +101,13 @@ class Arrivals:
     async def release(self, inos: list[int]) -> None:
         """No block is kept for these files; those that a version uses stay because of it."""
         since = self._since()
+        turn = self._volume.yielding.turn()
         for ino in inos:
             if str(ino) not in since:
                 continue
             for step in self._steps(ino):
                 self._release(ino, step)
-                await trio.lowlevel.checkpoint()
+                await turn.over()
             since = self._since()
             since.pop(str(ino), None)
             self._volume.apply([_put(since)])

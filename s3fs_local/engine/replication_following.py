@@ -27,7 +27,13 @@ from s3fs_local.errors import (
 )
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.remotes import Remote
-from s3fs_local.rules.replication import Reason, Task, backoff_ns
+from s3fs_local.rules.replication import (
+    UNDECIDED,
+    Reason,
+    Task,
+    backoff_ns,
+    seconds_late,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -88,13 +94,14 @@ class Following:
         """Never returns; cancel it."""
         self.is_running = True
         running: set[str] = set()
-        sleeper = Sleeper(self._volume.use)
+        sleeper, turn = Sleeper(self._volume.use), self._volume.yielding.turn()
         async with trio.open_nursery() as nursery:
             while True:
                 await self._decide()
                 self._watch_thresholds()
+                turn.begin()
                 while self._replication.abandon():
-                    await trio.lowlevel.checkpoint()
+                    await turn.over()
                 for destination in self._replication.destinations:
                     if destination not in running:
                         running.add(destination)
@@ -117,11 +124,17 @@ class Following:
         with trio.move_on_after(seconds):
             await self._gather()
 
+    def _late_s(self) -> float:
+        """How long rules were not asked yet about the first change that waits for it."""
+        undecided = self._volume.metadata.tasks(UNDECIDED, 1)
+        return seconds_late(undecided, self._volume.now_ns())
+
     async def _decide(self) -> None:
         if self._volume.read_only_reason:
             return
+        turn = self._volume.yielding.turn(self._late_s)
         while self._replication.decide():
-            await trio.lowlevel.checkpoint()
+            await turn.over()
 
     async def _follow(self, destination: str, running: set[str]) -> None:
         """Tells one destination, until no rule names it."""
@@ -294,10 +307,11 @@ class Following:
 
     async def _fail_all(self, destination: str, reason: str) -> None:
         """What is pending for the destination will not be told by itself (S3: FAILED)."""
+        turn = self._volume.yielding.turn()
         while tasks := self._volume.metadata.tasks(destination, TASKS_A_STEP):
             for task in tasks:
                 self._replication.fail(task, str(reason))
-            await trio.lowlevel.checkpoint()
+            await turn.over()
         progress = self._progress(destination)
         progress.state, progress.message = "refused", str(reason)
 

@@ -59,6 +59,7 @@ from s3fs_local.rules.replication import (
     Subject,
     Task,
     choose,
+    seconds_late,
 )
 from s3fs_local.rules.versioning import Version
 
@@ -140,6 +141,8 @@ class Sender:
         self._part_bytes = 0  # of these, since a part was kept
         self._part_files: dict[Origin, Inode] = {}
         self._facts: list[Message] = []  # to be told when they are durable here
+        self._tasks: Sequence[Task] = ()  # of the batch
+        self._turn = self._volume.yielding.turn(self._late_s)
 
     async def send(self, tasks: Sequence[Task]) -> Sent:
         """The tasks are done or failed, those that changed meanwhile aside.
@@ -151,6 +154,8 @@ class Sender:
         self._bytes = self._part_bytes = 0
         self._part_files.clear()
         self._facts.clear()
+        self._tasks = tasks
+        self._turn.begin()
         tellings = self._tellings(tasks)
         await self._look(tellings)
         await self._tell_directories(tellings)
@@ -159,13 +164,15 @@ class Sender:
                 await self._tell(telling)
         await self._volume.durability.flush(durable=True, only_facts=True)
         for fact in self._facts:
-            await self._link.tell(fact)
+            await self._say(fact)
         settled = await self._ask(Settle(), Settled)
         failures = {(f.origin, f.stamp_ns): f.reason for f in settled.failures}
         for telling in tellings:
             if not telling.is_outdated:
                 self._note(telling, failures)
-        await self._pace.spend(self._part_bytes)
+            await self._turn.over()
+        with self._turn.waiting():
+            await self._pace.spend(self._part_bytes)
         return Sent(len(tasks), self._bytes)
 
     def _tellings(self, tasks: Sequence[Task]) -> list[_Telling]:
@@ -210,12 +217,22 @@ class Sender:
                 telling.failed = Reason.DST_DIVERGED
 
     async def _ask(self, message: Message, kind: type[_Wanted]) -> _Wanted:
-        reply = await self._link.ask(message)
+        await self._turn.over()
+        with self._turn.waiting():
+            reply = await self._link.ask(message)
         if isinstance(reply, Refusal):
             raise DestinationRefused(f"{self._destination}: {reply.message}")
         if not isinstance(reply, kind):
             raise ControlError(f"the destination answers {type(reply).__name__}")
         return reply
+
+    async def _say(self, message: Message) -> None:
+        await self._turn.over()
+        with self._turn.waiting():
+            await self._link.tell(message)
+
+    def _late_s(self) -> float:
+        return seconds_late(self._tasks, self._volume.now_ns())
 
     # Directories
 
@@ -308,7 +325,8 @@ class Sender:
         await self._ask(Keep(tuple(self._part_files.items())), Kept)
         size, self._part_bytes = self._part_bytes, 0
         self._part_files.clear()
-        await self._pace.spend(size)
+        with self._turn.waiting():
+            await self._pace.spend(size)
 
     def _carried(self, telling: _Telling) -> Iterator[_Carried]:
         """The versions, each as it differs from what the destination has then."""
@@ -365,7 +383,7 @@ class Sender:
         self._bytes += len(plain)
         self._part_bytes += len(plain)
         kind = self._kind(one)
-        await self._link.tell(
+        await self._say(
             Block(
                 file,
                 one.version.stamp_ns,

@@ -101,7 +101,8 @@ class Retrieving:
             return
         if now_ns < retrieval.ready_ns:
             return
-        await self._settling.settle(ino, pace)
+        is_waited_for = (ino, stamp_ns) in self._waiting
+        await self._settling.settle(ino, pace.waited_for() if is_waited_for else pace)
         present = self._volume.metadata.version(ino, stamp_ns)
         if present is not None and present.retrieval == retrieval:
             done = retrieved(retrieval, self._volume.now_ns())

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from s3fs_local.engine.healing import Healing, Piece, Streams
 from s3fs_local.engine.share_care import ShareCare
+from s3fs_local.engine.yielding import Turn
 from s3fs_local.errors import S3fsLocalError, StorageError, ZoneUnavailable
 from s3fs_local.objects.reading import lengths_in
 from s3fs_local.objects.zone import Zone
@@ -97,16 +98,19 @@ class Scrubbing:
             await self._healing.finish_all()
         due = [each for each in await self._due(before_ns) if only in {None, each.zone}]
         findings = Findings(total_copies=len(due), pieces=[])
+        turn = self._healing.turn()
         for each in due:
             if not each.zone.is_well or each.pack_id in self._packs.removed:
                 continue
-            findings.pieces += await self._checked(each, mends=mends)
+            findings.pieces += await self._checked(each, turn, mends=mends)
             findings.copies += 1
             findings.bytes += each.length
             await report(findings)
-            await trio.sleep(each.length / rate_bytes)
+            with turn.waiting():
+                await trio.sleep(each.length / rate_bytes)
+            await turn.over()
         if (self._healing.verified.at_ns(STREAMS, 0) or 0) < before_ns:
-            streams = await self._streams(mends=mends)
+            streams = await self._streams(turn, mends=mends)
             findings.pieces += streams
             self._note_streams(sum(not piece.repaired for piece in streams))
         self._healing.verified.keep_only(set(self._healing.all_packs()))
@@ -121,21 +125,22 @@ class Scrubbing:
     async def mend(self, pack_id: int) -> list[Piece]:
         """Every copy, or share, of the pack was read, and mended where possible."""
         pieces = []
+        turn = self._healing.turn()
         holders = await self._holders(pack_id)
         for zone, length in holders.items():
-            pieces += await self._checked(_Due(0, pack_id, zone, length))
+            pieces += await self._checked(_Due(0, pack_id, zone, length), turn)
         coded = None if holders else await self._shares.find(pack_id)
         if coded is not None:
             for due in self._due_shares(pack_id, coded, before_ns=self._healing.now_ns()):
-                pieces += await self._checked(due)
+                pieces += await self._checked(due, turn)
         return pieces
 
-    async def _checked(self, due: _Due, *, mends: bool = True) -> list[Piece]:
+    async def _checked(self, due: _Due, turn: Turn, *, mends: bool = True) -> list[Piece]:
         pack_id, zone, share = due.pack_id, due.zone, due.share
         name = pack_name(pack_id) if share is None else share_name(pack_id, share)
         try:
             if share is None:
-                return await self._healing.check(pack_id, zone, mends=mends)
+                return await self._healing.check(pack_id, zone, mends=mends, turn=turn)
             return await self._shares.check(pack_id, share, zone, mends=mends)
         except StorageError as error:
             logger.warning("zone %s: %s: %s", zone.url, name, error)
@@ -186,7 +191,7 @@ class Scrubbing:
         )
         return holders
 
-    async def _streams(self, *, mends: bool) -> list[Piece]:
+    async def _streams(self, turn: Turn, *, mends: bool) -> list[Piece]:
         """Segments and checkpoints are whole and the same in every zone."""
         pieces: list[Piece] = []
         growing = {each.name for each in self._zones.growing}
@@ -195,6 +200,7 @@ class Scrubbing:
             for name in names:
                 if name not in growing:
                     pieces += await self._stream(name, None, mends=mends)
+                    await turn.over()
         for name, data in self._small_files().items():
             pieces += await self._stream(name, data, mends=mends)
         return pieces

@@ -13,14 +13,15 @@ import logging
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
-import trio
 from msgspec import Struct
 
 from s3fs_local.engine.pace import Pace
 from s3fs_local.engine.recoding import form_of
 from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.yielding import pieces
 from s3fs_local.errors import DataDamaged, EncryptionError, StoreFull
 from s3fs_local.metadata.changes import Change, MarkSettled, PlaceBlock
 from s3fs_local.rules.extents import CELL_BYTES, Block, blocks_of, decode_layout
@@ -41,12 +42,17 @@ class Move(Struct, frozen=True):
     moved: Block
 
 
+def _bytes_of(move: Move) -> int:
+    return move.moved.sealed_length
+
+
 class Mover:
     """Moves blocks, one batch after the other: the safe order, for classes and for compaction."""
 
     def __init__(self, volume: Volume, pace: Pace) -> None:
         self._volume = volume
         self._pace = pace
+        self._turn = volume.yielding.turn(pace.late_s)
         self._pending: list[Move] = []
         self._pending_bytes = 0
         self.moved_bytes = 0  # of content where it is recoded, else of what lies in packs
@@ -77,6 +83,8 @@ class Mover:
         self._pending_bytes += block.length if recodes else len(recoded.sealed)
         if self._pending_bytes >= BATCH_BYTES:
             await self.finish()
+        else:
+            await self._turn.over()
 
     async def finish(self) -> None:
         """What was moved so far lies in its new place, durably, and is found there."""
@@ -85,7 +93,10 @@ class Mover:
         if not pending:
             return
         await self._volume.durability.sync_packs()
-        await self._volume.durability.run_blocking(lambda: self._read_back(pending))
+        await self._turn.over()
+        for piece in pieces(pending, _bytes_of, self._volume.yielding.piece_bytes):
+            await self._volume.durability.run_blocking(partial(self._read_back, piece))
+            await self._turn.over()
         changes: list[Change] = []
         for move in pending:
             if self._is_still_there(move.block):
@@ -94,7 +105,9 @@ class Mover:
         if changes:
             self._volume.apply(changes)
         self.moved_bytes += size
-        await self._pace.spend(size)
+        with self._turn.waiting():
+            await self._pace.spend(size)
+        await self._turn.over()
 
     def _read_back(self, moves: Iterable[Move]) -> None:
         for move in moves:
@@ -179,7 +192,6 @@ class Settling:
                 await self._move_cells(mover, ino, first)
                 await mover.finish()
             self.done_bytes = (first + CELLS_A_STEP) * CELL_BYTES
-            await trio.lowlevel.checkpoint()
             first = self._volume.metadata.next_cell(ino, first + CELLS_A_STEP)
 
     async def _move_cells(self, mover: Mover, ino: int, first: int) -> None:

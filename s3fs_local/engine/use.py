@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+NEVER_NS: Final = -(1 << 62)
 BEAT_S: Final = 10.0
 """So often an idle store looks whether something came from outside, such as a changed date."""
 
@@ -19,10 +20,11 @@ BEAT_S: Final = 10.0
 class Use:
     """Tells that somebody uses the store: the kernel, a command, or a change of any origin."""
 
-    __slots__ = ("_again", "_is_waited_for", "count")
+    __slots__ = ("_again", "_is_waited_for", "count", "requested_ns")
 
     def __init__(self) -> None:
         self.count = 0
+        self.requested_ns = NEVER_NS  # by programs, when last; by the clock of the uptime
         self._again = trio.Event()
         self._is_waited_for = False
 

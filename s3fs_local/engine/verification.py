@@ -83,6 +83,7 @@ class Verification:
         self._progress = progress
         self._reads_all = reads_all
         self._found = Discrepancies()
+        self._turn = volume.yielding.turn()
         self._slice_began = trio.current_time()
         self._facts = 0
         self._waiting = 0
@@ -134,6 +135,7 @@ class Verification:
         """Others had a turn, if it was time."""
         if trio.current_time() - self._slice_began > SLICE_SECONDS:
             await self._progress(what, done, total)
+            await self._turn.over()
             self._slice_began = trio.current_time()
 
     async def _apply(self, told: Metadata, record: LedgerRecord, names: ToldNames) -> None:
@@ -263,6 +265,7 @@ class Verification:
             await self._volume.durability.run_blocking(sealed.read_some)
             sealed.confirm()
             await self._progress("reading packs", sealed.bytes, 0)
+            await self._turn.over()
             self._slice_began = trio.current_time()
 
 

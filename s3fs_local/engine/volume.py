@@ -15,6 +15,7 @@ from s3fs_local.engine.new_keys import NewKeys
 from s3fs_local.engine.replication_outbox import Outbox
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.verified_copies import VerifiedCopies
+from s3fs_local.engine.yielding import Yielding
 from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
 from s3fs_local.metadata.changes import Change, MarkUnsettled, PutSetting
 from s3fs_local.metadata.interface import Counters, Metadata, ScratchMaker
@@ -90,6 +91,7 @@ class Volume:
         self.new_keys: Final = new_keys
         self.durability: Final = durability
         self.use: Final = durability.use
+        self.yielding = Yielding(durability.use)
         self.drafts: Final = drafts
         self.space: Final = space
         self.clock: Final = clock

@@ -20,6 +20,7 @@ from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.yielding import Turn
 from s3fs_local.errors import (
     S3fsLocalError,
     StorageError,
@@ -66,6 +67,8 @@ _NONE: Final = _Patience(0.0, 0.0)
 
 class ZoneCare:
     """Looks after the zones of one open store. Its methods run in the loop, one at a time."""
+
+    _turn: Turn  # of the zone that is brought back
 
     def __init__(
         self,
@@ -131,6 +134,7 @@ class ZoneCare:
                 zone.reason, zone.is_full = str(error), isinstance(error, StoreFull)
                 return False
             self._zones.members.welcome(zone, store)
+            self._turn = self._volume.yielding.turn()
             try:
                 await self._catch_up(zone)
             except S3fsLocalError as error:
@@ -169,9 +173,11 @@ class ZoneCare:
                 partial(lengths_in, asked, "packs/")
             )
             as_shares = await self._shares.survey(self._zones.well)
+            turn = self._volume.yielding.turn()
             for pack_id, placement in self._healing.all_packs().items():
                 name = pack_name(pack_id)
                 holders = {each for each in asked if name in lengths[each]}
+                await turn.over()
                 if not holders and pack_id in as_shares:
                     await self._move_shares(pack_id, as_shares[pack_id], without=zone)
                     report(pack_id)
@@ -406,7 +412,9 @@ class ZoneCare:
         return lengths
 
     async def _pace(self, length: int) -> None:
-        await trio.sleep(length / self._volume.settings.repair_rate_bytes)
+        with self._turn.waiting():
+            await trio.sleep(length / self._volume.settings.repair_rate_bytes)
+        await self._turn.over()
 
 
 def _is_coded(coded: CodedPack | None) -> bool:

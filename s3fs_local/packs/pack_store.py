@@ -71,6 +71,11 @@ class _OpenPack:
     def length(self) -> int:
         return self.appender.length
 
+    @property
+    def owes_sync(self) -> bool:
+        """Whether facts may rely on bytes that no sync has covered."""
+        return self.owed_bytes > self.synced_bytes
+
 
 class PackStore:
     """The packs of one store.
@@ -188,6 +193,7 @@ class PackStore:
         if set(lengths) != set(homes) or self.coded.find(pack_id) is not None:
             return False
         pack = _OpenPack(pack_id, self.zones.append_to(name), homes)
+        pack.owed_bytes = pack.length  # a process that was killed may have synced none of it
         self._retire(placement)
         with self._mutex:
             self._open[placement] = pack
@@ -199,8 +205,22 @@ class PackStore:
         with self._mutex:
             return any(pack.length > pack.synced_bytes for pack in self._packs())
 
-    def sync(self, *, strict: bool = False) -> None:
+    @property
+    def owes_sync(self) -> bool:
+        """The same, of bytes that did not only move: facts may rely on these."""
+        with self._mutex:
+            return any(pack.owes_sync for pack in self._packs())
+
+    @property
+    def is_syncing(self) -> bool:
+        """Whether a sync runs now, for whose end another one would wait."""
+        return self._sync_mutex.locked()
+
+    def sync(self, *, strict: bool = False, only_owed: bool = False) -> None:
         """Everything appended before the call survives a power cut. Blocks.
+
+        With `only_owed`, packs to which bytes were only moved wait for whoever moved them: their
+        sync is not for those to wait for who write something.
 
         A pack of which only moved bytes are due, and whose zones are gone, is left as it is, and
         keeps nobody from going on; unless `strict`, for whoever moved them.
@@ -215,8 +235,9 @@ class PackStore:
         with self._sync_mutex:
             self._check_no_failure()
             with self._mutex:
-                due = [(pack, pack.length) for pack in self._packs()]
-                finished = list(self._retired)
+                asked = [p for p in self._packs() if p.owes_sync or not only_owed]
+                due = [(pack, pack.length) for pack in asked]
+                finished = [pack for pack in self._retired if pack in asked]
             try:
                 failures = [self._sync_pack(pack, length) for pack, length in due]
             except TRANSIENT:
@@ -444,7 +465,7 @@ class PackStore:
         try:
             pack.appender.sync()
         except TooFewZones as error:
-            if pack.owed_bytes > pack.synced_bytes:
+            if pack.owes_sync:
                 raise
             self._drop(pack)
             return error

@@ -208,3 +208,9 @@ def combined(statuses: Sequence[str]) -> Status:
 def backoff_ns(failures: int) -> int:
     """How long an unreachable destination is left alone, after so many failures in a row."""
     return min(SECOND_NS // 4 << min(failures, 16), _MINUTE_NS)
+
+
+def seconds_late(pending: Sequence[Task], now_ns: int) -> float:
+    """For how long by now the first of the changes waits to be told; 0 where none does."""
+    since_ns = min((task.since_ns for task in pending), default=now_ns)
+    return (now_ns - since_ns) / SECOND_NS

@@ -94,8 +94,9 @@ class Tending:
         self._filesystem.classes.apply_reads()
 
     async def _move_tiers(self) -> None:
+        turn = self._volume.yielding.turn()
         while self._filesystem.classes.move_tiers():
-            await trio.lowlevel.checkpoint()
+            await turn.over()
 
     async def _form_packs(self, pace: Pace) -> None:
         formed = await self._filesystem.pack_coding.run(pace)

@@ -15,27 +15,21 @@ logger = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 30.0
 """How soon after midnight a run begins, at the latest; and a beat."""
-BUSY_SECONDS: Final = 0.05
-"""The pause after each step while programs use the mount."""
 
 
 class Gently:
-    """A `Rest` of so many keys a second, and of a pause more where the mount is in use."""
+    """A `Rest` of so many keys a second, and of longer pauses where programs use the mount."""
 
     def __init__(self, filesystem: FileSystem) -> None:
         self._filesystem = filesystem
-        self._served = self._requests()
+        self._turn = filesystem.volume.yielding.turn()
 
     async def after(self, keys: int) -> None:
         """See `Rest`."""
         rate = self._filesystem.volume.settings.lifecycle_rate
-        served = self._requests()
-        is_busy = served != self._served
-        self._served = served
-        await trio.sleep(keys / rate + (BUSY_SECONDS if is_busy else 0))
-
-    def _requests(self) -> int:
-        return sum(self._filesystem.activity.counts.values())
+        with self._turn.waiting():
+            await trio.sleep(keys / rate)
+        await self._turn.over()
 
 
 class Tiering:

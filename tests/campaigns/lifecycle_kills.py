@@ -102,7 +102,7 @@ async def _run(store: Path) -> None:
     async with open_store(store, Unlocking()) as opened:
         sys.stdout.write("begun\n")
         sys.stdout.flush()
-        await opened.filesystem.lifecycle.run(Turns())
+        await opened.filesystem.lifecycle.run(Turns(opened.filesystem.volume))
         await collect_garbage(opened.filesystem, dry_run=False)
 
 

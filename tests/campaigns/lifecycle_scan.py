@@ -107,7 +107,7 @@ async def scan(store: Path, *, versions: int, due: int) -> Scan:
     """How long the run takes in that store."""
     async with open_store(store, Unlocking()) as opened:
         started = time.monotonic()
-        run = await opened.filesystem.lifecycle.run(Turns())
+        run = await opened.filesystem.lifecycle.run(Turns(opened.filesystem.volume))
         seconds = time.monotonic() - started
         assert run.markers_added == due, run
         return Scan(versions, due, run.keys, seconds)

@@ -178,7 +178,7 @@ class World:
 
     async def night(self) -> None:
         """The daily run, and the replay's day."""
-        run = await self.filesystem.lifecycle.run(Turns())
+        run = await self.filesystem.lifecycle.run(Turns(self.volume))
         assert not run.error_count, run.errors
         self.looked_at += run.keys
         self.actions["Expire"] += run.expired.items

@@ -41,7 +41,7 @@ class LifecycleStore(MemoryStore):
 
     def run(self) -> Run:
         """A run at this instant."""
-        return trio.run(self.runs.run, Turns())
+        return trio.run(lambda: self.runs.run(Turns(self.fs.volume)))
 
     def run_told(self) -> tuple[Run, list[Outcome]]:
         """A run, and what it told."""
@@ -50,7 +50,7 @@ class LifecycleStore(MemoryStore):
         async def tell(outcome: Outcome) -> None:
             told.append(outcome)
 
-        return trio.run(self.runs.run, Turns(), tell), told
+        return trio.run(lambda: self.runs.run(Turns(self.fs.volume), tell)), told
 
     def pass_days(self, days: int) -> list[str]:
         """Daily runs soon after midnight; what they did: `5 Expire f`."""

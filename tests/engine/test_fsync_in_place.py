@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trio
 
 from s3fs_local.engine.device_pace import QUICK_NS_MAX, DevicePace
 from s3fs_local.errors import StoreReadOnly, ZoneUnavailable
@@ -94,6 +95,32 @@ def test_a_sync_that_runs_already_is_joined(store: MemoryStore) -> None:
     store.fs.volume.durability.run_blocking = looking  # type: ignore[misc]  # the test's own thread
     store.flush(durable=True)
     assert found == [False]
+
+
+def test_a_line_is_durable_while_moved_bytes_go_to_the_disk(
+    store: MemoryStore, zone: FailingObjects
+) -> None:
+    """A gigabyte changes class: nobody who syncs a line waits for that, nor syncs it himself."""
+    durability = store.fs.volume.durability
+    handle = store.open("/log", CREATE)
+    assert store.fs.fsync_nowait(handle)
+    durability.packs.append(b"moved", "STANDARD_IA", moves=True)
+    found: list[tuple[bool, int]] = []
+
+    async def looking(blocking: Callable[[], Any]) -> None:
+        store.fs.write(handle, 0, b"line")
+        before = zone.calls["sync"]
+        found.append((store.fs.fsync_nowait(handle), zone.calls["sync"] - before))
+        assert durability.packs.needs_sync
+        blocking()
+
+    durability.run_blocking = looking  # type: ignore[misc]  # the test's own thread
+    trio.run(durability.sync_packs)
+    assert found == [(True, 1)]
+    assert not durability.packs.needs_sync
+    zone.power_cut()
+    store.crash()
+    assert store.read("/log") == b"line"
 
 
 def test_several_zones_are_left_to_a_thread(store: MemoryStore) -> None:

@@ -257,6 +257,40 @@ def test_a_pack_is_resumed_after_a_restart() -> None:
     assert packs.read(*place, 6) == b"oldnew"
 
 
+def test_moved_bytes_are_synced_by_whoever_moves_them() -> None:
+    """Whoever writes a line and waits for it does not wait for a gigabyte that changes class."""
+    zones = failing_zones(2)
+    packs = _packs(zones)
+    written = packs.append(b"written", "STANDARD")
+    moved = packs.append(b"moved", "STANDARD_IA", moves=True)
+    packs.leave(moved[0])
+    packs.sync(only_owed=True)
+    assert (packs.owes_sync, packs.needs_sync) == (False, True)
+    assert packs.is_growing(moved[0])  # so nobody takes it for finished
+
+    packs.sync(strict=True)
+    assert not packs.needs_sync
+    assert not packs.is_growing(moved[0])
+    for zone in zones:
+        zone.power_cut()
+    assert packs.read(*written, 7) == b"written"
+    assert packs.read(*moved, 5) == b"moved"
+
+
+def test_what_is_written_behind_moved_bytes_takes_them_along() -> None:
+    """They are one file, and its sync is one."""
+    zones = failing_zones(2)
+    packs = _packs(zones)
+    moved = packs.append(b"moved", "STANDARD", moves=True)
+    written = packs.append(b"written", "STANDARD")
+    packs.sync(only_owed=True)
+    assert not packs.needs_sync
+    for zone in zones:
+        zone.power_cut()
+    assert packs.read(*moved, 12) == b"movedwritten"
+    assert written[0] == moved[0]
+
+
 def test_a_pack_that_cannot_be_resumed_is_left_alone() -> None:
     """Missing, full, of another store, or different in two zones: a new pack is begun."""
     zones = failing_zones(2)

@@ -398,7 +398,7 @@ class Attacker:
         if lifecycle.rules.in_force is None:
             document, _ = read_lifecycle(EXPIRE_ALL, minimum=None, new_id=lambda: 1)
             lifecycle.rules.put(document)
-        trio.run(lambda: lifecycle.run(Turns()))
+        trio.run(lambda: lifecycle.run(Turns(self.store.fs.volume)))
 
     def gc(self) -> None:
         """Packs that nobody needs go."""

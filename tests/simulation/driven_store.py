@@ -474,7 +474,7 @@ class DrivenStore:
 
     async def run_lifecycle(self) -> Run:
         """What is due is done."""
-        return await self.store.fs.lifecycle.run(Turns())
+        return await self.store.fs.lifecycle.run(Turns(self.store.fs.volume))
 
     def _watch_lifecycle(self) -> None:
         """Whoever drives the simulation hears of each pass over a name."""

@@ -1,6 +1,8 @@
 """The slowest hundredth of calls while the daemon has other work, beside one that has none."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +27,14 @@ CREATE: Final = Row("p99-create", "p99 beside background work / idle: create", U
 APPEND: Final = Row(
     "p99-append", "p99 beside background work / idle: append + fsync", Unit.TIMES, _GOAL
 )
+
+
+CONTROLS: Final = tuple(
+    Row(f"p99-{what}-control", f"p99 beside one program that computes / idle: {words}", Unit.TIMES)
+    for what, words in (("stat", "stat"), ("create", "create"), ("append", "append + fsync"))
+)
+"""What two cores do to a daemon without other work, when a third process wants one of them."""
+COMPUTING: Final = (sys.executable, "-c", "while True: sum(range(10_000))")
 
 
 def percentile(call: Callable[[int], None], calls: int) -> float:
@@ -76,6 +86,17 @@ def working(place: Regions) -> Iterator[None]:
         raise failed[0]
 
 
+@contextmanager
+def computing() -> Iterator[None]:
+    """A program that has nothing to do with the mount computes without end."""
+    process = subprocess.Popen(COMPUTING)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def names_of(place: Place, sizes: Sizes) -> list[str]:
     """Files that are looked at once each, and some more."""
     return [f"{place.path}/old/file{number:05}" for number in range(sizes.calls + WARMING)]
@@ -112,7 +133,7 @@ def all_three(place: Place, sizes: Sizes, folder: Path) -> list[float]:
 
 
 def steps(place: Place, sizes: Sizes) -> Iterator[Measured]:
-    """Idle first, then with everything going on."""
+    """Idle first, then with everything going on, then beside a stranger."""
     assert isinstance(place, Regions)
     old = place.path / "old"
     if not old.exists():
@@ -121,9 +142,9 @@ def steps(place: Place, sizes: Sizes) -> Iterator[Measured]:
         write_whole(place.path / "large", sizes.large_mib)
     folder = place.path / f"background{time.monotonic_ns()}"
     folder.mkdir()
-    quiet, busy = folder / "quiet", folder / "busy"
-    quiet.mkdir()
-    busy.mkdir()
+    quiet, busy, control = folder / "quiet", folder / "busy", folder / "control"
+    for each in (quiet, busy, control):
+        each.mkdir()
     ask_anew(place, sizes)
     idle = all_three(place, sizes, quiet)
     ask_anew(place, sizes)
@@ -131,11 +152,16 @@ def steps(place: Place, sizes: Sizes) -> Iterator[Measured]:
         loaded = all_three(place, sizes, busy)
     for row, one, other in zip((STAT, CREATE, APPEND), idle, loaded, strict=True):
         yield row.told(other / one)
+    ask_anew(place, sizes)
+    with computing():
+        beside = all_three(place, sizes, control)
+    for row, one, other in zip(CONTROLS, idle, beside, strict=True):
+        yield row.told(other / one)
 
 
 GROUP: Final = Group(
     "background",
-    (STAT, CREATE, APPEND),
+    (STAT, CREATE, APPEND, *CONTROLS),
     steps,
     makes,
     note="scrub, gc and moves run without end, and all that is written is replicated",
