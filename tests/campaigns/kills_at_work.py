@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from s3fs_local.control.requests import AwaitReplication, Scrub, Verify
+from s3fs_local.daemon.log_setup import LOG_NAME
 from s3fs_local.daemon.receiving import make_room
 from tests.campaigns.conversation import Outcome, process_of, told
 from tests.campaigns.interposed import Interposed
@@ -25,6 +26,7 @@ from tests.mounting import MountedStore, end_processes, s3fs_local
 ZONES: Final = 3
 CALLS_AT_FIRST: Final = 250
 """How many calls a kind of work is taken to make, until one that ended unharmed was counted."""
+LOG_SHOWN: Final = 4000
 ATTEMPTS_MAX: Final = 12
 """A kind of work that is never met at work is not what it should be."""
 
@@ -86,7 +88,12 @@ class _Trials:
         for attempt in range(ATTEMPTS_MAX):
             plan = kind(self.place, f"{name}-{attempt}")
             nth = self.chance.randrange(1, self.calls[what] or CALLS_AT_FIRST)
-            outcome, dead = self.disturbed(plan, nth, f"work{name}-{attempt}")
+            try:
+                outcome, dead = self.disturbed(plan, nth, f"work{name}-{attempt}")
+            except Exception as failure:
+                log = (self.asked(plan).mount.store / LOG_NAME).read_text(errors="replace")
+                words = f"{what}, call {nth}, kill {name}, attempt {attempt}: {failure!r}"
+                raise Failed(f"{words}\nthe daemon's log ends:\n{log[-LOG_SHOWN:]}") from failure
             if outcome is Outcome.DONE and not dead:
                 self.calls[what] = self.asked(plan).interposed.all_calls()
             try:
