@@ -123,6 +123,32 @@ def test_a_line_is_durable_while_moved_bytes_go_to_the_disk(
     assert store.read("/log") == b"line"
 
 
+def test_what_is_written_beside_moved_bytes_is_synced_without_them(
+    store: MemoryStore, zone: FailingObjects
+) -> None:
+    """The pack with the file and the journal are synced; the pack with moved bytes is not."""
+    packs = store.fs.volume.durability.packs
+    handle = store.open("/log", CREATE)
+    assert store.fs.fsync_nowait(handle)
+    packs.append(b"moved", "STANDARD_IA", moves=True)
+    store.write("/f", b"x" * 100_000)
+    before = zone.calls["sync"]
+    store.fs.write(handle, 0, b"line")
+    assert store.fs.fsync_nowait(handle)
+    assert zone.calls["sync"] - before == 2
+    assert packs.needs_sync
+
+
+def test_a_sync_of_packs_that_runs_is_waited_for_in_a_thread(store: MemoryStore) -> None:
+    """It may be a long one, and the loop would wait for its end."""
+    packs = store.fs.volume.durability.packs
+    handle = store.open("/log", CREATE)
+    store.fs.write(handle, 0, b"line")
+    with packs._sync_mutex:  # noqa: SLF001
+        assert not store.fs.fsync_nowait(handle)
+    assert store.fs.fsync_nowait(handle)
+
+
 def test_several_zones_are_left_to_a_thread(store: MemoryStore) -> None:
     """One of them may hang until it is given up, and the loop must stay free that long."""
     members = store.fs.volume.zones.members
