@@ -5,7 +5,8 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic, sleep
+from threading import Event
+from time import monotonic
 
 import pytest
 
@@ -23,7 +24,7 @@ def wait_until_retrieved(path: Path) -> None:
             assert os.getxattr(path, "s3.restore") == b'ongoing-request="true"'
             return
         assert monotonic() < give_up
-        sleep(0.05)
+        Event().wait(0.05)  # another process writes it
 
 
 @promise("A program that waits so can be stopped by a signal; the retrieval goes on.")
