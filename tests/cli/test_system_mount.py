@@ -132,8 +132,8 @@ sys.stdin.read()
 """Holds an automount as systemd does: whoever opens the directory waits for it to be mounted."""
 
 
-def test_a_line_of_fstab_may_be_an_automount(system: SystemMounts) -> None:
-    """With `x-systemd.automount`: who looked into the directory first would wait for ever."""
+def test_an_automount_is_covered_without_a_look_into_it(system: SystemMounts) -> None:
+    """Who looked into the directory first would wait for ever, for the mount that they make."""
     (system.point.parent / "automount.py").write_text(AUTOMOUNT)
     seen = system.sh(
         f"""
