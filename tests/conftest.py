@@ -37,6 +37,9 @@ settings.load_profile("search" if any(name in os.environ for name in _SEARCHES) 
 # filesystem hears no signal, but it wakes up when the daemon is gone.
 WATCHDOG_LEAD_SECONDS = 10
 
+UMASK: Final = os.umask(0o022)
+os.umask(UMASK)
+
 MakeStore = Callable[..., Path]
 MakeMount = Callable[..., MountedStore]
 
@@ -55,12 +58,11 @@ def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture(autouse=True)
-def umask_as_before() -> Iterator[None]:
-    """The umask is that of the run again: a command in this process takes all bits from others."""
-    umask = os.umask(0o022)
-    os.umask(umask)
+def umask_of_the_run() -> Iterator[None]:
+    """A command in this process takes all bits from others; so may a fixture of a whole module."""
+    os.umask(UMASK)
     yield
-    os.umask(umask)
+    os.umask(UMASK)
 
 
 @pytest.fixture

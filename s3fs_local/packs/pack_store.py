@@ -66,6 +66,7 @@ class _OpenPack:
         self.homes = homes  # as they were when it was opened
         self.synced_bytes = 0
         self.owed_bytes = 0  # up to here facts may rely on it after the next sync
+        self.is_resumed = False  # of another process, which may have synced none of it
 
     @property
     def length(self) -> int:
@@ -75,6 +76,11 @@ class _OpenPack:
     def owes_sync(self) -> bool:
         """Whether facts may rely on bytes that no sync has covered."""
         return self.owed_bytes > self.synced_bytes
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next sync covers it, whoever asks for that."""
+        return self.owes_sync or (self.is_resumed and not self.synced_bytes)
 
 
 class PackStore:
@@ -193,7 +199,7 @@ class PackStore:
         if set(lengths) != set(homes) or self.coded.find(pack_id) is not None:
             return False
         pack = _OpenPack(pack_id, self.zones.append_to(name), homes)
-        pack.owed_bytes = pack.length  # a process that was killed may have synced none of it
+        pack.is_resumed = True
         self._retire(placement)
         with self._mutex:
             self._open[placement] = pack
@@ -209,7 +215,7 @@ class PackStore:
     def owes_sync(self) -> bool:
         """The same, of bytes that did not only move: facts may rely on these."""
         with self._mutex:
-            return any(pack.owes_sync for pack in self._packs())
+            return any(pack.is_due for pack in self._packs())
 
     @property
     def is_syncing(self) -> bool:
@@ -235,7 +241,7 @@ class PackStore:
         with self._sync_mutex:
             self._check_no_failure()
             with self._mutex:
-                asked = [p for p in self._packs() if p.owes_sync or not only_owed]
+                asked = [p for p in self._packs() if p.is_due or not only_owed]
                 due = [(pack, pack.length) for pack in asked]
                 finished = [pack for pack in self._retired if pack in asked]
             try:
