@@ -126,6 +126,16 @@ def end_processes(process_ids: Iterable[int]) -> list[int]:
     return ended
 
 
+def let_go_of_mounts(own: Path | None = None) -> str:
+    """A shell line for a new mount namespace, which has copies of all mounts there are.
+
+    A daemon lives as long as any namespace has its mount. So those of other tests go, all but those
+    below `own`.
+    """
+    others = f'$3 ~ /^fuse/ && index($2, "{own or "-"}") != 1'
+    return f"awk '{others} {{print $2}}' /proc/mounts | xargs -r umount -il || true"
+
+
 def unmount_by_force(point: Path) -> None:
     """Takes the mount out of the tree, whatever state it is in."""
     for command in (["fusermount3", "-uz"], ["umount", "-l"]):

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.mounting import COMMAND, MARK, Completed, end_processes, processes_marked, run
+from tests.mounting import (
+    COMMAND,
+    MARK,
+    Completed,
+    end_processes,
+    let_go_of_mounts,
+    processes_marked,
+    run,
+)
 
 FAILURE = 32  # mount(8)
 HELPERS = {
@@ -39,6 +47,7 @@ class SystemMounts:
     def sh(self, script: str, *, check: bool = True) -> Completed:
         """The lines run one after the other, until one fails."""
         overlay = (
+            f"{let_go_of_mounts(self.point.parent)}\n"
             f"mount -t overlay -o lowerdir={self.helpers}:/usr/sbin overlay /usr/sbin\n"
             "mkdir -p /run/mount; mount -t tmpfs tmpfs /run/mount\n"  # umount's notes
         )

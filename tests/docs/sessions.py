@@ -25,7 +25,7 @@ from typing import Final
 
 from tests.docs.comparing import Comparison
 from tests.docs.pages import Command, File, Step
-from tests.mounting import CAUTIOUSLY
+from tests.mounting import CAUTIOUSLY, let_go_of_mounts
 
 NAMESPACES: Final = (
     "unshare",
@@ -42,8 +42,6 @@ _EMPTY: Final = ("/home", "/srv", "/mnt", "/media", "/run")
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  a mount point
 """faketime names what it shares by its process id, which other worlds have, too."""
 _WRITABLE: Final = ("/etc", "/usr/sbin", "/root", "/var")
-_LET_GO: Final = "awk '$3 ~ /^fuse/ {print $2}' /proc/mounts | xargs -r umount -il"
-"""Mounts of other tests: a daemon lives as long as any namespace has its mount."""
 _LAYERS: Final = "/run/layers"
 _HELPERS: Final = {
     "mount.s3fs_local": "mount.s3fs_local",
@@ -70,7 +68,7 @@ def _this_machine() -> str:
     """Shell lines that make this machine a fresh one, with the program installed."""
     lines = [
         "set -e",
-        _LET_GO,
+        let_go_of_mounts(),
         *(f"mount -t tmpfs tmpfs {folder}" for folder in (_SHARED_MEMORY, *_EMPTY)),
     ]
     for folder in _WRITABLE:
@@ -93,7 +91,7 @@ def _other_machine(root: Path, folder: Path, script: int) -> str:
     return "\n".join(
         [
             "set -e",
-            _LET_GO,
+            let_go_of_mounts(),
             "mount -t tmpfs tmpfs /run",
             f"mkdir -p {there} {_LAYERS}/upper {_LAYERS}/work",
             f"mount -t overlay overlay -o {upper} {there}",

@@ -201,7 +201,7 @@ async def test_a_burst_of_waiting_requests_is_answered_and_its_workers_go(
     assert workers_after <= 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 async def test_a_program_that_waits_for_hours_can_be_stopped(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -228,10 +228,13 @@ async def test_a_program_that_waits_for_hours_can_be_stopped(
         client = await trio.lowlevel.open_process(
             [sys.executable, "-c", ASK, str(tmp_path), "user.slow"], stderr=subprocess.DEVNULL
         )
-        await asked.wait()
-        client.send_signal(number)
-        await cancelled.wait()
-        status = await client.wait()
+        try:
+            await asked.wait()
+            client.send_signal(number)
+            await cancelled.wait()
+            status = await client.wait()
+        finally:
+            client.kill()
         later = await ask(tmp_path, "later")
 
     assert status == -number

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeMount
-from tests.mounting import MARK, Completed, instant_now, is_mounted, processes_marked, run
+from tests.mounting import (
+    MARK,
+    Completed,
+    instant_now,
+    is_mounted,
+    let_go_of_mounts,
+    processes_marked,
+    run,
+)
 
 pytestmark = [
     pytest.mark.mount,
@@ -75,7 +83,7 @@ def as_user(home: Path) -> AsUser:
         prologue = f"export s3fs_local='{python} -m s3fs_local'; cd; umask 022;"
         return run(
             *("unshare", "--mount", "--propagation=slave", "sh", "-euc"),
-            f'mount --bind {device} /dev/fuse; exec "$@"',
+            f'{let_go_of_mounts(home.parent)}; mount --bind {device} /dev/fuse; exec "$@"',
             "sh",
             *becoming_nobody(),
             *("sh", "-euc", prologue + script),
