@@ -183,9 +183,7 @@ def _told_in_words(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in durable_files.NO_SPACE:
-            raise durable_files.store_full(error.errno, directory) from error
-        raise errors.ZoneUnavailable(f"{directory}: {error.strerror}") from error
+        raise durable_files.storage_error(error, directory) from error
 
 
 def is_same_place(path: Path, zone: ZoneRecord, former: ObjectStore | None) -> bool:

@@ -67,7 +67,7 @@ class Connection:
         self._send(unique, OUT_HEADER.pack(OUT_HEADER.size + len(body), 0, unique), body)
 
     def refuse(self, unique: int, number: int) -> None:
-        """The request is answered with that errno, or with success and nothing more where 0."""
+        """The request is answered with that errno. Does not raise, as above."""
         self._send(unique, OUT_HEADER.pack(OUT_HEADER.size, -number, unique), b"")
 
     def invalidate_inode(self, ino: int) -> None:

@@ -54,9 +54,7 @@ class _errors_of:  # noqa: N801  used like the functions of contextlib, at an ei
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if not isinstance(error, OSError) or isinstance(error, FileExistsError):
             return
-        if error.errno in durable_files.NO_SPACE:
-            raise durable_files.store_full(error.errno, self._what) from error
-        raise ZoneUnavailable(f"{self._what}: {error.strerror}") from error
+        raise durable_files.storage_error(error, self._what) from error
 
 
 class DirectoryAppender:

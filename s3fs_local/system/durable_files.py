@@ -36,6 +36,13 @@ def no_space_is_store_full(path: object) -> Iterator[None]:
         raise
 
 
+def storage_error(error: OSError, what: object) -> StoreFull | ZoneUnavailable:
+    """The error of ours for what a disk refuses to a zone, met by `what`."""
+    if error.errno in NO_SPACE:
+        return store_full(error.errno, what)
+    return ZoneUnavailable(f"{what}: {error.strerror}")
+
+
 def store_full(number: int | None, what: object) -> StoreFull:
     """The error of ours for one of `NO_SPACE`, met by `what`."""
     if number == errno.EDQUOT:

@@ -117,23 +117,28 @@ class Background:
             await self.go_on(0)
         raise AssertionError(f"never done: {self.running}")
 
-    async def beside(self, work: Work) -> None:
-        """The work is done at once; the tasks that it waits for go on as far as they must."""
-        if not self.running:
-            await work()
-            return
+    async def _begun(self, work: Work) -> list[Exception | None]:
+        """The work has begun, until it waits; how it ends is in the list once it has."""
         ended: list[Exception | None] = []
 
         async def run() -> None:
             try:
                 await work()
-            except Exception as error:  # noqa: BLE001 - raised below
+            except Exception as error:  # noqa: BLE001 - raised by whoever waits for the end
                 ended.append(error)
             else:
                 ended.append(None)
 
         self._nursery.start_soon(run)
         await wait_all_tasks_blocked()
+        return ended
+
+    async def beside(self, work: Work) -> None:
+        """The work is done at once; the tasks that it waits for go on as far as they must."""
+        if not self.running:
+            await work()
+            return
+        ended = await self._begun(work)
         for _ in range(STEPS_MAX):
             if ended:
                 break
@@ -144,18 +149,7 @@ class Background:
 
     async def patiently(self, work: Work) -> None:
         """The work is done, or has waited in vain: nobody else does anything meanwhile."""
-        ended: list[Exception | None] = []
-
-        async def run() -> None:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - raised below
-                ended.append(error)
-            else:
-                ended.append(None)
-
-        self._nursery.start_soon(run)
-        await wait_all_tasks_blocked()
+        ended = await self._begun(work)
         if not ended:
             self._clock.jump(LONG_SECONDS)
             await wait_all_tasks_blocked()
