@@ -16,7 +16,7 @@ def new_marker(volume: Volume, parent: int, name: bytes, stamp_ns: int, caller: 
         name,
         stamp_ns,
         0,
-        salt=volume.salt(),
+        salt=volume.salt(stamp_ns),
         is_null=volume.settings.versioning is not VersioningState.ENABLED,
         uid=caller.uid,
     )

@@ -21,6 +21,7 @@ from s3fs_local.metadata.changes import Change, MarkUnsettled, PutSetting
 from s3fs_local.metadata.interface import Counters, Metadata, ScratchMaker
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.extents import Block
+from s3fs_local.rules.identifiers import RANDOM_BITS, salt_of
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.ledger_notes import ClockShown, Note
@@ -29,7 +30,6 @@ from s3fs_local.rules.settings import Settings
 from s3fs_local.system.clock import Clock
 from s3fs_local.system.randomness import Randomness
 
-SALT_BITS: Final = 35
 CLASSES_SETTING: Final = "fact.classes"
 """Set once any version, or directory, ever had a class; until then no commit looks for one."""
 
@@ -184,9 +184,9 @@ class Volume:
         is_ahead = self._last_stamp_ns > clock_ns + SECOND_NS  # of another store's clock
         return expiry_ns if is_ahead or expiry_ns != clock_ns else self.now_ns()
 
-    def salt(self) -> int:
-        """The random half of a version id."""
-        return self.randomness.bits(SALT_BITS)
+    def salt(self, stamp_ns: int) -> int:
+        """The second half of the id of the version that is committed then."""
+        return salt_of(stamp_ns, self.randomness.bits(RANDOM_BITS))
 
     def new_ino(self) -> int:
         """A number no inode ever had."""

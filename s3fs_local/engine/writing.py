@@ -344,7 +344,7 @@ class Writing:
         self, inode: Inode, stamp_ns: int, *, size: int, stored: int, origin: Origin, uid: int
     ) -> Version:
         """The version that a commit at `stamp_ns` makes, with the lock that it inherits."""
-        salt = self._volume.salt()
+        salt = self._volume.salt(stamp_ns)
         version = Version(
             ino=inode.ino,
             stamp_ns=stamp_ns,

@@ -3,20 +3,23 @@
     01hyz3k9v2c4d 7q0m8wx
     stamp (64 bit) salt (35 bit)
 
-The first 13 characters are the commit stamp, the last 7 are random, so that nobody can guess an id
-from a time. The salt alone is the *short id* that people see in file names. The alphabet is
-Crockford's base 32 in lower case: digits sort before letters, nothing looks like something else,
-and since it has neither `l` nor `u`, S3's literal `null` can never be an id or the beginning of
-one.
+The first 13 characters are the commit stamp. The salt begins with the place in the stamp's
+millisecond, and its other 15 bits are random, so that nobody can guess an id from a time. The salt
+alone is the *short id* that people see in file names, where it follows the millisecond: so these
+sort as time does, too. The alphabet is Crockford's base 32 in lower case: digits sort before
+letters, nothing looks like something else, and since it has neither `l` nor `u`, S3's literal
+`null` can never be an id or the beginning of one.
 """
 
 import re
 from typing import Final
 
 from s3fs_local.errors import NoSuchVersion
+from s3fs_local.rules.instants import MILLISECOND_NS
 from s3fs_local.rules.namespace import OPEN_NS
 
 SALT_BITS: Final = 35
+RANDOM_BITS: Final = SALT_BITS - (MILLISECOND_NS - 1).bit_length()
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES: Final = {character: value for value, character in enumerate(_ALPHABET)}
@@ -27,6 +30,12 @@ _SHORT_ID: Final = re.compile(f"[{_ALPHABET}]{{{_SALT_DIGITS}}}")
 _VERSION_ID: Final = re.compile(f"[{_ALPHABET}]{{{_STAMP_DIGITS + _SALT_DIGITS}}}")
 
 
+def salt_of(stamp_ns: int, random: int) -> int:
+    """The second half of the id of what is committed then, of that many as RANDOM_BITS say."""
+    assert 0 <= random < 1 << RANDOM_BITS, random
+    return stamp_ns % MILLISECOND_NS << RANDOM_BITS | random
+
+
 def version_id(stamp_ns: int, salt: int) -> str:
     """The id of the version (or delete marker) committed at `stamp_ns`; ids sort as stamps do."""
     assert 0 <= stamp_ns < 1 << 64, stamp_ns
@@ -34,7 +43,7 @@ def version_id(stamp_ns: int, salt: int) -> str:
 
 
 def short_id(salt: int) -> str:
-    """The random half of the id, enough to tell the versions of one name apart."""
+    """The second half of the id, enough to tell the versions of one name apart."""
     assert 0 <= salt < 1 << SALT_BITS, salt
     return _encode(salt, _SALT_DIGITS)
 

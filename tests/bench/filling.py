@@ -64,7 +64,7 @@ def _fill_folder(filesystem: FileSystem, name: str, files: int) -> None:
         )
         entry = Entry(folder.ino, file_name(number).encode(), stamp_ns, inode.ino, uid=_OWNER.uid)
         version = Version(
-            inode.ino, stamp_ns, volume.salt(), 0, origin=Origin.CREATED, uid=_OWNER.uid
+            inode.ino, stamp_ns, volume.salt(stamp_ns), 0, origin=Origin.CREATED, uid=_OWNER.uid
         )
         changes += [PutInode(inode), OpenEntry(entry), PutVersion(version)]
     volume.apply(changes)

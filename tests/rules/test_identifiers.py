@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from s3fs_local.errors import NoSuchVersion
 from s3fs_local.rules.identifiers import (
+    RANDOM_BITS,
     is_exactly,
     matches,
     parse_version_id,
+    salt_of,
     short_id,
     version_id,
 )
@@ -43,6 +45,18 @@ def test_ids_sort_as_time_does(stamp_ns: int, salt: int, other_ns: int, other: i
     first, second = (stamp_ns, salt), (other_ns, other)
 
     assert (version_id(*first) < version_id(*second)) == (first < second)
+
+
+@settings(max_examples=100)
+@given(stamps, st.integers(1, 2_000_000), *[st.integers(0, (1 << RANDOM_BITS) - 1)] * 2)
+def test_file_names_sort_as_time_does(stamp_ns: int, later: int, one: int, other: int) -> None:
+    """They show milliseconds and the short id: two commits in one are in order by the latter."""
+    stamps = (stamp_ns, stamp_ns + later)
+    if stamps[1] // 1_000_000 == stamp_ns // 1_000_000:
+        first, second = (
+            short_id(salt_of(*pair)) for pair in zip(stamps, (one, other), strict=True)
+        )
+        assert first < second
 
 
 @pytest.mark.parametrize(
