@@ -78,7 +78,9 @@ class Client:
         except (ConnectionError, TimeoutError) as error:
             raise errors.DaemonUnreachable(f"the daemon went away: {error}") from error
 
-    def ask_to_end(self, request: Request, *, seconds_max: float) -> bool:
+    def ask_to_end(
+        self, request: Request, *, seconds_max: float, on_progress: OnProgress | None = None
+    ) -> bool:
         """Whether the process at the other end has ended within the time, asked to. Blocks.
 
         Raises:
@@ -89,7 +91,7 @@ class Client:
         except ProcessLookupError:
             return True
         try:
-            self.ask(request, on_progress=_ignore, on_data=_ignore)
+            self.ask(request, on_progress=on_progress or _ignore, on_data=_ignore)
             return has_ended(process, seconds_max=seconds_max)
         finally:
             os.close(process)

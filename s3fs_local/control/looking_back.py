@@ -25,7 +25,7 @@ from s3fs_local.errors import IsADirectory, NoSuchName, NoSuchVersion, NotADirec
 from s3fs_local.rules import identifiers
 from s3fs_local.rules.history import Event, HistoryItem, events_of, find_version
 from s3fs_local.rules.inode import ROOT_INO, Inode
-from s3fs_local.rules.instants import format_rfc3339, parse_instant
+from s3fs_local.rules.instants import format_rfc3339, parse_past
 from s3fs_local.rules.retention import format_until
 from s3fs_local.rules.versioning import NULL_ID, Version
 
@@ -108,7 +108,7 @@ def chosen_version(
     Raises:
         NoSuchVersion, AmbiguousVersion: of the id.
         NoSuchName: the path held no file then, or ever.
-        InvalidTime: `at` is no instant.
+        InvalidTime: `at` is no instant, or one that lies ahead.
     """
     if at is not None:
         return version_at(filesystem, path, at)
@@ -135,8 +135,7 @@ def item_named(items: Sequence[HistoryItem], name: str, *, path: bytes) -> Histo
 
 def version_at(filesystem: FileSystem, path: bytes, at: str) -> Version:
     """The version that the path had at an instant given as text. Raises as `chosen_version`."""
-    now_ns = filesystem.volume.now_ns()
-    at_ns = min(parse_instant(at, now_ns=now_ns), now_ns)
+    at_ns = parse_past(at, now_ns=filesystem.volume.now_ns())
     spot = spot_of(filesystem, path)
     histories = filesystem.histories
     try:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from s3fs_local import errors
 
 FILESYSTEM_TYPE: Final = "fuse.s3fs_local"
+_AUTOMOUNT: Final = "autofs"
 _MOUNT_TABLE: Final = Path("/proc/self/mountinfo")
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 
@@ -69,6 +70,14 @@ def mount_at(mount_point: Path, mounts: list[Mount]) -> Mount | None:
     """The topmost mount exactly at that directory."""
     wanted = os.fsencode(mount_point)
     return next((mount for mount in reversed(mounts) if mount.mount_point == wanted), None)
+
+
+def is_automounted(mount_point: Path, mounts: list[Mount]) -> bool:
+    """Whether an automount makes what is mounted at that directory, and takes it away."""
+    point = os.fsencode(mount_point)
+    return any(
+        mount.mount_point == point and mount.filesystem_type == _AUTOMOUNT for mount in mounts
+    )
 
 
 def place_of(path: str, mounts: list[Mount]) -> Place:

@@ -453,9 +453,13 @@ class MakeRoom(Struct, frozen=True, tag="make-room", tag_field="command"):
 
 
 class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
-    """The daemon has unmounted, and everything is durable. Answered by a daemon only."""
+    """The daemon has unmounted, and everything is durable. Answered by a daemon only.
+
+    With `by_caller` it is the caller who takes the mount away, when `Progress` comes.
+    """
 
     mount_point: bytes
+    by_caller: bool = False
 
 
 Request = (

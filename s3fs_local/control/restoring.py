@@ -28,7 +28,7 @@ from s3fs_local.errors import (
     NothingToRestore,
 )
 from s3fs_local.rules.inode import ROOT_INO, Inode
-from s3fs_local.rules.instants import parse_instant
+from s3fs_local.rules.instants import parse_past
 from s3fs_local.rules.retention import Operation
 
 _STEPS_BETWEEN_REPORTS: Final = 64
@@ -75,8 +75,7 @@ async def _restore_root(request: Restore, context: Context) -> Restoration:
 
 
 def _instant(text: str, context: Context) -> int:
-    now_ns = context.filesystem.volume.now_ns()
-    return min(parse_instant(text, now_ns=now_ns), now_ns)
+    return parse_past(text, now_ns=context.filesystem.volume.now_ns())
 
 
 async def undelete(request: Undelete, context: Context) -> Restoration:

@@ -29,6 +29,9 @@ class MountPlan(Struct, frozen=True):
 def mount_in_background(plan: MountPlan) -> None:
     """The store is mounted, by a process of its own.
 
+    Until then it is in our process group, so that a signal to that ends both (Ctrl-C, a closed
+    terminal), and because an automount lets nobody else through to make the mount.
+
     Raises:
         MountFailed: the daemon ended without a word; carries the last lines of its log. Or its
             log cannot be opened.
@@ -54,7 +57,6 @@ def mount_in_background(plan: MountPlan) -> None:
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        start_new_session=True,
         pass_fds=(ready_writer, secret_reader),
     )
     for descriptor in (log, ready_writer, secret_reader):

@@ -35,7 +35,7 @@ from s3fs_local.engine.views import StatusText
 from s3fs_local.fuse import session
 from s3fs_local.fuse.invalidator import Invalidator
 from s3fs_local.fuse.kernel_mount import Mounting
-from s3fs_local.fuse.mount_point import mount_at
+from s3fs_local.fuse.mount_point import Mount, mount_at
 from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.rules.inode import Caller
@@ -48,6 +48,9 @@ log = logging.getLogger(__name__)
 
 FAREWELL_SECONDS_MAX = 5.0
 """How long a client may take to read the last answer."""
+DETACH_SECONDS_MAX = 60.0
+"""How long a client may take to unmount, where it has to do that itself."""
+DETACHED_LOOK_SECONDS = 0.02
 
 
 def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
@@ -55,6 +58,7 @@ def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
 
     Raises:
         S3fsLocalError: it could not be mounted, or not everything could be made durable.
+        KeyboardInterrupt: Ctrl-C came before the mount was ready; nothing is mounted.
     """
     keep_freed_memory()
     readiness = Readiness(ready_fd)
@@ -66,6 +70,9 @@ def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
         else:
             log_to_file(plan.store / LOG_NAME, options.log)
         trio.run(_live, plan, options, readiness)
+    except* KeyboardInterrupt:
+        log.info("interrupted before the mount was ready")
+        raise KeyboardInterrupt from None
     except* errors.S3fsLocalError as group:
         _end_badly(next(errors.leaves(group)), readiness)
 
@@ -227,7 +234,7 @@ class _Desk:
     async def answer(self, request: Request, caller: Caller, outlet: Outlet) -> object:
         """What came of the request. Raises S3fsLocalError."""
         if isinstance(request, Unmount):
-            return await self._unmount(request)
+            return await self._unmount(request, outlet)
         store = self.store
         if store is None:
             raise errors.DaemonUnreachable("the store is being unmounted")
@@ -264,14 +271,18 @@ class _Desk:
                 del self._running[scope]
                 done.set()
 
-    async def _unmount(self, request: Unmount) -> object:
+    async def _unmount(self, request: Unmount, outlet: Outlet) -> object:
         if request.mount_point != bytes(self._plan.mount_point):
             raise errors.NotMounted(
                 f"the store is mounted on {self._plan.mount_point}; "
                 "this is a bind mount of it, for umount(8)"
             )
         mount = mount_at(self._plan.mount_point)
-        await trio.to_thread.run_sync(detach, self._plan.mount_point)
+        if request.by_caller:
+            await outlet.progress("unmount", done=0)
+            await self._await_detached(mount)
+        else:
+            await trio.to_thread.run_sync(detach, self._plan.mount_point)
         with trio.move_on_after(session.HANG_UP_SECONDS_MAX):
             await self.kernel_hung_up.wait()
         if mount is not None and not self.kernel_hung_up.is_set() and self.store is not None:
@@ -282,6 +293,13 @@ class _Desk:
         if self.failure is not None:
             raise self.failure
         return msgspec.to_builtins(Done())
+
+    async def _await_detached(self, mount: Mount | None) -> None:
+        """Whoever asked has taken the mount away, or cannot: theirs may be another namespace."""
+        with trio.move_on_after(DETACH_SECONDS_MAX):
+            while not self.kernel_hung_up.is_set() and mount_at(self._plan.mount_point) == mount:
+                with trio.move_on_after(DETACHED_LOOK_SECONDS):
+                    await self.kernel_hung_up.wait()
 
     async def close(self) -> None:
         """No command uses the store any more; those that ran were cancelled."""

@@ -15,8 +15,15 @@ class Readiness:
         self.is_ready = False
 
     def ready(self, status: str) -> None:
-        """System calls in the mount are answered; `systemctl status` shows the text."""
+        """System calls in the mount are answered; `systemctl status` shows the text.
+
+        A process that a command started leaves its session: what ends that, such as a closed
+        terminal, does not end a mount.
+        """
         self.is_ready = True
+        if self._descriptor is not None:
+            with suppress(PermissionError):  # whoever started it gave it a session of its own
+                os.setsid()
         self._say(Result(value=None))
         _tell_systemd("READY")
         _tell_systemd("STATUS", status)

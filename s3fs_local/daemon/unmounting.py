@@ -12,7 +12,7 @@ import msgspec
 
 from s3fs_local import errors
 from s3fs_local.control.client import connect
-from s3fs_local.control.mount_table import mount_at, read_mounts
+from s3fs_local.control.mount_table import is_automounted, mount_at, read_mounts
 from s3fs_local.control.requests import Unmount
 from s3fs_local.daemon.layout import OWNER_LOCK_NAME
 from s3fs_local.fuse.mount_point import still_mounted, unmount
@@ -41,7 +41,8 @@ def unmount_and_wait(directory: Path) -> None:
         S3fsLocalError: what kept the daemon from making all durable.
     """
     mount_point = Path(os.path.realpath(directory))
-    mount = mount_at(mount_point, read_mounts())
+    mounts = read_mounts()
+    mount = mount_at(mount_point, mounts)
     if mount is None or not mount.is_ours:
         raise errors.NothingMounted(f"no store is mounted at {directory}")
     try:
@@ -53,8 +54,13 @@ def unmount_and_wait(directory: Path) -> None:
         detach(mount_point)
         _await_release(mount.store)
         return
+    # While an automount takes away what nobody used, only the process group that it asks may touch
+    # the mount point: ours, where systemd is at work, and not the daemon's.
+    request = Unmount(bytes(mount_point), by_caller=is_automounted(mount_point, mounts))
     with client:
-        client.ask_to_end(Unmount(bytes(mount_point)), seconds_max=DAEMON_SECONDS_MAX)
+        client.ask_to_end(
+            request, seconds_max=DAEMON_SECONDS_MAX, on_progress=lambda _: detach(mount_point)
+        )
 
 
 def _daemon_of(mount_point: Path) -> int | None:

@@ -18,6 +18,8 @@ INSTANT_NS_MAX: Final = OPEN_NS - 1
 """The last instant there is (in the year 2262); the first is 0, 1970-01-01T00:00:00Z."""
 
 SECOND_NS: Final = 1_000_000_000
+CLOCKS_DIFFER_NS_MAX: Final = 60 * SECOND_NS
+"""By so much the clock of who names an instant may be ahead."""
 
 ACCEPTED_INSTANTS: Final = (
     "2026-11-22T15:04:05Z, 2026-11-22T15:04:05.123+02:00, 2026-11-22T15-04-05Z, 2026-11-22, "
@@ -87,6 +89,20 @@ def parse_instant(text: str, *, now_ns: int) -> int:
             f"{text[:64]!r} names no instant from 1970 to 2262; accepted: {ACCEPTED_INSTANTS}"
         )
     return instant_ns
+
+
+def parse_past(text: str, *, now_ns: int) -> int:
+    """The instant that `text` names, `now_ns` at the latest, for who would go back to it.
+
+    A little ahead is now, for clocks differ. More is a mistake, such as a mistyped year.
+
+    Raises:
+        InvalidTime: it lies ahead, or as `parse_instant`.
+    """
+    instant_ns = parse_instant(text, now_ns=now_ns)
+    if instant_ns > now_ns + CLOCKS_DIFFER_NS_MAX:
+        raise InvalidTime(f"{text} lies ahead: it is {format_rfc3339(now_ns)} now")
+    return min(instant_ns, now_ns)
 
 
 def parse_duration(text: str) -> int:

@@ -22,6 +22,7 @@ from tests.mounting import (
     MountedStore,
     answer_of,
     is_mounted,
+    let_go_of_mounts,
     processes_marked,
     run,
     s3fs_local,
@@ -253,27 +254,11 @@ def test_a_bind_mount_of_a_folder_is_a_way_in_but_not_the_mount(
         run("umount", bound)
 
 
-LETS_GO_OF_OTHERS = """
-for other in $(grep -o '^[^ ]* [^ ]* fuse[^ ]*' /proc/self/mounts | cut -d' ' -f2); do
-    [ "$other" = "$1" ] || umount -l "$other"
-done
-echo there
-exec sleep 600
-"""
-
-
 @pytest.fixture
 def elsewhere(mount: MountedStore) -> Iterator[subprocess.Popen[bytes]]:
     """A program in a mount namespace of its own, as a container's, made while we were mounted."""
-    command: list[str | Path] = [
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        LETS_GO_OF_OTHERS,
-        "sh",
-        mount.path,
-    ]
+    script = f"{let_go_of_mounts(mount.path)}; echo there; exec sleep 600"
+    command = ("unshare", "--mount", "sh", "-c", script)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
         assert program.stdout is not None
         if program.stdout.readline() != b"there\n":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import automounting
 from tests.mounting import (
     COMMAND,
     MARK,
@@ -129,39 +130,28 @@ def test_after_a_crash_the_mount_point_is_an_error_and_the_next_mount_recovers(
     assert "Transport endpoint is not connected" in seen.stderr
 
 
-AUTOMOUNT = """
-import ctypes, os, sys
-reader, writer = os.pipe()
-words = f"fd={writer},pgrp=1,minproto=5,maxproto=5,direct".encode()
-if ctypes.CDLL(None).mount(b"systemd-1", os.fsencode(sys.argv[1]), b"autofs", 0, words):
-    sys.exit("no automount could be made")
-print("ready", flush=True)
-sys.stdin.read()
-"""
-"""Holds an automount as systemd does: whoever opens the directory waits for it to be mounted."""
+def test_an_automount_mounts_at_the_first_look_and_unmounts_when_nobody_looks(
+    system: SystemMounts,
+) -> None:
+    """`x-systemd.automount` and `x-systemd.idle-timeout`: who looks there waits, and so might we.
 
-
-def test_an_automount_is_covered_without_a_look_into_it(system: SystemMounts) -> None:
-    """Who looked into the directory first would wait for ever, for the mount that they make."""
-    (system.point.parent / "automount.py").write_text(AUTOMOUNT)
+    We make the mount that they wait for, and take away the one that they may not see meanwhile.
+    """
     seen = system.sh(
         f"""
-        mkfifo "$POINT.ready" "$POINT.end"
-        {sys.executable} "$POINT/../automount.py" "$POINT" <"$POINT.end" >"$POINT.ready" &
-        exec 4>"$POINT.end"
-        read word <"$POINT.ready" || exit 77
-        timeout 60 mount -T "$FSTAB" "$POINT"
-        echo kept >"$POINT/f"
-        umount "$POINT"
+        PYTHONPATH={Path.cwd()} {sys.executable} -m tests.automounting "$FSTAB" "$POINT"
         flock --nonblock "$STORE/owner.lock" true
-        $S3FS_LOCAL cat "$STORE:/f"
         """,
         check=False,
     )
-    if seen.returncode == 77:
-        pytest.skip(f"needs automounts: {seen.stderr.strip()}")
+    if seen.returncode == automounting.CANNOT:
+        pytest.skip(seen.stdout.strip())
 
-    assert (seen.returncode, seen.stdout) == (0, "kept\n"), seen.stderr
+    assert seen.stdout.splitlines() == [
+        *("0", "written", "1", "expired: True"),
+        *("0", "kept", "in use", "expired: True"),
+    ], seen.stderr
+    assert seen.returncode == 0
 
 
 def test_the_command_leaves_no_note_for_umount_behind(system: SystemMounts) -> None:

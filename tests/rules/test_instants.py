@@ -16,6 +16,7 @@ from s3fs_local.rules.instants import (
     format_rfc3339,
     parse_duration,
     parse_instant,
+    parse_past,
 )
 from s3fs_local.rules.namespace import OPEN_NS
 
@@ -137,6 +138,18 @@ def test_anything_else_is_refused_with_the_forms_listed(text: str) -> None:
 def test_an_instant_ahead_is_an_instant() -> None:
     """A view of tomorrow is the present; retention dates lie ahead as a rule."""
     assert parse_instant("2033-01-01", now_ns=NOW_NS) > NOW_NS
+
+
+def test_who_goes_back_to_an_instant_may_have_a_clock_a_little_ahead() -> None:
+    """But a mistyped year is no way back to the present, which would be said to be done."""
+    hour_ago, a_little_ahead, ahead = (
+        format_rfc3339(NOW_NS + seconds * SECOND_NS) for seconds in (-3600, 60, 61)
+    )
+
+    assert parse_past(hour_ago, now_ns=NOW_NS) == NOW_NS - 3600 * SECOND_NS
+    assert parse_past(a_little_ahead, now_ns=NOW_NS) == NOW_NS
+    with pytest.raises(InvalidTime, match=f"{ahead} lies ahead: it is {format_rfc3339(NOW_NS)}"):
+        parse_past(ahead, now_ns=NOW_NS)
 
 
 @settings(max_examples=200)

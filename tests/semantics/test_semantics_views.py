@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from s3fs_local.control.looking_back import version_at
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.filesystem import Presentation
 from s3fs_local.errors import InvalidTime, NameReserved, NoSuchName, ReadOnlyView
@@ -87,12 +88,19 @@ def test_instants_can_be_written_in_all_these_ways(store: MemoryStore) -> None:
         assert store.read(f"/.versions/@{text}/f") == b"one", text
 
 
-@promise("A TIME that lies ahead is now.")
+@promise(
+    "A TIME that lies ahead is now. "
+    "`cat --at` and `restore --at` refuse one that lies more than a minute ahead."
+)
 def test_the_future_is_as_the_present(store: MemoryStore) -> None:
-    """A clock that runs a little late must not hide a file."""
+    """A clock that runs a little late must not hide a file; a mistyped year must not restore it."""
     store.write("/f", b"one")
+    at = format_rfc3339(store.clock.now_ns() + 59 * SECOND_NS)
 
     assert store.read("/.versions/@2200-01-01/f") == b"one"
+    assert version_at(store.fs, b"f", at).size == 3
+    with pytest.raises(InvalidTime, match=r"lies ahead: it is 20"):
+        version_at(store.fs, b"f", "2200-01-01")
 
 
 @promise("`.versions/@snapshots` lists instants of the directory, for Samba.")
