@@ -315,6 +315,7 @@ def zoning_of(
     def is_blank(name: str, copies: Sequence[bytes]) -> bool:
         return keepers[name.partition("/")[0]].is_blank(name, copies)
 
+    streams = Streams(best_copy, is_blank, changes.small_files)
     return Zoning(
         ZoneCare(
             volume,
@@ -322,15 +323,14 @@ def zoning_of(
             healing,
             shares,
             reopen=changes.reopen,
-            best_copy=best_copy,
+            streams=streams,
         ),
         Scrubbing(
             volume.zones,
             durability.packs,
             healing,
             shares,
-            streams=Streams(best_copy, is_blank),
-            small_files=changes.small_files,
+            streams=streams,
         ),
         changes,
         metadata.integrity_check,

@@ -5,6 +5,7 @@ replaced when the store is opened; a lost or damaged file is replaced from the c
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -37,6 +38,16 @@ class KeyRingFiles:
     def _stores(self) -> list[ObjectStore]:
         return [zone.store for zone in self._zones.well if zone.store is not None]
 
+    def newest(self) -> bytes:
+        """The newest ring of those that can be read, here or in a zone; nothing is changed.
+
+        Raises:
+            StoreDamaged: no copy can be read.
+        """
+        in_zones = self._zones.copies(KEY_RING_NAME, 0, None).values()
+        copies = [self._read_file(), *map(_readable, in_zones)]
+        return self._newest_of(copies).data
+
     def read(self) -> bytes:
         """The newest ring; every copy that is reached has it from now on.
 
@@ -46,15 +57,7 @@ class KeyRingFiles:
         """
         stores = self._stores
         copies = [self._read_file(), *map(_read_copy, stores)]
-        newest = max(
-            (copy for copy in copies if copy is not None),
-            key=lambda copy: copy.generation,
-            default=None,
-        )
-        if newest is None:
-            raise errors.StoreDamaged(
-                f"{self._file} cannot be read, and no zone has a copy that can"
-            )
+        newest = self._newest_of(copies)
         if copies[0] != newest:
             log.warning("%s was not the latest key ring, and is replaced", self._file)
             durable_files.replace(self._file, newest.data)
@@ -76,12 +79,28 @@ class KeyRingFiles:
         for zone in self._stores:
             _put_copy(zone, data)
 
+    def _newest_of(self, copies: Sequence[_Found | None]) -> _Found:
+        readable = [copy for copy in copies if copy is not None]
+        if not readable:
+            raise errors.StoreDamaged(
+                f"{self._file} cannot be read, and no zone has a copy that can"
+            )
+        return max(readable, key=lambda copy: copy.generation)
+
     def _read_file(self) -> _Found | None:
         try:
             return _found(durable_files.read_small(self._file))
         except (OSError, errors.StoreDamaged) as error:
             log.warning("%s cannot be read: %s", self._file, error)
             return None
+
+
+def _readable(data: bytes) -> _Found | None:
+    try:
+        return _found(data)
+    except errors.StoreDamaged as error:
+        log.warning("a zone's copy of the key ring cannot be read: %s", error)
+        return None
 
 
 def _read_copy(zone: ObjectStore) -> _Found | None:

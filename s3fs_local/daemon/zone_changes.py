@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import structs
 
 from s3fs_local import errors
+from s3fs_local.daemon.key_ring_files import KeyRingFiles
 from s3fs_local.daemon.layout import KEY_RING_NAME
 from s3fs_local.daemon.store_file import (
     StoreRecord,
@@ -35,7 +36,6 @@ from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone import Zone
 from s3fs_local.rules.quorum import ZONES_MAX
 from s3fs_local.rules.storage_classes import check_zones_suffice
-from s3fs_local.system import durable_files
 from s3fs_local.system.randomness import SystemRandomness
 
 STORE_NAME: Final = "store.json"
@@ -52,10 +52,10 @@ class ZoneChanges:
         self._zones = filesystem.volume.zones
 
     def small_files(self) -> dict[str, bytes]:
-        """What every zone should have beside packs and streams, by name."""
+        """What every zone should have beside packs and streams, by name. Blocks."""
         files = {STORE_NAME: encode_store_file(self._record)}
-        with suppress(OSError):
-            files[KEY_RING_NAME] = durable_files.read_small(self._path / KEY_RING_NAME)
+        with suppress(errors.StoreDamaged):
+            files[KEY_RING_NAME] = self._key_ring()
         return files
 
     def reopen(self, zone: Zone) -> ObjectStore:
@@ -167,11 +167,8 @@ class ZoneChanges:
         return next(each for each in self._record.zones if each.zone_id == zone.zone_id)
 
     def _key_ring(self) -> bytes:
-        copies = self._zones.copies(KEY_RING_NAME, 0, None)
-        well = [copy for zone, copy in copies.items() if zone.is_well]
-        if not well:
-            raise errors.ZoneUnavailable("no zone that is well gives its key ring")
-        return well[0]
+        """The newest ring of those that can be read. Raises StoreDamaged: there is none."""
+        return KeyRingFiles(self._path, self._zones).newest()
 
     async def _change_set(self, zones: list[Zone], record: StoreRecord) -> None:
         """The store has these zones, durably, and nothing grows outside of them."""

@@ -24,7 +24,7 @@ from s3fs_local.errors import StorageError, ZoneUnavailable
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.reading import gather
 from s3fs_local.objects.zone import Zone
-from s3fs_local.packs.pack_store import HEADER_BYTES, PackStore, pack_name
+from s3fs_local.packs.pack_store import HEADER_BYTES, PackStore, pack_count, pack_name
 from s3fs_local.rules.extents import Block
 
 logger = logging.getLogger(__name__)
@@ -38,10 +38,11 @@ BestCopy = Callable[[str, Sequence[bytes]], bytes | None]
 
 
 class Streams(Struct, frozen=True):
-    """What is known of segments and checkpoints."""
+    """What is known of what every zone has beside packs: segments, checkpoints and small files."""
 
     best_copy: BestCopy
     is_blank: Callable[[str, Sequence[bytes]], bool]  # no copy makes sense, and none ever did
+    small_files: Callable[[], dict[str, bytes]] = dict  # by name, as they should be; blocks
 
 
 class Piece(Struct, frozen=True):
@@ -67,7 +68,7 @@ class Healing:
     ) -> Sequence[Zone]:
         """The zones that should get a copy, where only `holders` have one."""
         homes = self._packs.homes_of(placement)
-        return self._zones.lacking(homes, holders, spread=pack_id, without=without)
+        return self._zones.lacking(homes, holders, spread=pack_count(pack_id), without=without)
 
     def turn(self) -> Turn:
         """For a task that goes through many copies: see `Yielding.turn`."""
@@ -170,9 +171,10 @@ class Healing:
             The blocks that nobody has.
         """
         async with self._volume.moving:  # a mover's blocks are in no row yet
-            return await self._give(pack_id, zone)
+            return await self.give_while_nothing_moves(pack_id, zone)
 
-    async def _give(self, pack_id: int, zone: Zone) -> list[Block] | None:
+    async def give_while_nothing_moves(self, pack_id: int, zone: Zone) -> list[Block] | None:
+        """As `give`, for whoever holds `Volume.moving`."""
         await self.finish(pack_id)
         blocks = await self._settled_blocks(pack_id)
         image: Image | None = await self.run_blocking(
@@ -181,7 +183,7 @@ class Healing:
         if image is None:
             return None
         if self._volume.drafts and self.blocks_in(pack_id) != blocks:
-            return await self._give(pack_id, zone)
+            return await self.give_while_nothing_moves(pack_id, zone)
         await self._replace(pack_id, zone, image)
         if self._packs.has_no_copies(pack_id):
             return []

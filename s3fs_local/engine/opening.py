@@ -29,7 +29,7 @@ from s3fs_local.metadata.interface import Counters, Metadata, ScratchMaker
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal
-from s3fs_local.packs.pack_store import PackStore
+from s3fs_local.packs.pack_store import PackStore, pack_id_after
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.placement import EVERYWHERE, Homes
@@ -102,11 +102,11 @@ def open_filesystem(parts: Parts) -> Opened:
     """
     metadata = parts.metadata
     zones = ZoneSet.of(parts.zones)
-    numbers = _PackNumbers()
+    pack_ids = _PackIds(parts.randomness)
     packs = PackStore(
         zones,
         store_id=parts.store_id,
-        allocate_pack=numbers.allocate,
+        allocate_pack=pack_ids.allocate,
         homes_of=partial(_homes_of, metadata),
     )
     journal = Journal(
@@ -131,9 +131,9 @@ def open_filesystem(parts: Parts) -> Opened:
     zones.members.wanted_quorum = settings.write_quorum
     zones.members.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
     counters = metadata.counters()
-    numbers.begin(counters.pack_id, durability)
+    pack_ids.begin(counters.pack_id, durability)
     highest_block = rebuild_drafts(found, metadata, drafts)
-    even_out_packs(packs, metadata)
+    even_out_packs(packs, metadata, found)
     for placement, pack_id in metadata.newest_packs().items():
         packs.resume(pack_id, placement)
     volume = _volume(parts, durability, drafts, counters, highest_block=highest_block)
@@ -145,21 +145,22 @@ def open_filesystem(parts: Parts) -> Opened:
     return Opened(filesystem, recovered, found.changes)
 
 
-class _PackNumbers:
-    """Numbers of new packs: each is a fact before anything lies in the pack."""
+class _PackIds:
+    """Ids of new packs: each is a fact before anything lies in the pack."""
 
-    def __init__(self) -> None:
+    def __init__(self, randomness: Randomness) -> None:
+        self._randomness = randomness
         self._last = 0
         self._durability: Durability | None = None
 
     def begin(self, last: int, durability: Durability) -> None:
-        """Numbers behind the last may be had; not before the journal is replayed."""
+        """Ids behind the last may be had; not before the journal is replayed."""
         self._last, self._durability = last, durability
 
     def allocate(self, placement: str) -> int:
-        """The number of a new pack of the placement."""
+        """The id of a new pack of the placement."""
         assert self._durability is not None
-        self._last += 1
+        self._last = pack_id_after(self._last, self._randomness)
         self._durability.apply([PutPack(self._last, placement)])
         return self._last
 

@@ -124,6 +124,26 @@ def good_image(packs: PackStore, pack_id: int, blocks: list[Block], zone: Zone) 
     return Image(bytes(image), lost)
 
 
+def good_bytes(
+    packs: PackStore, pack_id: int, blocks: Sequence[Block], start: int, end: int
+) -> bytes:
+    """The bytes [start, end) of the pack, every block as it was sealed if any zone has it.
+
+    What no block owns, and what nobody has whole, is as the first zone says that has so many.
+    """
+    if start >= end:
+        return b""
+    found = bytearray(packs.zones.read_good(pack_name(pack_id), start, end - start))
+    for block in blocks:
+        first = max(block.pack_offset, start)
+        last = min(block.pack_offset + block.sealed_length, end)
+        whole = _whole_block(packs, block) if first < last else None
+        if whole is not None:
+            piece = whole[first - block.pack_offset : last - block.pack_offset]
+            found[first - start : last - start] = piece
+    return bytes(found)
+
+
 def _whole_block(packs: PackStore, block: Block) -> bytes | None:
     try:
         return packs.read(

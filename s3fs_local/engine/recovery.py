@@ -1,7 +1,9 @@
 """After a crash: the facts catch up with the journal, and unclosed drafts are committed."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Final
 
 from msgspec import Struct
@@ -20,12 +22,13 @@ from s3fs_local.engine.draft_records import (
 )
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import belongs_to_ledger
+from s3fs_local.engine.pack_images import good_bytes
 from s3fs_local.engine.writing import Writing
 from s3fs_local.errors import TRANSIENT, DataDamaged, EncryptionError, StorageError
 from s3fs_local.metadata.changes import AddBlock
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
-from s3fs_local.packs.pack_store import PackStore
+from s3fs_local.packs.pack_store import GoodBytes, PackStore
 from s3fs_local.rules.extents import Block, decode_layout
 from s3fs_local.rules.versioning import Origin
 
@@ -79,7 +82,8 @@ def replay_journal(
             metadata.apply(record.changes)
             found.changes += len(record.changes)
     with suppress(*TRANSIENT):  # the mark of durable packs is not moved; see `Durability`
-        packs.sync_existing({pack_id: metadata.placement(pack_id) or "" for pack_id in written_to})
+        placements = {pack_id: metadata.placement(pack_id) or "" for pack_id in written_to}
+        packs.sync_existing(placements, _good_bytes(packs, metadata, [r for _, r in records]))
     found.drafts = unended_drafts([record for _, record in records])
     if found.position > committed:
         with suppress(*TRANSIENT):  # then the next mount replays it again
@@ -119,19 +123,36 @@ def _with_all_blocks(
     return kept, pack_ids
 
 
-def even_out_packs(packs: PackStore, metadata: Metadata) -> None:
+def _good_bytes(
+    packs: PackStore, metadata: Metadata, records: Sequence[JournalRecord]
+) -> GoodBytes:
+    """Bytes of packs as the facts say they were sealed, and as these records do."""
+    in_drafts = [
+        block for each in records if isinstance(each, DraftSealed) for block in each.blocks
+    ]
+
+    def good(pack_id: int, start: int, end: int) -> bytes:
+        drafted = [block for block in in_drafts if block.pack_id == pack_id]
+        blocks = [*metadata.blocks_in_pack(pack_id), *drafted]
+        return good_bytes(packs, pack_id, blocks, start, end)
+
+    return good
+
+
+def even_out_packs(packs: PackStore, metadata: Metadata, found: Replay) -> None:
     """The newest packs have the same bytes in each zone, wherever a killed process stopped.
 
     Each zone was told of everything in order, so packs older than one that is even are even. What
     lacks more than a crash explains is left to a scrub.
     """
+    good = _good_bytes(packs, metadata, list(chain.from_iterable(found.drafts.values())))
     for placement, newest in metadata.newest_packs().items():
         with suppress(StorageError):
-            if packs.even_out(newest, placement):
+            if packs.even_out(newest, placement, good):
                 known = metadata.pack_placements()
                 of_it = [pack_id for pack_id, place in known.items() if place == placement]
                 for pack_id in of_it[-2 : -1 - UNEVEN_PACKS_MAX : -1]:
-                    if not packs.even_out(pack_id, placement):
+                    if not packs.even_out(pack_id, placement, good):
                         break
 
 

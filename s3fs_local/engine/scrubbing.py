@@ -64,15 +64,13 @@ class Scrubbing:
         shares: ShareCare,
         *,
         streams: Streams,
-        small_files: Callable[[], dict[str, bytes]] = dict,
     ) -> None:
-        """`small_files` gives those that every zone should have, by name, as they should be."""
+        """Over the copies that `zones` have of `packs`, and of what `streams` knows."""
         self._zones = zones
         self._packs = packs
         self._healing = healing
         self._shares = shares
         self._of_streams = streams
-        self._small_files = small_files
 
     async def run(
         self,
@@ -201,7 +199,8 @@ class Scrubbing:
                 if name not in growing:
                     pieces += await self._stream(name, None, mends=mends)
                     await turn.over()
-        for name, data in self._small_files().items():
+        small: dict[str, bytes] = await self._healing.run_blocking(self._of_streams.small_files)
+        for name, data in small.items():
             pieces += await self._stream(name, data, mends=mends)
         return pieces
 

@@ -15,7 +15,7 @@ from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.reading import lengths_in
 from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.coded_packs import CodedPack
-from s3fs_local.packs.pack_store import PackStore
+from s3fs_local.packs.pack_store import PackStore, pack_count
 from s3fs_local.packs.shares import (
     FOLDER,
     Kind,
@@ -95,7 +95,8 @@ class ShareCare:
         }
         placement = self._volume.blocks.placement(pack_id)
         wanted = self._packs.homes_of(placement)
-        found = assign(described, holders, coded.kind.coding, wanted, spread=pack_id)
+        turn = pack_count(pack_id)
+        found = assign(described, holders, coded.kind.coding, wanted, spread=turn)
         return {number: zones[index] for number, index in found.items()}
 
     async def check(

@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 
 import trio
 
-from s3fs_local.engine.healing import BestCopy, Healing
+from s3fs_local.engine.healing import Healing, Streams
+from s3fs_local.engine.pack_images import good_bytes
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.verified_copies import VerifiedCopies
@@ -30,17 +31,20 @@ from s3fs_local.errors import (
 )
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.lanes import DirectLane, Lane, ThreadLane
-from s3fs_local.objects.reading import gather, lengths_in
+from s3fs_local.objects.reading import gather, heads_in, lengths_in
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.packs.coded_packs import CodedPack
 from s3fs_local.packs.pack_store import PackStore, pack_id_of, pack_name
+from s3fs_local.packs.segment import HEADER_BYTES
 from s3fs_local.packs.shares import FOLDER as SHARES
 from s3fs_local.packs.shares import share_of
 
 logger = logging.getLogger(__name__)
 
 STREAMS: Final = ("journal/", "ledger/", "checkpoint/")
-SMALL: Final = ("store.json", "key-ring.json")
+HEAD_BYTES: Final = HEADER_BYTES
+"""So much of a segment or checkpoint has chance in it: one that a crash left in a zone, unknown to
+the others, and one that took its number begin differently."""
 LOOKS_TO_NOTICE: Final = 10
 """Zones are asked how they are at one look in so many, so less often while nobody uses the store: a
 bucket charges for each question."""
@@ -53,6 +57,13 @@ PATIENCE_SECONDS_MAX: Final = 60.0
 """A zone that fails again and again while it catches up is tried no more seldom than this."""
 
 Reopen = Callable[[Zone], ObjectStore]
+
+
+class _Seen(NamedTuple):
+    """An object of a stream, as a zone has it."""
+
+    length: int
+    head: bytes
 
 
 class _Patience(NamedTuple):
@@ -78,7 +89,7 @@ class ZoneCare:
         shares: ShareCare,
         *,
         reopen: Reopen,
-        best_copy: BestCopy,
+        streams: Streams,
     ) -> None:
         """`reopen` gives the objects of a zone that is there again, or raises StorageError."""
         self._volume = volume
@@ -87,7 +98,7 @@ class ZoneCare:
         self._healing = healing
         self._shares = shares
         self._reopen = reopen
-        self._best_copy = best_copy
+        self._streams = streams
         self._probes: dict[Zone, Lane] = {}
         self._mutex = trio.Lock()
         self._looks = 0
@@ -164,6 +175,8 @@ class ZoneCare:
     async def move_away(self, zone: Zone, *, report: Callable[[int], object]) -> None:
         """Other zones have as many copies of everything as its class wants, without this one.
 
+        Whoever calls it holds `Volume.moving`, and goes on holding it until the zone is gone.
+
         Raises:
             TooFewZones: a pack would have none, or fewer than now for want of zones that are well.
         """
@@ -209,7 +222,7 @@ class ZoneCare:
                 raise TooFewZones(f"too few shares of pack {pack_id:016x} are whole")
 
     async def _give_away(self, pack_id: int, home: Zone) -> None:
-        lost = await self._healing.give(pack_id, home)
+        lost = await self._healing.give_while_nothing_moves(pack_id, home)
         if lost is None or lost:
             raise TooFewZones(f"pack {pack_id:016x} cannot be copied whole to {home.url}")
 
@@ -290,9 +303,7 @@ class ZoneCare:
             if name in there:
                 end = self._healing.end_of(pack_id)
                 is_short = there[name] < longest and there[name] < end
-                # An orphan of a crash, removed elsewhere, whose number another took meanwhile.
-                is_other = there[name] > longest >= end
-                lacks = is_short or is_other or name in zone.doubtful
+                lacks = is_short or name in zone.doubtful
             else:
                 lacks = zone in self._healing.homes(pack_id, placement, holders)
             if lacks:
@@ -339,22 +350,22 @@ class ZoneCare:
         given = 0
         growing = {each.name for each in self._zones.growing}
         for prefix in STREAMS:
-            lengths = await self._lengths(zone, prefix)
-            there = lengths.pop(zone)
-            wanted: dict[str, int] = {}
-            for names in lengths.values():
-                for name, length in names.items():
-                    wanted[name] = max(wanted.get(name, 0), length)
-            for name, length in wanted.items():
-                if name in growing or (there.get(name) == length and name not in zone.doubtful):
+            seen = await self._seen(zone, prefix)
+            there = seen.pop(zone)
+            wanted: dict[str, set[_Seen]] = {}
+            for names in seen.values():
+                for name, each in names.items():
+                    wanted.setdefault(name, set()).add(each)
+            for name, found in wanted.items():
+                length = max(each.length for each in found)
+                is_same = there.get(name) in {each for each in found if each.length == length}
+                if name in growing or (is_same and name not in zone.doubtful):
                     continue
-                await self._copy(zone, name, length)
+                given += await self._copy(zone, name, length)
                 zone.doubtful = tuple(each for each in zone.doubtful if each != name)
-                given += 1
             for name in set(there) - set(wanted) - growing:
                 await self._healing.in_zone(zone, partial(_delete, name))
-        for name in SMALL:
-            await self._copy_small(zone, name)
+        await self._give_small_files(zone)
         return given
 
     async def _join_growing(self, zone: Zone) -> int:
@@ -363,7 +374,7 @@ class ZoneCare:
         for each in lacking:
             present = each.length
             await self._copy(zone, each.name, present)
-            missing = partial(self._bytes_of, each.name)
+            missing = partial(self._bytes_of, each.name)  # what was written this moment
             await self._healing.run_blocking(partial(each.join, zone, missing, present=present))
         return len(lacking)
 
@@ -377,25 +388,41 @@ class ZoneCare:
         self._zones.members.drain(zone)
         self._zones.members.settle_in(zone)
 
-    async def _copy(self, zone: Zone, name: str, length: int) -> None:
-        data = await self._healing.run_blocking(partial(self._best, name, length))
+    async def _copy(self, zone: Zone, name: str, length: int) -> bool:
+        """The zone has the first bytes of the object as they should be; whether it had others."""
+        pack_id = pack_id_of(name)
+        if pack_id is None:
+            choosing = partial(self._best, name, length, zone)
+        else:  # one that cannot be finished for want of zones
+            blocks = self._healing.blocks_in(pack_id)
+            choosing = partial(good_bytes, self._packs, pack_id, blocks, 0, length)
+        data: bytes = await self._healing.run_blocking(choosing)
+        asking = partial(self._zones.copies, name, 0, None)
+        own: dict[Zone, bytes] = await self._healing.run_blocking(asking)
         await self._healing.in_zone(zone, lambda store: store.put(name, data))
         await self._pace(length)
+        return own.get(zone) != data
 
-    def _best(self, name: str, length: int) -> bytes:
-        """The first bytes of the object, of the zone that has most of them whole. Blocks."""
-        if not name.startswith(STREAMS):  # a pack that cannot be finished for want of zones
-            return self._zones.read_good(name, 0, length)
+    def _best(self, name: str, length: int, zone: Zone) -> bytes:
+        """The first bytes of the object, of the zone that has most of them whole. Blocks.
+
+        What the zone itself has counts where it is the same object: others may have rotted.
+        """
         copies = self._zones.copies(name, 0, length)
-        there = [each for zone, each in copies.items() if zone.is_well and len(each) == length]
-        best = self._best_copy(name, there)
+        whole = {each: copy for each, copy in copies.items() if len(copy) == length}
+        best = self._streams.best_copy(name, [copy for each, copy in whole.items() if each.is_well])
+        own = whole.get(zone)
+        if own is not None and (best is None or own[:HEAD_BYTES] == best[:HEAD_BYTES]):
+            best = self._streams.best_copy(name, [own] if best is None else [best, own])
         return self._zones.read_good(name, 0, length) if best is None else best
 
-    async def _copy_small(self, zone: Zone, name: str) -> None:
-        copies = await self._healing.run_blocking(partial(self._zones.copies, name, 0, None))
-        best = [copy for each, copy in copies.items() if each.is_well]
-        if best and copies.get(zone) != best[0]:
-            await self._healing.in_zone(zone, lambda store: store.put(name, best[0]))
+    async def _give_small_files(self, zone: Zone) -> None:
+        wanted: dict[str, bytes] = await self._healing.run_blocking(self._streams.small_files)
+        for name, data in wanted.items():
+            asking = partial(self._zones.copies, name, 0, None)
+            copies: dict[Zone, bytes] = await self._healing.run_blocking(asking)
+            if copies.get(zone) != data:
+                await self._healing.in_zone(zone, partial(_put, name, data))
 
     async def _lengths(self, zone: Zone, prefix: str) -> dict[Zone, dict[str, int]]:
         """The objects of the zone that catches up and of those that are well, with their lengths.
@@ -403,13 +430,29 @@ class ZoneCare:
         Raises:
             ZoneUnavailable: one of them does not answer, or the zone failed again meanwhile.
         """
-        if not zone.takes_new:
-            raise ZoneUnavailable(zone.reason)
+        self._check_takes_new(zone)
         asked = [each for each in self._zones.zones if each.takes_new]
         lengths: dict[Zone, dict[str, int]] = await self._healing.run_blocking(
             partial(lengths_in, asked, prefix)
         )
         return lengths
+
+    async def _seen(self, zone: Zone, prefix: str) -> dict[Zone, dict[str, _Seen]]:
+        """The same, and how each begins: two objects of one name are told apart by that."""
+        self._check_takes_new(zone)
+        asked = [each for each in self._zones.zones if each.takes_new]
+        seen: dict[Zone, dict[str, tuple[int, bytes]]] = await self._healing.run_blocking(
+            partial(heads_in, asked, prefix, head_bytes=HEAD_BYTES)
+        )
+        return {
+            each: {name: _Seen(*found) for name, found in names.items()}
+            for each, names in seen.items()
+        }
+
+    @staticmethod
+    def _check_takes_new(zone: Zone) -> None:
+        if not zone.takes_new:
+            raise ZoneUnavailable(zone.reason)
 
     async def _pace(self, length: int) -> None:
         with self._turn.waiting():
@@ -424,3 +467,7 @@ def _is_coded(coded: CodedPack | None) -> bool:
 
 def _delete(name: str, store: ObjectStore) -> None:
     store.delete(name)
+
+
+def _put(name: str, data: bytes, store: ObjectStore) -> None:
+    store.put(name, data)

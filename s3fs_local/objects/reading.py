@@ -73,15 +73,29 @@ def lengths_in(zones: Sequence[Zone], prefix: str) -> dict[Zone, dict[str, int]]
     Raises:
         ZoneUnavailable: one of them does not answer.
     """
+    return _in_each(zones, prefix, lambda store, name: store.length(name))
 
-    def lengths(store: ObjectStore) -> dict[str, int]:
+
+def heads_in(
+    zones: Sequence[Zone], prefix: str, *, head_bytes: int
+) -> dict[Zone, dict[str, tuple[int, bytes]]]:
+    """The same, and the first bytes of each."""
+    return _in_each(
+        zones, prefix, lambda store, name: (store.length(name), store.read(name, 0, head_bytes))
+    )
+
+
+def _in_each(
+    zones: Sequence[Zone], prefix: str, look: Callable[[ObjectStore, str], _Answer]
+) -> dict[Zone, dict[str, _Answer]]:
+    def seen(store: ObjectStore) -> dict[str, _Answer]:
         found = {}
         for name in store.list(prefix):
             with suppress(KeyError):  # removed while we look
-                found[name] = store.length(name)
+                found[name] = look(store, name)
         return found
 
-    found = answers(zones, lengths, LISTING_SECONDS_MAX, as_errand=True)
+    found = answers(zones, seen, LISTING_SECONDS_MAX, as_errand=True)
     for zone in zones:
         answer = found.get(zone)
         if not isinstance(answer, dict):

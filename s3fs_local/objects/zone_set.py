@@ -129,10 +129,18 @@ class ZoneSet:
         self.members.remember(appender)
         return appender
 
-    def append_to(self, name: str, homes: Homes | None = None, *, spread: int = 0) -> Appender:
+    def append_to(
+        self,
+        name: str,
+        homes: Homes | None = None,
+        *,
+        spread: int = 0,
+        missing: Callable[[int, int], bytes] | None = None,
+    ) -> Appender:
         """See `ObjectStore`; zones that have less of it, or should have it, are given the rest.
 
-        One that cannot be given that is suspended.
+        One that cannot be given that is suspended. `missing` gives bytes [start, end) of the object
+        as they should be; without it they are what the first zone says that has so many.
 
         Raises:
             TooFewZones: not enough of those that have most of it answer.
@@ -152,9 +160,9 @@ class ZoneSet:
         if short:
             appender.homes = [*whole, *short]
             appender.needed = self.members.needed_in(appender.homes)
-            missing = partial(self._missing, name)
+            giving = missing or partial(self._missing, name)
             for zone in short:
-                appender.join(zone, missing, present=lengths.get(zone, 0))
+                appender.join(zone, giving, present=lengths.get(zone, 0))
         return appender
 
     def _missing(self, name: str, start: int, end: int) -> bytes:

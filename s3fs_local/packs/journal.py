@@ -11,6 +11,7 @@ next is begun. So what is missing before the newest segment's tail is damage, ne
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from threading import Lock
 from typing import Final
 
@@ -340,7 +341,10 @@ class Journal:
         self._zones.check_writable()
         self._copies.make_even(self._before[0])
         with suppress(KeyError):
-            appender = self._zones.append_to(segment_name(self._before[0], self._stream))
+            number = self._before[0]
+            missing = partial(self._copies.bytes_of, number)
+            name = segment_name(number, self._stream)
+            appender = self._zones.append_to(name, missing=missing)
             try:
                 appender.sync()
             finally:

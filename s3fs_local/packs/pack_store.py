@@ -10,7 +10,7 @@ notice.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import Struct as Layout
 from threading import Lock
 from typing import Final
@@ -28,10 +28,12 @@ from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.coded_packs import CodedPack, CodedPacks
 from s3fs_local.packs.shares import share_name
 from s3fs_local.rules.placement import EVERYWHERE, Homes
+from s3fs_local.system.randomness import Randomness
 
 PACK_BYTES_MAX: Final = 64 << 20
 FORMAT: Final = 1
 STORE_ID_BYTES: Final = 16
+ID_RANDOM_BITS: Final = 32
 
 _FOLDER: Final = "packs/"
 _MAGIC: Final = b"S3FSPACK"
@@ -39,6 +41,8 @@ _HEADER: Final = Layout(">8sII16sQ")  # magic, format, zero, store id, pack id
 HEADER_BYTES: Final = _HEADER.size
 
 Bytes = bytes | bytearray | memoryview
+GoodBytes = Callable[[int, int, int], bytes]
+"""Bytes [start, end) of a pack, by its id: as they were sealed, wherever some zone has them so."""
 
 
 @lru_cache(maxsize=4096)
@@ -55,6 +59,20 @@ def pack_id_of(name: str) -> int | None:
     except ValueError:
         return None
     return pack_id if pack_name(pack_id) == name else None
+
+
+def pack_id_after(last: int, randomness: Randomness) -> int:
+    """The id of a new pack: greater than `last`, and no pack ever had it, in any zone.
+
+    What a crash leaves in a zone before a fact mentions it is known to nobody while that zone is
+    away. So ids are counted, for their order, and half of each is chance, for its uniqueness.
+    """
+    return (pack_count(last) + 1) << ID_RANDOM_BITS | randomness.bits(ID_RANDOM_BITS)
+
+
+def pack_count(pack_id: int) -> int:
+    """How many packs had been begun with this one, about: neighbours differ by one."""
+    return pack_id >> ID_RANDOM_BITS or pack_id  # stores of before counted in whole ids
 
 
 class _OpenPack:
@@ -105,7 +123,8 @@ class PackStore:
         Args:
             zones: where packs live.
             store_id: STORE_ID_BYTES, written into each pack.
-            allocate_pack: returns an unused pack id for a placement; called when a pack is begun.
+            allocate_pack: returns an id for a pack of the placement that no pack ever had, greater
+                than all before; called when a pack is begun.
             pack_bytes_max: no block is appended that would make a pack longer, save its first one.
             homes_of: which zones hold the packs of a placement.
         """
@@ -171,7 +190,7 @@ class PackStore:
         return len(self._homes_now(pack_id, placement))
 
     def _homes_now(self, pack_id: int, placement: str) -> Sequence[Zone]:
-        return self.zones.homes_of(self._homes_of(placement), spread=pack_id)
+        return self.zones.homes_of(self._homes_of(placement), spread=pack_count(pack_id))
 
     def resume(self, pack_id: int, placement: str) -> bool:
         """Whether the next blocks of the placement go to this existing pack; call after a restart.
@@ -259,7 +278,7 @@ class PackStore:
             if failure is not None:
                 raise failure
 
-    def sync_existing(self, placements: Mapping[int, str]) -> None:
+    def sync_existing(self, placements: Mapping[int, str], good_bytes: GoodBytes) -> None:
         """Packs that an earlier process wrote are durable as they are, where they belong. Blocks.
 
         A killed process leaves bytes in the page cache that nobody synced yet, and zones that did
@@ -267,6 +286,7 @@ class PackStore:
 
         Args:
             placements: of the packs.
+            good_bytes: what such a zone is given.
 
         Raises:
             ZoneUnavailable, TooFewZones, StoreFull: it could not be promised.
@@ -274,13 +294,18 @@ class PackStore:
         for pack_id, placement in placements.items():
             with suppress(KeyError):
                 homes = self._homes_of(placement)
-                appender = self.zones.append_to(pack_name(pack_id), homes, spread=pack_id)
+                appender = self.zones.append_to(
+                    pack_name(pack_id),
+                    homes,
+                    spread=pack_count(pack_id),
+                    missing=partial(good_bytes, pack_id),
+                )
                 try:
                     appender.sync()
                 finally:
                     appender.close()
 
-    def even_out(self, pack_id: int, placement: str) -> bool:
+    def even_out(self, pack_id: int, placement: str, good_bytes: GoodBytes) -> bool:
         """Whether a zone had less of the pack than another; it is given the rest, durably. Blocks.
 
         True also where no zone has any of it. What a zone had before is read, and mended, later.
@@ -291,11 +316,11 @@ class PackStore:
         if not lengths:
             return self.coded.find(pack_id) is None
         homes = self._homes_of(placement)
-        lacking = self.zones.lacking(homes, set(lengths), spread=pack_id)
+        lacking = self.zones.lacking(homes, set(lengths), spread=pack_count(pack_id))
         if not lacking and len(set(lengths.values())) == 1:
             return False
         self.suspects.add(pack_id)
-        self.sync_existing({pack_id: placement})
+        self.sync_existing({pack_id: placement}, good_bytes)
         return True
 
     def read_nowait(self, pack_id: int, offset: int, length: int) -> bytes | None:
@@ -429,22 +454,16 @@ class PackStore:
             self._retired.clear()
 
     def _begin(self, placement: str) -> _OpenPack:
-        while True:
-            pack_id = self._allocate_pack(placement)
-            homes = self._homes_now(pack_id, placement)
-            try:
-                appender = self._create(pack_id, placement)
-            except FileExistsError:
-                continue  # left by a crash before its id was recorded; fsck finds it
-            self.removed.discard(pack_id)  # of a pack that no fact knew: its number is free again
-            pack = _OpenPack(pack_id, appender, homes)
-            with self._mutex:
-                self._open[placement] = pack
-            return pack
+        pack_id = self._allocate_pack(placement)
+        homes = self._homes_now(pack_id, placement)
+        pack = _OpenPack(pack_id, self._create(pack_id, placement), homes)
+        with self._mutex:
+            self._open[placement] = pack
+        return pack
 
     def _create(self, pack_id: int, placement: str) -> Appender:
         name = pack_name(pack_id)
-        appender = self.zones.create(name, self._homes_of(placement), spread=pack_id)
+        appender = self.zones.create(name, self._homes_of(placement), spread=pack_count(pack_id))
         try:
             appender.append(self._header(pack_id))
         except StorageError:

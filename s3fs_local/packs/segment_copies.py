@@ -118,6 +118,15 @@ class SegmentCopies:
                 best, found = rank, copy
         return found
 
+    def bytes_of(self, number: int, start: int, end: int) -> bytes:
+        """Bytes [start, end) of the segment, of its best copy that has so many."""
+        name = segment_name(number, self._stream)
+        if start >= end:
+            return b""
+        copies = [copy for copy in self._zones.copies(name, 0, end).values() if len(copy) == end]
+        best = self.best_copy(name, copies)
+        return self._zones.read_good(name, start, end - start) if best is None else best[start:]
+
     def make_even(self, last: int) -> None:
         """Zones that a crash kept from the last records have them, as the best copy has.
 

@@ -91,20 +91,24 @@ class _Trials:
             try:
                 outcome, dead = self.disturbed(plan, nth, f"work{name}-{attempt}")
             except Exception as failure:
-                log = (self.asked(plan).mount.store / LOG_NAME).read_text(errors="replace")
                 words = f"{what}, call {nth}, kill {name}, attempt {attempt}: {failure!r}"
-                raise Failed(f"{words}\nthe daemon's log ends:\n{log[-LOG_SHOWN:]}") from failure
+                raise self.failed(plan, words) from failure
             if outcome is Outcome.DONE and not dead:
                 self.calls[what] = self.asked(plan).interposed.all_calls()
             try:
                 self.after(plan, is_dead=dead)
             except Exception as failure:
                 words = f"{what}, call {nth}, kill {name}, attempt {attempt}: {outcome.value}"
-                raise Failed(f"{words}: {failure!r}") from failure
+                raise self.failed(plan, f"{words}: {failure!r}") from failure
             if outcome is Outcome.BROKEN_OFF:
                 self.at[f"{what}{'' if dead else ' (the other side)'}"] += 1
                 return
         raise Failed(f"{what} was never met at work in {ATTEMPTS_MAX} attempts")
+
+    def failed(self, plan: Plan, words: str) -> Failed:
+        """The words, and what the daemon that was asked said last."""
+        log = (self.asked(plan).mount.store / LOG_NAME).read_text(errors="replace")
+        return Failed(f"{words}\nthe daemon's log ends:\n{log[-LOG_SHOWN:]}")
 
     def asked(self, plan: Plan) -> Side:
         """Whose daemon works, and is killed."""

@@ -10,7 +10,6 @@ from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.pack_keeping import GROWS_NS_MAX
 from s3fs_local.engine.purging import purge
 from s3fs_local.objects.local_directory import LocalDirectory
-from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.system.immutable_files import is_immutable, set_immutable
 from tests.engine.memory_store import ALICE, MemoryStore
@@ -56,8 +55,9 @@ def seal(store: MemoryStore) -> int:
     return trio.run(store.fs.pack_keeping.keep)
 
 
-def _pack(tmp_path: Path, number: int) -> Path:
-    return tmp_path / "zone" / pack_name(number)
+def _pack(tmp_path: Path) -> Path:
+    (found,) = (tmp_path / "zone" / "packs").glob("*/*.pack")
+    return found
 
 
 def leave_pack(store: MemoryStore) -> None:
@@ -68,10 +68,10 @@ def leave_pack(store: MemoryStore) -> None:
 
 def test_a_pack_is_immutable_a_day_after_it_began(store: MemoryStore, tmp_path: Path) -> None:
     """The story: root itself cannot alter, cut or remove it by mistake."""
-    assert not is_immutable(_pack(tmp_path, 1)), "it grows"
+    assert not is_immutable(_pack(tmp_path)), "it grows"
     leave_pack(store)
     assert seal(store) == 1
-    pack = _pack(tmp_path, 1)
+    pack = _pack(tmp_path)
     assert not store.fs.pack_keeping.shortcomings
     for attempt in (pack.unlink, lambda: pack.write_bytes(b""), lambda: pack.rename("/tmp/x")):  # noqa: S108
         with pytest.raises(PermissionError) as refusal:
@@ -88,12 +88,13 @@ def test_the_daemon_removes_it_all_the_same(store: MemoryStore, tmp_path: Path) 
     """Space must come back when nothing is locked in it any more."""
     leave_pack(store)
     assert seal(store) == 1
+    pack = _pack(tmp_path)
     store.remove("f")
     version = store.fs.histories.of_name(*store.place("f")).items[1]
     purge(store.fs, version, caller=ALICE, bypass=None)
     trio.run(lambda: collect_garbage(store.fs, dry_run=False))
 
-    assert not _pack(tmp_path, 1).exists()
+    assert not pack.exists()
     check_verified(store)
 
 
@@ -105,7 +106,7 @@ def test_a_store_without_locks_is_left_alone(zone: LocalDirectory, tmp_path: Pat
     leave_pack(store)
 
     assert seal(store) == 0
-    assert not is_immutable(_pack(tmp_path, 1))
+    assert not is_immutable(_pack(tmp_path))
 
 
 def test_the_setting_switches_it_off(zone: LocalDirectory, tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_the_setting_switches_it_off(zone: LocalDirectory, tmp_path: Path) -> No
     leave_pack(store)
 
     assert seal(store) == 0
-    assert not is_immutable(_pack(tmp_path, 1))
+    assert not is_immutable(_pack(tmp_path))
 
 
 def test_a_zone_that_cannot_is_no_trouble() -> None:

@@ -19,7 +19,15 @@ from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone_set import ZoneSet
-from s3fs_local.packs.pack_store import HEADER_BYTES, PackStore, pack_id_of, pack_name
+from s3fs_local.packs.pack_store import (
+    HEADER_BYTES,
+    PackStore,
+    pack_count,
+    pack_id_after,
+    pack_id_of,
+    pack_name,
+)
+from s3fs_local.system.randomness import SeededRandomness
 from tests.packs.several_zones import failing_zones, strict
 
 STORE_ID = bytes(range(16))
@@ -230,14 +238,25 @@ def test_a_pack_that_could_not_be_begun_everywhere_is_nowhere(method: str) -> No
     assert packs.append(b"1", "STANDARD") == (2, HEADER_BYTES)
 
 
-def test_a_pack_left_by_a_crash_is_not_overwritten() -> None:
-    """Its id was handed out, but the record of that was lost with the power."""
+def test_no_pack_is_ever_overwritten() -> None:
+    """Whatever gives out ids: one that is taken is a bug that must harm nobody."""
     zones = failing_zones(2)
     place = _packs(zones).append(b"old", "STANDARD")
     again = _packs(zones)
 
-    assert again.append(b"new", "STANDARD") == (2, HEADER_BYTES)
+    with pytest.raises(FileExistsError):
+        again.append(b"new", "STANDARD")
     assert again.read(*place, 3) == b"old"
+
+
+def test_ids_of_packs_grow_and_are_never_guessed_twice() -> None:
+    """Who begins a pack cannot know of one that a crash left in a zone that is away."""
+    chance = SeededRandomness(1)
+    ids = [pack_id_after(last, chance) for last in (0, 0, 7, 7 << 32, (7 << 32) + 9)]
+
+    assert [pack_count(pack_id) for pack_id in ids] == [1, 1, 8, 8, 8]
+    assert len(set(ids)) == len(ids)
+    assert pack_id_of(pack_name(ids[-1])) == ids[-1]
 
 
 def test_a_pack_is_resumed_after_a_restart() -> None:
@@ -321,8 +340,11 @@ def test_a_pack_that_a_zone_has_in_part_or_not_at_all_is_completed_and_doubted()
             zones[1].put(name, whole[:left])
         packs = _packs(zones, first_id=2)
 
-        assert packs.even_out(place[0], "STANDARD")
-        assert not packs.even_out(place[0], "STANDARD")
+        def good(_: int, start: int, end: int, whole: bytes = whole) -> bytes:
+            return whole[start:end]
+
+        assert packs.even_out(place[0], "STANDARD", good)
+        assert not packs.even_out(place[0], "STANDARD", good)
         assert packs.suspects == {place[0]}
         assert not packs.resume(place[0], "STANDARD")
         for zone in zones:

@@ -117,12 +117,12 @@ class DrivenStore:
         volume.settings = structs.replace(volume.settings, draft_memory_bytes=DRAFT_MEMORY_BYTES)
         durability = volume.durability
         healing = Healing(volume, durability.packs, VerifiedCopies())
-        packs, best_copy = durability.packs, self._best_copy
+        packs = durability.packs
         shares = ShareCare(volume, packs)
+        streams = Streams(self._best_copy, self._is_blank)
         self.care = ZoneCare(
-            volume, packs, healing, shares, reopen=self.zones.reopen, best_copy=best_copy
+            volume, packs, healing, shares, reopen=self.zones.reopen, streams=streams
         )
-        streams = Streams(best_copy, self._is_blank)
         self.scrubbing = Scrubbing(volume.zones, packs, healing, shares, streams=streams)
         self._watch_lifecycle()
         journal = durability.journal

@@ -135,6 +135,18 @@ HISTORIES = {
         Operation(Kind.SETXATTR, 9, 9, 4),
         Operation(Kind.RESTORE, 2, 11, 4),
     ],
+    "an opening completes a zone from a copy that nothing has rotted in": [
+        Operation(Kind.CREATE, 9, 3, 0),
+        Operation(Kind.WRITE, 6, 3, 4),
+        Operation(Kind.ZONE_GOES, 2, 6, 1),
+        Operation(Kind.CLOSE, 6, 10, 11),
+        Operation(Kind.PUT_LIFECYCLE, 4, 9, 3),
+        Operation(Kind.ZONE_COMES, 5, 3, 7),
+        Operation(Kind.RUN_LIFECYCLE, 7, 2, 4),
+        Operation(Kind.ZONE_ROTS, 0, 3, 10),
+        Operation(Kind.GO_ON_AND_DIE, 1, 4, 2),
+        Operation(Kind.ZONE_ROTS, 4, 8, 7),
+    ],
     "a purge beside a transfer to another region is no damage": [
         Operation(Kind.BRING_BACK, 1, 9, 11),
         Operation(Kind.CREATE, 1, 8, 3),

@@ -60,9 +60,14 @@ def openings_leave_zones_uneven(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a killed process did not tell a zone it is never told."""
 
     def append_to(
-        zones: ZoneSet, name: str, _: Homes | None = None, *, spread: int = 0
+        zones: ZoneSet,
+        name: str,
+        _: Homes | None = None,
+        *,
+        spread: int = 0,
+        missing: object = None,
     ) -> MirroredAppender:
-        del spread
+        del spread, missing
         lengths = zones.lengths_of(name)
         if not lengths:
             raise KeyError(name)
