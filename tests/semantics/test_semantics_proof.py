@@ -18,7 +18,6 @@ from s3fs_local.engine.pack_keeping import GROWS_NS_MAX
 from s3fs_local.errors import Protected
 from s3fs_local.metadata.changes import Change, PutInode, PutVersion
 from s3fs_local.packs.ledger import STREAM
-from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.packs.segment_copies import segment_name
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.ledger_notes import Refused
@@ -132,7 +131,8 @@ def test_an_edited_row_is_found(store: MemoryStore) -> None:
 def test_an_altered_byte_is_found(store: MemoryStore) -> None:
     """Also where another zone hides it from readers."""
     lock(store, "f")
-    change_object(store, pack_name(1), lambda data: data.__setitem__(-1, data[-1] ^ 1))
+    (pack,) = store.zone.list("packs/")
+    change_object(store, pack, lambda data: data.__setitem__(-1, data[-1] ^ 1))
     (found,) = verified(store).found
 
     assert (found.kind, found.path) == (Kind.BYTES, b"f")
@@ -191,10 +191,11 @@ def test_packs_are_immutable(tmp_path: Path) -> None:
     store.flush(durable=True)
     leave_pack(store)
     assert seal(store) == 1
+    (pack,) = store.zone.list("packs/")
     with pytest.raises(PermissionError):
-        (tmp_path / "zone" / pack_name(1)).unlink()
+        (tmp_path / "zone" / pack).unlink()
 
-    store.zone.delete(pack_name(1))
+    store.zone.delete(pack)
     assert GROWS_NS_MAX == DAY_NS
 
 
