@@ -21,6 +21,7 @@ from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.coded_packs import CodedPack
 from s3fs_local.packs.pack_store import PackStore, pack_name
+from s3fs_local.packs.segment_copies import that_count
 from s3fs_local.packs.shares import share_name
 
 logger = logging.getLogger(__name__)
@@ -194,7 +195,8 @@ class Scrubbing:
         pieces: list[Piece] = []
         growing = {each.name for each in self._zones.growing}
         for prefix in STREAM_PREFIXES:
-            names = await self._healing.run_blocking(partial(self._zones.list_anywhere, prefix))
+            listing = partial(self._zones.list, prefix)  # what only others have was never promised
+            names: list[str] = list(await self._healing.run_blocking(listing))
             for name in names:
                 if name not in growing:
                     pieces += await self._stream(name, None, mends=mends)
@@ -209,7 +211,7 @@ class Scrubbing:
             partial(self._zones.copies, name, 0, None)
         )
         if best is None:
-            there = list(copies.values())
+            there = that_count(copies)
             choosing = partial(self._of_streams.best_copy, name, there)
             best = await self._healing.run_blocking(choosing)
             if best is None and await self._has_nothing(name, there):

@@ -35,16 +35,13 @@ from s3fs_local.objects.reading import gather, heads_in, lengths_in
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.packs.coded_packs import CodedPack
 from s3fs_local.packs.pack_store import PackStore, pack_id_of, pack_name
-from s3fs_local.packs.segment import HEADER_BYTES
+from s3fs_local.packs.segment import HEADER_BYTES, is_same_object
 from s3fs_local.packs.shares import FOLDER as SHARES
 from s3fs_local.packs.shares import share_of
 
 logger = logging.getLogger(__name__)
 
 STREAMS: Final = ("journal/", "ledger/", "checkpoint/")
-HEAD_BYTES: Final = HEADER_BYTES
-"""So much of a segment or checkpoint has chance in it: one that a crash left in a zone, unknown to
-the others, and one that took its number begin differently."""
 LOOKS_TO_NOTICE: Final = 10
 """Zones are asked how they are at one look in so many, so less often while nobody uses the store: a
 bucket charges for each question."""
@@ -412,7 +409,7 @@ class ZoneCare:
         whole = {each: copy for each, copy in copies.items() if len(copy) == length}
         best = self._streams.best_copy(name, [copy for each, copy in whole.items() if each.is_well])
         own = whole.get(zone)
-        if own is not None and (best is None or own[:HEAD_BYTES] == best[:HEAD_BYTES]):
+        if own is not None and (best is None or is_same_object(own, best)):
             best = self._streams.best_copy(name, [own] if best is None else [best, own])
         return self._zones.read_good(name, 0, length) if best is None else best
 
@@ -442,7 +439,7 @@ class ZoneCare:
         self._check_takes_new(zone)
         asked = [each for each in self._zones.zones if each.takes_new]
         seen: dict[Zone, dict[str, tuple[int, bytes]]] = await self._healing.run_blocking(
-            partial(heads_in, asked, prefix, head_bytes=HEAD_BYTES)
+            partial(heads_in, asked, prefix, head_bytes=HEADER_BYTES)
         )
         return {
             each: {name: _Seen(*found) for name, found in names.items()}

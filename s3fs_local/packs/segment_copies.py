@@ -5,7 +5,7 @@ else than the others before its end was altered, which is for whoever looks for 
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -13,8 +13,15 @@ from msgspec import Struct
 
 from s3fs_local.errors import FormatTooNew, JournalDamaged
 from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
-from s3fs_local.packs.segment import HEAD_BYTES, HEADER_BYTES, Record, Segment
+from s3fs_local.packs.segment import (
+    HEAD_BYTES,
+    HEADER_BYTES,
+    Record,
+    Segment,
+    is_same_object,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +130,8 @@ class SegmentCopies:
         name = segment_name(number, self._stream)
         if start >= end:
             return b""
-        copies = [copy for copy in self._zones.copies(name, 0, end).values() if len(copy) == end]
+        found = that_count(self._zones.copies(name, 0, end))
+        copies = [copy for copy in found if len(copy) == end]
         best = self.best_copy(name, copies)
         return self._zones.read_good(name, start, end - start) if best is None else best[start:]
 
@@ -147,7 +155,7 @@ class SegmentCopies:
 
     def _even_out(self, number: int, name: str) -> None:
         copies = self._zones.copies(name, 0, None)
-        best = self.best_copy(name, list(copies.values()))
+        best = self.best_copy(name, that_count(copies))
         if best is None:
             return
         short = [
@@ -174,8 +182,19 @@ class SegmentCopies:
         return copy[:end] == best[:end] and segment.durable_after(copy, end) <= end
 
     def _copies(self, number: int, size: int | None = None) -> list[bytes]:
-        """The segment, or its first bytes, as each zone that answers has it."""
-        return list(self._zones.copies(segment_name(number, self._stream), 0, size).values())
+        """The segment, or its first bytes, as zones that count have it."""
+        return that_count(self._zones.copies(segment_name(number, self._stream), 0, size))
+
+
+def that_count(copies: Mapping[Zone, bytes]) -> list[bytes]:
+    """The copies of zones that are well; then, of others, those of the same object.
+
+    One of these may be better. But a zone that is behind may have another object of that name: left
+    there by a crash, promised to nobody, and unknown to whoever went on without the zone.
+    """
+    well = [copy for zone, copy in copies.items() if zone.is_well]
+    others = [copy for zone, copy in copies.items() if not zone.is_well]
+    return well + [copy for copy in others if any(is_same_object(copy, each) for each in well)]
 
 
 def _end_of_records(segment: Segment, copy: bytes) -> int:

@@ -50,6 +50,7 @@ from tests.simulation.background import Background, Work
 from tests.simulation.lagging_metadata import LaggingMetadata
 from tests.simulation.reference.ageing import Rule
 from tests.simulation.reference.locks import Bypass as Asked
+from tests.simulation.reference.locks import Demand
 from tests.simulation.reference.restoring import ARCHIVED
 from tests.simulation.region import Region
 from tests.simulation.zones import SimulatedZones
@@ -451,9 +452,10 @@ class DrivenStore:
         self.store.fs.lock_attributes.settle_draft(ino)
         self.store.fs.locks.set_append_only(ino, caller=ALICE)
 
-    def protect(self, path: str, semantics: str) -> None:
+    def protect(self, path: str, semantics: str, demand: Demand) -> None:
         """See `Reference.protect`."""
-        policy = DirectoryPolicy(semantics=semantics)
+        period_ns = int(demand.period * 2) * SECOND_NS // 2
+        policy = DirectoryPolicy(demand.mode, period_ns, semantics=semantics)
         self.store.fs.locks.set_policy(self.ino(path), policy, caller=ALICE)
 
     def _patiently(self, work: Work) -> object:

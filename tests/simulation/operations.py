@@ -14,7 +14,15 @@ from tests.simulation.lifecycle_documents import DOCUMENTS
 from tests.simulation.reference.ageing import Rule
 from tests.simulation.reference.archives import TIERS
 from tests.simulation.reference.facts import DIRECTORY, FILE, SYMLINK
-from tests.simulation.reference.locks import COMPLIANCE, FILE_FROZEN, GOVERNANCE, S3, Bypass
+from tests.simulation.reference.locks import (
+    COMPLIANCE,
+    FILE_FROZEN,
+    GOVERNANCE,
+    NO_DEMAND,
+    S3,
+    Bypass,
+    Demand,
+)
 from tests.simulation.reference.whole import Reference
 
 
@@ -160,7 +168,7 @@ class System(Protocol):
     def hold(self, path: str, case: str, who: int, *, cut_writers: bool) -> object: ...
     def lift_hold(self, path: str, case: str, who: int) -> None: ...
     def set_append_only(self, path: str) -> None: ...
-    def protect(self, path: str, semantics: str) -> None: ...
+    def protect(self, path: str, semantics: str, demand: Demand) -> None: ...
     def set_date(self, days: int) -> None: ...
     def crash(self, *, power: bool, seconds_off: int = 0) -> None: ...
 
@@ -178,6 +186,11 @@ CLASSES: Final = (
 TAGS: Final = ("a", "b", "")
 DAY: Final = 86_400
 PERIODS: Final = (20, DAY, 40 * DAY, 3, -5, 10 * DAY)
+DEMANDS: Final = (
+    *(NO_DEMAND, Demand(GOVERNANCE, 20.5), Demand(COMPLIANCE, 8.5)),
+    *(NO_DEMAND, Demand(COMPLIANCE, 40 * DAY + 0.5)),
+)
+"""Half a second more, or it would matter in which part of a second somebody looks."""
 SECONDS_OFF: Final = (0, 90, DAY, 400 * DAY)
 FALSE_DAYS: Final = (0, 2, 0, 400, -3)
 BYPASSES: Final = (
@@ -374,7 +387,8 @@ def _freezing(operation: Operation, reference: Reference) -> Call | None:
         return None
     if is_protect:
         semantics = FILE_FROZEN if operation.second % 4 == 0 else S3
-        return lambda system: system.protect(path, semantics)
+        demand = DEMANDS[operation.third % len(DEMANDS)]
+        return lambda system: system.protect(path, semantics, demand)
     return lambda system: system.set_append_only(path)
 
 

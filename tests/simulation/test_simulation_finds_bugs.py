@@ -12,6 +12,7 @@ from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.pack_images import Image, good_image
+from s3fs_local.engine.pending_locks import PendingLocks
 from s3fs_local.engine.protection_marks import ProtectionMarks
 from s3fs_local.engine.replica_receiving import Receiver
 from s3fs_local.engine.replica_versions import ReplicaVersions
@@ -129,6 +130,16 @@ def directories_take_locked_files_along(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(ProtectionMarks, "until_ns", lambda *_: 0)
 
 
+def closed_files_take_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its directory asks of a file waits for ever."""
+    monkeypatch.setattr(PendingLocks, "lock_closed", lambda *_: None)
+
+
+def a_crash_forgets_who_waits_for_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was open is free of what its directory asks."""
+    monkeypatch.setattr(PendingLocks, "lock_all_closed", lambda _: None)
+
+
 def archives_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody asks whether the bytes must be retrieved first."""
     monkeypatch.setattr(classes, "check_readable", lambda _: None)
@@ -200,6 +211,8 @@ OF_ZONES: Final = (
         purging_asks_no_lock,
         logs_are_overwritten,
         directories_take_locked_files_along,
+        closed_files_take_no_lock,
+        a_crash_forgets_who_waits_for_a_lock,
         archives_are_read,
         copies_stay_a_day_too_long,
         lifecycle_forgets_what_changed,

@@ -11,4 +11,4 @@ def as_lock(lock: retention.Lock | None) -> Lock:
         return NO_LOCK
     retained = lock.retention or retention.Retention("", 0)
     holds = tuple((hold.case, hold.holder) for hold in lock.holds)
-    return Lock(retained.mode, retained.until_ns // SECOND_NS, holds)
+    return Lock(retained.mode, 2 * retained.until_ns // SECOND_NS / 2, holds)

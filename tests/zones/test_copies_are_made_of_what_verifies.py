@@ -7,10 +7,13 @@ import pytest
 import trio
 
 from s3fs_local.control.requests import ChangeSetting, RemoveZone, RepairZone
+from s3fs_local.crypto.frames import SALT_BYTES
 from s3fs_local.daemon.layout import KEY_RING_NAME
 from s3fs_local.packs.ledger import STREAM
 from s3fs_local.packs.pack_store import pack_name
-from s3fs_local.packs.segment import HEADER_BYTES
+from s3fs_local.packs.segment import HEAD_BYTES, HEADER_BYTES, Segment
+from s3fs_local.packs.segment_copies import numbers_of, that_count
+from tests.engine.memory_store import STORE_ID
 from tests.simulation.driven_store import DrivenStore
 from tests.store_on_disk import make_store_of_zones, opened
 from tests.zones.shares import archive, check_contents, copies_in, noise
@@ -116,6 +119,71 @@ def test_a_segment_of_another_life_is_none_because_it_is_as_long(driven: DrivenS
     bring_back_first(driven)
 
     assert disks[0].read(name, 0, len(whole)) == whole
+
+
+def another_of(driven: DrivenStore, name: str, length: int) -> bytes:
+    """A segment of the ledger with that name and another salt, whole, and longer than that."""
+    ledger = driven.store.fs.volume.durability.ledger.ledger
+    (number,) = numbers_of([name], STREAM)
+    other = Segment.new(ledger.key, store_id=STORE_ID, number=number, salt=bytes(SALT_BYTES))
+    head = other.head(before=number - 1, before_end=HEAD_BYTES)
+    return head + other.record(bytes(length), offset=len(head), durable=0)
+
+
+def test_an_opening_hears_nothing_of_a_zone_that_is_behind_but_what_is_the_same(
+    driven: DrivenStore,
+) -> None:
+    """Which zone answers first must not matter to what the ledger says."""
+    name = _left_ledger(driven)
+    disks = driven.zones.disks
+    whole = disks[1].read(name, 0, disks[1].length(name))
+    other = another_of(driven, name, 2 * len(whole))
+    zones = driven.zones.set.zones
+
+    assert that_count({zones[0]: other, zones[1]: whole}) == [whole]
+    assert that_count({zones[0]: whole + b"more", zones[1]: whole}) == [whole, whole + b"more"]
+
+    last = list(disks[1].list(f"{STREAM}/"))[-1]
+    driven.store.write("/f", b"three")
+    driven.store.settle()
+    whole = disks[1].read(last, 0, disks[1].length(last))
+    disks[0].put(last, another_of(driven, last, 2 * len(whole)))
+    disks[2].put(last, whole[:-9])
+    driven.zones.come(0)
+    driven.crash(power=False)
+    driven.store.write("/f", b"four")
+    driven.store.settle()
+
+    assert [disk.read(last, 0, 2 * len(whole)) for disk in disks[1:]] == [whole] * 2
+
+
+def test_a_scrub_takes_nothing_from_a_zone_that_is_behind_but_what_is_the_same(
+    driven: DrivenStore,
+) -> None:
+    """What a crash left there may be longer than what took its number, and was never promised."""
+    name = _left_ledger(driven)
+    disks = driven.zones.disks
+    whole = disks[1].read(name, 0, disks[1].length(name))
+    longer = another_of(driven, name, 2 * len(whole))
+    (number,) = numbers_of([name], STREAM)
+    disks[0].put(name, longer)
+    disks[0].put(f"{STREAM}/00000000000000ff.{STREAM}", longer)
+    driven.zones.come(0)
+    assert not driven.zones.set.zones[0].is_well
+
+    trio.run(driven.scrub)
+
+    assert [disk.read(name, 0, len(longer)) for disk in disks[1:]] == [whole] * 2
+    assert len(list(disks[1].list(f"{STREAM}/"))) == number + 1
+    rotten = bytearray(whole)
+    rotten[-1] ^= 1
+    for disk in disks[1:]:
+        disk.put(name, bytes(rotten))
+    disks[0].put(name, whole)
+
+    trio.run(driven.scrub)
+
+    assert [disk.read(name, 0, len(whole)) for disk in disks] == [whole] * 3
 
 
 def test_a_zone_that_comes_back_keeps_what_rotted_in_all_others(driven: DrivenStore) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tests.simulation.reference import archives
 from tests.simulation.reference.ageing import Rule
 from tests.simulation.reference.archives import Retrieval
-from tests.simulation.reference.locks import NO_LOCK, Lock
+from tests.simulation.reference.locks import NO_DEMAND, NO_LOCK, Demand, Lock
 
 ROOT = 1
 RESERVED = (".versions", ".s3fs")
@@ -41,6 +41,7 @@ class Node:
     last_name: str = ""
     append_only: str = ""  # or OPEN, or SEALED by a rotation
     semantics: str = ""  # of a directory: what was said of locks below it, FILE_FROZEN or S3
+    demand: Demand = NO_DEMAND  # of a directory: how files below it are locked when closed
     mtime_is_known: bool = True  # a purge may have moved it
     past_mtimes_are_known: bool = (
         True  # likewise; and what is forgotten no longer moves a directory's
@@ -121,6 +122,7 @@ class Facts:
     rules: tuple[Rule, ...] = ()  # of lifecycle
     aged: dict[Name, int] = field(default_factory=dict)  # the instant of a rule's last action
     put_off: dict[Name, int] = field(default_factory=dict)  # or of finding it in use
+    waiting: set[int] = field(default_factory=set)  # files that take a lock when they are closed
 
     def class_of(self, version: Version) -> str:
         """The storage class of the version."""
@@ -157,6 +159,7 @@ class Facts:
             self.rules,
             dict(self.aged),
             dict(self.put_off),
+            set(self.waiting),
         )
 
 

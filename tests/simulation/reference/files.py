@@ -12,7 +12,15 @@ from tests.simulation.reference.facts import (
     Version,
 )
 from tests.simulation.reference.keeping import Keeping
-from tests.simulation.reference.locks import NO_LOCK, OPEN, Bypass, Lock, check_purge
+from tests.simulation.reference.locks import (
+    NO_LOCK,
+    OPEN,
+    SEALED,
+    Bypass,
+    Lock,
+    check_purge,
+    demanded,
+)
 from tests.simulation.reference.refused import Protected, Refused
 
 
@@ -115,11 +123,36 @@ class Files(Keeping):
         return self._add_version(node, Version(self.now, draft.content, before, self.instant()))
 
     def _add_version(self, node: Node, version: Version) -> Version:
-        """It is the current one. What locks an append-only file locks it as it grows, too."""
-        if node.append_only:
-            self._put_lock_on(version, self.lock_of(node))
+        """It is the current one. What locks an append-only file locks it as it grows, too.
+
+        What its directories ask falls on it, unless somebody writes yet: then when the last of them
+        has closed it. Nothing falls on an empty file.
+        """
+        lock = self.lock_of(node) if node.append_only else NO_LOCK
+        asked = self._asked_of(node)
+        if asked.mode and self.has_writers(node.number):
+            self.facts.waiting.add(node.number)
+        elif version.content:
+            lock = demanded(lock, asked, version.time)
+        self._put_lock_on(version, lock)
         node.versions.append(version)
         return version
+
+    def _lock_if_closed(self, node: Node) -> None:
+        """Nobody writes to it: the lock that waited for that falls."""
+        if self.has_writers(node.number) or node.number not in self.facts.waiting:
+            return
+        self.facts.waiting.discard(node.number)
+        if not self.is_named(node.number):
+            return
+        asked = self._asked_of(node)
+        if node.append_only == SEALED:  # its directory's time takes the place of append-only
+            if asked.mode:
+                node.append_only = ""
+                self._put_lock_on(node.versions[-1], demanded(self.lock_of(node), asked, self.now))
+        elif node.content:
+            version = node.versions[-1]
+            self._put_lock_on(version, demanded(self.lock_of(node), asked, version.time))
 
     def _put_lock_on(self, version: Version, lock: Lock) -> None:
         self.facts.locks.pop(version.key, None)
@@ -154,6 +187,8 @@ class Files(Keeping):
                 self._forget_never_saved(node)
         elif opened.is_writable and not self.has_writers(node.number):
             self._commit(node)
+        if node.number in self.facts.nodes and node.number not in self.drafts:
+            self._lock_if_closed(node)
 
     def _forget_never_saved(self, node: Node) -> None:
         """A temporary file that was removed before it was ever closed leaves nothing behind."""

@@ -3,7 +3,7 @@
 from tests.simulation.reference import locks
 from tests.simulation.reference.facts import DIRECTORY, FILE, Node
 from tests.simulation.reference.files import Files
-from tests.simulation.reference.locks import Bypass, Lock
+from tests.simulation.reference.locks import Bypass, Demand, Lock
 from tests.simulation.reference.refused import Refused
 
 
@@ -66,14 +66,16 @@ class Freezing(Files):
             self._check_free(node)
             node.append_only = locks.OPEN
 
-    def protect(self, path: str, semantics: str) -> None:
-        """What locks of files below it mean. Never weaker than what was said."""
+    def protect(self, path: str, semantics: str, demand: Demand) -> None:
+        """What locks of files below it mean, and how they get one. Never weaker than before."""
         node = self.at(path)
         if node.kind != DIRECTORY:
             raise Refused("NotADirectory")
         is_s3 = semantics == locks.S3
         if is_s3 and self._said(node) == locks.FILE_FROZEN:
             raise Refused("InvalidArgument")
+        if locks.is_weaker(demand, self._asked_in(node)):
+            raise Refused("InvalidArgument")
         if is_s3 and self._meaning(node) == locks.FILE_FROZEN:
             self._check_may_move(node)
-        node.semantics = semantics
+        node.semantics, node.demand = semantics, demand

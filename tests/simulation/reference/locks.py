@@ -17,11 +17,41 @@ class Lock:
     """What lies on one version: a retention, holds, both or neither."""
 
     mode: str = ""
-    until: int = 0  # a second
+    until: float = 0  # a second, or half of one
     holds: tuple[tuple[str, int], ...] = ()  # case, and who placed it
 
 
 NO_LOCK = Lock()
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What directories ask of the files below them: a mode and a time in seconds; none, nothing."""
+
+    mode: str = ""
+    period: float = 0
+
+
+NO_DEMAND = Demand()
+
+
+def stricter(one: Demand, other: Demand) -> Demand:
+    """What both ask together."""
+    mode = COMPLIANCE if COMPLIANCE in (one.mode, other.mode) else one.mode or other.mode
+    return Demand(mode, max(one.period, other.period))
+
+
+def is_weaker(one: Demand, other: Demand) -> bool:
+    """Whether it asks for less in any way."""
+    return one.period < other.period or (other.mode == COMPLIANCE and one.mode != COMPLIANCE)
+
+
+def demanded(lock: Lock, demand: Demand, since: int) -> Lock:
+    """The later date and the stricter mode of what lies on a version and what is asked for."""
+    if not demand.mode:
+        return lock
+    mode = COMPLIANCE if COMPLIANCE in (lock.mode, demand.mode) else demand.mode
+    return replace(lock, mode=mode, until=max(lock.until, since + demand.period))
 
 
 @dataclass(frozen=True)

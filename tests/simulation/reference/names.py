@@ -167,7 +167,10 @@ class Names(Freezing):
             self._release(directory, new_name, self.facts.nodes[number])
         self._lose(old_directory, old_name)
         self._name(directory, new_name, node)
-        node.append_only = SEALED if node.append_only else ""
+        if node.append_only:
+            node.append_only = SEALED
+            self.facts.waiting.add(node.number)
+            self._lock_if_closed(node)
 
     def _check_replaced(self, replaced: Node, node: Node) -> None:
         if replaced.kind == DIRECTORY and node.kind != DIRECTORY:

@@ -1,6 +1,7 @@
 """The present, and how it is looked at: paths, handles, drafts, and what was seen at a time."""
 
 from bisect import bisect_right
+from functools import reduce
 
 from tests.simulation.reference import archives
 from tests.simulation.reference.clock import SECOND, LockClock
@@ -16,7 +17,16 @@ from tests.simulation.reference.facts import (
     Past,
     Version,
 )
-from tests.simulation.reference.locks import FILE_FROZEN, NO_LOCK, S3, Lock, is_protected
+from tests.simulation.reference.locks import (
+    FILE_FROZEN,
+    NO_DEMAND,
+    NO_LOCK,
+    S3,
+    Demand,
+    Lock,
+    is_protected,
+    stricter,
+)
 from tests.simulation.reference.refused import Protected, Refused
 
 
@@ -199,6 +209,14 @@ class State:
         """What it and the directories above say of locks, the strictest of it."""
         said = {directory.semantics, *[self._said(above) for above in self._parents(directory)]}
         return FILE_FROZEN if FILE_FROZEN in said else S3 if S3 in said else ""
+
+    def _asked_in(self, directory: Node) -> Demand:
+        """What it and the directories above ask of new files, the strictest of it."""
+        return reduce(stricter, map(self._asked_in, self._parents(directory)), directory.demand)
+
+    def _asked_of(self, node: Node) -> Demand:
+        """The same, of a file, through all its names."""
+        return reduce(stricter, map(self._asked_in, self._parents(node)), NO_DEMAND)
 
     def _meaning(self, node: Node) -> str:
         """What a lock on the file means; of a directory, on files in it."""

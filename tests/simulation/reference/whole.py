@@ -37,6 +37,9 @@ class Reference(Lifecycle):
             if self.is_named(number):
                 self._commit(self.facts.nodes[number])
         self.drafts.clear()
+        for number in sorted(self.facts.waiting):
+            if number in self.facts.nodes:
+                self._lock_if_closed(self.facts.nodes[number])
         self.settle()
 
     def chmod(self, path: str, mode: int) -> None:
