@@ -99,17 +99,17 @@ class FileSystem:
         self.writing: Final = Writing(volume, self.reading, self.locks, self.classes)
         self.attributes: Final = Attributes(volume, locks=self.locks, writing=self.writing)
         self.privileges: Final = Privileges(volume, self.attributes)
-        releasing = Releasing(
+        self.releasing: Final = Releasing(
             volume, locks=self.locks, writing=self.writing, open_files=self.open_files
         )
-        self.namespace: Final = Namespace(volume, locks=self.locks, releasing=releasing)
+        self.namespace: Final = Namespace(volume, locks=self.locks, releasing=self.releasing)
         self._contents: Final = HandleReading(volume, self.reading, self.open_files)
         self._closing: Final = Closing(
             volume,
             self.open_files,
             locks=self.locks,
             writing=self.writing,
-            releasing=releasing,
+            releasing=self.releasing,
         )
         self.histories: Final = Histories(volume)
         self.views: Final = Views(volume, Histories(volume, for_everyone=True))

@@ -1,6 +1,7 @@
 """Opening a store: from its parts to a file system that has recovered from its last end."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -24,6 +25,7 @@ from s3fs_local.engine.recovery import (
 )
 from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.volume import Volume
+from s3fs_local.errors import TRANSIENT
 from s3fs_local.metadata.changes import PutInode, PutPack, PutSetting
 from s3fs_local.metadata.interface import Counters, Metadata, ScratchMaker
 from s3fs_local.objects.interface import ObjectStore
@@ -142,6 +144,8 @@ def open_filesystem(parts: Parts) -> Opened:
     set_up_ledger(keeper, volume, filesystem.refusals)
     recovered = commit_recovered(filesystem.writing, metadata, drafts)
     filesystem.locks.pending.lock_all_closed()
+    with suppress(*TRANSIENT):  # then the next opening does it
+        filesystem.releasing.destroy_all_waiting()
     return Opened(filesystem, recovered, found.changes)
 
 

@@ -1,18 +1,32 @@
 """What becomes of an inode that loses a name: kept in the history, or gone if nothing keeps it."""
 
+from typing import Final
+
 import msgspec
 
 from s3fs_local.engine.delete_markers import reopen_marker
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.open_files import OpenFiles
-from s3fs_local.engine.version_removal import remove_version
+from s3fs_local.engine.version_removal import forget_nameless, remove_version
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.writing import Writing
-from s3fs_local.metadata.changes import Change, CloseEntry, PutInode, RemoveEntry, RemoveInode
+from s3fs_local.metadata.changes import (
+    Change,
+    CloseEntry,
+    PutInode,
+    PutSetting,
+    RemoveEntry,
+    RemoveInode,
+    RemoveSetting,
+)
 from s3fs_local.rules.inode import Caller, Inode
 from s3fs_local.rules.namespace import Ending, Entry
 from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.versioning import Origin, VersioningState
+
+WAITING_SETTING: Final = "fact.closing"
+"""Files that lost their last name while they were open, of which nothing is kept: as JSON, inodes.
+So a crash keeps nothing of them either."""
 
 
 class Releasing:
@@ -63,11 +77,40 @@ class Releasing:
 
     def after_release(self, inode: Inode) -> None:
         """Versions that S3's state does not keep are gone, at once or at the last close."""
-        if inode.is_file and inode.nlink == 1:
-            if self._open_files.is_open(inode.ino):
-                self._open_files.when_closed(inode.ino, self.destroy_unkept)
-            else:
-                self.destroy_unkept(inode.ino)
+        if not inode.is_file or inode.nlink != 1:
+            return
+        if not self._open_files.is_open(inode.ino):
+            self._destroy_whole(inode.ino)
+            return
+        if self._volume.settings.versioning is not VersioningState.ENABLED:
+            self._note_waiting({*self._waiting(), inode.ino})
+        self._open_files.when_closed(inode.ino, self._destroy_closed)
+
+    def destroy_all_waiting(self) -> None:
+        """After a crash nobody has anything open: what waited for that is gone."""
+        for ino in self._waiting():
+            self._destroy_whole(ino)
+        self._note_waiting(set())
+
+    def _destroy_closed(self, ino: int) -> None:
+        self.destroy_unkept(ino)
+        self._note_waiting(self._waiting() - {ino})
+
+    def _destroy_whole(self, ino: int) -> None:
+        self.destroy_unkept(ino)
+        if self._volume.settings.versioning is not VersioningState.ENABLED:
+            forget_nameless(self._volume, ino)
+
+    def _waiting(self) -> set[int]:
+        """Nameless files that go when they are closed."""
+        stored = self._metadata.setting(WAITING_SETTING)
+        return set() if stored is None else set(msgspec.json.decode(stored, type=list[int]))
+
+    def _note_waiting(self, inodes: set[int]) -> None:
+        if inodes == self._waiting():
+            return
+        noted = PutSetting(WAITING_SETTING, msgspec.json.encode(sorted(inodes)).decode())
+        self._volume.apply([noted if inodes else RemoveSetting(WAITING_SETTING)])
 
     def destroy_unkept(self, ino: int) -> None:
         """The nameless file's draft is gone, and its null versions if versioning is not Enabled."""
