@@ -197,6 +197,10 @@ _NAMES: Final = (
         asks=(Operation.REPLACE_VERSION,),
     ),
     Door(
+        "engine.releasing.Releasing._note_waiting",
+        "which files wait for their last close to be asked for",
+    ),
+    Door(
         "engine.releasing.Releasing.forget_never_saved",
         "without a version there is nothing that a lock lies on",
     ),
