@@ -38,7 +38,8 @@ async def change_class(request: ChangeClass, context: Context) -> ClassRow:
     storage_class = parse_class(request.storage_class)
     version = _version(context, request.path, request.version)
     filesystem.classes.set_by(version.ino, version.stamp_ns, storage_class, context.caller)
-    await filesystem.settling.settle(version.ino, _reporting(context, version))
+    with filesystem.volume.yielding.waited_for():
+        await filesystem.settling.settle(version.ino, _reporting(context, version))
     return _row(request.path, _present(context, version))
 
 
@@ -53,7 +54,8 @@ async def retrieve(request: Retrieve, context: Context) -> ClassRow:
         tier=parse_tier(request.tier),
         caller=context.caller,
     )
-    await filesystem.retrieving.advance(*_key(version), _reporting(context, version))
+    with filesystem.volume.yielding.waited_for():
+        await filesystem.retrieving.advance(*_key(version), _reporting(context, version))
     return _row(request.path, _present(context, version))
 
 

@@ -132,7 +132,7 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
     def remove(pack_id: int) -> None:
         volume.blocks.remove_pack(pack_id)
 
-    turn = volume.yielding.turn()
+    turn = volume.yielding.turn_of_mover()
     async with volume.moving:  # a mover's blocks are in no row yet
         empty = [pack for pack in packs if _is_empty(volume, pack.pack_id)]
         if not empty:

@@ -52,7 +52,7 @@ class Mover:
     def __init__(self, volume: Volume, pace: Pace) -> None:
         self._volume = volume
         self._pace = pace
-        self._turn = volume.yielding.turn(pace.late_s)
+        self._turn = volume.yielding.turn_of_mover(pace.late_s)
         self._pending: list[Move] = []
         self._pending_bytes = 0
         self.moved_bytes = 0  # of content where it is recoded, else of what lies in packs

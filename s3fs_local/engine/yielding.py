@@ -1,7 +1,7 @@
 """Background work yields to programs that use the mount.
 
 Each background task has a `Turn`, and asks it between two of its steps: `await turn.over()`. While
-programs use the mount, it returns after a rest that `rules/yielding.py` says; all tasks of a store
+programs use the mount, it returns after a rest that `rules/yielding.py` says; all tasks of a share
 rest in one queue, so that it does not matter how many there are. While nobody uses it, nothing
 rests, and what began to rest before goes on.
 """
@@ -14,7 +14,16 @@ import trio
 
 from s3fs_local.engine.use import Use
 from s3fs_local.rules.instants import SECOND_NS
-from s3fs_local.rules.yielding import QUIET_S, is_in_use, piece_bytes, rest_s, yields
+from s3fs_local.rules.yielding import (
+    QUIET_S,
+    SHARE,
+    SHARE_FOR_A_PERSON,
+    WHOLE,
+    is_in_use,
+    piece_bytes,
+    rest_s,
+    share,
+)
 from s3fs_local.system.clock import boottime_ns
 
 T = TypeVar("T")
@@ -47,6 +56,16 @@ def pieces(
         yield piece
 
 
+class _Rests:
+    """What all work of one share owes."""
+
+    __slots__ = ("free_s", "owed_s")
+
+    def __init__(self) -> None:
+        self.owed_s = 0.0  # that was taken since the last rest
+        self.free_s = 0.0  # when the rests so far end, by the event loop's clock
+
+
 class Yielding:
     """What background work of one open store has taken, and when it may go on."""
 
@@ -54,8 +73,8 @@ class Yielding:
         """`uptime_ns` gives the clock by which requests are noted."""
         self._use = use
         self._uptime_ns = uptime_ns
-        self._owed_s = 0.0  # that was taken since the last rest
-        self._free_s = 0.0  # when the rests so far end, by the event loop's clock
+        self._rests: dict[float, _Rests] = {}  # by share
+        self._asked_s: list[float] = []  # since when persons wait for bytes that move
 
     @property
     def is_in_use(self) -> bool:
@@ -68,32 +87,55 @@ class Yielding:
 
     def turn(self, late_s: Callable[[], float] = never_late) -> "Turn":
         """For one task. `late_s`: how long somebody waits for its result by now."""
-        return Turn(self, late_s)
+        return Turn(self, lambda: share(late_s(), WHOLE))
 
-    async def rest_after(self, took_s: float) -> None:
-        """A step took so long, and the next one may begin."""
-        self._owed_s += took_s
-        rest = rest_s(self._owed_s) if self.is_in_use else 0.0
+    def turn_of_mover(self, late_s: Callable[[], float] = never_late) -> "Turn":
+        """For one task that moves bytes; `late_s` as for `turn`.
+
+        All of them work alike for the person who waits for one: one has to wait for another.
+        """
+        return Turn(
+            self, lambda: max(share(late_s(), WHOLE), share(self._waited_s(), SHARE_FOR_A_PERSON))
+        )
+
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """In the block a person waits for bytes to move."""
+        since = trio.current_time()
+        self._asked_s.append(since)
+        try:
+            yield
+        finally:
+            self._asked_s.remove(since)
+
+    def _waited_s(self) -> float:
+        return trio.current_time() - min(self._asked_s) if self._asked_s else 0.0
+
+    async def rest_after(self, took_s: float, of_share: float = SHARE) -> None:
+        """A step of work of that share took so long, and the next one may begin."""
+        rests = self._rests.setdefault(of_share, _Rests())
+        rests.owed_s += took_s
+        rest = rest_s(rests.owed_s, of_share) if self.is_in_use else 0.0
         if not rest:
             await trio.lowlevel.checkpoint()
             return
-        self._owed_s = 0.0
-        until = self._free_s = max(self._free_s, trio.current_time()) + rest
+        rests.owed_s = 0.0
+        until = rests.free_s = max(rests.free_s, trio.current_time()) + rest
         while (left := until - trio.current_time()) > 0:
             await trio.sleep(min(left, QUIET_S))
             if not self.is_in_use:
-                self._free_s = 0.0
+                rests.free_s = 0.0
                 return
 
 
 class Turn:
     """What one task takes. Turns do not nest: who calls another with a turn passes its own on."""
 
-    __slots__ = ("_began_s", "_late_s", "_waited_s", "_yielding")
+    __slots__ = ("_began_s", "_share", "_waited_s", "_yielding")
 
-    def __init__(self, yielding: Yielding, late_s: Callable[[], float]) -> None:
+    def __init__(self, yielding: Yielding, share_now: Callable[[], float]) -> None:
         self._yielding = yielding
-        self._late_s = late_s
+        self._share = share_now
         self.begin()
 
     def begin(self) -> None:
@@ -103,8 +145,9 @@ class Turn:
     async def over(self) -> None:
         """A step is done, and the next may begin. A cancellation point."""
         took_s = trio.current_time() - self._began_s - self._waited_s
-        if yields(self._late_s()):
-            await self._yielding.rest_after(took_s)
+        of_share = self._share()
+        if of_share < WHOLE:
+            await self._yielding.rest_after(took_s, of_share)
         else:
             await trio.lowlevel.checkpoint()
         self.begin()

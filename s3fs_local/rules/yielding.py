@@ -20,14 +20,22 @@ PIECE_BYTES_IN_USE: Final = 1 << 20
 PIECE_BYTES: Final = 8 << 20
 """Fewer and longer steps cost less where nobody is disturbed."""
 LATE_S: Final = 5.0
-"""What others wait for, such as another region for what is written here, yields until then."""
+"""What somebody waits for, such as another region for what is written here, yields until then."""
+SHARE_FOR_A_PERSON: Final = 1 / 4
+"""Of what a person waits for, from then on. Programs notice; whoever waits can stop it."""
+WHOLE: Final = 1.0
 
 
-def rest_s(took_s: float) -> float:
-    """How long all background work rests after a step that took so long; 0 after a short one."""
+def share(late_s: float, when_late: float) -> float:
+    """Of the time, for work of which somebody waits for the result since then."""
+    return SHARE if late_s < LATE_S else when_late
+
+
+def rest_s(took_s: float, of_share: float = SHARE) -> float:
+    """How long all work of that share rests after a step that took so long; 0 after a short one."""
     if took_s < STEP_S:
         return 0.0
-    return min(took_s * (1 / SHARE - 1), REST_S_MAX)
+    return min(took_s * (1 / of_share - 1), REST_S_MAX)
 
 
 def is_in_use(quiet_s: float) -> bool:
@@ -38,8 +46,3 @@ def is_in_use(quiet_s: float) -> bool:
 def piece_bytes(*, in_use: bool) -> int:
     """How much one step reads: a thread that reads and computes takes its time from the loop."""
     return PIECE_BYTES_IN_USE if in_use else PIECE_BYTES
-
-
-def yields(late_s: float) -> bool:
-    """Whether work yields of which somebody waits for the result since then."""
-    return late_s < LATE_S

@@ -8,6 +8,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from s3fs_local.control.classing import change_class
+from s3fs_local.control.context import Context
+from s3fs_local.control.requests import ChangeClass
+from s3fs_local.control.results import Status
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.healing import Healing, Streams
 from s3fs_local.engine.lifecycle_runs import Turns
@@ -21,10 +25,17 @@ from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.use import Use
 from s3fs_local.engine.verification import Verification
 from s3fs_local.engine.verified_copies import VerifiedCopies
-from s3fs_local.engine.yielding import Yielding, pieces
+from s3fs_local.engine.yielding import Turn, Yielding, pieces
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.storage_classes import StorageClass
-from s3fs_local.rules.yielding import LATE_S, PIECE_BYTES_IN_USE, QUIET_S, REST_S_MAX, SHARE
+from s3fs_local.rules.yielding import (
+    LATE_S,
+    PIECE_BYTES_IN_USE,
+    QUIET_S,
+    REST_S_MAX,
+    SHARE,
+    SHARE_FOR_A_PERSON,
+)
 from tests.engine.lifecycle_store import LifecycleStore
 from tests.engine.memory_store import ALICE, MemoryStore
 from tests.engine.replicated import HERE, THERE, LocalLink, Regions
@@ -50,11 +61,11 @@ class Noting(Yielding):
         self.use = use
         self.taken_s = self.rested_s = 0.0
 
-    async def rest_after(self, took_s: float) -> None:
+    async def rest_after(self, took_s: float, of_share: float = SHARE) -> None:
         """See `Yielding`."""
         self.taken_s += took_s
         began = trio.current_time()
-        await super().rest_after(took_s)
+        await super().rest_after(took_s, of_share)
         self.rested_s += trio.current_time() - began
 
 
@@ -176,6 +187,41 @@ def test_what_is_late_rests_no_more() -> None:
     virtually(test)
 
 
+def test_what_a_person_waits_for_takes_more_and_all_else_what_it_did() -> None:
+    """Movers hold each other up, so all of them hurry for one; a scrub beside them does not."""
+
+    async def test() -> None:
+        yielding = Noting(Use())
+        moved, scrubbed = [0], [0]
+
+        async def work(turn: Turn, steps: list[int]) -> None:
+            while True:
+                await trio.sleep(STEP_S)
+                steps[0] += 1
+                await turn.over()
+
+        async def done_in(seconds: float) -> tuple[float, float]:
+            before = moved[0], scrubbed[0]
+            await trio.sleep(seconds)
+            return (
+                (moved[0] - before[0]) * STEP_S / seconds,
+                (scrubbed[0] - before[1]) * STEP_S / seconds,
+            )
+
+        async with used(yielding.use), trio.open_nursery() as nursery:
+            nursery.start_soon(work, yielding.turn_of_mover(), moved)
+            nursery.start_soon(work, yielding.turn(), scrubbed)
+            with yielding.waited_for():
+                assert sum(await done_in(LATE_S)) == pytest.approx(SHARE, rel=0.1)
+                by_movers, by_scrub = await done_in(50)
+                assert by_movers == pytest.approx(SHARE_FOR_A_PERSON, rel=0.1)
+                assert by_scrub == pytest.approx(SHARE, rel=0.1)
+            assert sum(await done_in(50)) == pytest.approx(SHARE, rel=0.1)
+            nursery.cancel_scope.cancel()
+
+    virtually(test)
+
+
 def test_waiting_for_somebody_else_takes_nothing() -> None:
     """A slow network costs programs nothing, so replication over it is not slowed down."""
 
@@ -275,6 +321,56 @@ def test_work_beside_a_program_that_never_stops_comes_to_its_end(
     virtually(test)
     assert yielding.taken_s > STEP_S
     assert yielding.rested_s > 10 * yielding.taken_s
+
+
+class Deaf:
+    """An outlet: nobody looks."""
+
+    async def progress(self, what: str, *, done: int, total: int = 0) -> None:
+        """See `Outlet`."""
+
+    async def data(self, chunk: bytes) -> None:
+        """See `Outlet`."""
+
+
+def no_status() -> Status:
+    """Nobody asks for it."""
+    raise AssertionError
+
+
+def test_a_command_that_moves_a_file_is_waited_for() -> None:
+    """Whoever typed `class set` does not wait as long as for work that is nobody's."""
+    blocks = 32
+    content = b"x" * (blocks * PIECE_BYTES_IN_USE)
+
+    def seconds_of(command: Callable[[MemoryStore], Awaitable[Any]]) -> float:
+        store = MemoryStore(run_blocking=slowly)
+        store.write("/f", content)
+        yielding = store.fs.volume.yielding = Noting(store.fs.volume.use)
+        took_s = 0.0
+
+        async def test() -> None:
+            nonlocal took_s
+            began = trio.current_time()
+            async with used(yielding.use):
+                await command(store)
+            took_s = trio.current_time() - began
+            assert not store.metadata.unsettled(1, 0)
+
+        virtually(test)
+        return took_s
+
+    async def by_command(store: MemoryStore) -> None:
+        context = Context(filesystem=store.fs, caller=ALICE, outlet=Deaf(), describe=no_status)
+        await change_class(ChangeClass(b"f", "STANDARD_IA"), context)
+
+    async def by_itself(store: MemoryStore) -> None:
+        inode = store.stat("/f")
+        store.fs.classes.set_by(inode.ino, inode.version_ns, StorageClass("STANDARD_IA"), ALICE)
+        await store.fs.settling.settle_all(AT_ONCE)
+
+    late_s = seconds_of(by_command) - LATE_S
+    assert 0 < late_s < (seconds_of(by_itself) - LATE_S) / 3
 
 
 def test_lifecycle_beside_a_program_that_never_stops_comes_to_its_end() -> None:

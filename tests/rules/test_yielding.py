@@ -7,11 +7,13 @@ from s3fs_local.rules.yielding import (
     QUIET_S,
     REST_S_MAX,
     SHARE,
+    SHARE_FOR_A_PERSON,
     STEP_S,
+    WHOLE,
     is_in_use,
     piece_bytes,
     rest_s,
-    yields,
+    share,
 )
 
 LONGEST_S = SHARE * REST_S_MAX / (1 - SHARE)
@@ -51,9 +53,18 @@ def test_a_mount_is_in_use_until_nobody_asked_for_a_while() -> None:
 
 def test_what_somebody_waits_for_yields_only_for_a_while() -> None:
     """Another region stays at most so far behind for courtesy's sake."""
-    assert yields(0.0)
-    assert yields(LATE_S * 0.99)
-    assert not yields(LATE_S)
+    assert share(0.0, WHOLE) == SHARE
+    assert share(LATE_S * 0.99, WHOLE) == SHARE
+    assert share(LATE_S, WHOLE) == WHOLE
+    assert share(LATE_S, SHARE_FOR_A_PERSON) == SHARE_FOR_A_PERSON
+
+
+def test_what_a_person_waits_for_leaves_most_of_the_time_to_programs() -> None:
+    """Ten times as much as work that nobody waits for, and a fraction of what there is."""
+    assert SHARE * 10 <= SHARE_FOR_A_PERSON <= WHOLE / 2
+    assert rest_s(STEP_S, SHARE_FOR_A_PERSON) == STEP_S * (1 / SHARE_FOR_A_PERSON - 1)
+    assert rest_s(10.0, SHARE_FOR_A_PERSON) == REST_S_MAX
+    assert rest_s(STEP_S * 0.99, SHARE_FOR_A_PERSON) == 0
 
 
 def test_steps_beside_programs_read_less() -> None:
