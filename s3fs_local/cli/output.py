@@ -23,6 +23,7 @@ from s3fs_local.rules import printing
 PROGRAM: Final = "s3fs-local"
 human_size: Final = printing.human_size
 printable: Final = printing.printable
+ANY_WIDTH: Final = 1 << 20
 PROGRESS_SECONDS: Final = 2.0
 """Between two lines about the progress of long work, where there is no terminal for a bar."""
 
@@ -60,7 +61,11 @@ def print_line(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table for people on a terminal; the same cells separated by tabs in a pipe."""
+    """A table for people on a terminal; the same cells separated by tabs in a pipe.
+
+    Text is wrapped, but no word is cut: what a person copies, such as a time, must be whole. On a
+    terminal too narrow for that the lines go on below.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(printable(cell) for cell in row))
@@ -71,10 +76,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*(printable(cell) for cell in row))
-    Console(markup=False, highlight=False).print(table)
+    shown = [[printable(cell) for cell in row] for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
+    for name, *cells in zip(columns, *shown, strict=True):
+        table.add_column(name, no_wrap=not any(" " in cell for cell in cells))
+    for row in shown:
+        table.add_row(*row)
+    console = Console(markup=False, highlight=False)
+    anything = console.options.update(width=ANY_WIDTH)
+    console.width = max(console.width, console.measure(table, options=anything).minimum)
+    console.print(table)
 
 
 def print_error(problem: str, advice: str) -> None:

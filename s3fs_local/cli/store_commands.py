@@ -48,7 +48,7 @@ from s3fs_local.control.results import (
 )
 from s3fs_local.daemon.unlocking import read_passphrase
 from s3fs_local.rules.encryption import PrintedEncryption
-from s3fs_local.rules.findings import Health
+from s3fs_local.rules.findings import VERDICTS, Health
 from s3fs_local.rules.inode import Caller
 
 DOCUMENT_BYTES_MAX: Final = 1 << 20
@@ -138,15 +138,8 @@ def status(context: click.Context, store: str, *, as_json: bool) -> None:
         context.exit(ExitCode.DEGRADED)
 
 
-_VERDICTS: Final[dict[str, str]] = {
-    Health.HEALTHY: "is healthy",
-    Health.DEGRADED: "works, but needs attention",
-    Health.FAILING: "is failing",
-}
-
-
 def _print_status(found: Status) -> None:
-    print_line(f"{found.store} {_VERDICTS[found.health]}")
+    print_line(f"{found.store} {VERDICTS[Health(found.health)]}")
     for finding in found.findings:
         print_line(f"  {finding.severity:8}  {finding.subject}: {finding.sentence}")
         if finding.advice:

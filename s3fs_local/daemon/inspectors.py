@@ -17,6 +17,7 @@ from s3fs_local.errors import EncryptionError, StorageError
 from s3fs_local.objects.zone import ZoneState
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.findings import Finding, Severity
+from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.instants import SECOND_NS, format_duration, format_rfc3339
 from s3fs_local.rules.names import printed
 from s3fs_local.system.clock import TrustedClock
@@ -30,6 +31,8 @@ BEHIND_NOTICE_NS: Final = 3600 * SECOND_NS
 """Less is caught up in days, and interests nobody."""
 BEHIND_WARNING_NS: Final = 400 * 24 * BEHIND_NOTICE_NS
 """No honest machine is off so long: the date was false once, or is now."""
+SCRUBS_MISSED: Final = 2
+"""One that is due takes days on a large store, and waits for the next mount on a small machine."""
 READ_ONLY_MOUNT: Final = "it is mounted read-only"
 _MEND: Final = "Mend the cause, then unmount and mount again."
 _BRING_BACK: Final = "Bring its disk or server back; `zone repair` gives a new one all it needs."
@@ -60,6 +63,7 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     inspections.add("zones", lambda: _inspect_zones(store.zones))
     inspections.add("copies", lambda: _inspect_copies(volume))
     inspections.add("damage", lambda: _inspect_damage(volume))
+    inspections.add("scrub", lambda: _inspect_scrub(volume))
     inspections.add("release", lambda: inspect_release(RUNNING, installed_release()))
     if mount_point is None:
         inspections.add("mount", lambda: _inspect_dead_mounts(store.path))
@@ -255,6 +259,20 @@ def _inspect_damage(volume: Volume) -> Iterator[Finding]:
     if streams:
         sentence = f"{streams} files of journal, ledger or checkpoints are damaged in a zone"
         yield Finding(Severity.CRITICAL, "zones", sentence, _DAMAGED)
+
+
+def _inspect_scrub(volume: Volume) -> Iterator[Finding]:
+    """Copies are read often enough to find damage while another one is whole."""
+    interval_ns, read_ns = volume.settings.scrub_interval_ns, volume.verified.at_ns(STREAMS, 0)
+    if not interval_ns or volume.verified.damaged(STREAMS):
+        return
+    ago_ns = volume.now_ns() - (read_ns or volume.inode(ROOT_INO).btime_ns)
+    if ago_ns > SCRUBS_MISSED * interval_ns:
+        ago, interval = _days_and_hours(ago_ns), format_duration(interval_ns)
+        since = f"since {ago}" if read_ns else f"in all of its {ago}"
+        sentence = f"not all copies were read {since}; scrub-interval asks for it every {interval}"
+        advice = "Keep it mounted, where that is done by itself, or run `s3fs-local scrub STORE`."
+        yield Finding(Severity.WARNING, "scrub", sentence, advice)
 
 
 def _inspect_dead_mounts(store: Path) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ from s3fs_local.daemon.log_setup import LOG_NAME, check_log_format, log_to_file,
 from s3fs_local.daemon.readiness import Readiness
 from s3fs_local.daemon.receiving import make_room
 from s3fs_local.daemon.unmounting import detach, refuse_if_mounted_yet
+from s3fs_local.daemon.verdict_watch import VerdictWatch
 from s3fs_local.engine.filesystem import Presentation
 from s3fs_local.engine.operation_log import operation_log
 from s3fs_local.engine.views import StatusText
@@ -176,12 +177,24 @@ async def _mounted(
             measure = partial(_measured, store, plan)
             where = await nursery.start(serve_metrics, options.metrics, measure)
             log.info("metrics are told at %s", where)
+        mounted = f"{plan.store} is mounted on {plan.mount_point}"
+        watch = VerdictWatch(
+            volume.inspections, lambda verdict: readiness.works(f"{mounted}, and {verdict}")
+        )
+
+        def announce() -> None:
+            spare_what_stays()
+            keep_turns_short()
+            log.info("mounted %s on %s", plan.store, plan.mount_point)
+            readiness.ready(mounted)
+            nursery.start_soon(lasting, watch.run)
+
         await session.serve(
             operations,
             gate,
             _mounting(plan, options),
             invalidator=invalidator,
-            on_ready=lambda: _announce(plan, readiness),
+            on_ready=announce,
         )
         nursery.cancel_scope.cancel()
 
@@ -203,13 +216,6 @@ def _json(value: msgspec.Struct) -> bytes:
 
 def _lines(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _announce(plan: MountPlan, readiness: Readiness) -> None:
-    spare_what_stays()
-    keep_turns_short()
-    log.info("mounted %s on %s", plan.store, plan.mount_point)
-    readiness.ready(f"{plan.store} is mounted on {plan.mount_point}")
 
 
 def _status(store: OpenStore, plan: MountPlan) -> Status:

@@ -28,6 +28,10 @@ class Readiness:
         _tell_systemd("READY")
         _tell_systemd("STATUS", status)
 
+    def works(self, status: str) -> None:
+        """The mount goes on; `systemctl status` shows the text from now on."""
+        _tell_systemd("STATUS", status)
+
     def failed(self, error: errors.S3fsLocalError) -> None:
         """The mount will not come."""
         self._say(failure_of(error))

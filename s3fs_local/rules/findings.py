@@ -6,6 +6,7 @@ Each part of the program looks after its own matters and says what it found in o
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -33,6 +34,14 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     DEGRADED = "degraded"
     FAILING = "failing"
+
+
+VERDICTS: Final = {
+    Health.HEALTHY: "is healthy",
+    Health.DEGRADED: "works, but needs attention",
+    Health.FAILING: "is failing",
+}
+"""What is said of a store."""
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

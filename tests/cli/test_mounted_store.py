@@ -147,6 +147,9 @@ def test_the_foreground_daemon_logs_to_stderr_and_tells_systemd(
             try:
                 assert systemd.recv(100) == b"READY=1"
                 assert is_mounted(point)
+                mounted = f"STATUS={store} is mounted on {point}"
+                assert systemd.recv(1000).decode() == mounted
+                assert systemd.recv(1000).decode() == f"{mounted}, and is healthy"
             finally:
                 daemon.send_signal(signal.SIGINT)
             _, said = daemon.communicate(timeout=20)

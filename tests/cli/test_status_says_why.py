@@ -98,6 +98,29 @@ def test_damage_that_a_scrub_found_is_told_until_it_is_mended(
     assert status(store, capsys) == []
 
 
+def test_scrubs_that_were_missed_are_told_until_one_is_made(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Damage is found by who looks; a store that is seldom mounted has nobody who does."""
+
+    def on(day: str) -> list[tuple[str, str, str]]:
+        monkeypatch.setenv("S3FS_LOCAL_TEST_CLOCK", f"{day}T00:00:00Z")
+        return status(store, capsys)
+
+    store = made(tmp_path / "store", "--test-clock")
+    assert status(store, capsys) == []
+    [(severity, subject, sentence)] = on("2097-03-03")
+    assert (severity, subject) == ("warning", "scrub")
+    assert sentence.startswith("not all copies were read in all of its ")
+    assert run(["scrub", str(store)]) == ExitCode.OK
+    assert on("2097-05-02") == []
+    [(_, _, sentence)] = on("2097-05-03")
+    assert sentence == "not all copies were read since 61d; scrub-interval asks for it every 30d"
+    assert run(["config", "set", str(store), "scrub-interval", "off"]) == ExitCode.OK
+
+    assert on("2098-12-01") == []
+
+
 def test_damage_that_another_zone_mends_is_no_finding(tmp_path: Path, capsys: Capture) -> None:
     """What was put right needs nobody."""
     store = made(tmp_path / "store", "--zone", tmp_path / "a", "--zone", tmp_path / "b")
