@@ -73,7 +73,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         return
     from rich import box  # noqa: PLC0415  rich costs more than half of a start
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console, ConsoleDimensions  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     shown = [[printable(cell) for cell in row] for row in rows]
@@ -84,7 +84,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_row(*row)
     console = Console(markup=False, highlight=False)
     anything = console.options.update(width=ANY_WIDTH)
-    console.width = max(console.width, console.measure(table, options=anything).minimum)
+    width = max(console.width, console.measure(table, options=anything).minimum)
+    # Both, or a terminal that says nothing of itself counts as one of 80 columns.
+    console.size = ConsoleDimensions(width, console.height)
     console.print(table)
 
 

@@ -254,14 +254,16 @@ def test_names_cannot_steer_the_terminal(store: Path, capsys: Capture) -> None:
     assert "\\x1b[31mred\\n" in out
 
 
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
 def test_a_narrow_terminal_cuts_no_time_and_no_version(
-    store: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    store: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """They are there to be copied: into `restore --at`, into `cat --version`."""
     write(store, b"f", b"x")
     run(["versions", f"{store}:/f"])
     version, time, *_ = capsys.readouterr().out.split()
     monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setenv("TERM", kind)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     run(["timeline", f"{store}:/"])
     shown = capsys.readouterr().out.split()

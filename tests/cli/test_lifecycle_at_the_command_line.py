@@ -56,6 +56,8 @@ def test_a_year_is_rehearsed(store: Path, capsys: Capture, monkeypatch: pytest.M
         monkeypatch.setenv(TEST_CLOCK_VARIABLE, f"{date}T00:00:05Z")
         ran = _json(capsys, "lifecycle", "run", str(store), "--yes")
         assert ran["Days"] == [{"Date": date, "Actions": rows, "Held": []}]
+    assert run(["scrub", str(store)]) == 0  # in a year of which nobody mounts it
+    capsys.readouterr()
     status = _json(capsys, "status", str(store))
 
     assert status["Lifecycle"]["Rules"] == 1
