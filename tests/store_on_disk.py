@@ -11,7 +11,7 @@ import trio
 from s3fs_local.control.commands import carry_out
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import Request, Scrub
-from s3fs_local.control.results import Status
+from s3fs_local.control.results.store import Status
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.creation import StorePlan, create_store
 from s3fs_local.daemon.description import describe

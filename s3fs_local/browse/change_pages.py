@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from s3fs_local.browse.site import bytes_parameter, crumbs_of, parameter, path_of, site_of
 from s3fs_local.control.requests import ListChanges, ListEventsBelow
-from s3fs_local.control.results import ChangeListing, EventsBelow
+from s3fs_local.control.results.browsing import ChangeListing, EventsBelow
 
 
 async def changes(request: Request) -> Response:

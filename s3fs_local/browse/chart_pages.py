@@ -24,13 +24,10 @@ from s3fs_local.control.requests import (
     ListVersions,
     PlanLifecycle,
 )
-from s3fs_local.control.results import (
-    ClassBytes,
-    ClassHistory,
-    LifecyclePlan,
-    LockCalendar,
-    VersionListing,
-)
+from s3fs_local.control.results.classes import ClassBytes, ClassHistory
+from s3fs_local.control.results.lifecycle import LifecyclePlan
+from s3fs_local.control.results.locks import LockCalendar
+from s3fs_local.control.results.versions import VersionListing
 from s3fs_local.errors import NoSuchName, Unsupported
 from s3fs_local.rules.printing import human_size
 

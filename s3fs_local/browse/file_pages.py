@@ -22,9 +22,9 @@ from s3fs_local.browse.text_differences import TEXT_BYTES_MAX as DIFFERENCE_BYTE
 from s3fs_local.browse.text_differences import TextDifference, text_difference
 from s3fs_local.charts.drawing import can_draw
 from s3fs_local.control.requests import ListDirectory, ListVersions, ReadVersion
-from s3fs_local.control.results import (
+from s3fs_local.control.results.browsing import DirectoryListing
+from s3fs_local.control.results.versions import (
     Content,
-    DirectoryListing,
     MarkerRow,
     VersionListing,
     VersionRow,

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from s3fs_local.browse.site import site_of
 from s3fs_local.charts.drawing import can_draw
 from s3fs_local.control.requests import DescribeStatus
-from s3fs_local.control.results import Status
+from s3fs_local.control.results.store import Status
 
 
 async def overview(request: Request) -> Response:

@@ -17,7 +17,8 @@ from s3fs_local.browse.site import (
 )
 from s3fs_local.browse.templating import with_query
 from s3fs_local.control.requests import ListDirectory, Restore
-from s3fs_local.control.results import DirectoryListing, Restoration, printed_key
+from s3fs_local.control.results.browsing import DirectoryListing
+from s3fs_local.control.results.versions import Restoration, printed_key
 from s3fs_local.errors import InvalidArgument
 from s3fs_local.rules.instants import format_rfc3339, parse_instant
 

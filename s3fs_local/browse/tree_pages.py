@@ -15,7 +15,7 @@ from s3fs_local.browse.site import (
 )
 from s3fs_local.browse.templating import with_query
 from s3fs_local.control.requests import DescribeTimeline, ListDirectory
-from s3fs_local.control.results import DirectoryListing, Timeline, TimelineStep
+from s3fs_local.control.results.browsing import DirectoryListing, Timeline, TimelineStep
 from s3fs_local.errors import NoSuchName, NotADirectory
 from s3fs_local.rules.instants import SECOND_NS, format_rfc3339, parse_instant
 

@@ -12,13 +12,10 @@ from s3fs_local.charts.drawing import (
     with_dates,
     with_legend,
 )
-from s3fs_local.control.results import (
-    ClassHistory,
-    LifecycleCurvePoint,
-    LockCalendar,
-    VersionListing,
-    VersionRow,
-)
+from s3fs_local.control.results.classes import ClassHistory
+from s3fs_local.control.results.lifecycle import LifecycleCurvePoint
+from s3fs_local.control.results.locks import LockCalendar
+from s3fs_local.control.results.versions import VersionListing, VersionRow
 from s3fs_local.rules.printing import human_size
 from s3fs_local.rules.storage_classes import StorageClass
 

@@ -7,7 +7,7 @@ from s3fs_local.cli.options import json_option, path_argument
 from s3fs_local.cli.output import print_json, print_line
 from s3fs_local.cli.store_access import ask, place
 from s3fs_local.control.requests import ChangeClass, DescribeClass, Request, Retrieve
-from s3fs_local.control.results import ClassRow
+from s3fs_local.control.results.classes import ClassRow
 from s3fs_local.rules.retrieval import RetrievalTier
 
 version_option = click.option(

@@ -19,7 +19,7 @@ from s3fs_local import errors
 from s3fs_local.control.client import connect
 from s3fs_local.control.mount_table import Place, place_of, read_mounts
 from s3fs_local.control.requests import ListVersions
-from s3fs_local.control.results import MarkerRow, VersionListing, VersionRow
+from s3fs_local.control.results.versions import MarkerRow, VersionListing, VersionRow
 from s3fs_local.rules.instants import format_file_time, parse_instant
 from s3fs_local.rules.namespace import OPEN_NS
 

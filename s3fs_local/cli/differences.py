@@ -14,7 +14,7 @@ from msgspec import Struct
 from s3fs_local.cli.store_access import ask
 from s3fs_local.control.mount_table import Place
 from s3fs_local.control.requests import ReadVersion
-from s3fs_local.control.results import Content
+from s3fs_local.control.results.versions import Content
 
 NOTHING: Final = Path(os.devnull)
 

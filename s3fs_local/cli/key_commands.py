@@ -25,7 +25,8 @@ from s3fs_local.control.requests import (
     RotateKey,
     SetKeyState,
 )
-from s3fs_local.control.results import Done, KeyChange, KeyListing, Rewrapping
+from s3fs_local.control.results.keys import KeyChange, KeyListing, Rewrapping
+from s3fs_local.control.results.store import Done
 from s3fs_local.daemon.store_file import read_store_file, write_store_file
 from s3fs_local.daemon.unlocking import put_into_keyring, read_passphrase
 

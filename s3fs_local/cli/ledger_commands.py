@@ -13,7 +13,8 @@ from s3fs_local.cli.options import existing_file, json_option, store_argument
 from s3fs_local.cli.output import human_size, print_json, print_line
 from s3fs_local.cli.store_access import ask, store_of
 from s3fs_local.control.requests import ExportLedger, Verify
-from s3fs_local.control.results import DiscrepancyRow, Done, Verification
+from s3fs_local.control.results.store import Done
+from s3fs_local.control.results.verification import DiscrepancyRow, Verification
 
 HEAD_BYTES_MAX: Final = 4096
 """The last line of an export is far shorter."""

@@ -28,16 +28,16 @@ from s3fs_local.control.requests import (
     RemoveLifecycle,
     RunLifecycle,
 )
-from s3fs_local.control.results import (
-    Done,
+from s3fs_local.control.results.classes import StorageCosts
+from s3fs_local.control.results.documents import Tagging
+from s3fs_local.control.results.lifecycle import (
     HeldRow,
     LifecycleActionRow,
     LifecycleDay,
     LifecyclePlan,
     LifecycleRun,
-    StorageCosts,
-    Tagging,
 )
+from s3fs_local.control.results.store import Done
 from s3fs_local.errors import InvalidArgument
 from s3fs_local.rules.lifecycle import Action
 from s3fs_local.rules.lifecycle_documents import ROOTS, LifecycleDocument

@@ -30,7 +30,7 @@ from s3fs_local.control.requests import (
     SetLegalHold,
     SetRetention,
 )
-from s3fs_local.control.results import (
+from s3fs_local.control.results.locks import (
     Explanation,
     HoldListing,
     LockCalendar,

@@ -9,7 +9,8 @@ from s3fs_local.cli.options import json_option, unlock_options
 from s3fs_local.cli.output import print_json
 from s3fs_local.cli.store_access import KeySources, ask, store_of
 from s3fs_local.control.requests import AwaitReplication
-from s3fs_local.control.results import Done, ReplicationSync
+from s3fs_local.control.results.replication import ReplicationSync
+from s3fs_local.control.results.store import Done
 from s3fs_local.daemon.config import parse_mount_options, without_key_options
 from s3fs_local.daemon.launch import MountPlan, mount_in_background
 from s3fs_local.daemon.unlocking import read_secrets

@@ -9,7 +9,8 @@ from s3fs_local.cli.options import json_option, store_argument
 from s3fs_local.cli.output import print_json
 from s3fs_local.cli.store_access import ask, store_of
 from s3fs_local.control.requests import ChangeObjectLock, DescribeObjectLock
-from s3fs_local.control.results import Done, ObjectLock
+from s3fs_local.control.results.documents import ObjectLock
+from s3fs_local.control.results.store import Done
 
 DOCUMENT_BYTES_MAX: Final = 1 << 20
 WITHOUT_DEFAULT: Final = b'{"ObjectLockEnabled": "Enabled"}'

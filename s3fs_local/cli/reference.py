@@ -27,7 +27,9 @@ from s3fs_local.cli.exit_codes import EXIT_CODES, MEANINGS
 from s3fs_local.cli.main import program
 from s3fs_local.cli.output import PROGRAM
 from s3fs_local.control.protocol import error_classes
-from s3fs_local.control.results import ActivitySample, KindRow, Status, ZoneRow
+from s3fs_local.control.results.activity import ActivitySample, KindRow
+from s3fs_local.control.results.store import Status
+from s3fs_local.control.results.zones import ZoneRow
 from s3fs_local.daemon import config
 from s3fs_local.daemon.metrics import StoreCollector
 from s3fs_local.engine.attribute_meanings import ATTRIBUTES

@@ -19,14 +19,14 @@ from s3fs_local.control.requests import (
     Resync,
     SyncReplication,
 )
-from s3fs_local.control.results import (
-    Done,
+from s3fs_local.control.results.replication import (
     Promotion,
     ReplicationLag,
     ReplicationStatus,
     ReplicationSync,
     ResyncListing,
 )
+from s3fs_local.control.results.store import Done
 from s3fs_local.rules.replication_documents import ROOTS, ReplicationDocument
 from s3fs_local.rules.s3_documents import DOCUMENT_BYTES_MAX, write_xml
 

@@ -32,20 +32,19 @@ from s3fs_local.control.requests import (
     DescribeStatus,
     DescribeVersioning,
 )
-from s3fs_local.control.results import (
-    ClassHistory,
+from s3fs_local.control.results.classes import ClassHistory
+from s3fs_local.control.results.documents import Versioning
+from s3fs_local.control.results.lifecycle import LifecycleStatus
+from s3fs_local.control.results.replication import ReplicationLag, ReplicationStatus
+from s3fs_local.control.results.store import (
     Collection,
     Created,
     Done,
-    LifecycleStatus,
-    ReplicationLag,
-    ReplicationStatus,
     SettingListing,
     Statistics,
     Status,
-    Versioning,
-    ZoneRow,
 )
+from s3fs_local.control.results.zones import ZoneRow
 from s3fs_local.daemon.unlocking import read_passphrase
 from s3fs_local.rules.encryption import PrintedEncryption
 from s3fs_local.rules.findings import VERDICTS, Health

@@ -16,7 +16,7 @@ from s3fs_local.cli.output import human_size, print_json, print_line, printable
 from s3fs_local.cli.store_access import store_of
 from s3fs_local.control.client import connect
 from s3fs_local.control.requests import DescribeActivity
-from s3fs_local.control.results import ActivitySample, KindRow, RunningRow
+from s3fs_local.control.results.activity import ActivitySample, KindRow, RunningRow
 from s3fs_local.errors import NotMounted
 
 _NS_PER_SECOND: Final = 1_000_000_000

@@ -44,10 +44,10 @@ from s3fs_local.control.requests import (
     Restore,
     Undelete,
 )
-from s3fs_local.control.results import (
+from s3fs_local.control.results.browsing import EventsBelow
+from s3fs_local.control.results.versions import (
     Content,
     EventListing,
-    EventsBelow,
     MarkerRow,
     Removal,
     Restoration,

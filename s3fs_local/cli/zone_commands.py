@@ -12,7 +12,7 @@ from s3fs_local.cli.options import dry_run_option, json_option, store_argument, 
 from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
 from s3fs_local.cli.store_access import KeySources, ask, store_of
 from s3fs_local.control.requests import AddZone, ListZones, RemoveZone, RepairZone, Scrub
-from s3fs_local.control.results import ScrubResult, ZoneDescription, ZoneListing
+from s3fs_local.control.results.zones import ScrubResult, ZoneDescription, ZoneListing
 from s3fs_local.daemon.unlocking import Unlocking
 
 

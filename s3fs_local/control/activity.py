@@ -2,7 +2,7 @@
 
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import DescribeActivity
-from s3fs_local.control.results import ActivitySample, KindRow, RunningRow
+from s3fs_local.control.results.activity import ActivitySample, KindRow, RunningRow
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.operation_log import Paths
 

@@ -15,14 +15,14 @@ from s3fs_local.control.requests import (
     DescribeStatus,
     DescribeVersioning,
 )
-from s3fs_local.control.results import (
+from s3fs_local.control.results.documents import Versioning
+from s3fs_local.control.results.store import (
     Collection,
     Done,
     SettingListing,
     SettingRow,
     Statistics,
     Status,
-    Versioning,
 )
 from s3fs_local.engine import compaction
 from s3fs_local.engine.pack_coding import Formed

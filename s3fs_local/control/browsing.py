@@ -13,15 +13,15 @@ import trio
 from s3fs_local.control.context import Context
 from s3fs_local.control.looking_back import public_id
 from s3fs_local.control.requests import DescribeTimeline, ListChanges, ListDirectory
-from s3fs_local.control.results import (
+from s3fs_local.control.results.browsing import (
     ChangeListing,
     ChangeRow,
     DirectoryListing,
     NameRow,
     Timeline,
     TimelineStep,
-    printed_key,
 )
+from s3fs_local.control.results.versions import printed_key
 from s3fs_local.control.tree_walk import Instants, Pair, TreeWalk
 from s3fs_local.engine.directory_steps import NamesAt
 from s3fs_local.engine.filesystem import FileSystem

@@ -5,7 +5,8 @@ from typing import Final
 from s3fs_local.control.context import Context
 from s3fs_local.control.looking_back import chosen_version, live_inode, public_id
 from s3fs_local.control.requests import ChangeClass, DescribeClass, Retrieve
-from s3fs_local.control.results import ClassRow, printed_key
+from s3fs_local.control.results.classes import ClassRow
+from s3fs_local.control.results.versions import printed_key
 from s3fs_local.engine.pace import Pace
 from s3fs_local.errors import InvalidArgument, IsADirectory, NoSuchName
 from s3fs_local.rules.inode import Inode

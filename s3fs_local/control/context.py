@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from s3fs_local import errors
-from s3fs_local.control.results import Status
+from s3fs_local.control.results.store import Status
 from s3fs_local.control.server import Outlet
 from s3fs_local.control.zone_access import Zoning
 from s3fs_local.engine.filesystem import FileSystem

@@ -7,7 +7,7 @@ import msgspec
 from s3fs_local.control.administration import change_settings
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import ChangeEncryption, DescribeEncryption
-from s3fs_local.control.results import Done
+from s3fs_local.control.results.store import Done
 from s3fs_local.rules.encryption import (
     AWS_MANAGED_KEY,
     Algorithm,

@@ -17,7 +17,8 @@ from s3fs_local.control.context import Context
 from s3fs_local.control.events_by_time import go_back
 from s3fs_local.control.newest_events import Newest, Stay
 from s3fs_local.control.requests import ListEventsBelow
-from s3fs_local.control.results import EventsBelow, printed_key
+from s3fs_local.control.results.browsing import EventsBelow
+from s3fs_local.control.results.versions import printed_key
 from s3fs_local.engine.directory_steps import STEP_ROWS
 from s3fs_local.errors import NotADirectory
 from s3fs_local.metadata.interface import Metadata

@@ -14,14 +14,8 @@ from s3fs_local.control.requests import (
     RotateKey,
     SetKeyState,
 )
-from s3fs_local.control.results import (
-    Done,
-    KeyChange,
-    KeyListing,
-    KeyRow,
-    KeyVersionRow,
-    Rewrapping,
-)
+from s3fs_local.control.results.keys import KeyChange, KeyListing, KeyRow, KeyVersionRow, Rewrapping
+from s3fs_local.control.results.store import Done
 from s3fs_local.crypto.key_ring import STORE_KEY, KeyRing, KeyState
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
 from s3fs_local.engine.key_administration import KeyAdministration, Wrapping

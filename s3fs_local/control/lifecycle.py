@@ -13,9 +13,8 @@ from s3fs_local.control.requests import (
     RemoveLifecycle,
     RunLifecycle,
 )
-from s3fs_local.control.results import (
-    ClassBytes,
-    Done,
+from s3fs_local.control.results.classes import ClassBytes, StorageCosts
+from s3fs_local.control.results.lifecycle import (
     HeldRow,
     LifecycleActionRow,
     LifecycleCurvePoint,
@@ -23,9 +22,9 @@ from s3fs_local.control.results import (
     LifecyclePlan,
     LifecycleRun,
     LifecycleStatus,
-    StorageCosts,
-    printed_key,
 )
+from s3fs_local.control.results.store import Done
+from s3fs_local.control.results.versions import printed_key
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.lifecycle import Outcome
 from s3fs_local.engine.lifecycle_keys import KeyStack

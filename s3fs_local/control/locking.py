@@ -18,16 +18,15 @@ from s3fs_local.control.requests import (
     SetLegalHold,
     SetRetention,
 )
-from s3fs_local.control.results import (
+from s3fs_local.control.results.locks import (
     Explanation,
     HoldListing,
     HoldRow,
     LockListing,
     LockRow,
-    Owner,
     Policy,
-    printed_key,
 )
+from s3fs_local.control.results.versions import Owner, printed_key
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.refusals import path_of
 from s3fs_local.rules.inode import Inode

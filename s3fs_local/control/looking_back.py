@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import ListEvents, ListVersions, ReadVersion
-from s3fs_local.control.results import (
+from s3fs_local.control.results.versions import (
     Content,
     EventListing,
     EventRow,

@@ -8,7 +8,8 @@ from urllib.parse import quote_from_bytes
 from msgspec import Struct
 
 from s3fs_local.control.browsing import KINDS
-from s3fs_local.control.results import EventBelowRow, Owner, printed_key
+from s3fs_local.control.results.browsing import EventBelowRow
+from s3fs_local.control.results.versions import Owner, printed_key
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.history import Event, EventKind
 from s3fs_local.rules.instants import format_rfc3339

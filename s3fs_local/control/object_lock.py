@@ -6,7 +6,8 @@ from s3fs_local import errors
 from s3fs_local.control.administration import change_settings
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import ChangeObjectLock, DescribeObjectLock
-from s3fs_local.control.results import Done, ObjectLock
+from s3fs_local.control.results.documents import ObjectLock
+from s3fs_local.control.results.store import Done
 from s3fs_local.rules.object_lock import object_lock_document, read_object_lock
 from s3fs_local.rules.versioning import VersioningState
 

@@ -7,13 +7,9 @@ import trio
 
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import DescribeClassHistory, ListLockEnds
-from s3fs_local.control.results import (
-    ClassBytes,
-    ClassHistoryPoint,
-    LockCalendar,
-    LockEndRow,
-)
-from s3fs_local.control.results import ClassHistory as ClassHistoryResult
+from s3fs_local.control.results.classes import ClassBytes, ClassHistoryPoint
+from s3fs_local.control.results.classes import ClassHistory as ClassHistoryResult
+from s3fs_local.control.results.locks import LockCalendar, LockEndRow
 from s3fs_local.engine.ledger import LedgerEntry, entries
 from s3fs_local.errors import InvalidArgument
 from s3fs_local.metadata.changes import PutVersion, RemoveVersion

@@ -22,8 +22,7 @@ from s3fs_local.control.requests import (
     Resync,
     SyncReplication,
 )
-from s3fs_local.control.results import (
-    Done,
+from s3fs_local.control.results.replication import (
     Promotion,
     ReplicaStatus,
     ReplicationDestination,
@@ -34,8 +33,9 @@ from s3fs_local.control.results import (
     ResyncDestination,
     ResyncListing,
     ResyncRow,
-    printed_key,
 )
+from s3fs_local.control.results.store import Done
+from s3fs_local.control.results.versions import printed_key
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.replica_arrivals import Arrivals
 from s3fs_local.engine.replication import Progress, Replication

@@ -16,7 +16,7 @@ from s3fs_local.control.looking_back import (
 )
 from s3fs_local.control.removed_trees import last_instant_of_tree
 from s3fs_local.control.requests import Purge, Restore, Undelete
-from s3fs_local.control.results import Removal, Restoration, RestoredRow, printed_key
+from s3fs_local.control.results.versions import Removal, Restoration, RestoredRow, printed_key
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.purging import purge as purge_item
 from s3fs_local.engine.restoring import Restoring, Step, deleted_state, state_at

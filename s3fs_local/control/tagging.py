@@ -4,7 +4,7 @@ from s3fs_local import errors
 from s3fs_local.control.context import Context
 from s3fs_local.control.looking_back import live_inode, public_id
 from s3fs_local.control.requests import ChangeTags, DescribeTags
-from s3fs_local.control.results import Tagging, TagRow
+from s3fs_local.control.results.documents import Tagging, TagRow
 from s3fs_local.rules.tags import check_tags
 
 

@@ -9,13 +9,9 @@ from msgspec import Struct
 from s3fs_local import errors
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import ExportLedger, Verify
-from s3fs_local.control.results import (
-    DiscrepancyRow,
-    Done,
-    LedgerHeadRow,
-    Verification,
-    printed_key,
-)
+from s3fs_local.control.results.store import Done
+from s3fs_local.control.results.verification import DiscrepancyRow, LedgerHeadRow, Verification
+from s3fs_local.control.results.versions import printed_key
 from s3fs_local.engine import verification
 from s3fs_local.engine.discrepancies import Discrepancy
 from s3fs_local.engine.ledger_events import events

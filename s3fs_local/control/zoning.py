@@ -7,12 +7,7 @@ import msgspec
 from s3fs_local import errors
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import AddZone, ListZones, RemoveZone, RepairZone, Scrub
-from s3fs_local.control.results import (
-    PieceRow,
-    ScrubResult,
-    ZoneDescription,
-    ZoneListing,
-)
+from s3fs_local.control.results.zones import PieceRow, ScrubResult, ZoneDescription, ZoneListing
 from s3fs_local.control.zone_access import Zoning
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.healing import Piece

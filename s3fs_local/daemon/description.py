@@ -4,7 +4,8 @@ from pathlib import Path
 
 from s3fs_local.control.lifecycle import lifecycle_status
 from s3fs_local.control.replicating import replication_status
-from s3fs_local.control.results import FindingRow, Status, ZoneRow
+from s3fs_local.control.results.store import FindingRow, Status
+from s3fs_local.control.results.zones import ZoneRow
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.objects.zone import Zone
 from s3fs_local.rules.findings import health_of

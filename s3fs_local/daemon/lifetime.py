@@ -17,7 +17,8 @@ from s3fs_local.control.context import Context
 from s3fs_local.control.protocol import SOCKET_NAME
 from s3fs_local.control.receiving import receive
 from s3fs_local.control.requests import Request, Unmount
-from s3fs_local.control.results import ActivitySample, Done, Status
+from s3fs_local.control.results.activity import ActivitySample
+from s3fs_local.control.results.store import Done, Status
 from s3fs_local.control.server import Outlet, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.background_work import start_background_work
@@ -31,6 +32,7 @@ from s3fs_local.daemon.receiving import make_room
 from s3fs_local.daemon.unmounting import detach, refuse_if_mounted_yet
 from s3fs_local.daemon.verdict_watch import VerdictWatch
 from s3fs_local.engine.filesystem import Presentation
+from s3fs_local.engine.inspections import Inspections
 from s3fs_local.engine.operation_log import operation_log
 from s3fs_local.engine.views import StatusText
 from s3fs_local.fuse import session
@@ -144,12 +146,7 @@ async def _mounted(
     def turn_read_only(bug: Exception) -> None:
         volume.read_only_reason = f"a bug was met ({type(bug).__name__}); see {LOG_NAME}"
 
-    filesystem.presentation = Presentation(
-        snapdir_visible=options.snapdir == "visible",
-        lists_lock_attributes=options.xattr_list,
-        writeback_cache=options.writeback_cache,
-        waits_for_archives=options.archived == "wait",
-    )
+    filesystem.presentation = _presentation(options)
     invalidator = Invalidator()
     volume.invalidation = invalidator
     filesystem.views.status_texts |= {
@@ -177,16 +174,9 @@ async def _mounted(
             measure = partial(_measured, store, plan)
             where = await nursery.start(serve_metrics, options.metrics, measure)
             log.info("metrics are told at %s", where)
-        mounted = f"{plan.store} is mounted on {plan.mount_point}"
-        watch = VerdictWatch(
-            volume.inspections, lambda verdict: readiness.works(f"{mounted}, and {verdict}")
-        )
 
         def announce() -> None:
-            spare_what_stays()
-            keep_turns_short()
-            log.info("mounted %s on %s", plan.store, plan.mount_point)
-            readiness.ready(mounted)
+            watch = _announce(plan, readiness, volume.inspections)
             nursery.start_soon(lasting, watch.run)
 
         await session.serve(
@@ -208,6 +198,25 @@ def _mounting(plan: MountPlan, options: MountOptions) -> Mounting:
         nonempty=options.nonempty,
         kernel_flags=options.kernel_flags,
     )
+
+
+def _presentation(options: MountOptions) -> Presentation:
+    return Presentation(
+        snapdir_visible=options.snapdir == "visible",
+        lists_lock_attributes=options.xattr_list,
+        writeback_cache=options.writeback_cache,
+        waits_for_archives=options.archived == "wait",
+    )
+
+
+def _announce(plan: MountPlan, readiness: Readiness, inspections: Inspections) -> VerdictWatch:
+    """Whoever waits for the mount has it; what looks after its verdict is returned."""
+    spare_what_stays()
+    keep_turns_short()
+    log.info("mounted %s on %s", plan.store, plan.mount_point)
+    mounted = f"{plan.store} is mounted on {plan.mount_point}"
+    readiness.ready(mounted)
+    return VerdictWatch(inspections, lambda verdict: readiness.works(f"{mounted}, and {verdict}"))
 
 
 def _json(value: msgspec.Struct) -> bytes:

@@ -15,7 +15,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from s3fs_local.control.results import ActivitySample, Status
+from s3fs_local.control.results.activity import ActivitySample
+from s3fs_local.control.results.store import Status
 from s3fs_local.rules.findings import Health, Severity
 
 PREFIX: Final = "s3fs_local"

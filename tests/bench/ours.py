@@ -10,7 +10,7 @@ import msgspec
 
 from s3fs_local.control.client import connect
 from s3fs_local.control.requests import DescribeActivity, Request
-from s3fs_local.control.results import ActivitySample
+from s3fs_local.control.results.activity import ActivitySample
 from s3fs_local.errors import S3fsLocalError
 from tests.bench.place import OURS, PeerFailed, Place, run, wait_until
 from tests.mounting import is_mounted, processes_marked

@@ -10,7 +10,9 @@ from s3fs_local import errors
 from s3fs_local.browse.answers import Answers, answer_of
 from s3fs_local.browse.own_store import OwnStore
 from s3fs_local.control.requests import DescribeStatus, ListDirectory, ReadVersion
-from s3fs_local.control.results import Content, DirectoryListing, Status
+from s3fs_local.control.results.browsing import DirectoryListing
+from s3fs_local.control.results.store import Status
+from s3fs_local.control.results.versions import Content
 from s3fs_local.daemon.assembly import open_store
 from s3fs_local.daemon.unlocking import Unlocking
 from tests.store_on_disk import make_store, opened

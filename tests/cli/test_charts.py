@@ -18,13 +18,9 @@ from s3fs_local.charts.figures import (
     versions_chart,
 )
 from s3fs_local.cli.main import run
-from s3fs_local.control.results import (
-    ClassHistory,
-    LockCalendar,
-    Owner,
-    VersionListing,
-    VersionRow,
-)
+from s3fs_local.control.results.classes import ClassHistory
+from s3fs_local.control.results.locks import LockCalendar
+from s3fs_local.control.results.versions import Owner, VersionListing, VersionRow
 from tests.store_on_disk import make_store, opened
 
 pytest.importorskip("matplotlib", reason="the extra `charts` is not installed")

@@ -15,7 +15,7 @@ from s3fs_local.control.requests import (
     ReadVersion,
     SetRetention,
 )
-from s3fs_local.control.results import ChangeListing, DirectoryListing, Timeline
+from s3fs_local.control.results.browsing import ChangeListing, DirectoryListing, Timeline
 from s3fs_local.rules.instants import format_rfc3339
 from tests.control.test_commands_on_a_store import ask, ask_as, ask_for_content
 from tests.engine.memory_store import ALICE, MemoryStore

@@ -37,18 +37,9 @@ from s3fs_local.control.requests import (
     Undelete,
     Unmount,
 )
-from s3fs_local.control.results import (
-    EventListing,
-    Explanation,
-    HoldListing,
-    LockListing,
-    Removal,
-    Restoration,
-    SettingListing,
-    Statistics,
-    Status,
-    VersionListing,
-)
+from s3fs_local.control.results.locks import Explanation, HoldListing, LockListing
+from s3fs_local.control.results.store import SettingListing, Statistics, Status
+from s3fs_local.control.results.versions import EventListing, Removal, Restoration, VersionListing
 from s3fs_local.rules.inode import Caller
 from tests.engine.memory_store import ALICE, ROOT, MemoryStore
 

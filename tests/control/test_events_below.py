@@ -13,7 +13,7 @@ from s3fs_local.control.events_below import look_through
 from s3fs_local.control.events_by_time import go_back
 from s3fs_local.control.newest_events import Newest, Stay
 from s3fs_local.control.requests import ListEventsBelow
-from s3fs_local.control.results import EventBelowRow, EventsBelow
+from s3fs_local.control.results.browsing import EventBelowRow, EventsBelow
 from s3fs_local.metadata.changes import Change, OpenEntry, PutInode, PutVersion
 from s3fs_local.metadata.sqlite import SqliteMetadata
 from s3fs_local.rules.instants import format_rfc3339

@@ -17,7 +17,8 @@ from s3fs_local.control.requests import (
     SetLegalHold,
     SetRetention,
 )
-from s3fs_local.control.results import ClassHistory, LockCalendar
+from s3fs_local.control.results.classes import ClassHistory
+from s3fs_local.control.results.locks import LockCalendar
 from s3fs_local.metadata.changes import PutVersion
 from s3fs_local.metadata.sqlite import SqliteMetadata
 from s3fs_local.rules.identifiers import version_id

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from s3fs_local.control.classing import change_class
 from s3fs_local.control.context import Context
 from s3fs_local.control.requests import ChangeClass
-from s3fs_local.control.results import Status
+from s3fs_local.control.results.store import Status
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.healing import Healing, Streams
 from s3fs_local.engine.lifecycle_runs import Turns

@@ -13,7 +13,7 @@ from s3fs_local.control.requests import (
     DescribeReplicationStatus,
     RemoveReplication,
 )
-from s3fs_local.control.results import ReplicationStatus
+from s3fs_local.control.results.replication import ReplicationStatus
 from tests.bench.groups.sequential import MIB, write_whole
 from tests.bench.groups.small_files import create_each
 from tests.bench.ours import COMMAND, Ours
