@@ -454,9 +454,9 @@ _REPLICATION: Final = (
         "names of replicas follow the source, where the gate was asked; versions stay",
     ),
     Door("engine.replica_role.ReplicaRole._put", "whose replica the store is"),
-    Door("engine.replica_names.ReplicaNames._named", "a name more"),
-    Door("engine.replica_names.ReplicaNames._unnamed", "as `_change`"),
-    Door("engine.replica_names.ReplicaNames._touch", "times of a directory"),
+    Door("engine.replica_names.ReplicaNames._links_above", "links of a directory, as `_change`"),
+    Door("engine.replica_names.ReplicaNames._count_links", "as many links as there are names"),
+    Door("engine.replica_names.ReplicaNames._note", "times of a directory"),
 )
 
 DOORS: Final = (

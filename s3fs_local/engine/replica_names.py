@@ -1,9 +1,12 @@
 """Names that were received: intervals of the source, fitted into what the names meant here.
 
-An interval is put where its instants say. One of another file that lies over its beginning ends
-there; its own end is at the beginning of the next one at the latest. So the order in which files
-are told does not matter: each interval is as it is at the source when all were told.
+What is to be is said by `rules/replica_names.py`; here the intervals are put, and the inodes that
+gained or lost a name by it have as many links as they have names. One inode at a time is told, so
+one that another took a name from may have none until it is told itself.
 """
+
+from collections.abc import Sequence
+from typing import Final
 
 from msgspec import structs
 
@@ -17,10 +20,12 @@ from s3fs_local.metadata.changes import (
     PutInode,
     RemoveEntry,
 )
+from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.names import printed
-from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.replica_names import Told, cut, fitted, in_one_place
 
-_LISTING_LIMIT = 1024
+_LISTING_LIMIT: Final = 1024
 
 
 class ReplicaNames:
@@ -30,35 +35,81 @@ class ReplicaNames:
         self._volume = volume
         self._metadata = volume.metadata
         self._origins = origins
+        self._renamed: dict[int, None] = {}  # inodes whose links are to be counted
 
-    def put(self, wanted: Entry, marker: Entry | None, before: int | None) -> None:
-        """The name means the inode as `wanted` says; `marker` is the delete marker at its end.
+    def put(self, inode: Inode, names: Sequence[Told], before: Sequence[int | None]) -> None:
+        """The inode has these names; all that is told of it is told at once.
 
-        `before` is the inode that had the name right before, if the source says so.
+        `before` are the inodes that had the names right before, if the source says so.
 
         Raises:
-            ReplicaDiverged: somebody else uses the name here; nothing was changed.
+            ReplicaDiverged: somebody else uses a name here; nothing was changed.
         """
-        following_ns = self._following_ns(wanted)
-        bounded = _bounded(wanted, following_ns)
+        for told, previous in zip(names, before, strict=True):
+            self._check(told.entry, previous)
+        if inode.is_directory and names:
+            names = self._in_one_place(inode, names)
+        for told in names:
+            self._put(told)
+            self._volume.invalidation.entry(told.entry.parent, told.entry.name)
+        for ino in self._renamed:
+            self._count_links(ino)
+            self._volume.invalidation.inode(ino)
+        self._renamed.clear()
+
+    def _check(self, wanted: Entry, before: int | None) -> None:
         present = self._metadata.interval(wanted.parent, wanted.name, wanted.from_ns)
-        if present is None:
-            self._make_room(wanted, before)
-            self._open(bounded)
-        elif present.ino != wanted.ino:
-            raise ReplicaDiverged(f"{printed(wanted.name)} means another file at that instant")
-        elif not self._is_as_wanted(present, bounded) and not self._change(present, bounded):
+        if present is not None:
+            if present.ino != wanted.ino:
+                raise ReplicaDiverged(f"{printed(wanted.name)} means another file at that instant")
             return
-        if marker is not None and bounded.to_ns == marker.from_ns:
-            self._put_marker(_bounded(marker, following_ns))
-        self._volume.invalidation.entry(wanted.parent, wanted.name)
+        for entry in self._over(wanted):
+            is_ours = entry.is_marker or not self._origins.is_own(entry.ino)
+            if not is_ours and entry.ino not in (before, wanted.ino):
+                raise ReplicaDiverged(f"{printed(wanted.name)} was made here by somebody else")
 
-    @staticmethod
-    def _is_as_wanted(present: Entry, wanted: Entry) -> bool:
-        return (present.to_ns, present.ending) == (wanted.to_ns, wanted.ending)
+    def _in_one_place(self, directory: Inode, names: Sequence[Told]) -> list[Told]:
+        """Raises ReplicaDiverged: somebody else moved it here, or it would lie in itself."""
+        told = {_place(each.entry) for each in names}
+        last = max((each.entry for each in names), key=lambda entry: entry.from_ns)
+        for entry in self._live(directory.ino):
+            if _place(entry) not in told:
+                if entry.from_ns > last.from_ns:
+                    raise ReplicaDiverged(f"{printed(last.name)} was moved here by somebody else")
+                names = [*names, Told(entry)]
+        placed = in_one_place(names, is_held=self._metadata.has_children(directory.ino))
+        if placed[-1].entry.to_ns == OPEN_NS and self._is_below(last.parent, directory.ino):
+            raise ReplicaDiverged(f"{printed(last.name)} would lie in itself")
+        return placed
 
-    def _following_ns(self, wanted: Entry) -> int:
+    def _is_below(self, ino: int, directory: int) -> bool:
+        while ino not in (ROOT_INO, directory):
+            live = self._live(ino)
+            if not live:
+                return False
+            ino = live[0].parent
+        return ino == directory
+
+    def _live(self, ino: int) -> list[Entry]:
+        return [entry for entry in self._metadata.entries_of(ino) if entry.to_ns == OPEN_NS]
+
+    def _put(self, told: Told) -> None:
+        following_ns = self._following_ns(told)
+        present = self._metadata.interval(*_place(told.entry))
+        wanted = fitted(told, present, following_ns)
+        if present is None:
+            for entry in self._over(wanted):
+                self._change(entry, cut(entry, wanted.from_ns, wanted.uid))
+            self._open(wanted)
+        else:
+            self._change(present, wanted)
+        marker = told.marker
+        if marker is not None and wanted.to_ns == marker.from_ns:
+            self._put(Told(marker))
+
+    def _following_ns(self, told: Told) -> int:
         """When the next other meaning of the name begins."""
+        wanted, marker = told.entry, told.marker
         newest = self._metadata.entry(wanted.parent, wanted.name)
         if newest is not None and newest.from_ns <= wanted.from_ns:
             return OPEN_NS
@@ -66,22 +117,12 @@ class ReplicaNames:
             entry.from_ns
             for entry in self._metadata.name_history(wanted.parent, wanted.name)
             if entry.from_ns > wanted.from_ns
-            and not (entry.is_marker and entry.from_ns == wanted.to_ns)
+            and not (marker is not None and entry.from_ns == marker.from_ns)
         ]
         return min(later, default=OPEN_NS)
 
-    def _make_room(self, wanted: Entry, before: int | None) -> None:
-        """What lies over the beginning ends there."""
-        for entry in self._over(wanted):
-            is_ours = entry.is_marker or not self._origins.is_own(entry.ino) or entry.ino == before
-            if not is_ours:
-                raise ReplicaDiverged(f"{printed(wanted.name)} was made here by somebody else")
-            ending = Ending.SUPERSEDED if entry.is_marker else Ending.REPLACED
-            cut = structs.replace(entry, to_ns=wanted.from_ns, ending=ending, ended_by=wanted.uid)
-            if not self._change(entry, cut):
-                raise ReplicaDiverged(f"{printed(wanted.name)} is a directory that is not empty")
-
     def _over(self, wanted: Entry) -> list[Entry]:
+        """What lies over the beginning."""
         newest = self._metadata.entry(wanted.parent, wanted.name)
         if newest is not None and newest.from_ns < wanted.from_ns:
             return [newest]
@@ -92,72 +133,54 @@ class ReplicaNames:
         ]
 
     def _open(self, entry: Entry) -> None:
-        changes: list[Change] = [OpenEntry(entry)]
-        if entry.to_ns == OPEN_NS:
-            changes += self._named(entry)
-        self._volume.apply(changes)
-        self._touch(entry.parent, entry.from_ns)
+        self._volume.apply([OpenEntry(entry), *self._links_above(entry, gained=_is_live(entry))])
+        self._note(entry, entry.from_ns)
 
-    def _change(self, present: Entry, wanted: Entry) -> bool:
-        """The interval ends as wanted; False for the end of a directory that is not empty."""
-        changes: list[Change] = []
-        if present.to_ns == OPEN_NS and wanted.to_ns < OPEN_NS:
-            if not present.is_marker:
-                inode = self._volume.inode(present.ino)
-                is_leaving = wanted.ending is not Ending.MOVED
-                if inode.is_directory and is_leaving and self._metadata.has_children(inode.ino):
-                    return False
-                changes += self._unnamed(present)
+    def _change(self, present: Entry, wanted: Entry) -> None:
+        """The interval ends as wanted."""
+        if (present.to_ns, present.ending) == (wanted.to_ns, wanted.ending):
+            return
+        changes: list[Change]
+        if present.to_ns == OPEN_NS:
             ended = (wanted.to_ns, wanted.ending, wanted.ended_by)
-            changes.append(CloseEntry(present.parent, present.name, present.from_ns, *ended))
+            changes = [CloseEntry(*_place(present), *ended)]
         else:
-            changes.append(RemoveEntry(present.parent, present.name, present.from_ns))
-            changes.append(OpenEntry(wanted))
-            if wanted.to_ns == OPEN_NS and present.to_ns < OPEN_NS and not wanted.is_marker:
-                changes += self._named(wanted)
-        last_ns = wanted.from_ns if wanted.to_ns == OPEN_NS else wanted.to_ns
-        self._volume.apply(changes)
-        self._touch(present.parent, last_ns)
-        return True
+            changes = [RemoveEntry(*_place(present)), OpenEntry(wanted)]
+        gained = _is_live(wanted) - _is_live(present)
+        self._volume.apply([*changes, *self._links_above(present, gained=gained)])
+        self._note(wanted, wanted.from_ns if wanted.to_ns == OPEN_NS else wanted.to_ns)
 
-    def _put_marker(self, marker: Entry) -> None:
-        present = self._metadata.interval(marker.parent, marker.name, marker.from_ns)
-        if present is None:
-            self._volume.apply([OpenEntry(marker)])
-        elif present.is_marker and not self._is_as_wanted(present, marker):
-            self._change(present, marker)
+    def _links_above(self, entry: Entry, *, gained: int) -> list[Change]:
+        """A directory that has a name has a link more for each directory in it."""
+        if not gained or not self._volume.inode(entry.ino).is_directory:
+            return []
+        above = self._volume.inode(entry.parent)
+        return [PutInode(structs.replace(above, nlink=above.nlink + gained))] if above.nlink else []
 
-    def _named(self, entry: Entry) -> list[Change]:
-        """The inode has a name more."""
-        inode = self._volume.inode(entry.ino)
-        if not inode.is_directory:
-            return [PutInode(structs.replace(inode, nlink=inode.nlink + 1))]
-        nlink = 2 + self._subdirectories(inode.ino)
+    def _note(self, entry: Entry, stamp_ns: int) -> None:
+        """Links are to be counted; and the directory's times follow its names."""
+        if entry.is_marker:
+            return
+        self._renamed[entry.ino] = None
         directory = self._volume.inode(entry.parent)
-        return [
-            PutInode(structs.replace(inode, nlink=nlink, parent=entry.parent)),
-            PutInode(structs.replace(directory, nlink=directory.nlink + 1)),
-        ]
-
-    def _unnamed(self, entry: Entry) -> list[Change]:
-        """The inode has a name less."""
-        inode = self._volume.inode(entry.ino)
-        if not inode.is_directory:
-            return [PutInode(structs.replace(inode, nlink=inode.nlink - 1))]
-        directory = self._volume.inode(entry.parent)
-        return [
-            PutInode(structs.replace(inode, nlink=0)),
-            PutInode(structs.replace(directory, nlink=directory.nlink - 1)),
-        ]
-
-    def _touch(self, parent: int, stamp_ns: int) -> None:
-        """The directory's times follow its names."""
-        directory = self._volume.inode(parent)
         mtime_ns = max(directory.mtime_ns, stamp_ns)
         ctime_ns = max(directory.ctime_ns, stamp_ns)
         touched = structs.replace(directory, mtime_ns=mtime_ns, ctime_ns=ctime_ns)
         self._volume.apply([PutInode(touched)])
-        self._volume.invalidation.inode(parent)
+        self._volume.invalidation.inode(directory.ino)
+
+    def _count_links(self, ino: int) -> None:
+        """The inode has as many links as its names give it."""
+        inode, live = self._volume.inode(ino), self._live(ino)
+        if not inode.is_directory:
+            counted = structs.replace(inode, nlink=len(live))
+        elif not live:
+            counted = structs.replace(inode, nlink=0)
+        else:
+            nlink = inode.nlink or 2 + self._subdirectories(ino)
+            counted = structs.replace(inode, nlink=nlink, parent=live[0].parent)
+        if counted != inode:
+            self._volume.apply([PutInode(counted)])
 
     def _subdirectories(self, ino: int) -> int:
         after_ns = found = 0
@@ -167,9 +190,9 @@ class ReplicaNames:
         return found
 
 
-def _bounded(entry: Entry, following_ns: int) -> Entry:
-    """The interval, which ends when the next meaning of the name begins."""
-    if entry.to_ns <= following_ns:
-        return entry
-    ending = Ending.SUPERSEDED if entry.is_marker else Ending.REPLACED
-    return structs.replace(entry, to_ns=following_ns, ending=ending)
+def _place(entry: Entry) -> tuple[int, bytes, int]:
+    return entry.parent, entry.name, entry.from_ns
+
+
+def _is_live(entry: Entry) -> bool:
+    return entry.to_ns == OPEN_NS and not entry.is_marker

@@ -46,6 +46,7 @@ from s3fs_local.metadata.changes import Change, KeepAttributes, PutInode
 from s3fs_local.rules.encryption import Algorithm, Encryption
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.namespace import OPEN_NS
+from s3fs_local.rules.replica_names import Told
 from s3fs_local.rules.replication import ATTRIBUTES, Reason, ReplicaKind, Status
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Receiver:
         self._makings = Makings(self._volume, self.origins)
         self._versions = ReplicaVersions(filesystem, self.origins, self.arrivals, self._makings)
         self._failures: list[Failed] = []
+        self._together: list[TakeFile] = []  # that wait for the last of them
 
     def begin(self, source: bytes) -> None:
         """Numbers without an origin are this store's from now on."""
@@ -74,6 +76,7 @@ class Receiver:
     def close(self) -> None:
         """The source is gone; what no fact knows yet has to be carried again."""
         self.arrivals.forget()
+        self._together.clear()
 
     def look(self, message: Look) -> Looked:
         """What there is of some files."""
@@ -91,7 +94,14 @@ class Receiver:
             newest_is_replica=newest is None or newest.replication == Status.REPLICA,
             below=tuple(self._below(inode.ino, stamp_ns) for stamp_ns in question.stamps),
             kept_ns=self._last_kept_ns(inode.ino),
+            named_ns=self._named_ns(inode),
         )
+
+    def _named_ns(self, inode: Inode) -> int:
+        if not (inode.is_directory and inode.nlink):
+            return 0
+        entries = self._metadata.entries_of(inode.ino)
+        return max((entry.from_ns for entry in entries if entry.to_ns == OPEN_NS), default=0)
 
     def _below(self, ino: int, stamp_ns: int) -> int:
         found = self._metadata.version_at(ino, stamp_ns)
@@ -170,10 +180,18 @@ class Receiver:
             self._versions.take(message)
 
     def take_file(self, message: TakeFile) -> None:
-        """Attributes and names are as at the source; or the failure is noted."""
-        note = partial(self._fail, message.origin, ATTRIBUTES)
-        with noting(note), self._volume.outbox.resting():
-            self._take_file(message)
+        """Attributes and names are as at the source; or the failure is noted.
+
+        Those that exchange names are taken together, without a wait: no name is missing meanwhile.
+        """
+        self._together.append(message)
+        if message.with_next:
+            return
+        together, self._together = self._together, []
+        for each in together:
+            note = partial(self._fail, each.origin, ATTRIBUTES)
+            with noting(note), self._volume.outbox.resting():
+                self._take_file(each)
 
     def _take_file(self, message: TakeFile) -> None:
         volume = self._volume
@@ -200,22 +218,24 @@ class Receiver:
         changes.append(PutInode(attributed))
         volume.apply([*changes, *self._filesystem.locks.note_protection(attributed)])
         volume.invalidation.inode(making.ino)
-        for name in message.names:
-            self._take_name(name, making.ino)
         if message.names:
+            self._take_names(message.names, making.ino)
             volume.apply(self._filesystem.locks.note_protection(volume.inode(making.ino)))
 
     def _has_failed(self, origin: Origin) -> bool:
         return any(failed.origin == origin for failed in self._failures)
 
-    def _take_name(self, name: Name, ino: int) -> None:
-        parent = self.origins.inode(name.parent)
-        if parent is None:
-            raise ControlError("a name came before its directory")
-        before = None if name.before is None else self.origins.inode(name.before)
-        entry = structs.replace(name.entry, parent=parent, ino=ino)
-        marker = name.marker and structs.replace(name.marker, parent=parent, ino=0)
-        self._names.put(entry, marker, before)
+    def _take_names(self, names: tuple[Name, ...], ino: int) -> None:
+        told, before = [], []
+        for name in names:
+            parent = self.origins.inode(name.parent)
+            if parent is None:
+                raise ControlError("a name came before its directory")
+            entry = structs.replace(name.entry, parent=parent, ino=ino)
+            marker = name.marker and structs.replace(name.marker, parent=parent, ino=0)
+            told.append(Told(entry, is_end_told=name.is_end_told, marker=marker))
+            before.append(None if name.before is None else self.origins.inode(name.before))
+        self._names.put(self._volume.inode(ino), told, before)
 
     async def settle(self) -> Settled:
         """What was taken is durable. Blocks that no version came for are dead bytes of packs."""

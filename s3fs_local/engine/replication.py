@@ -43,6 +43,7 @@ from s3fs_local.rules.replication import (
     Task,
     choose,
     combined,
+    on_the_way,
 )
 from s3fs_local.rules.replication_documents import ReplicationDocument, rules_in_force
 from s3fs_local.rules.versioning import Version, VersioningState
@@ -228,8 +229,13 @@ class Replication:
         """Of a file with several names each name may have rules of its own (S3: keys)."""
         found: dict[str, Choice] = {}
         for key in self.keys_of(inode, with_past=version is None):
-            for choice in self.chosen(inode, version, key, event):
-                found.setdefault(choice.destination, choice)
+            choices = self.chosen(inode, version, key, event)
+            if inode.is_directory and event is Event.NAME:
+                choices += on_the_way(self.rules, key)
+            for choice in choices:
+                present = found.get(choice.destination)
+                if present is None or (present.if_held and not choice.if_held):
+                    found[choice.destination] = choice
         return tuple(found.values())
 
     def keys_of(self, inode: Inode, *, with_past: bool) -> list[bytes]:

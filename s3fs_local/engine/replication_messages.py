@@ -79,6 +79,7 @@ class Answer(Struct, frozen=True, array_like=True):
     newest_is_replica: bool = True
     below: tuple[int, ...] = ()  # for each stamp the version before it; `HELD`; 0 = none
     kept_ns: int = 0  # the last of its earlier attributes
+    named_ns: int = 0  # since when a directory has the name that it has; 0 = it has none
 
 
 class Looked(Struct, frozen=True, tag="looked"):
@@ -129,6 +130,7 @@ class Name(Struct, frozen=True, array_like=True):
     entry: Entry  # numbers of inodes in it mean nothing
     marker: Entry | None = None  # the delete marker at its end
     before: Origin | None = None  # what had the name right before
+    is_end_told: bool = True  # False: how long it lasts is not said
 
 
 class TakeFile(Struct, frozen=True, tag="take-file"):
@@ -139,6 +141,7 @@ class TakeFile(Struct, frozen=True, tag="take-file"):
     names: tuple[Name, ...] = ()
     kept: tuple[KeptAttributes, ...] = ()
     if_held: bool = False
+    with_next: bool = False  # it counts together with the next one, which takes or gives a name
 
 
 class TakeVersion(Struct, frozen=True, tag="take-version"):

@@ -12,14 +12,17 @@ from contextlib import contextmanager
 
 from s3fs_local.metadata.changes import (
     Change,
+    CloseEntry,
     KeepAttributes,
     OpenEntry,
     PutInode,
     PutTask,
     PutVersion,
+    RemoveEntry,
 )
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.namespace import Ending, Entry
 from s3fs_local.rules.replication import ATTRIBUTES, UNDECIDED, Task
 from s3fs_local.rules.versioning import Version
 
@@ -82,11 +85,50 @@ class Outbox:
                 case KeepAttributes(kept):
                     if kept.ino not in committed:
                         yield (kept.ino, ATTRIBUTES), 0, False
-                case OpenEntry(entry):
-                    if not entry.is_marker:
-                        yield (entry.ino, ATTRIBUTES), 0, True
                 case _:
                     pass
+        for ino in self._named(changes):
+            yield (ino, ATTRIBUTES), 0, True
+
+    def _named(self, changes: Sequence[Change]) -> Iterator[int]:
+        """Inodes that have a name more, or perhaps one less in another region."""
+        for change in changes:
+            if isinstance(change, OpenEntry) and not change.entry.is_marker:
+                yield change.entry.ino
+        for entry in self._ended_untold(changes):
+            taken = self._taken_from(entry)
+            if taken is not None:
+                yield taken
+
+    def _ended_untold(self, changes: Sequence[Change]) -> Iterator[Entry]:
+        """Names that ended of files of which nothing is told: no version is left, or was made."""
+        for change in changes:
+            match change:
+                case RemoveEntry(parent, name, from_ns):
+                    entry = self._metadata.interval(parent, name, from_ns)
+                    if entry is not None:
+                        yield entry
+                case CloseEntry(parent, name, from_ns):
+                    entry = self._metadata.interval(parent, name, from_ns)
+                    if entry is not None and is_untold(self._metadata, entry):
+                        yield entry
+                case PutInode(inode):
+                    before = self._metadata.inode(inode.ino)
+                    had_version = before is not None and before.version_ns
+                    if had_version and not inode.version_ns and not inode.nlink:
+                        yield from self._metadata.entries_of(inode.ino)
+                case _:
+                    pass
+
+    def _taken_from(self, entry: Entry) -> int | None:
+        """The inode that lost its name to this one, and may have it still in another region."""
+        while True:
+            before = self._metadata.entry_at(entry.parent, entry.name, entry.from_ns - 1)
+            if before is None or before.ending is not Ending.REPLACED:
+                return None
+            if not is_untold(self._metadata, before):
+                return before.ino
+            entry = before
 
     def _has_other_names(self, inode: Inode) -> bool:
         before = self._metadata.inode(inode.ino)
@@ -108,3 +150,9 @@ class Outbox:
 
 def _told(inode: Inode) -> tuple[object, ...]:
     return (inode.mode, inode.uid, inode.gid, inode.nlink, inode.atime_ns, inode.append_only)
+
+
+def is_untold(metadata: Metadata, entry: Entry) -> bool:
+    """Whether the name meant a file that has no version, so nothing is told of it."""
+    inode = metadata.inode(entry.ino)
+    return inode is not None and inode.is_file and not inode.version_ns

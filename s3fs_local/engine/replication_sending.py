@@ -29,16 +29,16 @@ from s3fs_local.engine.replication_messages import (
     Looked,
     Message,
     Missing,
-    Name,
     Origin,
     Question,
     Refusal,
     Reply,
     Settle,
     Settled,
-    TakeFile,
     TakeVersion,
 )
+from s3fs_local.engine.replication_naming import Naming
+from s3fs_local.engine.replication_naming import Telling as NameTelling
 from s3fs_local.errors import (
     ControlError,
     DataDamaged,
@@ -49,16 +49,12 @@ from s3fs_local.errors import (
 )
 from s3fs_local.rules.encryption import Algorithm, Encryption
 from s3fs_local.rules.extents import blocks_of, decode_layout
-from s3fs_local.rules.inode import ROOT_INO, Inode, KeptAttributes
-from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.replication import (
     ATTRIBUTES,
-    Event,
     Reason,
     Rule,
-    Subject,
     Task,
-    choose,
     seconds_late,
 )
 from s3fs_local.rules.versioning import Version
@@ -136,7 +132,8 @@ class Sender:
         self._link = link
         self._run_blocking = run_blocking
         self._pace = pace
-        self._known: set[int] = {ROOT_INO}  # directories that the destination has
+        self._naming = Naming(self._metadata, replication, origins, destination)
+        self._answers: dict[int, Answer] = {}  # what the destination has of directories
         self._bytes = 0
         self._part_bytes = 0  # of these, since a part was kept
         self._part_files: dict[Origin, Inode] = {}
@@ -158,10 +155,10 @@ class Sender:
         self._turn.begin()
         tellings = self._tellings(tasks)
         await self._look(tellings)
-        await self._tell_directories(tellings)
         for telling in tellings:
             if not telling.failed:
                 await self._tell(telling)
+        await self._tell_names(tellings)
         await self._volume.durability.flush(durable=True, only_facts=True)
         for fact in self._facts:
             await self._say(fact)
@@ -234,37 +231,35 @@ class Sender:
     def _late_s(self) -> float:
         return seconds_late(self._tasks, self._volume.now_ns())
 
-    # Directories
+    # Names
 
-    async def _tell_directories(self, tellings: list[_Telling]) -> None:
-        """Every directory that a name lies in is there: first all of them, then their names."""
-        missing = await self._unknown_above(tellings)
-        for directory in missing:
-            self._facts.append(TakeFile(self._origins.of_inode(directory.ino), directory))
-        for directory in missing:
-            self._facts.append(
-                TakeFile(
-                    self._origins.of_inode(directory.ino),
-                    directory,
-                    names=self._names(directory),
-                    kept=self._kept(directory.ino, 0),
-                )
-            )
-
-    async def _unknown_above(self, tellings: list[_Telling]) -> list[Inode]:
-        missing: dict[int, Inode] = {}
-        waiting = {entry.parent for telling in tellings for entry in self._entries(telling.inode)}
-        while waiting := waiting - self._known - missing.keys():
-            directories = [d for ino in sorted(waiting) if (d := self._metadata.inode(ino))]
+    async def _tell_names(self, tellings: list[_Telling]) -> None:
+        """Names and attributes, as they are when all is known that they need there."""
+        while True:
+            subjects = list(self._subjects(tellings))
+            along, unasked = self._naming.along(subjects, self._answers)
+            if not unasked:
+                break
+            directories = [d for ino in sorted(unasked) if (d := self._metadata.inode(ino))]
             questions = tuple(Question(self._origins.of_inode(d.ino)) for d in directories)
             looked = await self._ask(Look(questions), Looked)
-            self._known |= waiting
-            waiting = set()
-            for directory, answer in zip(directories, looked.answers, strict=True):
-                if not answer.is_there:
-                    missing[directory.ino] = directory
-                    waiting |= {entry.parent for entry in self._entries(directory)}
-        return list(missing.values())
+            self._answers |= dict.fromkeys(unasked, Answer())
+            self._answers |= {
+                d.ino: answer for d, answer in zip(directories, looked.answers, strict=True)
+            }
+        self._facts += self._naming.messages([*subjects, *along])
+        for telling in (*subjects, *along):
+            self._answers.pop(telling.inode.ino, None)
+
+    def _subjects(self, tellings: list[_Telling]) -> Iterator[NameTelling]:
+        for telling in tellings:
+            inode = self._metadata.inode(telling.inode.ino)
+            if inode is None or telling.failed or telling.is_outdated:
+                continue
+            tasks = (*telling.versions, *filter(None, (telling.attributes,)))
+            if_held = all(task.if_held for task in tasks)
+            if not if_held or telling.answer.is_there:
+                yield NameTelling(inode, telling.answer, if_held=if_held)
 
     # Files
 
@@ -284,21 +279,6 @@ class Sender:
                 raise
             telling.is_outdated = True
             return
-        if_held = all(task.if_held for task in telling.versions) and (
-            telling.attributes is None or telling.attributes.if_held
-        )
-        inode = self._metadata.inode(telling.inode.ino)
-        if inode is None:
-            return
-        self._facts.append(
-            TakeFile(
-                telling.origin,
-                inode,
-                names=self._names(inode),
-                kept=self._kept(inode.ino, telling.answer.kept_ns),
-                if_held=if_held,
-            )
-        )
 
     def _has_every_version(self, telling: _Telling) -> bool:
         tasks = telling.versions
@@ -403,70 +383,6 @@ class Sender:
         if kind.algorithm is Algorithm.AES256:
             return Encryption()
         return structs.replace(kind, key=one.rule.replica_key)
-
-    def _kept(self, ino: int, after_ns: int) -> tuple[KeptAttributes, ...]:
-        found = []
-        while (kept := self._metadata.attributes_at(ino, after_ns)) is not None:
-            found.append(kept)
-            after_ns = kept.to_ns
-        return tuple(found)
-
-    # Names
-
-    def _entries(self, inode: Inode) -> list[Entry]:
-        """The intervals of names that rules let the destination know of."""
-        entries = self._metadata.entries_of(inode.ino)
-        if inode.is_directory:
-            return entries  # what is on the way to a file goes, whatever its own name is
-        return [entry for entry in entries if self._is_in_scope(entry)]
-
-    def _is_in_scope(self, entry: Entry) -> bool:
-        key = self._replication.path_of(entry.parent, entry.name)
-        return any(
-            rule.destination == self._destination and key.startswith(rule.prefix)
-            for rule in self._replication.rules
-        )
-
-    def _names(self, inode: Inode) -> tuple[Name, ...]:
-        entries = self._entries(inode)
-        return tuple(self._name(inode, entry, entries) for entry in entries)
-
-    def _name(self, inode: Inode, entry: Entry, entries: list[Entry]) -> Name:
-        marker = None
-        if entry.was_removed:
-            marker = self._metadata.interval(entry.parent, entry.name, entry.to_ns)
-            marker = marker if marker is not None and marker.is_marker else None
-        is_told = self._is_end_told(inode, entry, entries)
-        if not is_told:
-            told = structs.replace(entry, to_ns=OPEN_NS, ending=Ending.LIVE, ended_by=0)
-        else:
-            told = entry
-        before = self._metadata.entry_at(entry.parent, entry.name, entry.from_ns - 1)
-        return Name(
-            self._origins.of_inode(entry.parent),
-            told,
-            marker if is_told else None,
-            None if before is None else self._origins.of_inode(before.ino),
-        )
-
-    def _is_end_told(self, inode: Inode, entry: Entry, entries: list[Entry]) -> bool:
-        """A file that replaced this one ends its interval when it is told itself."""
-        match entry.ending:
-            case Ending.MOVED:
-                goes_on = any(other.to_ns > entry.to_ns for other in entries)
-                return goes_on or self._tells_removals(inode, entry)
-            case Ending.DELETED:
-                return self._tells_removals(inode, entry)
-            case _:
-                return False
-
-    def _tells_removals(self, inode: Inode, entry: Entry) -> bool:
-        version = self._metadata.version(inode.ino, inode.version_ns)
-        tags = {} if version is None else version.tags
-        key = self._replication.path_of(entry.parent, entry.name)
-        subject = Subject(key=key, tags=tags)
-        choices = choose(self._replication.rules, subject, Event.DELETE_MARKER)
-        return any(choice.destination == self._destination for choice in choices)
 
     # Outcome
 

@@ -126,6 +126,19 @@ def choose(rules: Sequence[Rule], subject: Subject, event: Event) -> tuple[Choic
     )
 
 
+def on_the_way(rules: Sequence[Rule], directory: bytes) -> tuple[Choice, ...]:
+    """Which destinations may have something below the directory: they are told what it is called.
+
+    A directory is no object, so it has no tags; what is below it may have those of a rule.
+    """
+    found: dict[str, Choice] = {}
+    below = directory + b"/"
+    for rule in rules:
+        if below.startswith(rule.prefix) or rule.prefix.startswith(below):
+            found.setdefault(rule.destination, Choice(rule.destination, rule, if_held=True))
+    return tuple(found.values())
+
+
 def _is_older(rule: Rule, subject: Subject, event: Event) -> bool:
     is_about_what_was_there = event in (Event.METADATA, Event.NAME)
     return is_about_what_was_there and subject.committed_ns < rule.since_ns

@@ -93,6 +93,7 @@ class Regions:
         )
         self.there.randomness.bits(77)
         self.ids = (HERE, THERE)
+        self.batch = 64  # tasks
         self.link: LocalLink
         if rules:
             self.put_rules(*rules)
@@ -154,7 +155,7 @@ class Regions:
         )
         while self.replication.decide():
             pass
-        while tasks := self.here.metadata.tasks("west", 64):
+        while tasks := self.here.metadata.tasks("west", self.batch):
             await sender.send(tasks)
 
     def pending(self) -> int:

@@ -333,7 +333,9 @@ class Pair:
         for _ in range(3):  # a way that was to break still does, once
             await self._done(self.driven.tell)
         assert not region.pending(fs), "something is never told"
+        assert not fs.volume.metadata.failed_tasks(1), "something was refused"
         compare_region(self.reference, self.driven.inos, fs, region.store.fs)
+        trio_apart(lambda: check_invariants(region.store))
 
     async def _done(self, work: Callable[[], Awaitable[object]]) -> None:
         await self.background.start("at the end", work, self.driven.zones.process)
