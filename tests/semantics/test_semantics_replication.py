@@ -11,6 +11,7 @@ from s3fs_local.errors import (
     SourceAlive,
     VersioningRequired,
 )
+from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.retention import Retention
 from s3fs_local.rules.versioning import VersioningState, check_state_change
 from tests.engine.memory_store import ALICE, MemoryStore
@@ -135,6 +136,33 @@ def test_an_editors_save_leaves_one_name() -> None:
     regions.tell()
 
     assert regions.there.listing("/") == [b"doc"]
+
+
+@promise(
+    "When all was told, names are there as they are at the source, now and at any time before,"
+    " whatever was told first."
+)
+def test_names_are_there_whatever_was_told_first() -> None:
+    """An exchange and a move, told one file at a time, with the latest change last."""
+    regions = Regions(rule())
+    here, there = regions.here, regions.there
+    here.write("f", b"1")
+    here.mkdir("d")
+    here.link("f", "d/g")
+    regions.tell()
+    at_ns = here.tick()
+    here.tick()
+    here.rename("f", "d", 2)
+    here.rename("f/g", "h")
+    here.chmod("f", 0o700)
+    regions.batch = 1
+    regions.tell()
+
+    assert [sorted(store.listing("/")) for store in (here, there)] == [[b"d", b"f", b"h"]] * 2
+    assert there.listing("/f") == []
+    for store in (here, there):
+        then = {entry.name for entry in store.metadata.children_at(ROOT_INO, at_ns)}
+        assert then == {b"f", b"d"}
 
 
 @promise("Only blocks that the destination lacks travel.")

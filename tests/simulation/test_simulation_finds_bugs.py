@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from s3fs_local.engine import classes, healing, opening, retrieving
+from s3fs_local.engine import classes, healing, opening, replication_naming, retrieving
 from s3fs_local.engine.agenda import Agenda
 from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.filesystem import FileSystem
@@ -17,6 +17,7 @@ from s3fs_local.engine.protection_marks import ProtectionMarks
 from s3fs_local.engine.replica_receiving import Receiver
 from s3fs_local.engine.replica_versions import ReplicaVersions
 from s3fs_local.engine.replication_messages import Settled
+from s3fs_local.engine.replication_naming import Naming
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.objects.membership import Membership
 from s3fs_local.objects.mirrored import MirroredAppender
@@ -27,6 +28,7 @@ from s3fs_local.packs.segment_copies import SegmentCopies
 from s3fs_local.rules import lifecycle, retention
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.lifecycle import Calendar
+from s3fs_local.rules.namespace import Ending
 from s3fs_local.rules.placement import Homes
 from s3fs_local.rules.retrieval import DAY_NS, retrieved
 from s3fs_local.system.clock import TrustedClock
@@ -39,6 +41,7 @@ FOUND_BY: Final = {
     "packs_go_before_a_crash_is_done_with_them": 90,
     "openings_leave_zones_uneven": 28,
     "directories_take_locked_files_along": 43,
+    "directories_do_not_go_along": 58,
 }
 """By this seed, once it was found, so that a search begins near it."""
 
@@ -191,7 +194,26 @@ def locks_stay_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReplicaVersions, "_update", lambda *_: None)
 
 
-ACROSS_REGIONS: Final = (the_other_region_only_says_it_has_all, locks_stay_behind)
+def removed_names_stay_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of names only moves are told."""
+    monkeypatch.setattr(
+        replication_naming,
+        "is_end_told",
+        lambda entry, **_: entry.ending in (Ending.LIVE, Ending.MOVED),
+    )
+
+
+def directories_do_not_go_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was not empty when its removal was told is not told again when it is."""
+    monkeypatch.setattr(Naming, "_is_renamed", lambda *_: False)
+
+
+ACROSS_REGIONS: Final = (
+    the_other_region_only_says_it_has_all,
+    locks_stay_behind,
+    removed_names_stay_behind,
+    directories_do_not_go_along,
+)
 OF_ZONES: Final = (
     packs_go_before_a_crash_is_done_with_them,
     zones_miss_things_in_silence,
