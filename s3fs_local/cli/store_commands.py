@@ -251,6 +251,9 @@ def _show_history(store: str, chart: Path | None, *, purged_too: bool, as_json: 
         ]
         rows = [[time, *(human_size(at.get(name, 0)) for name in names)] for time, at in held]
         print_table(["until", *names], rows)
+        if not purged_too:
+            words = "These are the versions of now; --purged-too also counts what was purged since."
+            click.echo(words, err=True)
     if as_json:
         print_json(found)
 

@@ -81,8 +81,13 @@ def test_a_chart_needs_a_place_and_one_subject(
 def test_what_is_drawn_can_be_read_as_numbers(store: Path, capsys: Capture) -> None:
     """By those who cannot see it, and by programs."""
     assert run(["stats", str(store), "--history"]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.endswith("\t12 B")
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1].endswith("\t12 B")
+    assert "--purged-too also counts" in told.err  # what these numbers leave out
+    assert run(["stats", str(store), "--history", "--purged-too"]) == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1].endswith("\t12 B")
+    assert "--purged-too" not in told.err
     assert run(["stats", str(store), "--history", "--json"]) == 0
     assert '"StorageClass": "STANDARD"' in capsys.readouterr().out
     run(["retention", "set", "compliance", "30d", f"{store}:/letter"])
