@@ -127,7 +127,8 @@ def _inspect_room(volume: Volume) -> Iterator[Finding]:
         sentence = "the disk is full: writes are refused"
         yield Finding(Severity.CRITICAL, "room", sentence, _MAKE_ROOM)
     elif free < ROOM_WARNING_RESERVES * reserve:
-        sentence = f"the disk is nearly full: {free >> 20} MiB are free"
+        mib, held_mib = free >> 20, reserve >> 20
+        sentence = f"the disk is nearly full: {mib} MiB are free, and {held_mib} of them held back"
         yield Finding(Severity.WARNING, "room", sentence, _MAKE_ROOM)
 
 
