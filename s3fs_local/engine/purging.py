@@ -74,6 +74,8 @@ def _purge_version(filesystem: FileSystem, version: Version) -> None:
         if not inode.nlink:
             raise WriterActive("the removed file is still open and being written: close it first")
         filesystem.lock_attributes.settle_draft(version.ino)
+        if volume.metadata.version(version.ino, version.stamp_ns) is None:
+            return  # what was being written took its place, as a version `null`
         inode = volume.inode(version.ino)
     if inode.nlink and len(volume.metadata.versions(version.ino)) == 1:
         raise InvalidArgument("this is the only content of a live file: remove the file first")

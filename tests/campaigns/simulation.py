@@ -1,12 +1,16 @@
 """The engine beside its executable reference, with all that a store does by itself, in memory."""
 
+from collections.abc import Callable
+
 from tests.campaigns.line import Failed, Figures, Piece
+from tests.simulation.operations import Operation
 from tests.simulation.pair import go_through
 from tests.simulation.walk import (
     HISTORY_OPERATIONS,
     as_code,
     history,
     history_of_regions,
+    history_without_versioning,
     shortest,
 )
 
@@ -14,6 +18,8 @@ SEEDS_A_PIECE = 1_000_000
 """So that no two pieces make the same history."""
 REGIONS_EACH = 4
 """One history of so many has another region in it."""
+SUSPENDED_EACH = 8
+"""In one of so many versioning is suspended now and then."""
 
 
 def run(piece: Piece) -> Figures:
@@ -21,11 +27,16 @@ def run(piece: Piece) -> Figures:
     histories = -(-piece.size // HISTORY_OPERATIONS)
     for number in range(histories):
         seed = piece.seed * SEEDS_A_PIECE + number
-        drawn = history if number % REGIONS_EACH else history_of_regions
-        operations = drawn(seed)
+        operations = _drawn_as(number)(seed)
         try:
             go_through(operations)
         except Exception as error:
             least = as_code(shortest(operations, go_through))
             raise Failed(f"{error!r}\n{least}") from error
     return {"histories": histories, "differences": 0}
+
+
+def _drawn_as(number: int) -> Callable[[int], list[Operation]]:
+    if number % REGIONS_EACH == 0:
+        return history_of_regions
+    return history_without_versioning if number % SUSPENDED_EACH == 1 else history

@@ -3,9 +3,12 @@
 import os
 
 import pytest
+from msgspec import structs
 
+from s3fs_local.engine.purging import purge
 from s3fs_local.engine.releasing import WAITING_SETTING
 from s3fs_local.engine.restoring import Restoring
+from s3fs_local.rules.versioning import VersioningState
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, MemoryStore
 from tests.engine.verified import check_verified
@@ -77,6 +80,26 @@ def test_a_crash_keeps_nothing_of_a_file_that_was_removed_while_it_was_open(
     store.settle()
 
     check_nothing_is_left(store, ino)
+
+
+def test_a_version_null_is_purged_while_another_takes_its_place() -> None:
+    """Beside older versions, of which there is one more than the purge thinks."""
+    store = MemoryStore()
+    store.write("f", b"kept")
+    volume = store.fs.volume
+    volume.settings = structs.replace(volume.settings, versioning=VersioningState.SUSPENDED)
+    store.write("f", b"null")
+    handle = store.open("f")
+    store.fs.write(handle, 0, b"next")
+    null = store.fs.histories.of_name(1, b"f").items[0]
+
+    purge(store.fs, null, caller=ALICE, bypass=None)
+
+    store.close(handle)
+    assert store.read("f") == b"next"
+    left = volume.metadata.versions(store.stat("f").ino)
+    assert [version.is_null for version in left] == [True, False]
+    check_invariants(store)
 
 
 def test_what_versioning_keeps_a_crash_keeps() -> None:

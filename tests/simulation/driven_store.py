@@ -27,6 +27,7 @@ from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.errors import Archived
+from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.journal import Journal
@@ -41,7 +42,7 @@ from s3fs_local.rules.namespace import Entry
 from s3fs_local.rules.retention import Bypass, DirectoryPolicy, LegalHold, Retention
 from s3fs_local.rules.retrieval import RetrievalTier
 from s3fs_local.rules.storage_classes import StorageClass
-from s3fs_local.rules.versioning import Origin
+from s3fs_local.rules.versioning import Origin, VersioningState
 from s3fs_local.system.clock import TrustedClock
 from tests.engine.memory_store import ALICE, ROOT, START_NS, STORE_ID, MemoryStore, at_once
 from tests.engine.verified import verified
@@ -75,7 +76,9 @@ class DrivenStore:
     With a `background` whatever waits is an awaitable, and tasks of the store stop where they wait.
     """
 
-    def __init__(self, background: Background | None = None, *, zones: int = 1) -> None:
+    def __init__(
+        self, background: Background | None = None, *, zones: int = 1, object_lock: bool = True
+    ) -> None:
         self.background = background
         self.zones = SimulatedZones(zones)
         self.machine = PretendedMachine()
@@ -89,7 +92,7 @@ class DrivenStore:
             make_clock=lambda start: TrustedClock(
                 floor_ns=start.floor_ns, state=start.state, machine=self.machine
             ),
-            object_lock="true",
+            object_lock="true" if object_lock else "false",
         )
         self.metadata.checkpoint()
         self.inos: dict[int, int] = {ROOT_INO: ROOT_INO}
@@ -359,6 +362,13 @@ class DrivenStore:
             assert child.ino >= FIRST_VIRTUAL_INO
             self._look_back(child, f"{path}/{name.decode()}", found)
             fs.forget(child.ino, 1)
+
+    def set_versioning(self, *, is_suspended: bool) -> None:
+        """See `Reference.set_versioning`."""
+        wanted = VersioningState.SUSPENDED if is_suspended else VersioningState.ENABLED
+        volume = self.store.fs.volume
+        volume.apply([PutSetting("versioning", json.dumps(wanted.value))])
+        volume.settings = structs.replace(volume.settings, versioning=wanted)
 
     # Time, of which the date is only what somebody set.
 

@@ -76,6 +76,7 @@ class Kind(StrEnum):
     LIFT_HOLD = "lift hold"
     APPEND_ONLY = "append-only"
     PROTECT = "protect"
+    SET_VERSIONING = "set versioning"
     SET_DATE = "set date"
     DAYS_GO_BY = "days go by"
     # What the store does by itself; nobody sees it.
@@ -170,6 +171,7 @@ class System(Protocol):
     def set_append_only(self, path: str) -> None: ...
     def protect(self, path: str, semantics: str, demand: Demand) -> None: ...
     def set_date(self, days: int) -> None: ...
+    def set_versioning(self, *, is_suspended: bool) -> None: ...
     def crash(self, *, power: bool, seconds_off: int = 0) -> None: ...
 
 
@@ -397,6 +399,11 @@ def _ageing(operation: Operation, _: Reference) -> Call | None:
     return lambda system: system.put_lifecycle(rules)
 
 
+def _setting_versioning(operation: Operation, _: Reference) -> Call | None:
+    is_suspended = operation.first % 3 > 0
+    return lambda system: system.set_versioning(is_suspended=is_suspended)
+
+
 def _setting_date(operation: Operation, _: Reference) -> Call | None:
     days = FALSE_DAYS[operation.first % len(FALSE_DAYS)]
     return lambda system: system.set_date(days)
@@ -436,6 +443,7 @@ def _looking_back(operation: Operation, reference: Reference) -> Call | None:
 
 
 _CHOOSERS: Final[dict[Kind, Callable[[Operation, Reference], Call | None]]] = {
+    Kind.SET_VERSIONING: _setting_versioning,
     Kind.CREATE: _making,
     Kind.MKNOD: _making,
     Kind.MKDIR: _making,

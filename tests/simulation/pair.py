@@ -54,9 +54,11 @@ _WORDS: Final = {
 class Pair:
     """The store and its reference."""
 
-    def __init__(self, background: Background, *, with_region: bool = False) -> None:
+    def __init__(
+        self, background: Background, *, with_region: bool = False, with_locks: bool = True
+    ) -> None:
         self.background = background
-        self.driven = DrivenStore(background, zones=ZONES)
+        self.driven = DrivenStore(background, zones=ZONES, object_lock=with_locks)
         self.reference = Reference(START_S)
         self.former: dict[int, int] = {}  # inodes of what was forgotten
         self.contents: dict[tuple[int, int], bytes] = {}
@@ -443,7 +445,8 @@ async def _go_through(operations: Sequence[Operation], clock: MockClock) -> Exce
     async with trio.open_nursery() as nursery:
         background = Background(nursery, clock)
         with_region = any(operation.kind in OF_REGIONS for operation in operations)
-        pair = Pair(background, with_region=with_region)
+        with_locks = all(operation.kind is not Kind.SET_VERSIONING for operation in operations)
+        pair = Pair(background, with_region=with_region, with_locks=with_locks)
         failure = None
         try:
             await _checked(pair, operations)

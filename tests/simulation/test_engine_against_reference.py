@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tests.simulation.operations import OF_REGIONS, Kind, Operation
 from tests.simulation.pair import go_through
-from tests.simulation.walk import history_of_regions
+from tests.simulation.walk import history_of_regions, history_without_versioning
 
 EXAMPLES: Final = int(os.environ.get("S3FS_LOCAL_EXAMPLES", "150"))
 NUMBERS: Final = st.integers(0, 11)
 OPERATIONS: Final = st.builds(
     Operation,
-    st.sampled_from([kind for kind in Kind if kind not in OF_REGIONS]),
+    st.sampled_from([k for k in Kind if k not in OF_REGIONS and k is not Kind.SET_VERSIONING]),
     *(NUMBERS, NUMBERS, NUMBERS),
 )
 
@@ -43,3 +43,9 @@ def test_no_history_tells_the_store_from_its_reference(operations: list[Operatio
 def test_another_region_has_what_the_reference_says(seed: int) -> None:
     """Whoever dies, and wherever the way breaks: versions, bytes, tags, locks and names."""
     go_through(history_of_regions(seed))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_versioning_does_not_keep_is_replaced_and_nothing_else(seed: int) -> None:
+    """While it is suspended, each name has one version null, in whatever order things happen."""
+    go_through(history_without_versioning(seed))

@@ -147,6 +147,13 @@ HISTORIES = {
         Operation(Kind.GO_ON_AND_DIE, 1, 4, 2),
         Operation(Kind.ZONE_ROTS, 4, 8, 7),
     ],
+    "a version null is purged although what is being written takes its place": [
+        Operation(Kind.CREATE, 11, 3, 4),
+        Operation(Kind.SET_VERSIONING, 5, 5, 11),
+        Operation(Kind.CLOSE_DUPLICATE, 6, 3, 9),
+        Operation(Kind.WRITE, 1, 8, 7),
+        Operation(Kind.PURGE, 11, 7, 6),
+    ],
     "a purge beside a transfer to another region is no damage": [
         Operation(Kind.BRING_BACK, 1, 9, 11),
         Operation(Kind.CREATE, 1, 8, 3),

@@ -10,7 +10,7 @@ from tests.simulation.operations import BACKGROUND, BY_ITSELF, OF_REGIONS, Kind,
 UNLIKE_THERE: Final = frozenset(
     (
         *(Kind.PUT_LIFECYCLE, Kind.RUN_LIFECYCLE, Kind.MIDNIGHT, Kind.PROTECT, Kind.APPEND_ONLY),
-        *(Kind.SET_CLASS, Kind.RETRIEVE, Kind.ADVANCE_RETRIEVALS),
+        *(Kind.SET_CLASS, Kind.RETRIEVE, Kind.ADVANCE_RETRIEVALS, Kind.SET_VERSIONING),
     )
 )
 """What is not told to another region, or means something else there."""
@@ -43,7 +43,8 @@ Check = Callable[[Sequence[Operation]], None]
 def history(seed: int, *, without: Collection[Kind] = ()) -> list[Operation]:
     """The operations that the seed means, of all kinds or of all but some."""
     chosen = Random(seed)  # noqa: S311 - repeatable on purpose
-    kinds = [kind for kind in Kind if kind not in without and kind not in OF_REGIONS]
+    left_out = {*without, *OF_REGIONS, Kind.SET_VERSIONING}
+    kinds = [kind for kind in Kind if kind not in left_out]
     return _drawn(chosen, kinds)
 
 
@@ -51,6 +52,14 @@ def history_of_regions(seed: int) -> list[Operation]:
     """Likewise, with another region that is told what happens."""
     chosen = Random(seed)  # noqa: S311 - repeatable on purpose
     return [Operation(Kind.TELL), *_drawn(chosen, [k for k in Kind if k not in UNLIKE_THERE])]
+
+
+def history_without_versioning(seed: int) -> list[Operation]:
+    """Likewise, of a store without locks, where versioning is suspended now and then."""
+    chosen = Random(seed)  # noqa: S311 - repeatable on purpose
+    left_out = {*OF_REGIONS, *LOCKS_AND_AGE, Kind.RESTORE, Kind.RESTORE_ROOT}
+    kinds = [kind for kind in Kind if kind not in left_out]
+    return [Operation(Kind.SET_VERSIONING, 1), *_drawn(chosen, kinds)]
 
 
 def _drawn(chosen: Random, kinds: Sequence[Kind]) -> list[Operation]:

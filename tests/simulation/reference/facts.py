@@ -23,6 +23,7 @@ class Version:
     instant: int = 0  # of all that happens within the second, in its order
     origin: object = field(default_factory=object)  # the same for a version and its restorations
     key: object = field(default_factory=object)  # its own, for what may change of it
+    is_null: bool = False  # made while versioning was suspended
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Holding:
     number: int
     since: int
     until: int = 0
+    is_null: bool = False  # a marker that was put while versioning was suspended
 
 
 Name = tuple[int, str]
@@ -123,6 +125,8 @@ class Facts:
     aged: dict[Name, int] = field(default_factory=dict)  # the instant of a rule's last action
     put_off: dict[Name, int] = field(default_factory=dict)  # or of finding it in use
     waiting: set[int] = field(default_factory=set)  # files that take a lock when they are closed
+    is_suspended: bool = False  # versioning
+    closing: set[int] = field(default_factory=set)  # files that go with their last close
 
     def class_of(self, version: Version) -> str:
         """The storage class of the version."""
@@ -160,6 +164,8 @@ class Facts:
             dict(self.aged),
             dict(self.put_off),
             set(self.waiting),
+            self.is_suspended,
+            set(self.closing),
         )
 
 

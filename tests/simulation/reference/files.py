@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.simulation.reference.facts import (
     DIRECTORY,
     FILE,
+    ROOT,
     Draft,
     Handle,
     Holding,
@@ -135,8 +136,81 @@ class Files(Keeping):
         elif version.content:
             lock = demanded(lock, asked, version.time)
         self._put_lock_on(version, lock)
+        if self.facts.is_suspended:
+            version = replace(version, is_null=True)
         node.versions.append(version)
+        if version.is_null:
+            self._replace_nulls(node, version)
         return version
+
+    # While versioning is suspended: one version "null" for each name, and the newest.
+
+    def _replace_nulls(self, node: Node, version: Version) -> None:
+        for old in [each for each in node.versions if each.is_null and each is not version]:
+            self._drop(node, old)
+        for directory in list(self.facts.nodes.values()):
+            for name, number in directory.entries.items():
+                if number == node.number:
+                    self._drop_older_nulls(directory, name)
+
+    def _drop_older_nulls(self, directory: Node, name: str) -> None:
+        """All but the newest; of files only where nobody reaches them, and this was the last name.
+
+        A delete marker may be null as well.
+        """
+        if not self.facts.is_suspended:
+            return
+        place = (directory.number, name)
+        held = self.facts.holdings.get(place, ())
+        items = sorted(
+            (item for holding in held for item in self._nulls_in(holding)),
+            key=lambda item: item[0],
+            reverse=True,
+        )
+        shown = {version.key: (node, version) for _, node, version in items[::-1] if version}
+        markers = [since for since, _, version in items if version is None]
+        newest = items[0] if items else None
+        for node, version in shown.values():
+            is_last = (node.last_parent, node.last_name) == place
+            is_in_use = self.is_named(node.number) or self.is_open(node.number)
+            if newest is not None and version is not newest[2] and is_last and not is_in_use:
+                self._drop(node, version)
+        if newest is not None and newest[2] is None:
+            markers.remove(newest[0])
+        self.facts.holdings[place] = tuple(
+            each for each in held if each.number or each.since not in markers
+        )
+
+    def _nulls_in(self, holding: Holding) -> list[tuple[int, Node, Version | None]]:
+        """Since when the name has shown what is null of it, if it does."""
+        node = self.facts.nodes.get(holding.number)
+        if not holding.number:
+            return [(holding.since, self.facts.nodes[ROOT], None)] if holding.is_null else []
+        found = [] if node is None else self._shown_in(node, holding)
+        return [
+            (max(each.instant, holding.since), node, each)
+            for each in found
+            if each.is_null and node is not None
+        ]
+
+    @staticmethod
+    def _shown_in(node: Node, holding: Holding) -> list[Version]:
+        """The versions that were current while the name meant the file."""
+        later = [*[each.instant for each in node.versions[1:]], 1 << 70][: len(node.versions)]
+        return [
+            each
+            for each, next_instant in zip(node.versions, later, strict=True)
+            if next_instant > holding.since and (not holding.until or each.instant < holding.until)
+        ]
+
+    def _destroy_nulls(self, node: Node) -> None:
+        """It has no name, and nobody has it open: what is left is what versioning keeps."""
+        self.facts.closing.discard(node.number)
+        if not self.facts.is_suspended:
+            return
+        for old in [each for each in node.versions if each.is_null]:
+            self._drop(node, old)
+        self._forget_never_saved(node)
 
     def _lock_if_closed(self, node: Node) -> None:
         """Nobody writes to it: the lock that waited for that falls."""
@@ -172,7 +246,7 @@ class Files(Keeping):
         version = self._commit(node)
         if version is not None:
             opened.provisional = version
-            if replaced is not None:
+            if replaced in node.versions:
                 self._drop(node, replaced)
         opened.has_written = False
 
@@ -184,6 +258,8 @@ class Files(Keeping):
         if not self.is_named(node.number):
             if not self.is_open(node.number):
                 self.drafts.pop(node.number, None)
+                self._destroy_nulls(node)
+            if node.number in self.facts.nodes and not self.is_open(node.number):
                 self._forget_never_saved(node)
         elif opened.is_writable and not self.has_writers(node.number):
             self._commit(node)
@@ -223,6 +299,8 @@ class Files(Keeping):
             if not self.is_named(number):
                 raise Refused("WriterActive")
             self._commit(node)
+            if version not in node.versions:
+                return  # it was the null version
         if self.is_named(number) and len(node.versions) == 1:
             raise Refused("InvalidArgument")
         if version is node.versions[-1] and len(node.versions) > 1:
@@ -231,6 +309,8 @@ class Files(Keeping):
         self._drop(node, version)
 
     def _drop(self, node: Node, version: Version) -> None:
+        if version is node.versions[-1]:
+            node.past_mtimes_are_known = False
         node.versions.remove(version)
         self.removed.setdefault(node.number, set()).add(version.content)
 

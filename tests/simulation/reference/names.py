@@ -50,6 +50,10 @@ class Names(Freezing):
         directory.mtime = self.now
         node.last_parent, node.last_name = directory.number, name
         instant = self.instant()
+        if self.facts.is_suspended:  # what takes the place of a null marker leaves none behind
+            place = (directory.number, name)
+            held = self.facts.holdings.get(place, ())
+            self.facts.holdings[place] = tuple(h for h in held if h.until or not h.is_null)
         self._end_holding(directory, name, instant)
         if node.kind == FILE:
             self._hold(directory, name, Holding(node.number, instant))
@@ -76,7 +80,7 @@ class Names(Freezing):
     def mknod(self, path: str, mode: int) -> None:
         """A new, empty file with a version."""
         node = self._make(path, FILE, mode)
-        node.versions.append(Version(self.now, b"", self.now, self.instant()))
+        self._add_version(node, Version(self.now, b"", self.now, self.instant()))
 
     def create(self, path: str, mode: int, *, is_writable: bool = True) -> int:
         """A new file, open; O_CREAT alone makes no writer."""
@@ -126,7 +130,17 @@ class Names(Freezing):
         is_last = self.links(node.number) == 1
         instant = self._release(directory, name, node)
         if is_last and node.kind == FILE:
-            self._hold(directory, name, Holding(0, instant))
+            self._hold(directory, name, Holding(0, instant, is_null=self.facts.is_suspended))
+        self._after_release(node)
+        self._drop_older_nulls(directory, name)
+
+    def _after_release(self, node: Node) -> None:
+        if node.kind != FILE or self.is_named(node.number):
+            return
+        if not self.is_open(node.number):
+            self._destroy_nulls(node)
+        elif self.facts.is_suspended:
+            self.facts.closing.add(node.number)
 
     def _release(self, directory: Node, name: str, node: Node) -> int:
         """A file that loses its last name is committed first, if it holds anything."""
@@ -163,10 +177,14 @@ class Names(Freezing):
         is_rotation = bool(node.append_only) and old_directory is directory and number is None
         if not is_rotation:
             self._check_may_move(node)
-        if number is not None:
-            self._release(directory, new_name, self.facts.nodes[number])
+        replaced = None if number is None else self.facts.nodes[number]
+        if replaced is not None:
+            self._release(directory, new_name, replaced)
         self._lose(old_directory, old_name)
         self._name(directory, new_name, node)
+        if replaced is not None:
+            self._after_release(replaced)
+        self._drop_older_nulls(directory, new_name)
         if node.append_only:
             node.append_only = SEALED
             self.facts.waiting.add(node.number)

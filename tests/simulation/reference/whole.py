@@ -37,6 +37,10 @@ class Reference(Lifecycle):
             if self.is_named(number):
                 self._commit(self.facts.nodes[number])
         self.drafts.clear()
+        for number in sorted(self.facts.closing):
+            if number in self.facts.nodes and not self.is_named(number):
+                self._destroy_nulls(self.facts.nodes[number])
+        self.facts.closing.clear()
         for number in sorted(self.facts.waiting):
             if number in self.facts.nodes:
                 self._lock_if_closed(self.facts.nodes[number])
@@ -109,6 +113,10 @@ class Reference(Lifecycle):
             assert not present.until, "a copy stays for longer than somebody asked for"
             assert until == archives.midnight_after(self.now, present.days)
             self.facts.retrievals[version.key] = replace(present, until=until)
+
+    def set_versioning(self, *, is_suspended: bool) -> None:
+        """From now on versions are kept, or replace the one that is called null."""
+        self.facts.is_suspended = is_suspended
 
     def set_tags(self, path: str, tag: str) -> None:
         """What is written so far is a version, and has this tag only; "" is none."""
