@@ -16,7 +16,7 @@ LAST_OPERATIONS_MAX: Final = 1000
 RUNNING: Final = -1
 
 
-class Operation(Struct):
+class Operation(Struct, gc=False):
     """One request and how it went."""
 
     kind: str

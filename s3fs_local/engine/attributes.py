@@ -179,13 +179,10 @@ class Attributes:
         self._locks.check(Operation.TRUNCATE, inode)
         self._writing.resize(inode, size, uid=caller.uid)
 
-    def get_xattr(self, ino: int, name: bytes) -> bytes:
-        """The value. Raises NoSuchAttribute, Unsupported, InvalidArgument."""
+    def find_xattr(self, ino: int, name: bytes) -> bytes | None:
+        """The value, if there is one. Raises Unsupported, InvalidArgument."""
         _check_namespace(name)
-        value = self._volume.inode(ino).xattrs.get(name)
-        if value is None:
-            raise NoSuchAttribute(printed(name))
-        return value
+        return self._volume.inode(ino).xattrs.get(name)
 
     def list_xattrs(self, ino: int) -> list[bytes]:
         """The names of all stored attributes."""

@@ -148,6 +148,13 @@ class FileSystem:
 
     def lookup(self, parent: int, name: bytes) -> Inode:
         """What the name means. Raises NoSuchName; InvalidTime below `.versions`."""
+        inode = self.find(parent, name)
+        if inode is None:
+            raise NoSuchName(printed(name))
+        return inode
+
+    def find(self, parent: int, name: bytes) -> Inode | None:
+        """As `lookup`; None: no real directory, which `parent` is, has such an entry."""
         if parent >= FIRST_VIRTUAL_INO:
             return self._remembered(self.views.lookup(parent, name))
         inode = self.volume.metadata.lookup(parent, name)
@@ -158,13 +165,14 @@ class FileSystem:
         if name in (b".", b".."):
             return self._by_number(parent, name)
         if self.namespace.is_reserved(parent, name):
-            self.volume.directory(parent)
-            if name == STATUS_DIRECTORY:
-                return self._remembered(self.views.status())
-            return self._remembered(self.views.versions_of(parent))
+            return self._remembered(self._door(parent, name))
         if len(name) > NAME_BYTES_MAX:
             raise NameTooLong(f"{len(name)} bytes")
-        raise NoSuchName(printed(name))
+        return None
+
+    def _door(self, parent: int, name: bytes) -> Inode:
+        self.volume.directory(parent)
+        return self.views.status() if name == STATUS_DIRECTORY else self.views.versions_of(parent)
 
     def _by_number(self, ino: int, name: bytes) -> Inode:
         """NFS looks `.` of any inode up, and `..`, to learn what a handle means after a restart."""
@@ -293,15 +301,19 @@ class FileSystem:
 
     def getxattr(self, ino: int, name: bytes) -> bytes:
         """The value of an extended attribute. Raises NoSuchAttribute."""
+        value = self.find_xattr(ino, name)
+        if value is None:
+            raise NoSuchAttribute(printed(name))
+        return value
+
+    def find_xattr(self, ino: int, name: bytes) -> bytes | None:
+        """As `getxattr`; None: no such attribute is stored. Of `s3.*` that is an error, too."""
         if name.startswith(PREFIX):
             inode = self.getattr(ino)
             return self.lock_attributes.read(inode, self._version_shown(inode), name)
         if ino >= FIRST_VIRTUAL_INO:
-            value = self.views.xattrs_of(ino).get(name)
-            if value is None:
-                raise NoSuchAttribute(printed(name))
-            return value
-        return self.attributes.get_xattr(ino, name)
+            return self.views.xattrs_of(ino).get(name)
+        return self.attributes.find_xattr(ino, name)
 
     def _version_shown(self, inode: Inode) -> Version | None:
         if inode.ino >= FIRST_VIRTUAL_INO:
@@ -361,10 +373,13 @@ class FileSystem:
                 version = self.volume.metadata.version(ino, inode.version_ns)
         return self.key_access.lacks(ino, version, flags)
 
+    @property
+    def keys_are_simple(self) -> bool:
+        """Whether no file can lack a key that must be asked for."""
+        return self.volume.keys.is_simple
+
     def lacks_key_for_new(self, handle: int) -> bool:
         """As `lacks_keys`, for a file that was just made."""
-        if self.volume.keys.is_simple:
-            return False
         return self.key_access.lacks_for_writing(self.open_files.get(handle).ino)
 
     async def obtain_keys(self) -> None:

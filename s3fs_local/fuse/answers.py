@@ -8,11 +8,12 @@ import errno
 import logging
 from collections.abc import Callable, Coroutine
 from stat import S_IFDIR, S_IMODE
-from typing import Any, Final
+from types import CoroutineType
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.fuse import replies
-from s3fs_local.fuse.boundary import Refused
+from s3fs_local.fuse.boundary import Eventual, Refused
 from s3fs_local.fuse.protocol import (
     BATCH_FORGET_IN,
     CREATE_IN,
@@ -51,11 +52,16 @@ log = logging.getLogger(__name__)
 BODY: Final = IN_HEADER.size
 """Where the body of a request begins."""
 
-Answer = Callable[[int, Caller, memoryview], bytes | Coroutine[Any, Any, bytes]]
-"""From (node, caller, whole request) to the body of the reply, at once or after waiting.
+Reply = Eventual[bytes]
+Answer = Callable[[int, Caller, memoryview], Reply | int]
+"""From (node, caller, whole request) to the body of the reply, at once or after waiting; or to an
+errno, where that is an everyday answer and an exception would cost more than finding it out.
 
 Decodes all of the request before it first waits. Raises `Refused`.
 """
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _NS: Final = 1_000_000_000
 _DATA: Final = BODY + WRITE_IN.size
@@ -140,10 +146,10 @@ class Answers:
         """Nothing that matters: the kernel leaves out what was not asked for."""
         return replies.all_attributes(self._to.getattr(node, caller))
 
-    async def setattr(self, node: int, caller: Caller, request: memoryview) -> bytes:
+    def setattr(self, node: int, caller: Caller, request: memoryview) -> Reply:
         """Which attributes, and all of them."""
         change, handle = _change(request)
-        return replies.attributes(await self._to.setattr(node, change, handle, caller))
+        return _when_there(self._to.setattr(node, change, handle, caller), replies.attributes)
 
     def readlink(self, node: int, caller: Caller, _: memoryview) -> bytes:
         """Nothing."""
@@ -199,23 +205,22 @@ class Answers:
         self._to.rename(node, old, parent, new, flags, caller)
         return b""
 
-    async def create(self, node: int, caller: Caller, request: memoryview) -> bytes:
+    def create(self, node: int, caller: Caller, request: memoryview) -> Reply:
         """Flags, mode, umask, name."""
         flags, mode, umask, _ = CREATE_IN.unpack_from(request, BODY)
         name = _name(request, BODY + CREATE_IN.size)
         caller = _masked(caller, umask)
-        file, inode = await self._to.create(node, name, mode, flags, caller)
-        return replies.entry(inode) + replies.opened(file, flags, is_new=True)
+        return _when_there(self._to.create(node, name, mode, flags, caller), replies.created, flags)
 
-    async def open(self, node: int, caller: Caller, request: memoryview) -> bytes:
+    def open(self, node: int, caller: Caller, request: memoryview) -> Reply:
         """Flags of both kinds."""
         flags, how = OPEN_IN.unpack_from(request, BODY)
         takes_bits = bool(how & OPEN_KILL_SUIDGID)
-        return replies.opened(await self._to.open(node, flags, takes_bits, caller), flags)
+        return _when_there(self._to.open(node, flags, takes_bits, caller), replies.opened, flags)
 
-    async def read(self, _: int, __: Caller, request: memoryview) -> bytes:
+    def read(self, _: int, __: Caller, request: memoryview) -> Reply:
         """Handle, offset, size."""
-        content: bytes = await self._to.read(*READ_IN.unpack_from(request, BODY))
+        content: Reply = self._to.read(*READ_IN.unpack_from(request, BODY))
         return content
 
     def write(self, _: int, caller: Caller, request: memoryview) -> bytes:
@@ -235,11 +240,10 @@ class Answers:
         self._to.release(*FH_IN.unpack_from(request, BODY))
         return b""
 
-    async def fsync(self, _: int, __: Caller, request: memoryview) -> bytes:
+    def fsync(self, _: int, __: Caller, request: memoryview) -> Reply:
         """Handle, flags."""
         handle, flags = FSYNC_IN.unpack_from(request, BODY)
-        await self._to.fsync(handle, bool(flags & FSYNC_DATA_ONLY))
-        return b""
+        return _when_there(self._to.fsync(handle, bool(flags & FSYNC_DATA_ONLY)), _nothing)
 
     def opendir(self, node: int, caller: Caller, _: memoryview) -> bytes:
         """Nothing that matters."""
@@ -257,24 +261,23 @@ class Answers:
         self._to.releasedir(*FH_IN.unpack_from(request, BODY))
         return b""
 
-    async def fsyncdir(self, _: int, __: Caller, request: memoryview) -> bytes:
+    def fsyncdir(self, _: int, __: Caller, request: memoryview) -> Reply:
         """Handle, flags."""
         handle, flags = FSYNC_IN.unpack_from(request, BODY)
-        await self._to.fsyncdir(handle, bool(flags & FSYNC_DATA_ONLY))
-        return b""
+        return _when_there(self._to.fsyncdir(handle, bool(flags & FSYNC_DATA_ONLY)), _nothing)
 
-    def getxattr(self, node: int, caller: Caller, request: memoryview) -> bytes:
+    def getxattr(self, node: int, caller: Caller, request: memoryview) -> bytes | int:
         """Size of the buffer, name."""
         size_max, _ = GETXATTR_IN.unpack_from(request, BODY)
         name = _name(request, BODY + GETXATTR_IN.size)
-        return _sized(self._to.getxattr(node, name, caller), size_max)
+        value = self._to.getxattr(node, name, caller)
+        return errno.ENODATA if value is None else _sized(value, size_max)
 
-    async def setxattr(self, node: int, caller: Caller, request: memoryview) -> bytes:
+    def setxattr(self, node: int, caller: Caller, request: memoryview) -> Reply:
         """Size, flags; name, value."""
         size, flags = SETXATTR_IN.unpack_from(request, BODY)
         name, _, rest = request[BODY + SETXATTR_IN.size :].tobytes().partition(b"\0")
-        await self._to.setxattr(node, name, rest[:size], flags, caller)
-        return b""
+        return _when_there(self._to.setxattr(node, name, rest[:size], flags, caller), _nothing)
 
     def listxattr(self, node: int, caller: Caller, request: memoryview) -> bytes:
         """Size of the buffer."""
@@ -302,6 +305,23 @@ _HANDLERS: Final = {
     "statx": "getattr",
 }
 """Opcodes that share a handler with another."""
+
+
+def _when_there(result: Eventual[T], body_of: Callable[[T, *Ts], bytes], *args: *Ts) -> Reply:
+    """The body of the reply: at once, if the handler has its result, and else when it has."""
+    if isinstance(result, CoroutineType):
+        return _later(result, body_of, *args)
+    return body_of(result, *args)  # type: ignore[arg-type]  # what is no coroutine is the result
+
+
+async def _later(
+    result: Coroutine[Any, Any, T], body_of: Callable[[T, *Ts], bytes], *args: *Ts
+) -> bytes:
+    return body_of(await result, *args)
+
+
+def _nothing(_: None) -> bytes:
+    return b""
 
 
 def _masked(caller: Caller, umask: int) -> Caller:

@@ -1,15 +1,17 @@
 """The one place where failures of the engine become replies to the kernel.
 
 Only `Refused` may leave a handler: any other exception ends the loop, and the mount with it. So
-every handler is wrapped, once, when the class is made. A handler that never waits is a plain
-function and cannot wait by accident; it runs to its reply in one step.
+every handler is wrapped, once, when the class is made. A handler is a plain function and runs to
+its result in one step; one that must wait gives a coroutine instead, which waits through the gate.
+Most that may wait need not, and then no coroutine is made.
 """
 
 import errno
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from types import CoroutineType
+from typing import Any, Protocol, TypeAlias, TypeVar, TypeVarTuple, cast
 
 from s3fs_local.engine.activity import Activity, Operation
 from s3fs_local.errors import LockError, NoSuchAttribute, S3fsLocalError
@@ -44,86 +46,79 @@ class Refused(Exception):
 
 
 F = TypeVar("F", bound=Front)
-P = ParamSpec("P")
 T = TypeVar("T")
+Eventual: TypeAlias = T | Coroutine[Any, Any, T]
+"""A result, or what waits for it."""
+Ts = TypeVarTuple("Ts")
 
 
-def answered(handler: Callable[Concatenate[F, P], T]) -> Callable[Concatenate[F, P], T]:
-    """A handler from a function that never waits. Raises `Refused`."""
+def answered(handler: Callable[[F, *Ts], T]) -> Callable[[F, *Ts], T]:
+    """A handler from a function that gives its result, or a coroutine of it. Raises `Refused`."""
     kind = handler.__name__
 
     @wraps(handler)
-    def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def guarded(front: F, /, *args: *Ts) -> T:
         operation = front.operation_of(kind, args)
         front.activity.begin(operation)
-        failed = ""
         try:
-            return handler(front, *args, **kwargs)
+            result = handler(front, *args)
         except Exception as failure:  # noqa: BLE001  the boundary
-            failed = _name_of(failure)
-            raise _reply(front, kind, failure, args) from None
-        finally:
-            front.activity.end(operation, failure=failed)
+            raise _failed(front, operation, failure, args) from None
+        if isinstance(result, CoroutineType):
+            return cast(T, _answered_later(front, operation, result, args))
+        front.activity.end(operation)
+        return result
 
     return guarded
 
 
-def answered_later(
-    handler: Callable[Concatenate[F, P], Awaitable[T]],
-) -> Callable[Concatenate[F, P], Coroutine[Any, Any, T]]:
-    """A handler from a function that may wait (through the gate, and only so). Raises `Refused`."""
-    kind = handler.__name__
-
-    @wraps(handler)
-    async def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        operation = front.operation_of(kind, args)
-        front.activity.begin(operation)
-        failed = ""
-        try:
-            return await handler(front, *args, **kwargs)
-        except Exception as failure:  # noqa: BLE001  the boundary
-            failed = _name_of(failure)
-            raise _reply(front, kind, failure, args) from None
-        finally:
-            front.activity.end(operation, failure=failed)
-
-    return guarded
+async def _answered_later(
+    front: Front,
+    operation: Operation,
+    result: Coroutine[Any, Any, object],
+    arguments: tuple[object, ...],
+) -> object:
+    """The result, once its handler has waited. Raises `Refused`."""
+    try:
+        answer = await result
+    except Exception as failure:  # noqa: BLE001  the boundary
+        raise _failed(front, operation, failure, arguments) from None
+    except BaseException:
+        front.activity.end(operation)
+        raise
+    front.activity.end(operation)
+    return answer
 
 
-def unanswered(
-    handler: Callable[Concatenate[F, P], None],
-) -> Callable[Concatenate[F, P], None]:
+def unanswered(handler: Callable[[F, *Ts], None]) -> Callable[[F, *Ts], None]:
     """A handler for a request that has no reply: not even `Refused` may leave it."""
     kind = handler.__name__
 
     @wraps(handler)
-    def guarded(front: F, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(front: F, /, *args: *Ts) -> None:
         operation = front.operation_of(kind, args)
         front.activity.begin(operation)
-        failed = ""
         try:
-            handler(front, *args, **kwargs)
+            handler(front, *args)
         except Exception as failure:  # noqa: BLE001  the boundary
-            failed = _name_of(failure)
-            _reply(front, kind, failure, args)
-        finally:
-            front.activity.end(operation, failure=failed)
+            _failed(front, operation, failure, args)
+        else:
+            front.activity.end(operation)
 
     return guarded
 
 
-def _name_of(failure: Exception) -> str:
-    """How the record calls it; "" for what is no failure."""
-    # Before every write the kernel asks for an attribute that hardly any file has.
-    return "" if isinstance(failure, NoSuchAttribute) else type(failure).__name__
-
-
-def _reply(front: Front, kind: str, failure: Exception, arguments: tuple[object, ...]) -> Refused:
+def _failed(
+    front: Front, operation: Operation, failure: Exception, arguments: tuple[object, ...]
+) -> Refused:
     """The errno of an expected failure; EIO for a bug, which is logged and reported."""
+    # That a file lacks an attribute is for the record no failure: programs ask without need.
+    is_everyday = isinstance(failure, NoSuchAttribute)
+    front.activity.end(operation, failure="" if is_everyday else type(failure).__name__)
     if isinstance(failure, LockError):
         front.on_refusal(failure, arguments)
     if isinstance(failure, S3fsLocalError):
         return Refused(errno_of(failure))
-    log.error("%s failed in a way nobody expected", kind, exc_info=failure)
+    log.error("%s failed in a way nobody expected", operation.kind, exc_info=failure)
     front.on_bug(failure)
     return Refused(errno.EIO)

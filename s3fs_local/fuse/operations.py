@@ -1,8 +1,8 @@
 """The request handlers: one engine call each, and what it gives back.
 
-A handler that only looks things up or changes memory and SQLite is a plain function (`answered`).
-What may truly wait is `answered_later` and waits through the gate, so that other requests go on
-meanwhile. Permissions are the kernel's business (`default_permissions`), hence no `access`.
+A handler is a plain function. Where it must wait it gives a coroutine that does so through the
+gate, so that other requests go on meanwhile, and is made only then. Permissions are the kernel's
+business (`default_permissions`), hence no `access`.
 """
 
 import os
@@ -21,13 +21,13 @@ from s3fs_local.errors import (
     LockError,
     NameTaken,
     NoSuchAttribute,
-    NoSuchName,
 )
-from s3fs_local.fuse.boundary import answered, answered_later, unanswered
+from s3fs_local.fuse.boundary import Eventual, answered, unanswered
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.fuse.replies import Listing
 from s3fs_local.fuse.request_record import operation_of
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, Caller, Inode
+from s3fs_local.rules.names import printed
 
 LOCK_ATTRIBUTE_PREFIX: Final = b"s3."
 """Attributes that are orders, not data. Setting one may wait for writers to go away."""
@@ -77,15 +77,11 @@ class Operations:
     def lookup(self, parent_inode: int, name: bytes, caller: Caller) -> Inode | None:
         """The entry, counted as remembered by the kernel if virtual.
 
-        None: there is none, and the kernel may remember that.
+        None: there is none, and the kernel may remember that. In a view it may be there a moment
+        later, and nobody would tell the kernel; so a view raises.
         """
         del caller
-        try:
-            return self._fs.lookup(parent_inode, name)
-        except NoSuchName:
-            if parent_inode >= FIRST_VIRTUAL_INO:
-                raise  # may exist a moment later, and nobody would invalidate
-            return None
+        return self._fs.find(parent_inode, name)
 
     @unanswered
     def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
@@ -100,13 +96,13 @@ class Operations:
         del caller
         return self._fs.getattr(inode)
 
-    @answered_later
-    async def setattr(
+    @answered
+    def setattr(
         self, inode: int, wanted: AttributeChange, fh: int | None, caller: Caller
-    ) -> Inode:
+    ) -> Eventual[Inode]:
         """The attributes after the change."""
         if wanted.mode is not None and self._fs.locks_by_habit(inode, wanted):
-            return await self._gate.waiting(self._fs.lock_by_habit, inode, wanted, caller)
+            return self._gate.waiting(self._fs.lock_by_habit, inode, wanted, caller)
         return self._fs.setattr(inode, wanted, fh, caller)
 
     @answered
@@ -158,12 +154,20 @@ class Operations:
         """The name has moved; `flags` as in renameat2(2)."""
         self._fs.rename(parent_inode_old, name_old, parent_inode_new, name_new, flags, caller)
 
-    @answered_later
-    async def create(
+    @answered
+    def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, caller: Caller
-    ) -> tuple[OpenedFile, Inode]:
+    ) -> Eventual[tuple[OpenedFile, Inode]]:
         """The handle and the new entry."""
         opened, inode = self._fs.create(parent_inode, name, mode, flags, caller)
+        if self._fs.keys_are_simple:
+            return opened, inode
+        return self._create_with_key(parent_inode, name, opened, inode)
+
+    async def _create_with_key(
+        self, parent_inode: int, name: bytes, opened: OpenedFile, inode: Inode
+    ) -> tuple[OpenedFile, Inode]:
+        """They are kept if the new file can have a key."""
         try:
             while self._fs.lacks_key_for_new(opened.handle):
                 await self._gate.waiting(self._fs.obtain_keys)
@@ -172,29 +176,39 @@ class Operations:
             raise
         return opened, inode
 
-    @answered_later
-    async def open(
+    @answered
+    def open(
         self,
         inode: int,
         flags: int,
         takes_set_id_bits: bool,  # noqa: FBT001  as the request has it
         caller: Caller,
-    ) -> OpenedFile:
+    ) -> Eventual[OpenedFile]:
         """The handle. `flags` may hold O_TRUNC, as was agreed with the kernel."""
+        if self._fs.lacks_keys(inode, flags):
+            return self._open_later(inode, flags, caller, takes_set_id_bits=takes_set_id_bits)
+        try:
+            return self._fs.open(inode, flags, caller, takes_set_id_bits=takes_set_id_bits)
+        except Archived:
+            return self._open_later(inode, flags, caller, takes_set_id_bits=takes_set_id_bits)
+
+    async def _open_later(
+        self, inode: int, flags: int, caller: Caller, *, takes_set_id_bits: bool
+    ) -> OpenedFile:
+        """The handle, when a key service has answered, and an archive has given the file back."""
         while self._fs.lacks_keys(inode, flags):
             await self._gate.waiting(self._fs.obtain_keys)
         try:
-            opened = self._fs.open(inode, flags, caller, takes_set_id_bits=takes_set_id_bits)
+            return self._fs.open(inode, flags, caller, takes_set_id_bits=takes_set_id_bits)
         except Archived:
             if not self._fs.presentation.waits_for_archives:
                 raise
-            opened = await self._gate.waiting_unless_interrupted(
-                self._fs.open_archived, inode, flags, caller
-            )
-        return opened
+        return await self._gate.waiting_unless_interrupted(
+            self._fs.open_archived, inode, flags, caller
+        )
 
-    @answered_later
-    async def read(self, fh: int, off: int, size: int) -> bytes:
+    @answered
+    def read(self, fh: int, off: int, size: int) -> Eventual[bytes]:
         """The bytes at [off, off + size), fewer only at the end.
 
         Who is alone waits for a quick disk without a thread.
@@ -202,9 +216,7 @@ class Operations:
         data = self._fs.read_nowait(fh, off, size)
         if data is None and self._gate.is_idle:
             data = self._fs.read_in_place(fh, off, size)
-        if data is None:
-            data = await self._gate.waiting(self._fs.read, fh, off, size)
-        return data
+        return self._gate.waiting(self._fs.read, fh, off, size) if data is None else data
 
     @answered
     def write(self, fh: int, off: int, buf: bytes, shed_by: Caller | None) -> int:
@@ -221,11 +233,12 @@ class Operations:
         """The last descriptor and mapping are gone; nobody sees an error."""
         self._fs.release(fh)
 
-    @answered_later
-    async def fsync(self, fh: int, datasync: bool) -> None:  # noqa: FBT001  as the request has it
+    @answered
+    def fsync(self, fh: int, datasync: bool) -> Eventual[None]:  # noqa: FBT001  as the request has it
         """What was written is durable. Who is alone waits for a quick disk without a thread."""
-        if not (self._gate.is_idle and self._fs.fsync_nowait(fh)):
-            await self._gate.waiting(self._fs.fsync, fh, datasync)
+        if self._gate.is_idle and self._fs.fsync_nowait(fh):
+            return None
+        return self._gate.waiting(self._fs.fsync, fh, datasync)
 
     @answered
     def opendir(self, inode: int, caller: Caller) -> int:
@@ -254,28 +267,31 @@ class Operations:
         """The handle is gone."""
         self._fs.releasedir(fh)
 
-    @answered_later
-    async def fsyncdir(self, fh: int, datasync: bool) -> None:  # noqa: FBT001  as the request has it
+    @answered
+    def fsyncdir(self, fh: int, datasync: bool) -> Eventual[None]:  # noqa: FBT001  as above
         """The directory's entries are durable."""
-        await self._gate.waiting(self._fs.fsyncdir, fh, datasync)
+        return self._gate.waiting(self._fs.fsyncdir, fh, datasync)
 
     @answered
-    def getxattr(self, inode: int, name: bytes, caller: Caller) -> bytes:
-        """The value. The kernel asks for `security.capability` before the first write(2)."""
-        del caller
-        return self._fs.getxattr(inode, name)
+    def getxattr(self, inode: int, name: bytes, caller: Caller) -> bytes | None:
+        """The value, if there is one.
 
-    @answered_later
-    async def setxattr(
+        Before the first write(2) to a file the kernel asks for `security.capability`.
+        """
+        del caller
+        return self._fs.find_xattr(inode, name)
+
+    @answered
+    def setxattr(
         self, inode: int, name: bytes, value: bytes, flags: int, caller: Caller
-    ) -> None:
+    ) -> Eventual[None]:
         """The attribute has the value; `flags` are those of the system call."""
         if flags:
             self._check_there(inode, name, wanted=bool(flags & os.XATTR_REPLACE))
         if name.startswith(LOCK_ATTRIBUTE_PREFIX):
-            await self._gate.waiting(self._fs.set_lock_attribute, inode, name, value, caller)
-        else:
-            self._fs.setxattr(inode, name, value, caller)
+            return self._gate.waiting(self._fs.set_lock_attribute, inode, name, value, caller)
+        self._fs.setxattr(inode, name, value, caller)
+        return None
 
     @answered
     def listxattr(self, inode: int, caller: Caller) -> list[bytes]:
@@ -298,11 +314,8 @@ class Operations:
 
     def _check_there(self, inode: int, name: bytes, *, wanted: bool) -> None:
         """Whether the attribute exists is as wanted."""
-        try:
-            self._fs.getxattr(inode, name)
-        except NoSuchAttribute:
-            if wanted:
-                raise
-        else:
-            if not wanted:
-                raise NameTaken(os.fsdecode(name))
+        is_there = self._fs.find_xattr(inode, name) is not None
+        if wanted and not is_there:
+            raise NoSuchAttribute(printed(name))
+        if is_there and not wanted:
+            raise NameTaken(os.fsdecode(name))

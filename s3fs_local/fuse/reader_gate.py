@@ -7,7 +7,8 @@ The theory, in five rules:
 
 1. Workers are tasks: each waits until the descriptor is readable, receives one request, runs its
    handler to the reply, and starts again. At most one waits and receives: the *reader*. The others
-   are *parked*, or inside a handler that waits.
+   are *parked*, or inside a handler that waits. As long as nothing is to be waited for, a worker
+   enters no coroutine, from one request to the next.
 2. A reader that runs a handler wakes nobody: it will be back at once. So if its handler is going to
    wait, it must first hand over to a parked worker. `ReaderGate.waiting` does so and is the only
    way for a handler to wait; `tests/architecture` keeps it the only one.
@@ -24,10 +25,10 @@ The theory, in five rules:
 import errno
 import os
 import select
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from time import perf_counter_ns
-from typing import Final, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import trio
 import trio.lowlevel
@@ -151,11 +152,13 @@ class ReaderGate:
         async def work() -> None:
             try:
                 while not self._is_over and len(self._parked) <= idle_max:
-                    length = await self._next_request(connection)
+                    length = self._spin(connection) or await self._next_request(connection)
                     if self._lacks_reader and self._workers < workers_max:
                         self._start_worker(nursery, connection, answers, workers_max, idle_max)
                     if length:
-                        await _answer(connection, answers, length)
+                        later = _answer(connection, answers, length)
+                        if later is not None:
+                            await later
             finally:
                 self._workers -= 1
                 self._wake_parked()
@@ -171,20 +174,51 @@ class ReaderGate:
         """
         return self._workers - self._waited_for <= 1 and not self._is_over
 
+    def _spin(self, connection: Connection) -> int:
+        """The length of a request that comes at once; 0: it must be waited for, or others run."""
+        now_ns = perf_counter_ns()
+        if self._is_read or self._is_over or self._owes_turn(now_ns):
+            return 0
+        spin_until_ns = now_ns + self.spin_ns
+        while not self._poll(0):
+            if perf_counter_ns() >= spin_until_ns:
+                return 0
+        return self._receive(connection)
+
     async def _next_request(self, connection: Connection) -> int:
         """The length of a request, once it is this worker's turn to read; 0: there was none."""
         while self._is_read:
             await self._park()
         self._is_read = True
         try:
-            if not self._is_over:
-                await self._wait_readable()
-                return connection.receive()
-        except (HungUp, trio.ClosedResourceError):
+            if self._is_over:
+                return 0
+            if self._owes_turn(perf_counter_ns()):
+                await trio.lowlevel.checkpoint()
+                self._last_yield_ns = perf_counter_ns()
+                return 0
+            if not self._poll(0):
+                await trio.lowlevel.wait_readable(self._descriptor)
+                self._last_yield_ns = perf_counter_ns()
+            return self._receive(connection)
+        except trio.ClosedResourceError:  # `stop` was called meanwhile
             self._is_over = True
+            return 0
         finally:
             self._is_read = False
-        return 0
+
+    def _owes_turn(self, now_ns: int) -> bool:
+        """Whether other tasks have waited for long enough."""
+        fair_ns = FAIR_WHILE_WAITED_FOR_NS if self._waited_for else FAIR_NS
+        return now_ns - self._last_yield_ns > fair_ns
+
+    def _receive(self, connection: Connection) -> int:
+        """The length of the request that is there; 0: it was withdrawn, or there will be none."""
+        try:
+            return connection.receive()
+        except HungUp:
+            self._is_over = True
+            return 0
 
     async def _park(self) -> None:
         task = trio.lowlevel.current_task()
@@ -201,42 +235,41 @@ class ReaderGate:
             # The last to park is the one whose memory is still in the CPU's cache.
             trio.lowlevel.reschedule(self._parked.pop())
 
-    async def _wait_readable(self) -> None:
-        """The kernel has a request, or hung up, which receiving will tell.
 
-        Raises:
-            trio.ClosedResourceError: `stop` was called meanwhile.
-        """
-        now_ns = perf_counter_ns()
-        fair_ns = FAIR_WHILE_WAITED_FOR_NS if self._waited_for else FAIR_NS
-        if now_ns - self._last_yield_ns > fair_ns:
-            await trio.lowlevel.checkpoint()
-            self._last_yield_ns = now_ns = perf_counter_ns()
-        spin_until_ns = now_ns + self.spin_ns
-        while not self._poll(0):
-            if self._is_over:
-                raise trio.ClosedResourceError
-            if perf_counter_ns() >= spin_until_ns:
-                await trio.lowlevel.wait_readable(self._descriptor)
-                self._last_yield_ns = perf_counter_ns()
-
-
-async def _answer(connection: Connection, answers: dict[int, Answer], length: int) -> None:
-    """The request in the connection's buffer has its reply."""
+def _answer(
+    connection: Connection, answers: dict[int, Answer], length: int
+) -> Coroutine[Any, Any, None] | None:
+    """The request in the connection's buffer has its reply; or will, when what is returned ends."""
     request = connection.request[:length]
     _, opcode, unique, node, uid, gid, pid, _, _ = IN_HEADER.unpack_from(request)
-    _handled_request.set(unique)
     answer = answers.get(opcode)
     if answer is None:
         if opcode not in UNANSWERED:
             connection.refuse(unique, errno.ENOSYS)
-        return
+        return None
     try:
         body = answer(node, Caller(uid, gid, pid), request)
-        if not isinstance(body, bytes):
-            body = await body
+    except Refused as refusal:
+        connection.refuse(unique, refusal.number)
+        return None
+    if isinstance(body, bytes):
+        if opcode not in UNANSWERED:
+            connection.reply(unique, body)
+    elif isinstance(body, int):
+        connection.refuse(unique, body)
+    else:
+        return _answer_later(connection, unique, body)
+    return None
+
+
+async def _answer_later(
+    connection: Connection, unique: int, answering: Coroutine[Any, Any, bytes]
+) -> None:
+    """The request has its reply, when its handler has waited for whatever it needs."""
+    _handled_request.set(unique)
+    try:
+        body = await answering
     except Refused as refusal:
         connection.refuse(unique, refusal.number)
     else:
-        if opcode not in UNANSWERED:
-            connection.reply(unique, body)
+        connection.reply(unique, body)

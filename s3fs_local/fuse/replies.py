@@ -41,6 +41,7 @@ _BIRTH_TIME: Final = 0x800
 _DIRECT_IO: Final = int(OpenFlag.DIRECT_IO)
 _KEEP_CACHE: Final = int(OpenFlag.KEEP_CACHE)
 _NOFLUSH: Final = int(OpenFlag.NOFLUSH)
+_CHANGING: Final = os.O_ACCMODE | os.O_TRUNC
 
 
 def attributes(inode: Inode) -> bytes:
@@ -116,9 +117,15 @@ def opened(file: OpenedFile, flags: int, *, is_new: bool = False) -> bytes:
     how = _KEEP_CACHE if file.keep_cache else 0
     if file.direct_io:
         how |= _DIRECT_IO
-    if not is_new and not flags & (os.O_ACCMODE | os.O_TRUNC):
+    if not is_new and not flags & _CHANGING:
         how |= _NOFLUSH
     return OPEN_OUT.pack(file.handle, how, 0)
+
+
+def created(made: tuple[OpenedFile, Inode], flags: int) -> bytes:
+    """What a new name means, and the handle."""
+    file, inode = made
+    return entry(inode) + opened(file, flags, is_new=True)
 
 
 def opened_directory(handle: int) -> bytes:

@@ -15,50 +15,47 @@ from s3fs_local.rules.inode import Caller
 
 def operation_of(filesystem: FileSystem, kind: str, args: tuple[Any, ...]) -> Operation:
     """The request with these arguments, as it begins."""
-    operation = Operation(kind, filesystem.activity.uptime_ns())
-    _DESCRIBERS.get(kind, _of_nothing)(filesystem, operation, args)
-    return operation
+    now_ns = filesystem.activity.uptime_ns()
+    describe = _DESCRIBERS.get(kind)
+    return Operation(kind, now_ns) if describe is None else describe(filesystem, kind, now_ns, args)
 
 
-def _of_nothing(_: FileSystem, __: Operation, ___: tuple[Any, ...]) -> None:
-    """The request is about no inode."""
-
-
-def _of_an_inode(_: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
-    operation.ino = args[0]
+def _of_an_inode(_: FileSystem, kind: str, now_ns: int, args: tuple[Any, ...]) -> Operation:
     caller: Caller = args[-1]
-    operation.uid, operation.pid = caller.uid, caller.pid
+    return Operation(kind, now_ns, args[0], b"", 0, caller.uid, caller.pid)
 
 
-def _of_an_entry(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
-    operation.name = args[1]
-    _of_an_inode(filesystem, operation, args)
+def _of_an_entry(_: FileSystem, kind: str, now_ns: int, args: tuple[Any, ...]) -> Operation:
+    caller: Caller = args[-1]
+    return Operation(kind, now_ns, args[0], args[1], 0, caller.uid, caller.pid)
 
 
-def _of_a_listing(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
-    operation.ino = filesystem.listed_directory(args[0])
+def _of_a_listing(
+    filesystem: FileSystem, kind: str, now_ns: int, args: tuple[Any, ...]
+) -> Operation:
+    return Operation(kind, now_ns, filesystem.listed_directory(args[0]))
 
 
-def _of_a_file(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
+def _of_a_file(
+    filesystem: FileSystem, kind: str, now_ns: int, args: tuple[Any, ...], size: int = 0
+) -> Operation:
     try:
         handle = filesystem.open_files.get(args[0])
     except BadHandle:
-        return
-    operation.ino = handle.ino
-    operation.uid, operation.pid = handle.caller.uid, handle.caller.pid
+        return Operation(kind, now_ns, size=size)
+    caller = handle.caller
+    return Operation(kind, now_ns, handle.ino, b"", size, caller.uid, caller.pid)
 
 
-def _of_a_read(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
-    operation.size = args[2]
-    _of_a_file(filesystem, operation, args)
+def _of_a_read(filesystem: FileSystem, kind: str, now_ns: int, args: tuple[Any, ...]) -> Operation:
+    return _of_a_file(filesystem, kind, now_ns, args, args[2])
 
 
-def _of_a_write(filesystem: FileSystem, operation: Operation, args: tuple[Any, ...]) -> None:
-    operation.size = len(args[2])
-    _of_a_file(filesystem, operation, args)
+def _of_a_write(filesystem: FileSystem, kind: str, now_ns: int, args: tuple[Any, ...]) -> Operation:
+    return _of_a_file(filesystem, kind, now_ns, args, len(args[2]))
 
 
-_DESCRIBERS: Final[dict[str, Callable[[FileSystem, Operation, tuple[Any, ...]], None]]] = {
+_DESCRIBERS: Final[dict[str, Callable[[FileSystem, str, int, tuple[Any, ...]], Operation]]] = {
     **dict.fromkeys(
         ("lookup", "mknod", "mkdir", "symlink", "unlink", "rmdir", "rename", "create"),
         _of_an_entry,

@@ -2,7 +2,8 @@
 
 An inode survives its deletion: while any version of it exists, its row does (nlink 0). Values are
 `msgspec.Struct`s: frozen, compared by value, an order of magnitude cheaper to make than frozen
-dataclasses, and they encode straight into the journal.
+dataclasses, and they encode straight into the journal. Those that there are thousands of say
+`gc=False`: a value cannot be part of a cycle, so the collector need not look at it.
 """
 
 import stat

@@ -142,7 +142,17 @@ ATTEMPTS: Final[dict[str, list[Attempt]]] = {
 """Refused, whoever asks. `write` is tested below: it needs a handle from before the lock."""
 TESTED_BELOW: Final = {"write"}
 HARMLESS: Final = {
-    *("lookup", "forget", "readlink", "getattr", "getxattr", "listxattr", "read_nowait"),
+    *(
+        "lookup",
+        "find",
+        "forget",
+        "readlink",
+        "getattr",
+        "getxattr",
+        "find_xattr",
+        "listxattr",
+        "read_nowait",
+    ),
     *("read_current", "read", "flush", "release", "fsync", "opendir", "readdir", "releasedir"),
     *(
         "read_in_place",

@@ -10,7 +10,7 @@ import trio
 from s3fs_local.engine.activity import Activity, Operation
 from s3fs_local.engine.use import Use
 from s3fs_local.errors import LockError, NoSuchName, Protected
-from s3fs_local.fuse.boundary import Refused, answered, answered_later, unanswered
+from s3fs_local.fuse.boundary import Refused, answered, unanswered
 
 
 class Handlers:
@@ -35,7 +35,7 @@ class Handlers:
         """Answers at once."""
         return self.come_to(outcome)
 
-    @answered_later
+    @answered
     async def later(self, outcome: object) -> object:
         """Answers after others had their turn."""
         await trio.lowlevel.checkpoint()
