@@ -25,7 +25,7 @@ FETCHED_BYTES_MAX: Final = 16 << 20
 STANDARD: Final = "STANDARD"
 
 
-class _Opened(Struct, frozen=True):
+class _Opened(Struct, frozen=True, gc=False):
     """A block whose key was derived."""
 
     block: Block

@@ -36,7 +36,7 @@ SERVICE_SETTING: Final = "kms"
 """Once this was set, some data key may need a service; it is never unset, only switched off."""
 
 
-class OpenKey(Struct, frozen=True):
+class OpenKey(Struct, frozen=True, gc=False):
     """A key in memory, and until when (monotonic seconds) it may be used."""
 
     key: bytes

@@ -18,31 +18,31 @@ from s3fs_local.rules.replication import Replica, Task
 from s3fs_local.rules.versioning import Version
 
 
-class PutInode(Struct, frozen=True, tag=1, array_like=True):
+class PutInode(Struct, frozen=True, gc=False, tag=1, array_like=True):
     """The inode's row is exactly this."""
 
     inode: Inode
 
 
-class RemoveInode(Struct, frozen=True, tag=2, array_like=True):
+class RemoveInode(Struct, frozen=True, gc=False, tag=2, array_like=True):
     """The inode and its kept attributes are gone."""
 
     ino: int
 
 
-class KeepAttributes(Struct, frozen=True, tag=3, array_like=True):
+class KeepAttributes(Struct, frozen=True, gc=False, tag=3, array_like=True):
     """The inode had these attributes until `kept.to_ns`."""
 
     kept: KeptAttributes
 
 
-class OpenEntry(Struct, frozen=True, tag=4, array_like=True):
+class OpenEntry(Struct, frozen=True, gc=False, tag=4, array_like=True):
     """A new interval of a name (or a delete marker) begins."""
 
     entry: Entry
 
 
-class CloseEntry(Struct, frozen=True, tag=5, array_like=True):
+class CloseEntry(Struct, frozen=True, gc=False, tag=5, array_like=True):
     """The interval that began at `from_ns` ends."""
 
     parent: int
@@ -53,7 +53,7 @@ class CloseEntry(Struct, frozen=True, tag=5, array_like=True):
     ended_by: int
 
 
-class RemoveEntry(Struct, frozen=True, tag=6, array_like=True):
+class RemoveEntry(Struct, frozen=True, gc=False, tag=6, array_like=True):
     """The interval is forgotten (purge; unversioned stores)."""
 
     parent: int
@@ -61,20 +61,20 @@ class RemoveEntry(Struct, frozen=True, tag=6, array_like=True):
     from_ns: int
 
 
-class PutVersion(Struct, frozen=True, tag=7, array_like=True):
+class PutVersion(Struct, frozen=True, gc=False, tag=7, array_like=True):
     """The version's row is exactly this."""
 
     version: Version
 
 
-class RemoveVersion(Struct, frozen=True, tag=8, array_like=True):
+class RemoveVersion(Struct, frozen=True, gc=False, tag=8, array_like=True):
     """The version is gone."""
 
     ino: int
     stamp_ns: int
 
 
-class OpenCell(Struct, frozen=True, tag=9, array_like=True):
+class OpenCell(Struct, frozen=True, gc=False, tag=9, array_like=True):
     """From `from_ns` on the cell of the file is laid out like this (see rules.extents)."""
 
     ino: int
@@ -83,7 +83,7 @@ class OpenCell(Struct, frozen=True, tag=9, array_like=True):
     extents: bytes
 
 
-class CloseCell(Struct, frozen=True, tag=10, array_like=True):
+class CloseCell(Struct, frozen=True, gc=False, tag=10, array_like=True):
     """The open layout of the cell ends (no-op where the cell has none)."""
 
     ino: int
@@ -91,7 +91,7 @@ class CloseCell(Struct, frozen=True, tag=10, array_like=True):
     to_ns: int
 
 
-class RemoveCell(Struct, frozen=True, tag=11, array_like=True):
+class RemoveCell(Struct, frozen=True, gc=False, tag=11, array_like=True):
     """A past layout is forgotten."""
 
     ino: int
@@ -99,7 +99,7 @@ class RemoveCell(Struct, frozen=True, tag=11, array_like=True):
     from_ns: int
 
 
-class ReopenCell(Struct, frozen=True, tag=12, array_like=True):
+class ReopenCell(Struct, frozen=True, gc=False, tag=12, array_like=True):
     """A past layout is the open one again (its later ones were removed)."""
 
     ino: int
@@ -107,26 +107,26 @@ class ReopenCell(Struct, frozen=True, tag=12, array_like=True):
     from_ns: int
 
 
-class AddBlock(Struct, frozen=True, tag=13, array_like=True):
+class AddBlock(Struct, frozen=True, gc=False, tag=13, array_like=True):
     """A sealed block lies in a pack."""
 
     block: Block
 
 
-class CountBlock(Struct, frozen=True, tag=14, array_like=True):
+class CountBlock(Struct, frozen=True, gc=False, tag=14, array_like=True):
     """`by` more (or fewer) layouts use the block."""
 
     block_id: int
     by: int
 
 
-class RemoveBlock(Struct, frozen=True, tag=15, array_like=True):
+class RemoveBlock(Struct, frozen=True, gc=False, tag=15, array_like=True):
     """No layout uses the block any more; its bytes in the pack are dead."""
 
     block_id: int
 
 
-class MoveBlock(Struct, frozen=True, tag=16, array_like=True):
+class MoveBlock(Struct, frozen=True, gc=False, tag=16, array_like=True):
     """The sealed bytes now lie elsewhere (compaction)."""
 
     block_id: int
@@ -134,7 +134,7 @@ class MoveBlock(Struct, frozen=True, tag=16, array_like=True):
     pack_offset: int
 
 
-class PlaceBlock(Struct, frozen=True, tag=40, array_like=True):
+class PlaceBlock(Struct, frozen=True, gc=False, tag=40, array_like=True):
     """The block lies elsewhere in another form: `block`'s place, length, digests and codec hold.
 
     How many layouts use it stays as it is.
@@ -143,65 +143,65 @@ class PlaceBlock(Struct, frozen=True, tag=40, array_like=True):
     block: Block
 
 
-class MarkUnsettled(Struct, frozen=True, tag=41, array_like=True):
+class MarkUnsettled(Struct, frozen=True, gc=False, tag=41, array_like=True):
     """Blocks of the inode may lie elsewhere than the classes of its versions want."""
 
     ino: int
 
 
-class MarkSettled(Struct, frozen=True, tag=42, array_like=True):
+class MarkSettled(Struct, frozen=True, gc=False, tag=42, array_like=True):
     """Every block of the inode lies where it belongs."""
 
     ino: int
 
 
-class ShareBlocks(Struct, frozen=True, tag=43, array_like=True):
+class ShareBlocks(Struct, frozen=True, gc=False, tag=43, array_like=True):
     """Layouts of the inode use blocks of `source` (or did once)."""
 
     ino: int
     source: int
 
 
-class PutKey(Struct, frozen=True, tag=17, array_like=True):
+class PutKey(Struct, frozen=True, gc=False, tag=17, array_like=True):
     """A wrapped data key exists."""
 
     key_id: int
     wrapped: bytes
 
 
-class RemoveKey(Struct, frozen=True, tag=18, array_like=True):
+class RemoveKey(Struct, frozen=True, gc=False, tag=18, array_like=True):
     """The data key is destroyed: whatever it sealed cannot be read again."""
 
     key_id: int
 
 
-class PutPack(Struct, frozen=True, tag=19, array_like=True):
+class PutPack(Struct, frozen=True, gc=False, tag=19, array_like=True):
     """A pack exists; `placement` names the storage class it was written for."""
 
     pack_id: int
     placement: str
 
 
-class RemovePack(Struct, frozen=True, tag=20, array_like=True):
+class RemovePack(Struct, frozen=True, gc=False, tag=20, array_like=True):
     """The pack is gone from every zone."""
 
     pack_id: int
 
 
-class PutSetting(Struct, frozen=True, tag=21, array_like=True):
+class PutSetting(Struct, frozen=True, gc=False, tag=21, array_like=True):
     """A setting has this JSON value."""
 
     name: str
     value: str
 
 
-class RemoveSetting(Struct, frozen=True, tag=22, array_like=True):
+class RemoveSetting(Struct, frozen=True, gc=False, tag=22, array_like=True):
     """The setting is back to its default."""
 
     name: str
 
 
-class PutCell(Struct, frozen=True, tag=23, array_like=True):
+class PutCell(Struct, frozen=True, gc=False, tag=23, array_like=True):
     """The layout's row is exactly this; only facts that are copied whole are told so."""
 
     ino: int
@@ -211,7 +211,7 @@ class PutCell(Struct, frozen=True, tag=23, array_like=True):
     extents: bytes
 
 
-class ScheduleKey(Struct, frozen=True, tag=35, array_like=True):
+class ScheduleKey(Struct, frozen=True, gc=False, tag=35, array_like=True):
     """Lifecycle looks at the place from `at_ns` on; `acted_ns` is raised, never lowered.
 
     A place is a name in a directory, or with an empty name an inode.
@@ -223,33 +223,33 @@ class ScheduleKey(Struct, frozen=True, tag=35, array_like=True):
     acted_ns: int  # when lifecycle last changed something there; 0 = nothing new
 
 
-class UnscheduleKey(Struct, frozen=True, tag=36, array_like=True):
+class UnscheduleKey(Struct, frozen=True, gc=False, tag=36, array_like=True):
     """Lifecycle has nothing to look at there (no-op where it had nothing)."""
 
     place: int
     name: bytes
 
 
-class PutPendingLock(Struct, frozen=True, tag=30, array_like=True):
+class PutPendingLock(Struct, frozen=True, gc=False, tag=30, array_like=True):
     """The file takes its directory's lock at `due_ns`; `OPEN_NS`: when its last writer is gone."""
 
     ino: int
     due_ns: int
 
 
-class RemovePendingLock(Struct, frozen=True, tag=31, array_like=True):
+class RemovePendingLock(Struct, frozen=True, gc=False, tag=31, array_like=True):
     """The file waits for no lock (no-op where it did not)."""
 
     ino: int
 
 
-class PutTask(Struct, frozen=True, tag=60, array_like=True):
+class PutTask(Struct, frozen=True, gc=False, tag=60, array_like=True):
     """This has still to be told to a destination of replication, or failed to be."""
 
     task: Task
 
 
-class RemoveTask(Struct, frozen=True, tag=61, array_like=True):
+class RemoveTask(Struct, frozen=True, gc=False, tag=61, array_like=True):
     """There is nothing to tell (no-op where there was nothing)."""
 
     destination: str
@@ -257,7 +257,7 @@ class RemoveTask(Struct, frozen=True, tag=61, array_like=True):
     stamp_ns: int
 
 
-class PutReplica(Struct, frozen=True, tag=62, array_like=True):
+class PutReplica(Struct, frozen=True, gc=False, tag=62, array_like=True):
     """An inode or block is a copy of another store's; forgotten when the copy goes."""
 
     replica: Replica

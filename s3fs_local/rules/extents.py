@@ -33,7 +33,7 @@ _PACKED = struct.Struct("<IIIQ")
 Runs = list[tuple[int, int]]
 
 
-class Extent(Struct, frozen=True):
+class Extent(Struct, frozen=True, gc=False):
     """Bytes [start, start + length) of a cell are bytes [skip, skip + length) of a block."""
 
     start: int
@@ -47,7 +47,7 @@ class Extent(Struct, frozen=True):
         return self.start + self.length
 
 
-class Block(Struct, frozen=True, array_like=True):
+class Block(Struct, frozen=True, gc=False, array_like=True):
     """One sealed run of at most CELL_BYTES plaintext bytes of one file."""
 
     block_id: int

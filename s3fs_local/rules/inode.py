@@ -32,7 +32,7 @@ FIRST_VIRTUAL_INO: Final = 1 << 62
 SET_ID_BITS: Final = stat.S_ISUID | stat.S_ISGID
 
 
-class Inode(Struct, frozen=True, array_like=True):
+class Inode(Struct, frozen=True, gc=False, array_like=True):
     """One file, directory, symlink or special file, with the attributes of its current version."""
 
     ino: int
@@ -75,7 +75,7 @@ class Inode(Struct, frozen=True, array_like=True):
         return stat.S_ISLNK(self.mode)
 
 
-class KeptAttributes(Struct, frozen=True, array_like=True):
+class KeptAttributes(Struct, frozen=True, gc=False, array_like=True):
     """The attributes an inode had before they changed at `to_ns` (open end)."""
 
     ino: int
@@ -125,7 +125,7 @@ def set_id_bits_lost(mode: int, *, is_in_group: bool) -> int:
     return lost
 
 
-class Caller(Struct, frozen=True):
+class Caller(Struct, frozen=True, gc=False):
     """Who asks: the process behind a system call, or a person behind a command."""
 
     uid: int

@@ -24,7 +24,7 @@ LEAVING: Final = (Ending.MOVED, Ending.DELETED, Ending.EXPIRED)
 """Ends that somebody made of a name: it was not taken over by another inode."""
 
 
-class Entry(Struct, frozen=True, array_like=True):
+class Entry(Struct, frozen=True, gc=False, array_like=True):
     """`name` in `parent` meant `ino` during [from_ns, to_ns); ino 0 is a delete marker."""
 
     parent: int

@@ -34,7 +34,7 @@ class Origin(IntEnum):
     CREATED = 5  # mknod, mkdir and the like
 
 
-class Version(Struct, frozen=True, array_like=True):
+class Version(Struct, frozen=True, gc=False, array_like=True):
     """An immutable committed content of a file."""
 
     ino: int
