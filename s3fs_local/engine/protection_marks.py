@@ -41,7 +41,9 @@ class ProtectionMarks:
             self._unminded.clear()  # other semantics may hold where it is now
         else:
             until_ns = protected_until_ns(inode.lock, append_only=inode.append_only)
-            minds = bool(self._until_ns_of(inode, self._policies.semantics(inode), 0))
+            minds = until_ns > 0 and bool(
+                self._until_ns_of(inode, self._policies.semantics(inode), 0)
+            )
         if not until_ns:
             return []
         marked: dict[int, Inode] = {}

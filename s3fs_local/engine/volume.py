@@ -121,7 +121,8 @@ class Volume:
             StoreFull: no space; nothing was changed.
             StoreReadOnly: after a failed sync, or a bug.
         """
-        self.check_writable()
+        if self.read_only_reason:
+            raise StoreReadOnly(self.read_only_reason)
         if self.agenda.is_kept:
             changes = self.agenda.with_rows(changes, self.expiry_ns())
         if self.outbox.is_kept:

@@ -84,15 +84,15 @@ class DirectoryAppender:
         """See `Appender`."""
         self._check_no_failure()
         offset = self._length
-        with _errors_of(self._path):
-            self._cut_back()
-            try:
-                durable_files.write_all(self._descriptor, data)
-            except OSError:
-                self._is_torn = True
-                with suppress(OSError):  # a quota may forbid even that; the next append tries again
-                    self._cut_back()
-                raise
+        try:
+            if self._is_torn:
+                self._cut_back()
+            durable_files.write_all(self._descriptor, data)
+        except OSError as error:
+            self._is_torn = True
+            with suppress(OSError):  # a quota may forbid even that; the next append tries again
+                self._cut_back()
+            raise durable_files.storage_error(error, self._path) from error
         self._length += len(data)
         return offset
 
@@ -122,7 +122,8 @@ class DirectoryAppender:
         """See `Appender`."""
         if self._descriptor >= 0:
             with suppress(OSError):
-                self._cut_back()
+                if self._is_torn:
+                    self._cut_back()
             with suppress(OSError):  # a close that fails still closes
                 os.close(self._descriptor)
             self._descriptor = -1
@@ -133,10 +134,9 @@ class DirectoryAppender:
 
     def _cut_back(self) -> None:
         """What an append that failed has left is gone. Raises OSError."""
-        if self._is_torn:
-            if os.fstat(self._descriptor).st_size != self._length:
-                os.ftruncate(self._descriptor, self._length)
-            self._is_torn = False
+        if os.fstat(self._descriptor).st_size != self._length:
+            os.ftruncate(self._descriptor, self._length)
+        self._is_torn = False
 
     def _check_no_failure(self) -> None:
         if self._failure is not None:

@@ -103,10 +103,10 @@ class Membership:
             TooFewZones: names those that are not.
         """
         for zone in self.zones:
-            if not zone.is_well:
+            if zone.state is not ZoneState.WELL:
                 break
         else:
-            return  # asked by each request, some several times
+            return  # asked by each change
         well = len(self.well)
         if well < self.quorum:
             behind = "; ".join(

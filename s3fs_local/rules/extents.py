@@ -181,7 +181,10 @@ def plan_pieces(layout: Layout, runs: Iterable[tuple[int, int]]) -> list[tuple[i
     Every run lies within one piece. Pieces cover nothing that is a hole, unless the cell has more
     than `REGIONS_MAX` separate regions.
     """
-    segments = _absorb(_segments(layout, list(runs)))
+    runs = list(runs)
+    if not layout and len(runs) == 1:  # a small file, written anew
+        return runs
+    segments = _absorb(_segments(layout, runs))
     if len(segments) > EXTENTS_MAX:
         segments = _regions(segments)
     if len(segments) > REGIONS_MAX:
