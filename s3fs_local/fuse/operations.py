@@ -269,7 +269,9 @@ class Operations:
 
     @answered
     def fsyncdir(self, fh: int, datasync: bool) -> Eventual[None]:  # noqa: FBT001  as above
-        """The directory's entries are durable."""
+        """The directory's entries are durable. Who is alone waits as at `fsync`."""
+        if self._gate.is_idle and self._fs.fsyncdir_nowait(fh):
+            return None
         return self._gate.waiting(self._fs.fsyncdir, fh, datasync)
 
     @answered

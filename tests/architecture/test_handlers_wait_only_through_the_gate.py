@@ -22,8 +22,6 @@ def waits_outside_the_gate(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Await) and not ast.unparse(node).startswith(THE_ONE_WAY):
             offences.append(ast.unparse(node))
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in WAITS:
-            offences.append(ast.unparse(node))
         elif isinstance(node, ast.AsyncFor | ast.AsyncWith):
             offences.append(ast.unparse(node).partition("\n")[0])
         elif isinstance(node, ast.comprehension) and node.is_async:
@@ -32,6 +30,8 @@ def waits_outside_the_gate(source: str) -> list[str]:
             offences += [name.name for name in node.names if name.name in ("trio", "asyncio")]
         elif isinstance(node, ast.ImportFrom) and node.module in ("trio", "asyncio"):
             offences.append(node.module)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in WAITS:
+            offences.append(ast.unparse(node))
     return offences
 
 

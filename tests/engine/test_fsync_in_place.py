@@ -13,7 +13,8 @@ from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone
-from tests.engine.memory_store import MemoryStore
+from s3fs_local.rules.inode import ROOT_INO
+from tests.engine.memory_store import ALICE, MemoryStore
 
 CREATE = os.O_CREAT | os.O_RDWR
 
@@ -59,6 +60,25 @@ def test_what_was_synced_in_place_survives_a_power_cut(
     store.crash()
 
     assert store.read("/log") == b"kept"
+
+
+def test_names_are_synced_in_place_too(store: MemoryStore, zone: FailingObjects) -> None:
+    """A database syncs the directory of its journal at each transaction, beside the file."""
+    handle = store.open("/log", CREATE)
+    assert store.fs.fsync_nowait(handle)
+    store.fs.write(handle, 0, b"lost: nobody synced the file")
+    store.open("/journal", CREATE)
+    directory = store.fs.opendir(ROOT_INO, ALICE)
+    before = zone.calls.copy()
+
+    assert store.fs.fsyncdir_nowait(directory)
+    calls = zone.calls - before
+    assert (calls["append"], calls["sync"]) == (1, 1)
+
+    zone.power_cut()
+    store.crash()
+    assert sorted(store.listing("/")) == [b"journal", b"log"]
+    assert store.read("/log") == b""
 
 
 def test_nothing_new_needs_no_sync(store: MemoryStore, zone: FailingObjects) -> None:

@@ -157,6 +157,7 @@ HARMLESS: Final = {
     *(
         "read_in_place",
         "fsync_nowait",
+        "fsyncdir_nowait",
         "fsyncdir",
         "statfs",
         "itself_and_parent",
