@@ -8,9 +8,9 @@ business (`default_permissions`), hence no `access`.
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-from s3fs_local.engine.activity import Operation
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.filesystem import FileSystem, Space
 from s3fs_local.engine.open_files import OpenedFile
@@ -55,12 +55,9 @@ class Operations:
         self._gate = gate
         self.on_bug = on_bug
         self.activity = filesystem.activity
+        self.operation_of = partial(operation_of, filesystem)
         self.enable_acl = enable_acl
         self.enable_writeback_cache = enable_writeback_cache
-
-    def operation_of(self, kind: str, args: tuple[Any, ...]) -> Operation:
-        """What the request is about, for the record of operations."""
-        return operation_of(self._fs, kind, args)
 
     def on_refusal(self, refusal: LockError, arguments: tuple[object, ...]) -> None:
         """A lock refused a request; who asked is among the arguments, or has the handle open."""
