@@ -17,6 +17,14 @@ from s3fs_local.fuse.boundary import Eventual, Refused
 from s3fs_local.fuse.protocol import (
     BATCH_FORGET_IN,
     CREATE_IN,
+    FATTR_ATIME,
+    FATTR_FH,
+    FATTR_GID,
+    FATTR_KILL_SUIDGID,
+    FATTR_MODE,
+    FATTR_MTIME,
+    FATTR_SIZE,
+    FATTR_UID,
     FH_IN,
     FORGET_IN,
     FORGET_ONE,
@@ -40,7 +48,6 @@ from s3fs_local.fuse.protocol import (
     WRITE_KILL_SUIDGID,
     Feature,
     Opcode,
-    Valid,
     agreement,
     is_understood,
     offer_of,
@@ -65,14 +72,6 @@ Ts = TypeVarTuple("Ts")
 
 _NS: Final = 1_000_000_000
 _DATA: Final = BODY + WRITE_IN.size
-_VALID_MODE: Final = int(Valid.MODE)
-_VALID_UID: Final = int(Valid.UID)
-_VALID_GID: Final = int(Valid.GID)
-_VALID_SIZE: Final = int(Valid.SIZE)
-_VALID_FH: Final = int(Valid.FH)
-_VALID_ATIME: Final = int(Valid.ATIME)
-_VALID_MTIME: Final = int(Valid.MTIME)
-_VALID_KILL_SUIDGID: Final = int(Valid.KILL_SUIDGID)
 
 
 def answers_of(handlers: object) -> dict[int, Answer]:
@@ -355,12 +354,12 @@ def _change(request: memoryview) -> tuple[AttributeChange, int | None]:
         valid, _, handle, size, _, atime_s, mtime_s, _, atime_ns, mtime_ns, _, mode, _, uid, gid, _,
     ) = SETATTR_IN.unpack_from(request, BODY)  # fmt: skip
     change = AttributeChange(
-        mode=mode if valid & _VALID_MODE else None,
-        uid=uid if valid & _VALID_UID else None,
-        gid=gid if valid & _VALID_GID else None,
-        size=size if valid & _VALID_SIZE else None,
-        atime_ns=atime_s * _NS + atime_ns if valid & _VALID_ATIME else None,
-        mtime_ns=mtime_s * _NS + mtime_ns if valid & _VALID_MTIME else None,
-        takes_set_id_bits=bool(valid & _VALID_KILL_SUIDGID),
+        mode=mode if valid & FATTR_MODE else None,
+        uid=uid if valid & FATTR_UID else None,
+        gid=gid if valid & FATTR_GID else None,
+        size=size if valid & FATTR_SIZE else None,
+        atime_ns=atime_s * _NS + atime_ns if valid & FATTR_ATIME else None,
+        mtime_ns=mtime_s * _NS + mtime_ns if valid & FATTR_MTIME else None,
+        takes_set_id_bits=bool(valid & FATTR_KILL_SUIDGID),
     )
-    return change, handle if valid & _VALID_FH else None
+    return change, handle if valid & FATTR_FH else None

@@ -90,25 +90,27 @@ class Feature(IntFlag):
     HANDLE_KILLPRIV_V2 = 1 << 28  # set-id bits are taken away here, see `engine/privileges.py`
 
 
-class OpenFlag(IntFlag):
-    """How the kernel treats a file that was opened (`FOPEN_*`)."""
+# Flags of single requests and replies are plain numbers: with enumerations their arithmetic would
+# cost as much as the rest of a reply.
 
-    DIRECT_IO = 1 << 0
-    KEEP_CACHE = 1 << 1
-    NOFLUSH = 1 << 5  # close(2) tells nobody, and waits for nobody
+# How the kernel treats a file that was opened.
+FOPEN_DIRECT_IO: Final = 1 << 0
+FOPEN_KEEP_CACHE: Final = 1 << 1
+FOPEN_NOFLUSH: Final = 1 << 5  # close(2) tells nobody, and waits for nobody
 
+# Which fields of a SETATTR count.
+FATTR_MODE: Final = 1 << 0
+FATTR_UID: Final = 1 << 1
+FATTR_GID: Final = 1 << 2
+FATTR_SIZE: Final = 1 << 3
+FATTR_ATIME: Final = 1 << 4
+FATTR_MTIME: Final = 1 << 5
+FATTR_FH: Final = 1 << 6
+FATTR_KILL_SUIDGID: Final = 1 << 11
 
-class Valid(IntFlag):
-    """Which fields of a SETATTR count (`FATTR_*`)."""
-
-    MODE = 1 << 0
-    UID = 1 << 1
-    GID = 1 << 2
-    SIZE = 1 << 3
-    ATIME = 1 << 4
-    MTIME = 1 << 5
-    FH = 1 << 6
-    KILL_SUIDGID = 1 << 11
+FSYNC_DATA_ONLY: Final = 1
+WRITE_KILL_SUIDGID: Final = 1 << 2
+OPEN_KILL_SUIDGID: Final = 1 << 0
 
 
 class Notification(IntEnum):
@@ -117,10 +119,6 @@ class Notification(IntEnum):
     INVALIDATE_INODE = 2
     INVALIDATE_ENTRY = 3
 
-
-FSYNC_DATA_ONLY: Final = 1
-WRITE_KILL_SUIDGID: Final = 1 << 2
-OPEN_KILL_SUIDGID: Final = 1 << 0
 
 IN_HEADER: Final = Layout("=IIQQIIIHH")  # length, opcode, unique, node, uid, gid, pid, extensions
 OUT_HEADER: Final = Layout("=IiQ")  # length, error (negative errno), unique

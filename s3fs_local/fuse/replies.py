@@ -10,12 +10,14 @@ from s3fs_local.fuse.protocol import (
     ATTR_OUT,
     DIRENT,
     ENTRY_OUT,
+    FOPEN_DIRECT_IO,
+    FOPEN_KEEP_CACHE,
+    FOPEN_NOFLUSH,
     GETXATTR_OUT,
     OPEN_OUT,
     STATFS_OUT,
     STATX_OUT,
     WRITE_OUT,
-    OpenFlag,
 )
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, Inode
 
@@ -37,10 +39,6 @@ _SECTOR_BYTES_LESS_1: Final = 511  # st_blocks is always in units of 512 bytes
 _NAME_ALIGNMENT: Final = 8
 _BASIC_STATS: Final = 0x7FF  # STATX_BASIC_STATS of <linux/stat.h>
 _BIRTH_TIME: Final = 0x800
-# Arithmetic with enumerations costs as much as the rest of a reply.
-_DIRECT_IO: Final = int(OpenFlag.DIRECT_IO)
-_KEEP_CACHE: Final = int(OpenFlag.KEEP_CACHE)
-_NOFLUSH: Final = int(OpenFlag.NOFLUSH)
 _CHANGING: Final = os.O_ACCMODE | os.O_TRUNC
 
 
@@ -114,11 +112,11 @@ def opened(file: OpenedFile, flags: int, *, is_new: bool = False) -> bytes:
     Of one that was there and is only read there is nothing to say at close(2), so the kernel need
     not ask. A new one becomes a version then, empty or not.
     """
-    how = _KEEP_CACHE if file.keep_cache else 0
+    how = FOPEN_KEEP_CACHE if file.keep_cache else 0
     if file.direct_io:
-        how |= _DIRECT_IO
+        how |= FOPEN_DIRECT_IO
     if not is_new and not flags & _CHANGING:
-        how |= _NOFLUSH
+        how |= FOPEN_NOFLUSH
     return OPEN_OUT.pack(file.handle, how, 0)
 
 
