@@ -120,6 +120,9 @@ class NewKeys:
         Raises:
             KeyMissing, KeyDisabled: one is not, or must not be used.
         """
+        if self.encryption().algorithm is Algorithm.AES256:
+            self._keys.ring.check_wraps(STORE_KEY)
+            return
         if not self._by_service:
             self._keys.ring.check_wraps(self._ring_key)
         if self.encryption().algorithm is Algorithm.DSSE:
@@ -188,14 +191,16 @@ class NewKeys:
         Raises:
             EncryptionError: the key that would wrap it cannot be used.
         """
-        if self._by_service:
+        is_usual = self.encryption().algorithm is Algorithm.AES256
+        if not is_usual and self._by_service:
             if self._uses_bucket_key:
                 return self._make_by_bucket_key(ino)
             return self._make_by_service(ino)
         number = self._new_number()
         key = OpenKey(self._randomness.bytes(KEY_BYTES), math.inf)
         context = self._keys.binding(ino, number).encode()
-        form = self._keys.ring.wrap(key.key, context, self._ring_key)
+        ring_key = STORE_KEY if is_usual else self._ring_key
+        form = self._keys.ring.wrap(key.key, context, ring_key)
         return [self._complete(ino, number, key, form)]
 
     def _make_by_service(self, ino: int) -> list[PutKey]:

@@ -47,6 +47,8 @@ class ZoneSet:
             record=record,
             keep_record=keep_record,
         )
+        self.check_writable: Final = self.members.check_writable
+        """Enough zones are well. Raises TooFewZones."""
 
     @classmethod
     def of(cls, zones: "ZoneSet | Sequence[ObjectStore]") -> "ZoneSet":
@@ -89,10 +91,6 @@ class ZoneSet:
     def timeout_seconds(self) -> float:
         """How long a zone may take, while others do not."""
         return self.members.timeout_seconds
-
-    def check_writable(self) -> None:
-        """Enough zones are well. Raises TooFewZones."""
-        self.members.check_writable()
 
     # Writing.
 

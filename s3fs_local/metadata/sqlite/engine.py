@@ -159,7 +159,8 @@ class SqliteMetadata:
 
     def _write_inodes(self) -> None:
         """The tables have all that is only in memory."""
-        self._go_on()
+        if self._is_adrift:
+            self._return_to_last_batch()
         try:
             self._inodes.write()
         except apsw.Error as error:
@@ -181,7 +182,8 @@ class SqliteMetadata:
     def apply(self, changes: Sequence[Change]) -> None:
         """See `Metadata`; the changes stay in memory until they are committed."""
         batch = tuple(changes)
-        self._go_on()
+        if self._is_adrift:
+            self._return_to_last_batch()
         try:
             self._write(batch)
         except apsw.Error as error:
@@ -203,7 +205,8 @@ class SqliteMetadata:
         if self.rescue is not None and (self._is_lost or self._is_gone()):
             with suppress(MetadataDamaged):  # as long as what is open works
                 self._move(FileNotFoundError(f"{self._path} is gone"))
-        self._go_on()
+        if self._is_adrift:
+            self._return_to_last_batch()
         try:
             self._commit(position)
         except apsw.Error as error:
@@ -617,7 +620,8 @@ class SqliteMetadata:
         return connection
 
     def _row(self, sql: str, parameters: Row) -> Row | None:
-        self._go_on()
+        if self._is_adrift:
+            self._return_to_last_batch()
         try:
             return self._execute(sql, parameters).fetchone()
         except apsw.Error as error:
@@ -630,7 +634,8 @@ class SqliteMetadata:
         return row
 
     def _rows(self, sql: str, parameters: Row) -> list[Row]:
-        self._go_on()
+        if self._is_adrift:
+            self._return_to_last_batch()
         try:
             return self._execute(sql, parameters).fetchall()
         except apsw.Error as error:
@@ -651,17 +656,12 @@ class SqliteMetadata:
         for change in batch:
             functions[type(change)](change)
 
-    def _go_on(self) -> None:
-        """The facts are those after the last batch, although something failed since.
+    def _return_to_last_batch(self) -> None:
+        """The facts are those after the last batch that was applied, although something failed.
 
         Raises:
-            MetadataDamaged: not yet; the next call tries again.
+            MetadataDamaged: not yet; the next call of anything tries again.
         """
-        if self._is_adrift:
-            self._return_to_last_batch()
-
-    def _return_to_last_batch(self) -> None:
-        """The facts are those after the last batch that was applied."""
         self._is_adrift = True
         self._inodes.clear()
         self._cells.clear()

@@ -127,23 +127,23 @@ class Inodes:
 
     def __init__(self, cursor: apsw.Cursor) -> None:
         self._execute_many: Final = cursor.executemany
-        self._read: OrderedDict[int, Inode] = OrderedDict()
-        self._late: dict[int, Inode] = {}  # whose rows in the table are older, or not there yet
-
-    def get(self, ino: int) -> Inode | None:
-        """The inode, if it is in memory."""
-        return self._late.get(ino) or self._read.get(ino)
+        self._known: OrderedDict[int, Inode] = OrderedDict()
+        self._late: dict[int, Inode] = {}  # of those: whose rows are older, or not there yet
+        self.get: Final = self._known.get
 
     def remember(self, inode: Inode) -> None:
-        """The table has this one."""
-        read = self._read
-        read[inode.ino] = inode
-        if len(read) > _CACHED_INODES:
-            read.popitem(last=False)
+        """The inode is this; the table has it, or will."""
+        known = self._known
+        known[inode.ino] = inode
+        if len(known) > _CACHED_INODES:
+            ino, oldest = known.popitem(last=False)
+            if ino in self._late:
+                known[ino] = oldest  # nobody else knows what it is
 
     def put(self, inode: Inode) -> None:
         """From now on the inode is this."""
         self._late[inode.ino] = inode
+        self.remember(inode)
         if len(self._late) > _LATE_INODES_MAX:
             self.write()
 
@@ -151,17 +151,15 @@ class Inodes:
         """The table has them all."""
         if self._late:
             self._execute_many(_PUT_INODE, map(inode_row, self._late.values()))
-            for inode in self._late.values():
-                self.remember(inode)
             self._late.clear()
 
     def forget(self, ino: int) -> None:
         """The row is gone."""
-        self._read.pop(ino, None)
+        self._known.pop(ino, None)
 
     def clear(self) -> None:
         """What was put since the last commit counts no more."""
-        self._read.clear()
+        self._known.clear()
         self._late.clear()
 
 
