@@ -134,6 +134,8 @@ class ZoneCare:
     async def bring_back(self, zone: Zone) -> bool:
         """The zone is well, if it can be reached and given all it missed."""
         async with self._mutex:
+            if zone.is_well or zone not in self._zones.zones:
+                return zone.is_well  # somebody else was at it, or removed it, meanwhile
             if not await self._is_at_rest(zone):
                 return False
             try:

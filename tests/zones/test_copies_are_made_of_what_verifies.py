@@ -62,6 +62,26 @@ async def test_a_zone_is_removed_where_its_copies_have_to_move(tmp_path: Path) -
         assert (await disk.ask_scrub())["Damaged"] == []
 
 
+async def test_a_zone_is_brought_back_once_by_whoever_comes_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A command and the daemon itself: the second would take a zone that is well for one behind."""
+    zones = make_store_of_zones(tmp_path, 3)
+    caplog.set_level("INFO")
+    async with opened(tmp_path / "store") as disk:
+        zones[2].rename(tmp_path / "away")
+        await disk.store.zoning.care.notice()
+        assert disk.states == ["well", "well", "behind"]
+        (tmp_path / "away").rename(zones[2])
+        care, zone = disk.store.zoning.care, disk.zones.zones[2]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(care.bring_back, zone)
+            nursery.start_soon(care.bring_back, zone)
+        assert disk.states == ["well"] * 3
+        assert await care.bring_back(zone)
+    assert caplog.text.count("is there again, and catches up") == 1
+
+
 @pytest.fixture
 def driven() -> DrivenStore:
     """Three zones in memory."""
