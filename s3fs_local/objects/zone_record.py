@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from s3fs_local.crypto.sealing import digest
 from s3fs_local.errors import FormatTooNew
 from s3fs_local.rules.quorum import MAJORITY
 
@@ -35,9 +36,17 @@ class ZonesRecord(Struct, frozen=True):
     format: int = FORMAT
 
 
+class _File(Struct, frozen=True):
+    """A record as it is stored."""
+
+    record: msgspec.Raw
+    digest: str  # of the record's bytes: a digit that rotted must not make an old one the newest
+
+
 def encode_record(record: ZonesRecord) -> bytes:
     """As it is stored."""
-    return msgspec.json.encode(record) + b"\n"
+    data = msgspec.json.encode(record)
+    return msgspec.json.encode(_File(msgspec.Raw(data), digest(data).hex())) + b"\n"
 
 
 def newest_record(copies: Iterable[bytes]) -> ZonesRecord:
@@ -49,7 +58,11 @@ def newest_record(copies: Iterable[bytes]) -> ZonesRecord:
     newest = ZonesRecord()
     for copy in copies:
         try:
-            record = msgspec.json.decode(copy, type=ZonesRecord)
+            file = msgspec.json.decode(copy, type=_File)
+            data = bytes(file.record)
+            if digest(data).hex() != file.digest:
+                continue
+            record = msgspec.json.decode(data, type=ZonesRecord)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
         if record.format > FORMAT:
