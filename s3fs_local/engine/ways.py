@@ -17,6 +17,9 @@ from s3fs_local.rules.namespace import OPEN_NS
 
 _NAMES_MAX: Final = 16
 """Of the names that a file had at an instant, so many are considered, the newest first."""
+REMEMBERED_MAX: Final = 4096
+"""Of directories through which somebody looked while nothing changed, the ways to so many are
+remembered: a store that nobody writes to is walked through at leisure."""
 
 
 class _Present(Struct):
@@ -77,7 +80,8 @@ class Ways:
             directory = names[0].parent
 
     def _present_way(self, directory: int) -> _Present:
-        if self._generation != self._volume.durability.generation:
+        is_old = self._generation != self._volume.durability.generation
+        if is_old or len(self._present) >= REMEMBERED_MAX:
             self._generation = self._volume.durability.generation
             self._present = {}
         known = self._present.get(directory)

@@ -1,9 +1,11 @@
 """`.versions`: the past as read-only trees, that cost nothing once nobody looks at them."""
 
+import gc
 from itertools import groupby
 
 import pytest
 
+from s3fs_local.engine import ways
 from s3fs_local.errors import (
     InvalidTime,
     NoSuchName,
@@ -220,3 +222,19 @@ def test_a_list_of_snapshots_has_each_change_and_is_no_name(store: MemoryStore) 
         store.stat("/d/.versions/@snapshots/f")
     with pytest.raises(ReadOnlyView):
         store.fs.mkdir(store.stat("/d/.versions/@snapshots").ino, b"x", 0o755, ALICE)
+
+
+def test_looking_back_everywhere_takes_no_memory_for_each_directory(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crawler goes through a million of them, and nothing changes meanwhile."""
+    monkeypatch.setattr(ways, "REMEMBERED_MAX", 8)
+    for number in range(30):
+        store.mkdir(f"/{number}")
+        store.write(f"/{number}/f", b"old")
+    second = store.tick() // SECOND_NS
+    for number in range(30):
+        assert store.read(f"/{number}/.versions/@{second}/f") == b"old"
+    gc.collect()
+    remembered = [each for each in gc.get_objects() if isinstance(each, ways._Present)]  # noqa: SLF001
+    assert 0 < len(remembered) <= 8 + 1
