@@ -352,10 +352,17 @@ async def _sync(disk: StoreOnDisk) -> None:
 
 
 async def _wait_for_others(disk: StoreOnDisk, victim: int) -> None:
-    """The two other zones are well: one of them may have been under repair."""
+    """The two other zones are well: one of them may have been under repair.
+
+    If the victim failed before that had begun, the command has said so, and is given again.
+    """
     with trio.fail_after(60):
         while any(zone.state is not ZoneState.WELL for zone in _others(disk, victim)):
             await disk.look_after_zones()
+            for zone in _others(disk, victim):
+                if not await trio.Path(zone.url, "zone.json").exists():
+                    with suppress(ZoneUnavailable, *TRANSIENT):
+                        await disk.ask(RepairZone(zone.url))
             await trio.sleep(0.01)
     await disk.wait_for_zones()
 
