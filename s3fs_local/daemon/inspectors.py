@@ -248,9 +248,10 @@ def _inspect_copies(volume: Volume) -> Iterator[Finding]:
 
 def _inspect_damage(volume: Volume) -> Iterator[Finding]:
     """What a scrub, or a reader, found in a zone and nothing could mend yet."""
-    packs = volume.metadata.pack_placements().keys()
     for zone in volume.zones.zones:
         damaged = volume.verified.damaged(zone.zone_id)
+        # Of all packs, of which there may be very many, only where there is damage at all.
+        packs = volume.metadata.pack_placements().keys() if damaged else set()
         pieces = sum(damaged[pack_id] for pack_id in damaged.keys() & packs)
         if pieces and zone.is_well:
             what = "1 piece in it is" if pieces == 1 else f"{pieces} pieces in it are"

@@ -34,7 +34,10 @@ class VerdictWatch:
     async def run(self) -> None:
         """Never returns; cancel it."""
         while True:
-            self.look()
+            try:
+                self.look()
+            except Exception:  # a bug of who looks is no reason to end what is looked at
+                log.exception("nobody knows how the store is")
             await trio.sleep_until(beat_after(LOOK_SECONDS))
 
     def look(self) -> None:

@@ -26,7 +26,7 @@ class Inspections:
         for subject, inspector in self._inspectors.items():
             try:
                 found += inspector()
-            except S3fsLocalError as error:
+            except (S3fsLocalError, OSError) as error:
                 # Whoever asks how the store is asks when something is wrong: so they get an answer.
                 advice = "See `s3fs-local status` again; STORE/daemon.log may say more."
                 found.append(Finding(Severity.CRITICAL, subject, str(error), advice))

@@ -1,5 +1,6 @@
 """What `status` would say reaches who never asks: by the log, and by `systemctl status`."""
 
+import errno
 import logging
 
 import pytest
@@ -27,9 +28,9 @@ class Watched:
         self.found: list[Finding] = []
         self.verdicts: list[str] = []
         self._caplog = caplog
-        inspections = Inspections()
-        inspections.add("all", lambda: self.found)
-        self.watch = VerdictWatch(inspections, self.verdicts.append)
+        self.inspections = Inspections()
+        self.inspections.add("all", lambda: self.found)
+        self.watch = VerdictWatch(self.inspections, self.verdicts.append)
 
     def logged(self, *found: Finding) -> list[tuple[int, str]]:
         """What a look logs while that is found."""
@@ -71,6 +72,30 @@ def test_systemd_hears_the_verdict_and_the_worst_of_its_reasons(watched: Watched
         "is failing: room: 11 MiB are free",
         "is healthy",
     ]
+
+
+def test_a_look_that_fails_ends_nothing(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    """It runs in the daemon, all the time; a mount must not end for the sake of its verdict."""
+
+    def fails() -> list[Finding]:
+        raise OSError(errno.EIO, "the disk of the program fails")
+
+    def is_wrong() -> list[Finding]:
+        raise AssertionError
+
+    async def test() -> None:
+        with trio.move_on_after(2 * LOOK_SECONDS):
+            await watched.watch.run()
+
+    watched.inspections.add("release", fails)
+    trio.run(test, clock=MockClock(autojump_threshold=0))
+    assert watched.verdicts == [
+        "is failing: release: [Errno 5] the disk of the program fails",
+    ]
+    watched.inspections.add("release", is_wrong)
+    caplog.clear()
+    trio.run(test, clock=MockClock(autojump_threshold=0))
+    assert "nobody knows how the store is" in caplog.text
 
 
 def test_it_looks_by_itself(watched: Watched) -> None:
