@@ -9,12 +9,10 @@ from tempfile import TemporaryDirectory
 import click
 from msgspec import Struct
 
-from s3fs_local import errors
-from s3fs_local.cli.options import json_option
+from s3fs_local.cli.options import ANY_PATH, json_option
 from s3fs_local.cli.output import print_json, print_line
-from s3fs_local.cli.store_access import KeySources, place, store_of
+from s3fs_local.cli.store_access import KeySources, only_store, store_of
 from s3fs_local.control.client import connect
-from s3fs_local.control.mount_table import read_mounts
 
 
 class Link(Struct, frozen=True, rename="pascal"):
@@ -24,7 +22,7 @@ class Link(Struct, frozen=True, rename="pascal"):
 
 
 @click.command()
-@click.argument("store", type=click.Path(), required=False)
+@click.argument("store", type=ANY_PATH, required=False)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -40,7 +38,7 @@ def browse(store: str | None, port: int, *, no_open: bool, as_json: bool) -> Non
     first. It ends with Ctrl-C. Without STORE: the one whose mount you are in, or the only one
     mounted.
     """
-    path = store_of(store) if store is not None else _only_store()
+    path = store_of(store) if store is not None else only_store()
     client = connect(path)
     sources: KeySources = click.get_current_context().find_object(KeySources) or KeySources()
     if client is not None:
@@ -82,15 +80,3 @@ def private_page(folder: Path, url: str) -> Path:
         f'<meta http-equiv="refresh" content="0; url={link}"><p><a href="{link}">Go on</a></p>'
     )
     return page
-
-
-def _only_store() -> Path:
-    """Raises InvalidArgument where it is not clear which."""
-    try:
-        return place(".").store
-    except errors.NotMounted:
-        stores = {mount.store for mount in read_mounts() if mount.is_ours}
-    if len(stores) != 1:
-        known = ", ".join(sorted(map(str, stores))) or "none is mounted"
-        raise errors.InvalidArgument(f"name the store: {known}")
-    return stores.pop()

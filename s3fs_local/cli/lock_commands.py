@@ -8,6 +8,7 @@ from s3fs_local.charts.drawing import Look, check_can_draw, save
 from s3fs_local.charts.figures import lock_chart
 from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.options import (
+    ANY_PATH,
     bypass_options,
     chart_option,
     json_option,
@@ -197,7 +198,7 @@ def set_append_only(paths: tuple[str, ...], *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("directory", type=click.Path())
+@click.argument("directory", type=ANY_PATH)
 @click.option("--mode", type=mode_choice, required=True, help="How new files are locked.")
 @click.option("--for", "period", metavar="PERIOD", required=True, help="For how long: 30d, 7y.")
 @click.option("--append-only", is_flag=True, help="New files are append-only, too.")

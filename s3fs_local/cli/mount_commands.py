@@ -1,5 +1,6 @@
 """Commands mount and umount."""
 
+import os
 from pathlib import Path
 
 import click
@@ -83,8 +84,10 @@ def mount(  # noqa: PLR0913  an argument each
 @json_option
 def umount(directory: Path, *, wait: bool, as_json: bool) -> None:
     """Unmount a store; returns when everything is durable."""
+    directory = directory.absolute()
     if wait:
         ask(store_of(str(directory)), AwaitReplication(), ReplicationSync, quiet=as_json)
+    os.chdir("/")  # whoever types this in the mount is told of the shell, not of this command
     unmount_and_wait(directory)
     forget_note(directory)
     if as_json:

@@ -16,6 +16,9 @@ from s3fs_local.cli.completing import (
     offer_versions,
 )
 
+ANY_PATH: Final = click.Path(readable=False)
+"""Whether somebody may read what lies there is not asked here, but where it is used."""
+
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, with S3's names."
 )
@@ -24,9 +27,9 @@ dry_run_option: Final = click.option(
     "--dry-run", is_flag=True, help="Say what would happen, and change nothing."
 )
 reason_option: Final = click.option("--reason", default="", help="Why; kept in the record.")
-path_argument: Final = click.argument("path", type=click.Path(), shell_complete=offer_paths)
+path_argument: Final = click.argument("path", type=ANY_PATH, shell_complete=offer_paths)
 deleted_path_argument: Final = click.argument(
-    "path", type=click.Path(), shell_complete=offer_deleted_paths
+    "path", type=ANY_PATH, shell_complete=offer_deleted_paths
 )
 version_option: Final = click.option(
     "--version", metavar="ID", help="Version id, or its beginning.", shell_complete=offer_versions
@@ -38,9 +41,9 @@ at_option: Final = click.option(
     shell_complete=offer_times,
 )
 paths_argument: Final = click.argument(
-    "paths", type=click.Path(), nargs=-1, required=True, shell_complete=offer_paths
+    "paths", type=ANY_PATH, nargs=-1, required=True, shell_complete=offer_paths
 )
-store_argument: Final = click.argument("store", type=click.Path())
+store_argument: Final = click.argument("store", type=ANY_PATH)
 existing_file: Final = click.Path(dir_okay=False, path_type=Path)
 
 

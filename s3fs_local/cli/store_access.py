@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
@@ -13,9 +13,12 @@ from s3fs_local.cli.options import ask_passphrase
 from s3fs_local.cli.output import shown_progress
 from s3fs_local.control.client import connect
 from s3fs_local.control.mount_table import Place, place_of, read_mounts
-from s3fs_local.control.requests import Request
-from s3fs_local.daemon.store_file import read_store_file
+from s3fs_local.control.requests import DescribeStatus, Request
+from s3fs_local.daemon.store_file import STORE_FILE_NAME, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking, credential, from_keyring, read_passphrase
+
+STATUS_SECONDS_MAX: Final = 30.0
+"""A daemon that is silent for so long, where it need not wait for anything, hangs."""
 
 Wanted = TypeVar("Wanted", bound=Struct)
 
@@ -75,7 +78,10 @@ def _answer(
     client = connect(store)
     if client is not None:
         with client, shown_progress(quiet=quiet) as on_progress:
-            return client.ask(request, on_progress=on_progress, on_data=on_data)
+            silence = STATUS_SECONDS_MAX if isinstance(request, DescribeStatus) else None
+            return client.ask(
+                request, on_progress=on_progress, on_data=on_data, seconds_max=silence
+            )
     sources: KeySources = click.get_current_context().find_object(KeySources) or KeySources()
     unlocking = sources.unlocking(store)
     # Importing the engine takes longer than most answers of a daemon.
@@ -110,6 +116,24 @@ def places(paths: tuple[str, ...]) -> tuple[Path, tuple[bytes, ...]]:
         names = ", ".join(sorted(map(str, stores)))
         raise errors.InvalidArgument(f"the paths are in several stores: {names}")
     return stores.pop(), tuple(one.path for one in found)
+
+
+def only_store() -> Path:
+    """The store that somebody means who names none.
+
+    It is that of the directory they are in, else the one that is mounted.
+
+    Raises:
+        InvalidArgument: it is not clear which.
+    """
+    here = store_of(".")
+    if (here / STORE_FILE_NAME).exists():
+        return here
+    stores = {mount.store for mount in read_mounts() if mount.is_ours}
+    if len(stores) != 1:
+        known = ", ".join(sorted(map(str, stores))) or "none is mounted"
+        raise errors.InvalidArgument(f"name the store: {known}")
+    return stores.pop()
 
 
 def store_of(text: str) -> Path:

@@ -12,6 +12,7 @@ from s3fs_local.charts.figures import class_history_chart
 from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.options import (
+    ANY_PATH,
     chart_option,
     dry_run_option,
     existing_file,
@@ -19,7 +20,7 @@ from s3fs_local.cli.options import (
     store_argument,
 )
 from s3fs_local.cli.output import human_size, print_json, print_line, print_table
-from s3fs_local.cli.store_access import ask, store_of
+from s3fs_local.cli.store_access import ask, only_store, store_of
 from s3fs_local.control.requests import (
     ChangeEncryption,
     ChangeSetting,
@@ -123,12 +124,16 @@ def init(  # noqa: PLR0913  an argument each
 
 
 @click.command()
-@click.argument("store", type=click.Path(), default=".")
+@click.argument("store", type=ANY_PATH, required=False)
 @json_option
 @click.pass_context
-def status(context: click.Context, store: str, *, as_json: bool) -> None:
-    """Show how a store is; exit code 9 where something needs attention."""
-    found = ask(store_of(store), DescribeStatus(), Status, quiet=as_json)
+def status(context: click.Context, store: str | None, *, as_json: bool) -> None:
+    """Show how a store is; exit code 9 where something needs attention.
+
+    Without STORE it is the one of the directory you are in, or else the one that is mounted.
+    """
+    path = store_of(store) if store else only_store()
+    found = ask(path, DescribeStatus(), Status, quiet=as_json)
     if as_json:
         print_json(found)
     else:

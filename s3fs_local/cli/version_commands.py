@@ -21,6 +21,7 @@ from s3fs_local.cli.completing import (
 )
 from s3fs_local.cli.differences import Chosen, fetched, show_difference
 from s3fs_local.cli.options import (
+    ANY_PATH,
     at_option,
     bypass_options,
     chart_option,
@@ -201,7 +202,7 @@ def log(path: str, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("directory", type=click.Path(), shell_complete=offer_paths)
+@click.argument("directory", type=ANY_PATH, shell_complete=offer_paths)
 @click.option("--since", metavar="TIME", help="Only what is not older.", shell_complete=offer_times)
 @click.option("--until", metavar="TIME", help="Only what is not newer.", shell_complete=offer_times)
 @click.option("--limit", default=50, show_default=True, help="So many instants, at most 1000.")
@@ -286,7 +287,7 @@ def diff(path: str, older: str, newer: str, *, as_json: bool) -> None:
 @version_option
 @at_option
 @click.option(
-    "--to", type=click.Path(), help="Make it under this name; what has its own name now stays."
+    "--to", type=ANY_PATH, help="Make it under this name; what has its own name now stays."
 )
 @dry_run_option
 @click.option("--diff", "with_diff", is_flag=True, help="As --dry-run, and show each difference.")

@@ -56,13 +56,21 @@ class Client:
         raw = self._connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, fields.size)
         return int(fields.unpack(raw)[0])
 
-    def ask(self, request: Request, *, on_progress: OnProgress, on_data: OnData) -> object:
-        """What came of the request.
+    def ask(
+        self,
+        request: Request,
+        *,
+        on_progress: OnProgress,
+        on_data: OnData,
+        seconds_max: float | None = None,
+    ) -> object:
+        """What came of the request. Waits as long as it takes, unless `seconds_max` is given.
 
         Raises:
             S3fsLocalError: whatever the command met in the daemon.
-            DaemonUnreachable: the daemon ended before it answered.
+            DaemonUnreachable: the daemon ended before it answered, or was silent for so long.
         """
+        self._connection.settimeout(seconds_max)
         try:
             self._connection.sendall(frame(request))
             while True:
@@ -75,7 +83,11 @@ class Client:
                         return value
                     case Failure() as failure:
                         raise error_of(failure)
-        except (ConnectionError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise errors.DaemonUnreachable(
+                f"the daemon (process {self.daemon_pid()}) has been silent for {seconds_max:g} s"
+            ) from error
+        except ConnectionError as error:
             raise errors.DaemonUnreachable(f"the daemon went away: {error}") from error
 
     def ask_to_end(

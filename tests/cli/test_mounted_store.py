@@ -93,6 +93,11 @@ def test_a_busy_mount_stays_and_names_who_uses_it(mount: MountedStore) -> None:
 
     assert refused.returncode == ExitCode.MOUNT_FAILED
     assert f"(process {os.getpid()})" in refused.stderr
+    inside = run(
+        "sh", "-c", f'{" ".join(COMMAND)} umount "$PWD"; exit $?', cwd=mount.path, check=False
+    )
+    assert "in use by sh (process" in inside.stderr
+    assert "python" not in inside.stderr  # the command itself is in nobody's way
     mount.umount()
 
 

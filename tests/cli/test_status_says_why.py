@@ -14,6 +14,7 @@ import trio
 
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.main import run
+from s3fs_local.control.mount_table import FILESYSTEM_TYPE, Mount
 from s3fs_local.daemon.assembly import open_store
 from s3fs_local.daemon.release import inspect_release, installed_release
 from s3fs_local.daemon.unlocking import Unlocking
@@ -75,6 +76,30 @@ def test_a_healthy_store_is_said_to_be_so_in_its_first_line(
     assert status(store, capsys) == []
     assert run(["status", str(store)]) == ExitCode.OK
     assert capsys.readouterr().out.splitlines()[0] == f"{store} is healthy"
+
+
+def test_who_names_no_store_means_the_one_they_are_in(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the only one that is mounted; where that is not clear, they are told what there is."""
+    store = made(tmp_path / "store")
+    capsys.readouterr()
+    monkeypatch.chdir(store)
+    assert run(["status"]) == ExitCode.OK
+    assert capsys.readouterr().out.startswith(f"{store} is healthy\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("s3fs_local.cli.store_access.read_mounts", list)
+    assert run(["status"]) == ExitCode.USAGE
+    assert "name the store: none is mounted" in capsys.readouterr().err
+    mounts = [
+        Mount(b"/m%d" % number, b"/", FILESYSTEM_TYPE, os.fsencode(path))
+        for number, path in enumerate((store, tmp_path / "other"))
+    ]
+    monkeypatch.setattr("s3fs_local.cli.store_access.read_mounts", lambda: mounts)
+    assert run(["status"]) == ExitCode.USAGE
+    assert f"name the store: {tmp_path / 'other'}, {store}" in capsys.readouterr().err
+    del mounts[1]
+    assert run(["status"]) == ExitCode.OK
 
 
 def test_damage_that_a_scrub_found_is_told_until_it_is_mended(

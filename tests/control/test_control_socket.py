@@ -210,6 +210,15 @@ def test_a_daemon_that_dies_before_its_answer_is_an_error_of_ours() -> None:
         client.ask(DescribeStatus(), on_progress=print, on_data=print)
 
 
+def test_a_daemon_that_hangs_is_named_to_who_set_a_time() -> None:
+    """`status` is asked when something is wrong, and must not hang with it."""
+    ours, its = socket.socketpair()
+    with its, Client(ours) as client, pytest.raises(errors.DaemonUnreachable) as raised:
+        client.ask(DescribeStatus(), on_progress=print, on_data=print, seconds_max=0.01)
+
+    assert str(raised.value) == f"the daemon (process {os.getpid()}) has been silent for 0.01 s"
+
+
 def test_half_an_answer_is_no_answer() -> None:
     """A connection cut inside a frame is a failure too."""
     reply = frame(Progress(what="x", done=1))
