@@ -1,6 +1,8 @@
 """Commands mount and umount."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -78,6 +80,21 @@ def mount(  # noqa: PLR0913  an argument each
         print_json(Done())
 
 
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """In the block this process uses no mount: it must not be what is in the way."""
+    here = None
+    with suppress(OSError):
+        here = Path.cwd()
+    os.chdir("/")
+    try:
+        yield
+    finally:
+        if here is not None:
+            with suppress(OSError):  # it went with the mount
+                os.chdir(here)
+
+
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--wait", is_flag=True, help="First until other regions have everything, too.")
@@ -87,8 +104,8 @@ def umount(directory: Path, *, wait: bool, as_json: bool) -> None:
     directory = directory.absolute()
     if wait:
         ask(store_of(str(directory)), AwaitReplication(), ReplicationSync, quiet=as_json)
-    os.chdir("/")  # whoever types this in the mount is told of the shell, not of this command
-    unmount_and_wait(directory)
+    with _elsewhere():
+        unmount_and_wait(directory)
     forget_note(directory)
     if as_json:
         print_json(Done())

@@ -51,4 +51,5 @@ def test_what_a_run_removes_is_gone_for_programs_at_once(
     assert os.pread(handle, 10, 0) == b"x"
     os.close(handle)
     assert (mounted.path / ".versions/gone/latest").read_text() == "x"
+    s3fs_local("scrub", mounted.path)  # three months passed without one, which `status` tells
     assert answer_of("status", mounted.path)["Lifecycle"]["Ended"]
