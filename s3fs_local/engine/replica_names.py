@@ -5,7 +5,7 @@ gained or lost a name by it have as many links as they have names. One inode at 
 one that another took a name from may have none until it is told itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec import structs
@@ -22,7 +22,7 @@ from s3fs_local.metadata.changes import (
 )
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.names import printed
-from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.replica_names import Told, cut, fitted, in_one_place
 
 _LISTING_LIMIT: Final = 1024
@@ -37,16 +37,18 @@ class ReplicaNames:
         self._origins = origins
         self._renamed: dict[int, None] = {}  # inodes whose links are to be counted
 
-    def put(self, inode: Inode, names: Sequence[Told], before: Sequence[int | None]) -> None:
+    def put(
+        self, inode: Inode, names: Sequence[Told], before: Sequence[Collection[int | None]]
+    ) -> None:
         """The inode has these names; all that is told of it is told at once.
 
-        `before` are the inodes that had the names right before, if the source says so.
+        `before` are for each name inodes that had it before, of which the source knows.
 
         Raises:
             ReplicaDiverged: somebody else uses a name here; nothing was changed.
         """
         for told, previous in zip(names, before, strict=True):
-            self._check(told.entry, previous)
+            self._check(told, previous)
         if inode.is_directory and names:
             names = self._in_one_place(inode, names)
         for told in names:
@@ -57,16 +59,26 @@ class ReplicaNames:
             self._volume.invalidation.inode(ino)
         self._renamed.clear()
 
-    def _check(self, wanted: Entry, before: int | None) -> None:
+    def _check(self, told: Told, before: Collection[int | None]) -> None:
+        wanted = told.entry
         present = self._metadata.interval(wanted.parent, wanted.name, wanted.from_ns)
         if present is not None:
             if present.ino != wanted.ino:
                 raise ReplicaDiverged(f"{printed(wanted.name)} means another file at that instant")
+            if self._is_live_elsewhere(told) and present.ending is not Ending.EXPIRED:
+                raise ReplicaDiverged(f"{printed(wanted.name)} was taken from it here since")
             return
+        if self._is_live_elsewhere(told):
+            raise ReplicaDiverged(f"{printed(wanted.name)} means something else here since")
         for entry in self._over(wanted):
             is_ours = entry.is_marker or not self._origins.is_own(entry.ino)
-            if not is_ours and entry.ino not in (before, wanted.ino):
+            if not is_ours and entry.ino not in {*before, wanted.ino}:
                 raise ReplicaDiverged(f"{printed(wanted.name)} was made here by somebody else")
+
+    def _is_live_elsewhere(self, told: Told) -> bool:
+        """Whether the name means it at the source still, and means something else here since."""
+        is_live = told.is_end_told and told.entry.to_ns == OPEN_NS
+        return is_live and self._following_ns(told) < OPEN_NS
 
     def _in_one_place(self, directory: Inode, names: Sequence[Told]) -> list[Told]:
         """Raises ReplicaDiverged: somebody else moved it here, or it would lie in itself."""

@@ -234,7 +234,7 @@ class Receiver:
             entry = structs.replace(name.entry, parent=parent, ino=ino)
             marker = name.marker and structs.replace(name.marker, parent=parent, ino=0)
             told.append(Told(entry, is_end_told=name.is_end_told, marker=marker))
-            before.append(None if name.before is None else self.origins.inode(name.before))
+            before.append({self.origins.inode(origin) for origin in name.before})
         self._names.put(self._volume.inode(ino), told, before)
 
     async def settle(self) -> Settled:

@@ -264,11 +264,10 @@ class Replication:
         if version is None:  # S3 has neither directories nor links; they go where files go
             made = Subject(key=key, committed_ns=inode.btime_ns)
             choices = choose(self.rules, made, Event.ON_DEMAND)
-            on_demand = event is Event.ON_DEMAND
             if inode.is_file:  # all of it was purged; where there is a replica its name ends still
                 return tuple(structs.replace(c, if_held=True) for c in choices)
-            if on_demand or not inode.is_directory:
-                return tuple(c for c in choices if on_demand or _is_newer(c, inode.btime_ns))
+            if event is Event.ON_DEMAND:
+                return choices
             return tuple(
                 structs.replace(c, if_held=not _is_newer(c, inode.btime_ns)) for c in choices
             )

@@ -129,7 +129,7 @@ class Name(Struct, frozen=True, array_like=True):
     parent: Origin
     entry: Entry  # numbers of inodes in it mean nothing
     marker: Entry | None = None  # the delete marker at its end
-    before: Origin | None = None  # what had the name right before
+    before: tuple[Origin, ...] = ()  # what had the name before and was not made by the source
     is_end_told: bool = True  # False: how long it lasts is not said
 
 

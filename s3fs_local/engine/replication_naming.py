@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from s3fs_local.engine.replica_origins import Origins
 from s3fs_local.engine.replication import Replication
-from s3fs_local.engine.replication_messages import Answer, Name, TakeFile
+from s3fs_local.engine.replication_messages import Answer, Name, Origin, TakeFile
 from s3fs_local.engine.replication_outbox import is_untold
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.inode import ROOT_INO, Inode, KeptAttributes
@@ -24,6 +24,8 @@ from s3fs_local.rules.replication import Event, Subject, choose
 
 _EARLIER: Final = 4
 """So many earlier meanings of a name are looked at for a directory that it may still mean there."""
+_FOREIGN: Final = 16
+"""Likewise for what another region made: a store that is the source after a failover."""
 
 
 class Telling(Struct, frozen=True):
@@ -177,14 +179,21 @@ class Naming:
             is_taken_over=self._is_taken_over(entry),
             tells_removals=self._tells_removals(inode, entry),
         )
-        before = self._metadata.entry_at(entry.parent, entry.name, entry.from_ns - 1)
+        before = tuple(self._foreign_before(entry))
         return Name(
             self._origins.of_inode(entry.parent),
             entry,
             marker if is_told else None,
-            None if before is None else self._origins.of_inode(before.ino),
+            before,
             is_end_told=is_told,
         )
+
+    def _foreign_before(self, entry: Entry) -> Iterator[Origin]:
+        """What had the name before, and was not made here: so it may live there still."""
+        place = (entry.parent, entry.name, entry.from_ns)
+        for before in self._metadata.name_before(*place, _FOREIGN):
+            if not before.is_marker and not self._origins.is_own(before.ino):
+                yield self._origins.of_inode(before.ino)
 
     def _is_taken_over(self, entry: Entry) -> bool:
         """Whether the name went to an inode that is told, or will be with its first version."""

@@ -253,3 +253,64 @@ def test_a_removal_that_was_purged_before_anybody_was_told_is_never_told(regions
     assert paths(here) == []
     assert regions.there.read("a") == b"1"
     check_invariants(regions.there)
+
+
+def test_a_link_that_was_there_before_the_rule_is_renamed_there() -> None:
+    """It was told when somebody asked for it, so its names are told from then on."""
+    regions = Regions()
+    here = regions.here
+    here.fs.symlink(*here.place("link"), b"target", ALICE)
+    here.tick()
+    regions.put_rules(rule())
+    regions.replication.request_all(0)
+    regions.tell()
+    here.rename("link", "other")
+    regions.tell()
+
+    assert paths(regions.there) == ["/other"]
+    check_same(regions)
+
+
+def after_a_failover(regions: Regions) -> None:
+    """The destination is the source now, and has told what it has."""
+    regions.delete_rules()
+    regions.exchange()
+    regions.here.tick(2)
+    regions.put_rules(rule(ID="back"))
+    regions.replication.request_all(0)
+    regions.tell()
+
+
+def test_a_name_that_was_given_anew_after_a_failover_is_given_to_the_old_source(
+    regions: Regions,
+) -> None:
+    """Its own file has another name since, which may be told later: nobody else made it."""
+    regions.here.write("a", b"1")
+    regions.tell()
+    after_a_failover(regions)
+    here = regions.here
+    here.rename("a", "b")
+    here.tick()
+    here.mkdir("a")
+    here.write("a/f", b"2")
+    here.chmod("b", 0o600)
+    regions.batch = 1
+    regions.tell()
+
+    assert not here.metadata.failed_tasks(1)
+    check_same(regions)
+
+
+def test_a_name_that_the_lost_source_removed_and_told_nobody_of_has_diverged(
+    regions: Regions,
+) -> None:
+    """It does not come back behind its owner's back, and nobody is told that all is well."""
+    regions.here.write("a", b"1")
+    regions.here.write("b", b"1")
+    regions.tell()
+    regions.here.remove("a")
+    after_a_failover(regions)
+
+    assert {task.reason for task in regions.here.metadata.failed_tasks(9)} == {"DstObjectDiverged"}
+    assert paths(regions.there) == ["/b"]
+    check_invariants(regions.there)
