@@ -12,7 +12,7 @@ from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.system.processes import has_ended
 from tests.mounting import COMMAND, MARK, MountedStore, is_mounted, processes_marked, s3fs_local
 
-SECONDS_MAX = 60
+SECONDS_MAX = 120
 
 pytestmark = [pytest.mark.mount, pytest.mark.slow]
 
