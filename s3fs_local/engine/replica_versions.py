@@ -27,7 +27,7 @@ from s3fs_local.rules.lawfulness import is_weaker
 from s3fs_local.rules.ledger_notes import Actor, LockLifted
 from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.replication import Reason, ReplicaKind, Status
-from s3fs_local.rules.retention import Bypass, Operation
+from s3fs_local.rules.retention import Bypass, Lock, Operation
 from s3fs_local.rules.versioning import Version, VersioningState
 
 AHEAD_NS_MAX: Final = 3600 * SECOND_NS
@@ -95,11 +95,11 @@ class ReplicaVersions:
             Protected: it would not; COMPLIANCE before its date.
         """
         volume = self._volume
-        if not is_weaker(held.lock, told.lock, volume.expiry_ns()):
+        at_ns = volume.expiry_ns()
+        if not is_weaker(held.lock, told.lock, at_ns):
             return
         source = Bypass(entitled=True, reason="as at the source", who=Actor(0))
-        retention = None if held.lock is None else held.lock.retention
-        if retention is not None and (told.lock is None or told.lock.retention != retention):
+        if is_weaker(_without_holds(held.lock), _without_holds(told.lock), at_ns):
             self._filesystem.locks.check_version(Operation.CLEAR_RETENTION, held, bypass=source)
         self._filesystem.locks.check_version(Operation.CLEAR_LEGAL_HOLD, held)
         volume.note(LockLifted(volume.now_ns(), held.ino, held.stamp_ns))
@@ -241,6 +241,10 @@ class ReplicaVersions:
             key_id=key_id or inode.key_id,
         )
         return [PutInode(current), *self._filesystem.locks.note_protection(current)]
+
+
+def _without_holds(lock: Lock | None) -> Lock:
+    return Lock() if lock is None else Lock(lock.retention)
 
 
 def check_instant(volume: Volume, instant_ns: int) -> None:

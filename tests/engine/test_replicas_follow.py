@@ -216,6 +216,25 @@ def test_a_legal_hold_that_is_lifted_is_lifted_there() -> None:
     check_same(regions)
 
 
+def test_a_hold_is_lifted_there_although_the_retention_grew_meanwhile() -> None:
+    """A longer COMPLIANCE lock is no weaker one: nothing is refused."""
+    regions = Regions(rule(), object_lock="true")
+    here = regions.here
+    here.write("f", b"1")
+    ino = here.stat("f").ino
+    here.fs.locks.set_legal_hold(ino, LegalHold("case", "r", 0, 1), caller=ROOT)
+    now_ns = here.tick()
+    here.fs.locks.set_retention(ino, Retention("COMPLIANCE", now_ns + 10**15), caller=ALICE)
+    regions.tell()
+    here.fs.locks.set_retention(ino, Retention("COMPLIANCE", now_ns + 2 * 10**15), caller=ALICE)
+    here.fs.locks.clear_legal_hold(ino, "case", caller=ROOT)
+    regions.tell()
+
+    assert regions.there.stat("f").lock == here.stat("f").lock
+    assert not here.metadata.failed_tasks(1)
+    check_same(regions)
+
+
 def test_delete_markers_go_only_where_the_rule_says_so() -> None:
     """S3: off by default. The file lives on there, and the next file of the name replaces it."""
     regions = Regions(rule(DeleteMarkerReplication={"Status": "Disabled"}))
