@@ -268,17 +268,15 @@ class Sender:
             await self._tell_versions(telling)
         except KeyServiceUnavailable:
             raise
-        except EncryptionError:
-            telling.failed = Reason.SRC_KMS_KEY_INVALID
-            return
-        except DataDamaged:
-            telling.failed = Reason.SRC_DAMAGED
-            return
-        except MetadataDamaged:
-            if self._has_every_version(telling):
+        except (EncryptionError, DataDamaged, MetadataDamaged) as error:
+            if not self._has_every_version(telling):  # block, key or bytes went with a purge
+                telling.is_outdated = True
+            elif isinstance(error, MetadataDamaged):
                 raise
-            telling.is_outdated = True
-            return
+            elif isinstance(error, EncryptionError):
+                telling.failed = Reason.SRC_KMS_KEY_INVALID
+            else:
+                telling.failed = Reason.SRC_DAMAGED
 
     def _has_every_version(self, telling: _Telling) -> bool:
         tasks = telling.versions

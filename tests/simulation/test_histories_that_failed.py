@@ -169,6 +169,19 @@ HISTORIES = {
         Operation(Kind.PURGE, 0, 10, 2),
         Operation(Kind.ZONE_ROTS, 8, 1, 8),
     ],
+    "a purge beside a transfer takes the key along, and the name ends in the other region still": [
+        Operation(Kind.MKNOD, 9, 6, 2),
+        Operation(Kind.CREATE, 2, 3, 9),
+        Operation(Kind.APPEND, 11, 1, 2),
+        Operation(Kind.UPKEEP, 3, 5, 9),
+        Operation(Kind.TELL, 5, 8, 7),
+        Operation(Kind.RENAME_OVER, 2, 11, 4),
+        Operation(Kind.BRING_BACK, 6, 9, 9),
+        Operation(Kind.GO_ON_AND_DIE, 2, 7, 2),
+        Operation(Kind.FLUSH, 1, 10, 7),
+        Operation(Kind.SETTLE, 0, 4, 2),
+        Operation(Kind.PURGE, 9, 10, 6),
+    ],
 }
 
 
