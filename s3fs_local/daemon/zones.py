@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from s3fs_local import errors
 from s3fs_local.daemon.begun_zones import BEGUN_NAMES_MAX, is_begun
@@ -24,7 +24,7 @@ from s3fs_local.objects.membership import TIMEOUT_SECONDS
 from s3fs_local.objects.reading import answers, gather
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_mark import MARK_NAME, ZoneMark, check_zone, mark_zone
-from s3fs_local.objects.zone_record import RECORD_NAME, ZonesRecord, newest_record
+from s3fs_local.objects.zone_record import RECORD_NAME, ZonesRecord, is_everywhere, newest_record
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.quorum import enough_to_know, quorum_of
 from s3fs_local.rules.storage_classes import ARCHIVE_CLASSES, ZoneKind
@@ -230,7 +230,7 @@ def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
         only = record.zones[0]
         store = open_zone(path, record.store_id, only)
         zone = Zone(store, zone_id=only.zone_id, url=only.url, kind=only.kind)
-        known = newest_record(_records(path, [zone]))
+        known = newest_record(_copies(path, [zone]).all)
         behind = structs.replace(known, behind=())  # whoever is alone lacks nothing that is left
         return ZoneSet([zone], record=behind, keep_record=_keeper(path))
     zones = [
@@ -238,12 +238,14 @@ def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
         for zone in record.zones
     ]
     _open_each(path, record, zones)
-    newest = newest_record(_records(path, zones))
+    copies = _copies(path, zones)
+    newest = newest_record(copies.all)
     check_they_know(zones, newest)
     return ZoneSet(
         zones,
         wanted_quorum=newest.wanted_quorum,
         record=newest,
+        is_record_partial=not is_everywhere(newest, copies.in_zones, copies.own),
         keep_record=_keeper(path),
     )
 
@@ -267,16 +269,30 @@ def _open_each(path: Path, record: StoreRecord, zones: list[Zone]) -> None:
             zone.store, zone.state, zone.reason = found, ZoneState.WELL, ""
 
 
-def _records(path: Path, zones: list[Zone]) -> list[bytes]:
-    """Every copy of `zones.json` that can be read."""
+class _Copies(Struct, frozen=True):
+    """Those of `zones.json`; empty where there is none that can be read."""
+
+    own: bytes
+    in_zones: dict[str, bytes]
+
+    @property
+    def all(self) -> list[bytes]:
+        """From wherever."""
+        return [self.own, *self.in_zones.values()]
+
+
+def _copies(path: Path, zones: list[Zone]) -> _Copies:
     there = [zone for zone in zones if zone.store is not None]
     found = answers(
         there, lambda store: store.read(RECORD_NAME, 0, _RECORD_BYTES_MAX), TIMEOUT_SECONDS
     )
-    copies = [each for each in found.values() if isinstance(each, bytes)]
+    own = b""
     with suppress(OSError):
-        copies.append(durable_files.read_small(path / RECORD_NAME))
-    return copies
+        own = durable_files.read_small(path / RECORD_NAME)
+    in_zones = {
+        zone.zone_id: copy if isinstance(copy, bytes) else b"" for zone, copy in found.items()
+    }
+    return _Copies(own, in_zones)
 
 
 def check_they_know(zones: list[Zone], record: ZonesRecord) -> None:

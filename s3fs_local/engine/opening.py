@@ -132,6 +132,8 @@ def open_filesystem(parts: Parts) -> Opened:
     settings = settings_of(metadata)
     zones.members.wanted_quorum = settings.write_quorum
     zones.members.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
+    with suppress(*TRANSIENT):  # then before anything is acknowledged
+        zones.members.complete_record()
     counters = metadata.counters()
     pack_ids.begin(counters.pack_id, durability)
     highest_block = rebuild_drafts(found, metadata, drafts)

@@ -40,6 +40,7 @@ class Membership:
         wanted_quorum: int = MAJORITY,
         timeout_seconds: float = TIMEOUT_SECONDS,
         record: ZonesRecord | None = None,
+        is_record_partial: bool = False,
         keep_record: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         """Over `zones`, one at least, in the order in which reads prefer them.
@@ -49,7 +50,8 @@ class Membership:
             wanted_quorum: see `rules/quorum.py`.
             timeout_seconds: nothing blocks longer, while one zone at least works.
             record: the newest there is.
-            keep_record: told each new one, after the zones; may fail with an OSError.
+            is_record_partial: some zone that it counts has another, see `complete_record`.
+            keep_record: told each new one, before the zones; may fail with an OSError.
         """
         assert zones
         self.zones = tuple(zones)
@@ -69,7 +71,9 @@ class Membership:
                 zone.state = ZoneState.BEHIND
                 zone.reason = zone.reason or known.reason
                 zone.doubtful = known.doubtful
-        self._unrecorded = {zone.zone_id for zone in self.zones if not zone.is_well} != set(behind)
+        not_well = {zone.zone_id for zone in self.zones if not zone.is_well}
+        self._is_record_partial = is_record_partial
+        self._unrecorded = is_record_partial or not_well != set(behind)
 
     @property
     def quorum(self) -> int:
@@ -184,6 +188,17 @@ class Membership:
         for zone in self.zones:
             zone.leave_lanes()
 
+    def complete_record(self) -> None:
+        """What a killed process told some of the zones, all have now; else nothing is written.
+
+        Otherwise the record would be lost with those few, and others count for what they are not.
+
+        Raises:
+            TooFewZones, StoreFull: as `record_changes`, which then does it.
+        """
+        if self._is_record_partial:
+            self.record_changes()
+
     def record_changes(self) -> None:
         """It is durable in the zones that go on which ones do not. Before any acknowledgement.
 
@@ -227,14 +242,14 @@ class Membership:
             )
         data = encode_record(self._record)
         try:
+            self._keep_record(data)
+        except (OSError, StoreFull) as error:
+            logger.warning("%s of the store cannot be written: %s", RECORD_NAME, error)
+        try:
             self.do_everywhere(lambda store: store.put(RECORD_NAME, data), needed=needed)
         except StorageError:
             self._unrecorded = True
             raise
-        try:
-            self._keep_record(data)
-        except (OSError, StoreFull) as error:
-            logger.warning("%s of the store cannot be written: %s", RECORD_NAME, error)
 
     @property
     def growing(self) -> list[MirroredAppender]:

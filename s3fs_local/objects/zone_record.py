@@ -1,11 +1,13 @@
 """`zones.json`: which zones lack something, as every zone that does not knows it.
 
-Written before anything is acknowledged without a zone, to those zones that go on and to the store's
-directory. So a zone that comes back alone cannot pass for the newest: whoever has a later record
-knows better. The record with the highest epoch counts.
+Written before anything is acknowledged without a zone, to the store's directory and to those zones
+that go on. So a zone that comes back alone cannot pass for the newest: whoever has a later record
+knows better. The record with the highest epoch counts. The store's directory has it first, so that
+no later process gives the same epoch to something else, and one that finds it in some places only
+completes it before it does anything else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -47,6 +49,22 @@ def encode_record(record: ZonesRecord) -> bytes:
     """As it is stored."""
     data = msgspec.json.encode(record)
     return msgspec.json.encode(_File(msgspec.Raw(data), digest(data).hex())) + b"\n"
+
+
+def is_everywhere(record: ZonesRecord, copies: Mapping[str, bytes], own: bytes) -> bool:
+    """Whether the store's directory has it, and each zone that lacks nothing by it.
+
+    Args:
+        record: the newest of them.
+        copies: of every zone that answers, by its id; empty where there is none.
+        own: that of the store's directory.
+    """
+    if record == ZonesRecord():
+        return True
+    behind = {zone.zone_id for zone in record.behind}
+    wanted = encode_record(record)
+    counted = [copy for zone_id, copy in copies.items() if zone_id not in behind]
+    return all(copy == wanted for copy in (own, *counted))
 
 
 def newest_record(copies: Iterable[bytes]) -> ZonesRecord:

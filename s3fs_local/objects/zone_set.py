@@ -37,6 +37,7 @@ class ZoneSet:
         wanted_quorum: int = MAJORITY,
         timeout_seconds: float = TIMEOUT_SECONDS,
         record: ZonesRecord | None = None,
+        is_record_partial: bool = False,
         keep_record: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         """See `Membership`."""
@@ -45,6 +46,7 @@ class ZoneSet:
             wanted_quorum=wanted_quorum,
             timeout_seconds=timeout_seconds,
             record=record,
+            is_record_partial=is_record_partial,
             keep_record=keep_record,
         )
         self.check_writable: Final = self.members.check_writable

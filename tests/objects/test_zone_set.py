@@ -304,6 +304,19 @@ def test_an_object_is_joined_by_a_zone_that_returns() -> None:
     assert newest_record(zones.kept).behind == ()
 
 
+def test_the_store_itself_has_a_record_before_any_zone() -> None:
+    """A process that is killed in between gives its number to nothing else when it is back."""
+    zones = Set(3)
+    zones.failing[0].fail("create", GONE, for_ever=True)
+    for failing in zones.failing[1:]:
+        failing.fail("put", GONE, for_ever=True)
+    with pytest.raises(TooFewZones):
+        zones.zones.create("a").sync()
+
+    assert newest_record(zones.kept).epoch > 0
+    assert not any(RECORD_NAME in memory.list("") for memory in zones.memories)
+
+
 def test_an_object_with_fewer_copies_lives_where_its_class_wants() -> None:
     """ONEZONE_IA is one zone, whatever the others do."""
     zones = Set(3)

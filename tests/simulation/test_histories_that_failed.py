@@ -182,6 +182,16 @@ HISTORIES = {
         Operation(Kind.SETTLE, 0, 4, 2),
         Operation(Kind.PURGE, 9, 10, 6),
     ],
+    "what a zone is said to have again is known although the only zone that was told is lost": [
+        Operation(Kind.ZONE_FLICKERS, 4, 9, 3),
+        Operation(Kind.CREATE, 1, 0, 6),
+        Operation(Kind.SETTLE, 7, 7, 3),
+        Operation(Kind.BRING_BACK, 4, 10, 11),
+        Operation(Kind.GO_ON_AND_DIE, 1, 5, 5),
+        Operation(Kind.GO_ON_AND_DIE, 11, 7, 10),
+        Operation(Kind.ZONE_EMPTIED, 6, 0, 9),
+        Operation(Kind.CRASH, 8, 1, 9),
+    ],
 }
 
 

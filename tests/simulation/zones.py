@@ -15,7 +15,7 @@ from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_mark import ZoneMark, check_zone, mark_zone
-from s3fs_local.objects.zone_record import RECORD_NAME, newest_record
+from s3fs_local.objects.zone_record import RECORD_NAME, is_everywhere, newest_record
 from s3fs_local.objects.zone_set import ZoneSet
 from tests.engine.memory_store import STORE_ID
 from tests.simulation.background import Process
@@ -141,13 +141,20 @@ class SimulatedZones:
         if len(zones) == 1:
             self.set = ZoneSet(zones)
             return self.set
-        copies = [self._record]
+        copies: dict[str, bytes] = {}
         for number, zone in enumerate(zones):
-            if zone.store is not None and RECORD_NAME in set(self.failing[number].list("")):
-                copies.append(zone.store.read(RECORD_NAME, 0, RECORD_BYTES_MAX))
-        newest = newest_record(copies)
+            if zone.store is not None:
+                has_one = RECORD_NAME in set(self.failing[number].list(""))
+                copy = zone.store.read(RECORD_NAME, 0, RECORD_BYTES_MAX) if has_one else b""
+                copies[zone.zone_id] = copy
+        newest = newest_record([self._record, *copies.values()])
         check_they_know(zones, newest)
-        self.set = ZoneSet(zones, record=newest, keep_record=self._keep)
+        self.set = ZoneSet(
+            zones,
+            record=newest,
+            is_record_partial=not is_everywhere(newest, copies, self._record),
+            keep_record=self._keep,
+        )
         return self.set
 
     def _keep(self, record: bytes) -> None:

@@ -27,7 +27,13 @@ from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_mark import MARK_NAME
-from s3fs_local.objects.zone_record import RECORD_NAME, newest_record
+from s3fs_local.objects.zone_record import (
+    RECORD_NAME,
+    BehindZone,
+    ZonesRecord,
+    encode_record,
+    newest_record,
+)
 from s3fs_local.rules.findings import Health
 from tests.store_on_disk import (
     OWNER,
@@ -319,6 +325,25 @@ async def _rebuilt_from(crash: Path, zone: Path, key_file: Path) -> dict[str, by
     async with opened(new, key) as disk:
         names = [entry.name.decode() for entry, _ in disk.fs.volume.metadata.children(1, 0, 99)]
         return {name: await disk.read(name) for name in names}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_a_record_that_one_zone_only_was_told_of_is_told_to_all_at_once(
+    tmp_path: Path, number: int
+) -> None:
+    """If that zone is lost, the others would not know who lacks what, or who does no more."""
+    zones = make_store_of_zones(tmp_path)
+    async with opened(tmp_path / "store") as disk:
+        first = disk.zones.zones[0].zone_id
+    record = ZonesRecord(epoch=7, behind=(BehindZone(first, "it was away"),))
+    (zones[number] / RECORD_NAME).write_bytes(encode_record(record))
+    async with opened(tmp_path / "store") as disk:
+        disk.zones.members.wait_for_lanes()
+        copies = [(place / RECORD_NAME).read_bytes() for place in (*zones[1:], tmp_path / "store")]
+        told = [newest_record([copy]) for copy in copies]
+
+    assert [[each.zone_id for each in one.behind] for one in told] == [[first]] * 3
+    assert {one.epoch for one in told} == {8}
 
 
 @pytest.mark.parametrize("well", [2, 1])
