@@ -80,5 +80,6 @@ def _purge_version(filesystem: FileSystem, version: Version) -> None:
     if inode.nlink and len(volume.metadata.versions(version.ino)) == 1:
         raise InvalidArgument("this is the only content of a live file: remove the file first")
     remove_version(volume, version)
+    filesystem.releasing.note_purged(version.ino)
     volume.apply(filesystem.locks.note_protection(volume.inode(version.ino)))
     volume.invalidation.inode(version.ino)

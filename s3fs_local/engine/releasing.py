@@ -40,6 +40,7 @@ class Releasing:
         self._locks = locks
         self._writing = writing
         self._open_files = open_files
+        self._purged_while_open: set[int] = set()
 
     def keep_content(self, inode: Inode) -> Inode:
         """What was written but not closed is committed before the last name goes.
@@ -126,10 +127,23 @@ class Releasing:
                 self._locks.check_version(Operation.REPLACE_VERSION, version)
                 remove_version(self._volume, version)
 
+    def note_purged(self, ino: int) -> None:
+        """If the file is still open, its last close does not take it for one never saved.
+
+        Another region may have it, and learns from what is left here that its names ended.
+        """
+        inode = self._volume.inode(ino)
+        if not inode.nlink and not inode.version_ns and self._open_files.is_open(ino):
+            self._purged_while_open.add(ino)
+
     def forget_never_saved(self, inode: Inode) -> None:
         """A temporary file that was removed before it was ever closed leaves nothing behind."""
         if not inode.is_file or inode.version_ns or self._metadata.versions(inode.ino):
             return
+        if inode.ino in self._purged_while_open:
+            self._purged_while_open.remove(inode.ino)
+            if self._volume.settings.versioning is VersioningState.ENABLED:
+                return
         changes: list[Change] = []
         for entry in self._metadata.entries_of(inode.ino):
             changes.append(RemoveEntry(entry.parent, entry.name, entry.from_ns))

@@ -192,6 +192,22 @@ HISTORIES = {
         Operation(Kind.ZONE_EMPTIED, 6, 0, 9),
         Operation(Kind.CRASH, 8, 1, 9),
     ],
+    "a file that was purged while it was open loses its name in another region, too": [
+        Operation(Kind.MKDIR, 11, 0, 1),
+        Operation(Kind.CREATE, 5, 3, 8),
+        Operation(Kind.CLOSE_DUPLICATE, 11, 10, 0),
+        Operation(Kind.SETXATTR, 6, 7, 10),
+        Operation(Kind.LIFT_HOLD, 9, 7, 3),
+        Operation(Kind.FLUSH, 6, 4, 6),
+        Operation(Kind.TRUNCATE, 0, 10, 10),
+        Operation(Kind.APPEND, 0, 7, 8),
+        Operation(Kind.TRUNCATE_HANDLE, 1, 4, 3),
+        Operation(Kind.CLOSE_DUPLICATE, 9, 9, 3),
+        Operation(Kind.TELL, 11, 8, 9),
+        Operation(Kind.GO_ON_AND_DIE, 11, 11, 5),
+        Operation(Kind.RESTORE, 6, 9, 4),
+        Operation(Kind.PURGE, 4, 9, 7),
+    ],
 }
 
 

@@ -260,7 +260,9 @@ class Files(Keeping):
                 self.drafts.pop(node.number, None)
                 self._destroy_nulls(node)
             if node.number in self.facts.nodes and not self.is_open(node.number):
-                self._forget_never_saved(node)
+                if node.number not in self.purged or self.facts.is_suspended:
+                    self._forget_never_saved(node)
+                self.purged.discard(node.number)
         elif opened.is_writable and not self.has_writers(node.number):
             self._commit(node)
         if node.number in self.facts.nodes and node.number not in self.drafts:
@@ -307,6 +309,8 @@ class Files(Keeping):
             node.mtime = version.mtime_before
             node.mtime_is_known = node.past_mtimes_are_known = False
         self._drop(node, version)
+        if not self.is_named(number) and not node.versions and self.is_open(number):
+            self.purged.add(number)  # it was saved, and another region may have it
 
     def _drop(self, node: Node, version: Version) -> None:
         if version is node.versions[-1]:

@@ -41,6 +41,7 @@ class State:
         self.handles: dict[int, Handle] = {}
         self.last_handle = 0
         self.removed: dict[int, set[bytes]] = {}  # what versions of a file held that went for good
+        self.purged: set[int] = set()  # open files that lost their last version so
         self.note_moment()
 
     def nodes(self, *kinds: str) -> list[str]:

@@ -29,6 +29,7 @@ class Reference(Lifecycle):
         self.facts = facts.copy()
         self.drafts = {number: copy.copy(draft) for number, draft in drafts.items()}
         self.handles.clear()
+        self.purged.clear()
         for number, draft in list(self.drafts.items()):
             node = self.facts.nodes[number]
             if not draft.is_written and draft.mtime != node.mtime:
