@@ -84,18 +84,24 @@ class Releasing:
             self._destroy_whole(inode.ino)
             return
         if self._volume.settings.versioning is not VersioningState.ENABLED:
-            self._note_waiting({*self._waiting(), inode.ino})
+            waiting = self._waiting()
+            if inode.ino not in waiting:
+                self._note_waiting({*waiting, inode.ino})
         self._open_files.when_closed(inode.ino, self._destroy_closed)
 
     def destroy_all_waiting(self) -> None:
         """After a crash nobody has anything open: what waited for that is gone."""
-        for ino in self._waiting():
+        waiting = self._waiting()
+        for ino in waiting:
             self._destroy_whole(ino)
-        self._note_waiting(set())
+        if waiting:
+            self._note_waiting(set())
 
     def _destroy_closed(self, ino: int) -> None:
         self.destroy_unkept(ino)
-        self._note_waiting(self._waiting() - {ino})
+        waiting = self._waiting()
+        if ino in waiting:
+            self._note_waiting(waiting - {ino})
 
     def _destroy_whole(self, ino: int) -> None:
         self.destroy_unkept(ino)
@@ -108,8 +114,6 @@ class Releasing:
         return set() if stored is None else set(msgspec.json.decode(stored, type=list[int]))
 
     def _note_waiting(self, inodes: set[int]) -> None:
-        if inodes == self._waiting():
-            return
         noted = PutSetting(WAITING_SETTING, msgspec.json.encode(sorted(inodes)).decode())
         self._volume.apply([noted if inodes else RemoveSetting(WAITING_SETTING)])
 

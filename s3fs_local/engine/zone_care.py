@@ -396,11 +396,10 @@ class ZoneCare:
             blocks = self._healing.blocks_in(pack_id)
             choosing = partial(good_bytes, self._packs, pack_id, blocks, 0, length)
         data: bytes = await self._healing.run_blocking(choosing)
-        asking = partial(self._zones.copies, name, 0, None)
-        own: dict[Zone, bytes] = await self._healing.run_blocking(asking)
-        await self._healing.in_zone(zone, lambda store: store.put(name, data))
+        had = await self._has(zone, name, data)
+        await self._healing.in_zone(zone, partial(_put, name, data))
         await self._pace(length)
-        return own.get(zone) != data
+        return not had
 
     def _best(self, name: str, length: int, zone: Zone) -> bytes:
         """The first bytes of the object, of the zone that has most of them whole. Blocks.
@@ -418,10 +417,13 @@ class ZoneCare:
     async def _give_small_files(self, zone: Zone) -> None:
         wanted: dict[str, bytes] = await self._healing.run_blocking(self._streams.small_files)
         for name, data in wanted.items():
-            asking = partial(self._zones.copies, name, 0, None)
-            copies: dict[Zone, bytes] = await self._healing.run_blocking(asking)
-            if copies.get(zone) != data:
+            if not await self._has(zone, name, data):
                 await self._healing.in_zone(zone, partial(_put, name, data))
+
+    async def _has(self, zone: Zone, name: str, data: bytes) -> bool:
+        asking = partial(self._zones.copies, name, 0, None, among=[zone])
+        found: dict[Zone, bytes] = await self._healing.run_blocking(asking)
+        return found.get(zone) == data
 
     async def _lengths(self, zone: Zone, prefix: str) -> dict[Zone, dict[str, int]]:
         """The objects of the zone that catches up and of those that are well, with their lengths.
@@ -429,29 +431,26 @@ class ZoneCare:
         Raises:
             ZoneUnavailable: one of them does not answer, or the zone failed again meanwhile.
         """
-        self._check_takes_new(zone)
-        asked = [each for each in self._zones.zones if each.takes_new]
         lengths: dict[Zone, dict[str, int]] = await self._healing.run_blocking(
-            partial(lengths_in, asked, prefix)
+            partial(lengths_in, self._beside(zone), prefix)
         )
         return lengths
 
     async def _seen(self, zone: Zone, prefix: str) -> dict[Zone, dict[str, _Seen]]:
         """The same, and how each begins: two objects of one name are told apart by that."""
-        self._check_takes_new(zone)
-        asked = [each for each in self._zones.zones if each.takes_new]
         seen: dict[Zone, dict[str, tuple[int, bytes]]] = await self._healing.run_blocking(
-            partial(heads_in, asked, prefix, head_bytes=HEADER_BYTES)
+            partial(heads_in, self._beside(zone), prefix, head_bytes=HEADER_BYTES)
         )
         return {
             each: {name: _Seen(*found) for name, found in names.items()}
             for each, names in seen.items()
         }
 
-    @staticmethod
-    def _check_takes_new(zone: Zone) -> None:
+    def _beside(self, zone: Zone) -> list[Zone]:
+        """The zone that catches up and those that are well. Raises ZoneUnavailable: it failed."""
         if not zone.takes_new:
             raise ZoneUnavailable(zone.reason)
+        return [each for each in self._zones.zones if each.takes_new]
 
     async def _pace(self, length: int) -> None:
         with self._turn.waiting():

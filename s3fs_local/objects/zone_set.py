@@ -7,7 +7,7 @@ that has it whole.
 A set of one zone hands everything to it, at once and without a thread.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
@@ -232,13 +232,19 @@ class ZoneSet:
             raise KeyError(name)
         return None
 
-    def copies(self, name: str, offset: int, length: int | None) -> dict[Zone, bytes]:
-        """The bytes as each zone that answers has them, all to the end where `length` is None."""
+    def copies(
+        self, name: str, offset: int, length: int | None, *, among: Collection[Zone] | None = None
+    ) -> dict[Zone, bytes]:
+        """The bytes as each zone that answers has them, all to the end where `length` is None.
+
+        With `among` no other zones are asked.
+        """
 
         def reading(store: ObjectStore) -> bytes:
             return store.read(name, offset, store.length(name) if length is None else length)
 
-        found = self._ask(self.readable, reading)
+        asked = [zone for zone in self.readable if among is None or zone in among]
+        found = self._ask(asked, reading)
         return {zone: each for zone, each in found.items() if not isinstance(each, Exception)}
 
     def lengths_of(self, name: str) -> dict[Zone, int]:

@@ -42,6 +42,19 @@ def bring_back(store: MemoryStore, old: str, at_ns: int, new: str) -> None:
     list(Restoring(store.fs, ALICE, at_ns=at_ns).restore(parent, name, was, name))
 
 
+def move_by_restoring(regions: Regions) -> None:
+    """`d` with its file was told; it was removed and brought back as `e`, which was not."""
+    here = regions.here
+    here.mkdir("d")
+    here.write("d/f", b"1")
+    regions.tell()
+    at_ns = here.tick()
+    here.tick()
+    here.remove("d/f")
+    here.remove("d")
+    bring_back(here, "d", at_ns, "e")
+
+
 def test_a_file_and_the_directory_of_its_link_are_exchanged(regions: Regions) -> None:
     """The directory is not empty when the file takes its name: it goes to its own new place."""
     here = regions.here
@@ -61,15 +74,7 @@ def test_a_directory_that_is_brought_back_under_another_name_has_that_one_only(
     regions: Regions, batch: int
 ) -> None:
     """It was not empty there when its removal was told, so the old name stayed."""
-    here = regions.here
-    here.mkdir("d")
-    here.write("d/f", b"1")
-    regions.tell()
-    at_ns = here.tick()
-    here.tick()
-    here.remove("d/f")
-    here.remove("d")
-    bring_back(here, "d", at_ns, "e")
+    move_by_restoring(regions)
     regions.batch = batch
     regions.tell()
 
@@ -179,15 +184,8 @@ def test_a_directory_made_anew_takes_the_name_where_removals_are_not_told() -> N
 def test_a_directory_has_one_place_where_removals_are_not_told() -> None:
     """A file may have two names, one of them removed at the source; a directory may not."""
     regions = Regions(rule(**NO_MARKERS))
-    here, there = regions.here, regions.there
-    here.mkdir("d")
-    here.write("d/f", b"1")
-    regions.tell()
-    at_ns = here.tick()
-    here.tick()
-    here.remove("d/f")
-    here.remove("d")
-    bring_back(here, "d", at_ns, "e")
+    there = regions.there
+    move_by_restoring(regions)
     regions.tell()
 
     assert paths(there) == ["/e", "/e/f"]
