@@ -24,8 +24,12 @@ class Bucket:
 
     def keys(self, part: str) -> list[str]:
         """Of the objects that a plain reader sees."""
+        return list(self.classes(part))
+
+    def classes(self, part: str) -> dict[str, str]:
+        """Of the same, by key, as they all are at one instant: pieces are joined at any time."""
         listed = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
-        return [each["Key"] for each in listed if part in each["Key"]]
+        return {each["Key"]: each["StorageClass"] for each in listed if part in each["Key"]}
 
     def head(self, key: str) -> Any:  # noqa: ANN401 - boto3 makes it as it runs
         """What S3 says of the object."""
