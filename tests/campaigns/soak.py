@@ -10,6 +10,7 @@ import os
 import random
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Final, NamedTuple
 
 from s3fs_local.control.requests import (
@@ -130,7 +131,7 @@ def tidy_up(mount: MountedStore) -> None:
 
 
 def run(piece: Piece) -> Figures:
-    """So many steps on one mount, in rounds."""
+    """So many seconds on one mount, in rounds; how many there are is the machine's to say."""
     chance = random.Random(piece.seed)
     (piece.folder / "mount").mkdir()
     s3fs_local("init", piece.folder / "store")
@@ -138,7 +139,8 @@ def run(piece: Piece) -> Figures:
     uses: list[Use] = []
     try:
         mount.mount()
-        for _ in range(WARM_UP_ROUNDS + max(1, piece.size // ROUND_STEPS)):
+        ends_s = monotonic() + piece.size
+        while len(uses) <= WARM_UP_ROUNDS or monotonic() < ends_s:
             for _ in range(ROUND_STEPS):
                 step(mount.path, chance)
             for chore in chores(mount, chance):
@@ -147,10 +149,10 @@ def run(piece: Piece) -> Figures:
             uses.append(use_of(mount))
     finally:
         mount.clean_up()
-    return figures_of(uses[WARM_UP_ROUNDS - 1 :], piece.size)
+    return figures_of(uses[WARM_UP_ROUNDS - 1 :])
 
 
-def figures_of(uses: list[Use], steps: int) -> Figures:
+def figures_of(uses: list[Use]) -> Figures:
     """What the last quarter of the rounds takes more than the first. Raises Failed."""
     part = max(1, len(uses) // 4)
     first, last = uses[:part], uses[-part:]
@@ -158,6 +160,7 @@ def figures_of(uses: list[Use], steps: int) -> Figures:
     more = max(use.descriptors for use in last) - max(use.descriptors for use in first)
     disk = max(use.disk_kib for use in last) - max(use.disk_kib for use in first)
     logs = max(use.logs_kib for use in uses)
+    steps = ROUND_STEPS * len(uses)
     if (
         growth > GROWTH_KIB_MAX
         or more > DESCRIPTORS_MORE_MAX
@@ -168,8 +171,13 @@ def figures_of(uses: list[Use], steps: int) -> Figures:
             f"after {steps} steps {growth} KiB of memory, {more} descriptors and {disk} KiB on"
             f" the disk more; round by round: {uses}"
         )
+    half = uses[: max(1, len(uses) // 2)]
+    late = max(use.resident_kib for use in last) - max(use.resident_kib for use in half)
     return {
+        "steps": steps,
+        "most KiB of memory": max(use.resident_kib for use in uses),
         "most KiB grown": growth,
+        "most KiB grown since half time": late,
         "most descriptors more": more,
         "most KiB more on the disk": disk,
         "most KiB on the disk": max(use.disk_kib for use in uses),
