@@ -128,7 +128,7 @@ class Healing:
         if self._packs.has_no_copies(pack_id):
             return []
         if has_header and not damaged:
-            self.note_verified(pack_id, zone)
+            await self._note_found_whole(pack_id, zone)
             return []
         names = [_block_name(block) for block in damaged] or [pack_name(pack_id)]
         self.verified.doubt(zone.zone_id, pack_id, len(names))
@@ -145,6 +145,15 @@ class Healing:
                 "repaired" if piece.repaired else "and is not repaired",
             )
         return pieces
+
+    async def _note_found_whole(self, pack_id: int, zone: Zone) -> None:
+        """The copy was read, every block that a crash may bring back included.
+
+        One that was removed meanwhile was not read: no crash brings it back any more.
+        """
+        with suppress(StorageError):  # else the next pass reads the copy again
+            await self._volume.durability.flush(durable=True)
+            self.note_verified(pack_id, zone)
 
     async def _damaged(
         self, pack_id: int, zone: Zone, blocks: Sequence[Block], turn: Turn

@@ -16,7 +16,7 @@ alone until the next day: one action a version a day (S3).
 import base64
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -214,6 +214,18 @@ class LifecycleRules:
         row = None if name else self._metadata.agenda_row(place, name)
         if row is not None and row[0] <= now_ns:
             self._volume.apply([UnscheduleKey(place, name)])
+
+    def look_at_overtaken(self, rows: Iterable[ScheduleKey]) -> None:
+        """The next pass looks at the places of those rows that a crash took the clock back behind.
+
+        It may stand still there, for as long as the date is in doubt.
+        """
+        now_ns = self._volume.expiry_ns()
+        late = {(row.place, row.name) for row in rows if row.at_ns > now_ns}
+        present = {place: self._metadata.agenda_row(*place) for place in sorted(late)}
+        overtaken = [place for place, row in present.items() if row is not None and row[0] > now_ns]
+        if self.in_force is not None and overtaken:
+            self._volume.apply([ScheduleKey(*place, now_ns, 0) for place in overtaken])
 
     def look(self, key: Key, now_ns: int) -> tuple[KeyStack, Pass]:
         """What is due for the key; nothing where it was acted on today."""

@@ -146,6 +146,8 @@ def open_filesystem(parts: Parts) -> Opened:
     set_up_ledger(keeper, volume, filesystem.refusals)
     recovered = commit_recovered(filesystem.writing, metadata, drafts)
     filesystem.locks.pending.lock_all_closed()
+    with suppress(*TRANSIENT):  # then when the clock is there again
+        filesystem.lifecycle.rules.look_at_overtaken(found.scheduled)
     with suppress(*TRANSIENT):  # then the next opening does it
         filesystem.releasing.destroy_all_waiting()
     return Opened(filesystem, recovered, found.changes)

@@ -25,7 +25,7 @@ from s3fs_local.engine.ledger import belongs_to_ledger
 from s3fs_local.engine.pack_images import good_bytes
 from s3fs_local.engine.writing import Writing
 from s3fs_local.errors import TRANSIENT, DataDamaged, EncryptionError, StorageError
-from s3fs_local.metadata.changes import AddBlock
+from s3fs_local.metadata.changes import AddBlock, ScheduleKey
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import GoodBytes, PackStore
@@ -44,6 +44,7 @@ class Replay(Struct):
     position: int
     changes: int = 0
     batches: list[tuple[int, bytes]] = []  # with their positions, for the ledger
+    scheduled: list[ScheduleKey] = []  # since the ledger said last what the clock shows
     drafts: dict[int, list[DraftRecord]] = {}
 
 
@@ -69,13 +70,16 @@ def replay_journal(
     known = max(floor, committed, ledger_position)
     records, written_to = _with_all_blocks(journal, packs, records, start=known)
     found = Replay(position=committed)
-    found.batches = [
-        (position, payloads[position])
+    untold = [
+        (position, record)
         for position, record in records
         if position > ledger_position
         and isinstance(record, ChangeBatch)
         and belongs_to_ledger(record)
     ]
+    found.batches = [(position, payloads[position]) for position, _ in untold]
+    changes = chain.from_iterable(batch.changes for _, batch in untold)
+    found.scheduled = [change for change in changes if isinstance(change, ScheduleKey)]
     for position, record in records:
         found.position = max(found.position, position)
         if isinstance(record, ChangeBatch) and position > committed and record.changes:

@@ -96,9 +96,7 @@ class Outbox:
             if isinstance(change, OpenEntry) and not change.entry.is_marker:
                 yield change.entry.ino
         for entry in self._ended_untold(changes):
-            taken = self._taken_from(entry)
-            if taken is not None:
-                yield taken
+            yield from self._taken_from(entry)
 
     def _ended_untold(self, changes: Sequence[Change]) -> Iterator[Entry]:
         """Names that ended of files of which nothing is told: no version is left, or was made."""
@@ -120,14 +118,18 @@ class Outbox:
                 case _:
                     pass
 
-    def _taken_from(self, entry: Entry) -> int | None:
-        """The inode that lost its name to this one, and may have it still in another region."""
+    def _taken_from(self, entry: Entry) -> Iterator[int]:
+        """The inodes that lost their name to this one, and may have it still in another region.
+
+        One without a version may have been told, too: the version was purged since.
+        """
         while True:
             before = self._metadata.entry_at(entry.parent, entry.name, entry.from_ns - 1)
             if before is None or before.ending is not Ending.REPLACED:
-                return None
+                return
+            yield before.ino
             if not is_untold(self._metadata, before):
-                return before.ino
+                return
             entry = before
 
     def _has_other_names(self, inode: Inode) -> bool:

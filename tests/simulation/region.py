@@ -1,6 +1,8 @@
 """Another region in memory, which a simulated store tells of what happens, and the way there."""
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from s3fs_local.engine.filesystem import FileSystem
@@ -16,15 +18,19 @@ from tests.replication_rules import document, rule
 from tests.simulation.background import Background
 
 DESTINATION: Final = "west"
-BATCH: Final = 16
+BATCHES: Final = (2, 16, 1)
+"""So many tasks a telling sends at a time, in turn: what is told apart is found apart."""
 
 
 class SimulatedLink(LocalLink):
     """The way, along which others go on between two messages, and at whose end one may die."""
 
-    def __init__(self, receiver: Receiver, background: Background) -> None:
+    def __init__(
+        self, receiver: Receiver, background: Background, keep_time: Callable[[], None]
+    ) -> None:
         super().__init__(receiver)
         self._background = background
+        self._keep_time = keep_time
         self.is_over = False
 
     async def ask(self, message: Message) -> Reply:
@@ -39,6 +45,7 @@ class SimulatedLink(LocalLink):
 
     async def _go(self) -> None:
         await self._background.run_blocking(lambda: None)
+        self._keep_time()
         if self.is_over:
             raise DestinationUnreachable("nobody is there any more")
 
@@ -51,6 +58,7 @@ class Region:
         self.store = MemoryStore(object_lock="true")
         self._link: SimulatedLink | None = None
         self._breaks_after: int | None = None
+        self._batches = itertools.cycle(BATCHES)
 
     @staticmethod
     def follow(source: FileSystem) -> None:
@@ -61,11 +69,12 @@ class Region:
 
     async def tell(self, source: FileSystem) -> None:
         """All that is pending was told, or the way broke."""
-        clock = self.store.clock
-        clock.advance(max(source.volume.now_ns() - clock.now_ns(), 0))
+        batch = next(self._batches)
+        keep_time = partial(self._keep_time, source)
+        keep_time()
         receiver = Receiver(self.store.fs, THERE)
         receiver.begin(HERE)
-        link = self._link = SimulatedLink(receiver, self._background)
+        link = self._link = SimulatedLink(receiver, self._background, keep_time)
         link.breaks_after, self._breaks_after = self._breaks_after, None
         sender = Sender(
             source,
@@ -78,13 +87,18 @@ class Region:
         try:
             while source.replication.decide():
                 pass
-            while tasks := source.volume.metadata.tasks(DESTINATION, BATCH):
+            while tasks := source.volume.metadata.tasks(DESTINATION, batch):
                 await sender.send(tasks)
         except DestinationUnreachable:
             pass
         finally:
             if not link.is_over:
                 receiver.close()
+
+    def _keep_time(self, source: FileSystem) -> None:
+        """Days that go by in one region go by in the other."""
+        clock = self.store.clock
+        clock.advance(max(source.volume.now_ns() - clock.now_ns(), 0))
 
     def break_way(self, after: int) -> None:
         """The way breaks after so many messages."""

@@ -28,6 +28,13 @@ OFTEN: Final = frozenset(
     )
 )
 
+NAMING: Final = (
+    *(Kind.CREATE, Kind.MKDIR, Kind.SYMLINK, Kind.LINK, Kind.UNLINK, Kind.RMDIR, Kind.EXCHANGE),
+    *(Kind.RENAME, Kind.RENAME_OVER, Kind.WRITE, Kind.CLOSE, Kind.CHMOD, Kind.RESTORE, Kind.PURGE),
+    *(Kind.UTIMES, Kind.CRASH, Kind.UPKEEP, Kind.TELL, Kind.WAY_BREAKS, Kind.OTHER_SIDE_DIES),
+    *(Kind.GO_ON,) * 4,
+)
+"""What becomes of names, told again and again."""
 LOCKS_AND_AGE: Final = frozenset(
     (
         *(Kind.RETAIN, Kind.CLEAR_RETENTION, Kind.HOLD, Kind.LIFT_HOLD, Kind.APPEND_ONLY),
@@ -52,6 +59,12 @@ def history_of_regions(seed: int) -> list[Operation]:
     """Likewise, with another region that is told what happens."""
     chosen = Random(seed)  # noqa: S311 - repeatable on purpose
     return [Operation(Kind.TELL), *_drawn(chosen, [k for k in Kind if k not in UNLIKE_THERE])]
+
+
+def history_of_names(seed: int) -> list[Operation]:
+    """Likewise, of names and little else: most tellings come to their end."""
+    chosen = Random(seed)  # noqa: S311 - repeatable on purpose
+    return [Operation(Kind.TELL), *_drawn(chosen, NAMING)]
 
 
 def history_without_versioning(seed: int) -> list[Operation]:
