@@ -200,7 +200,7 @@ class PackCoding:
         """The pack, every block as it was sealed, from copies or shares; None: nobody has that."""
         healing = self._healing
         blocks = healing.blocks_in(pack_id)
-        await self._volume.durability.flush(durable=True)  # what is not among them has gone for good
+        await self._volume.durability.flush(durable=True)  # no crash brings others back
         zone = self._zones.well[0]
         found = await run_in_thread(partial(good_image, self._packs, pack_id, blocks, zone))
         if found is not None and not found.lost:

@@ -220,7 +220,7 @@ HISTORIES = {
         Operation(Kind.GO_ON_AND_DIE, 3, 5, 4),
         Operation(Kind.MIDNIGHT, 8, 10, 0),
     ],
-    "a block whose removal a crash undid was not left rotten by a scrub that called its copy whole": [
+    "a block whose removal a crash undid is not rotten in a copy that a scrub called whole": [
         Operation(Kind.CREATE, 9, 8, 9),
         Operation(Kind.OPEN, 3, 4, 3),
         Operation(Kind.APPEND, 9, 8, 2),

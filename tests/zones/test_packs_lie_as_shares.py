@@ -14,9 +14,12 @@ from s3fs_local.control.requests import (
     ListZones,
     Purge,
 )
+from s3fs_local.engine.pace import Pace
 from s3fs_local.engine.pack_coding import QUIET_SECONDS
-from tests.store_on_disk import OWNER, make_store_of_zones, opened
-from tests.zones.faults import Victim
+from s3fs_local.engine.version_removal import remove_version
+from s3fs_local.packs.pack_store import pack_name
+from tests.store_on_disk import OWNER, StoreOnDisk, make_store_of_zones, opened
+from tests.zones.faults import Victim, after_a_crash
 from tests.zones.shares import (
     archive,
     check_contents,
@@ -151,3 +154,48 @@ def test_a_mounted_store_codes_by_itself_what_did_not_grow_for_an_hour(tmp_path:
             await check_contents(disk, noise(20))
 
     trio.run(run, clock=clock)
+
+
+async def test_no_share_is_made_of_rot_that_a_crash_may_find_again(tmp_path: Path) -> None:
+    """The version was purged, nothing made that durable yet, and the copies are removed for good.
+
+    All shares would have the block as one zone had it, and the good ones would be gone.
+    """
+    zones = make_store_of_zones(tmp_path, 3)
+    contents = noise(14, files=3)
+    async with opened(tmp_path / "store") as disk:
+        for together in (("file 0",), ("file 1", "file 2")):
+            disk.fs.volume.durability.packs.leave_open_packs()
+            await archive(disk, {path: contents[path] for path in together})
+        file = disk.stat("file 1")
+        disk.fs.unlink(*disk.place("file 1"), OWNER)
+        await disk.sync_everywhere()
+        (version,) = disk.fs.volume.metadata.versions(file.ino)
+        _rot_first_in_newest(disk, zones[0])
+        await keep_in_shares(disk, "2+1")
+
+        async def purge(_: int) -> None:
+            """Between two packs."""
+            if disk.fs.volume.metadata.versions(file.ino):
+                remove_version(disk.fs.volume, version)
+
+        await disk.fs.pack_coding.run(Pace(report=purge), at_once=True)
+        assert not any(map(copies_in, zones))
+        crashed = after_a_crash(tmp_path / "store", zones, tmp_path / "crash", lost=3)
+
+    async with opened(crashed) as again:
+        for left in again.fs.volume.metadata.versions(file.ino):
+            layouts = again.fs.reading.layouts(file.ino, left.stamp_ns)
+            found = again.fs.reading.read_blocking(layouts, 0, left.size)
+            assert found == contents["file 1"]
+
+
+def _rot_first_in_newest(disk: StoreOnDisk, zone: Path) -> None:
+    """A byte of the first block in the newest pack is another one in this zone."""
+    metadata = disk.fs.volume.metadata
+    pack_id = max(metadata.pack_placements())
+    block, _ = metadata.blocks_in_pack(pack_id)
+    pack = zone / pack_name(pack_id)
+    data = bytearray(pack.read_bytes())
+    data[block.pack_offset + 100] ^= 1
+    pack.write_bytes(data)
