@@ -257,6 +257,10 @@ class CallerInterrupted(ArchiveError):
     """A program that waited for a retrieval was sent a signal; the retrieval goes on."""
 
 
+class MountEnded(ArchiveError):
+    """The mount ends while a program waits for a retrieval, which goes on at the next mount."""
+
+
 class StorageError(S3fsLocalError):
     """The bytes below cannot be written or read."""
 

@@ -43,6 +43,7 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.NotArchived: "Read it: only GLACIER and DEEP_ARCHIVE are retrieved.",
     errors.RetrievalRunning: "Wait, or ask for a faster --tier; `getfattr -n s3.restore` tells.",
     errors.CallerInterrupted: "The retrieval goes on; `getfattr -n s3.restore FILE` tells when.",
+    errors.MountEnded: "Mount the store again: the retrieval goes on.",
     errors.WouldWait: "Try again later; `getfattr -n s3.restore FILE` tells when.",
     errors.QuotaExceeded: "Raise the quota where the store lives, or purge versions nobody needs.",
     errors.StoreFull: "Free space where the store lives, or purge versions nobody needs.",

@@ -114,6 +114,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.RetrievalRunning: ExitCode.ARCHIVED,
     errors.WouldWait: ExitCode.ARCHIVED,
     errors.CallerInterrupted: ExitCode.ARCHIVED,
+    errors.MountEnded: ExitCode.ARCHIVED,
     errors.StoreFull: ExitCode.STORE_FULL,
     errors.QuotaExceeded: ExitCode.STORE_FULL,
     errors.PathUnusable: ExitCode.STORAGE_FAILED,

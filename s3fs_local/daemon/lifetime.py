@@ -297,7 +297,7 @@ class _Desk:
             await outlet.progress("unmount", done=0)
             await self._await_detached(mount)
         else:
-            await trio.to_thread.run_sync(detach, self._plan.mount_point)
+            await trio.to_thread.run_sync(detach, self._plan.mount_point, self._waiting())
         with trio.move_on_after(session.HANG_UP_SECONDS_MAX):
             await self.kernel_hung_up.wait()
         if mount is not None and not self.kernel_hung_up.is_set() and self.store is not None:
@@ -308,6 +308,11 @@ class _Desk:
         if self.failure is not None:
             raise self.failure
         return msgspec.to_builtins(Done())
+
+    def _waiting(self) -> list[int]:
+        """The threads that wait for an answer to a system call."""
+        store = self.store
+        return [] if store is None else [one.pid for one in store.filesystem.activity.running()]
 
     async def _await_detached(self, mount: Mount | None) -> None:
         """Whoever asked has taken the mount away, or cannot: theirs may be another namespace."""

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -92,14 +92,16 @@ def _detach_and_await(mount_point: Path, daemon: int | None) -> None:
         raise errors.DaemonUnreachable(f"unmounted, but process {daemon} has not ended")
 
 
-def detach(mount_point: Path) -> None:
+def detach(mount_point: Path, waiting: Iterable[int] = ()) -> None:
     """The kernel shows nothing there any more. Blocks, also on the daemon's answers.
+
+    `waiting`: threads that wait for an answer; the kernel shows nobody what they open.
 
     Raises:
         MountPointUnusable: a program uses it; names some.
     """
     if not unmount(mount_point, lazily=False):
-        users = ", ".join(_first_users(mount_point)) or "a program"
+        users = ", ".join(_first_users(mount_point, waiting)) or "a program"
         raise errors.MountPointUnusable(f"{mount_point} is in use by {users}")
 
 
@@ -117,15 +119,28 @@ def refuse_if_mounted_yet(mount_point: Path, device: str) -> None:
         )
 
 
-def _first_users(mount_point: Path) -> list[str]:
-    users = []
+def _first_users(mount_point: Path, waiting: Iterable[int]) -> list[str]:
+    users = {_process_of(thread): None for thread in waiting}
     for process in Path("/proc").iterdir():
         if process.name.isdecimal() and any(
             Path(used).is_relative_to(mount_point) for used in _used_paths(process)
         ):
-            with suppress(OSError):
-                users.append(f"{(process / 'comm').read_text().strip()} (process {process.name})")
-    return users[:_HOLDERS_NAMED_MAX]
+            users[process] = None
+    return list(islice(filter(None, map(_described, users)), _HOLDERS_NAMED_MAX))
+
+
+def _process_of(thread: int) -> Path:
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{thread}/status").read_text().splitlines()
+        return Path("/proc") / next(line.split()[1] for line in lines if line.startswith("Tgid:"))
+    return Path(f"/proc/{thread}")
+
+
+def _described(process: Path) -> str:
+    """Its name and number; nothing where it has ended."""
+    with suppress(OSError):
+        return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+    return ""
 
 
 def _used_paths(process: Path) -> Iterator[str]:

@@ -21,8 +21,8 @@ from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.retrieval import RetrievalTier, plan_retrieval, retrieved
 from s3fs_local.rules.versioning import Version
 
-WAITING_MAX: Final = 64
-"""So many readers may wait for archives at a time; each holds one of the mount's workers."""
+WAITING_MAX: Final = 10_000
+"""So many readers may wait for archives at a time; each takes some KiB of memory."""
 LOOK_AGAIN_S: Final = 5.0
 WAITING_DAYS: Final = 1
 """How long a copy stays that a waiting reader asked for."""
@@ -137,8 +137,22 @@ class Retrieving:
         self._waiting_count += 1
         try:
             while self._version(ino, stamp_ns).is_archived:
-                done = self._waiting.setdefault((ino, stamp_ns), trio.Event())
-                with trio.move_on_after(LOOK_AGAIN_S):  # it may be purged, or leave the archive
+                done = self._waiting.get((ino, stamp_ns))
+                if done is None:
+                    await self._wait_for_all(ino, stamp_ns)
+                else:
                     await done.wait()
         finally:
             self._waiting_count -= 1
+
+    async def _wait_for_all(self, ino: int, stamp_ns: int) -> None:
+        """The version is there, or purged; till then one reader looks, and the others sleep."""
+        done = self._waiting[ino, stamp_ns] = trio.Event()
+        try:
+            while not done.is_set() and self._version(ino, stamp_ns).is_archived:
+                with trio.move_on_after(LOOK_AGAIN_S):  # it may be purged, or leave the archive
+                    await done.wait()
+        finally:  # interrupted, perhaps: then another looks
+            if self._waiting.get((ino, stamp_ns)) is done:
+                del self._waiting[ino, stamp_ns]
+            done.set()

@@ -57,6 +57,8 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.RetrievalRunning: errno.EALREADY,
     errors.WouldWait: errno.EAGAIN,
     errors.CallerInterrupted: errno.EINTR,
+    # What all calls on this mount get from now on. Not EINTR: programs would try again.
+    errors.MountEnded: errno.ENOTCONN,
     errors.StoreFull: errno.ENOSPC,
     errors.QuotaExceeded: errno.EDQUOT,
     errors.PathUnusable: errno.EIO,

@@ -20,11 +20,14 @@ The theory, in five rules:
 5. A worker that ends, for whatever reason, wakes a parked one. So none is left without a reader,
    and at the end (`stop`, or the kernel hung up) each sees that it is the end and wakes the next.
    Handlers that still wait finish and reply first.
+6. Who waits for what may take hours (`waiting_unless_interrupted`) is no worker meanwhile. So any
+   number may, and the others are served as if nobody did. Such a wait ends with the loop.
 """
 
 import errno
 import os
 import select
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from time import perf_counter_ns
@@ -33,7 +36,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 import trio
 import trio.lowlevel
 
-from s3fs_local.errors import CallerInterrupted
+from s3fs_local.errors import CallerInterrupted, MountEnded
 from s3fs_local.fuse.answers import Answer
 from s3fs_local.fuse.boundary import Refused
 from s3fs_local.fuse.connection import Connection, HungUp
@@ -48,8 +51,10 @@ IDLE_WORKERS_MAX: Final = 4
 """Workers that stay parked, so that a few parallel fsyncs need not start one each."""
 
 WORKERS_MAX: Final = 400
-"""So many requests may wait at once (for restores, say, which take hours); the next waits
-unread."""
+"""So many requests may wait at once for what takes moments; the next waits unread."""
+
+INTERRUPTS_REMEMBERED: Final = 1000
+"""Of requests that did not wait for hours when their caller was sent a signal, but may yet."""
 
 WORKER_NAME: Final = "answering requests"
 
@@ -73,6 +78,7 @@ class ReaderGate:
         self._workers = 0
         self._waited_for = 0  # handlers inside `waiting`
         self._interruptible: dict[int, trio.CancelScope] = {}  # by the number of the request
+        self._interrupted: deque[int] = deque(maxlen=INTERRUPTS_REMEMBERED)
         self._last_yield_ns = 0
         self._descriptor = -1
         self._poll: Callable[[int], list[tuple[int, int]]] = select.poll().poll
@@ -89,26 +95,36 @@ class ReaderGate:
     async def waiting_unless_interrupted(
         self, wait: Callable[[*Ts], Awaitable[T]], *args: *Ts
     ) -> T:
-        """As `waiting`, but no longer than the caller lives: for what may take hours.
+        """As `waiting`, but for what may take hours: any number may wait so.
 
-        `wait` is cancelled when the caller is sent a signal.
+        `wait` is cancelled when the caller is sent a signal, and when the loop ends.
 
         Raises:
-            CallerInterrupted: so it was.
+            CallerInterrupted: the caller was sent a signal.
+            MountEnded: the loop ends.
         """
         request = _handled_request.get()
-        with trio.CancelScope() as scope:
-            self._interruptible[request] = scope
-            try:
-                return await self.waiting(wait, *args)
-            finally:
-                del self._interruptible[request]
+        self._wake_parked()
+        self._workers -= 1
+        try:
+            with trio.CancelScope() as scope:
+                self._interruptible[request] = scope
+                if self._is_over or request in self._interrupted:
+                    scope.cancel()
+                return await wait(*args)
+        finally:
+            del self._interruptible[request]
+            self._workers += 1
+        if self._is_over:
+            raise MountEnded
         raise CallerInterrupted
 
     def interrupt(self, request: int) -> None:
         """The caller of the request of that unique number was sent a signal."""
         scope = self._interruptible.get(request)
-        if scope is not None:
+        if scope is None:
+            self._interrupted.append(request)
+        else:
             scope.cancel()
 
     @property
@@ -137,9 +153,15 @@ class ReaderGate:
 
     def stop(self) -> None:
         """No further request is read; those that are being handled are answered."""
-        self._is_over = True
+        self._end()
         if self._descriptor >= 0:
             trio.lowlevel.notify_closing(self._descriptor)
+
+    def _end(self) -> None:
+        """Nobody reads any more, and nobody waits for hours."""
+        self._is_over = True
+        for scope in self._interruptible.values():
+            scope.cancel()
 
     def _start_worker(
         self,
@@ -217,7 +239,7 @@ class ReaderGate:
         try:
             return connection.receive()
         except HungUp:
-            self._is_over = True
+            self._end()
             return 0
 
     async def _park(self) -> None:

@@ -11,9 +11,11 @@ from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.filesystem import Presentation
 from s3fs_local.engine.pace import AT_ONCE
+from s3fs_local.engine.purging import purge
 from s3fs_local.errors import (
     Archived,
     InvalidArgument,
+    NoSuchVersion,
     NotArchived,
     NotPermitted,
     RetrievalRunning,
@@ -236,6 +238,62 @@ def test_a_reader_that_is_set_to_wait_gets_the_bytes() -> None:
     trio.run(scenario)
 
     assert found == [TEXT, TEXT]
+
+
+def test_readers_go_on_waiting_when_the_first_is_interrupted() -> None:
+    """One of them looks for all; it may be any program, and be killed."""
+    store = archived()
+    ino = store.stat("log").ino
+    opened = 0
+    first = trio.CancelScope()
+
+    async def wait(scope: trio.CancelScope) -> None:
+        nonlocal opened
+        with scope:
+            await store.fs.open_archived(ino, os.O_RDONLY, ALICE)
+            opened += 1
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, first)
+            await trio.testing.wait_all_tasks_blocked()
+            for _ in range(2):
+                nursery.start_soon(wait, trio.CancelScope())
+            await trio.testing.wait_all_tasks_blocked()
+            first.cancel()
+            await trio.testing.wait_all_tasks_blocked()
+            await store.fs.retrieving.advance_all(AT_ONCE)
+
+    trio.run(scenario)
+
+    assert opened == 2
+
+
+def test_readers_of_a_version_that_is_purged_wait_no_longer() -> None:
+    """They would for ever: nobody retrieves it any more."""
+    store = archived()
+    old = current(store, "log")
+    store.write("log", b"new")
+    items = store.fs.histories.of_name(*store.place("log")).items
+    (item,) = [item for item in items if item.version == old]
+    refused = 0
+
+    async def wait() -> None:
+        nonlocal refused
+        with pytest.raises(NoSuchVersion):
+            await store.fs.retrieving.until_readable(old.ino, old.stamp_ns, may_wait=True)
+        refused += 1
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            purge(store.fs, item, caller=ALICE, bypass=None)
+
+    trio.run(scenario, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    assert refused == 2
 
 
 def test_a_retrieval_that_a_crash_cut_off_goes_on() -> None:

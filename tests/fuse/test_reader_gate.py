@@ -15,7 +15,7 @@ import pytest
 import trio
 import trio.testing
 
-from s3fs_local.errors import CallerInterrupted
+from s3fs_local.errors import CallerInterrupted, MountEnded
 from s3fs_local.fuse import replies
 from s3fs_local.fuse.answers import BODY, greeting, interrupting
 from s3fs_local.fuse.answers import Answer as Answering
@@ -38,6 +38,19 @@ import os, sys
 while True:
     os.getxattr(sys.argv[1], "user.hammer")
 """
+
+
+class TellingGate(ReaderGate):
+    """Tells when the kernel has told of a signal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = trio.Event()
+
+    def interrupt(self, request: int) -> None:
+        """As ever."""
+        super().interrupt(request)
+        self.told.set()
 
 
 def questions(gate: ReaderGate, answer: Answer) -> dict[int, Answering]:
@@ -239,6 +252,115 @@ async def test_a_program_that_waits_for_hours_can_be_stopped(
 
     assert status == -number
     assert later == b"user.later"
+
+
+async def test_any_number_may_wait_for_hours_while_others_are_served(tmp_path: Path) -> None:
+    """Opens of archived files must not use up the workers: then nobody could do anything."""
+    gate = ReaderGate()
+    workers_max, waiters = 4, 30
+    waiting, allowed = 0, trio.Event()
+    all_wait = trio.Event()
+
+    async def wait_for_hours() -> None:
+        nonlocal waiting
+        waiting += 1
+        if waiting == waiters:
+            all_wait.set()
+        await allowed.wait()
+
+    async def answer(question: bytes) -> bytes:
+        if question.startswith(b"user.slow"):
+            await gate.waiting_unless_interrupted(wait_for_hours)
+        elif question == b"user.fsync":
+            await gate.waiting(trio.lowlevel.checkpoint)
+        return question
+
+    answers = []
+    threads = trio.CapacityLimiter(waiters + 1)
+    async with (
+        serving(gate, tmp_path, answer, workers_max=workers_max),
+        trio.open_nursery() as clients,
+    ):
+
+        async def ask_slowly(number: int) -> None:
+            answers.append(
+                await trio.to_thread.run_sync(
+                    partial(os.getxattr, tmp_path, f"user.slow{number}"),
+                    abandon_on_cancel=True,
+                    limiter=threads,
+                )
+            )
+
+        for number in range(waiters):
+            clients.start_soon(ask_slowly, number)
+        await all_wait.wait()
+        assert gate.is_idle
+        for _ in range(5):
+            assert await ask(tmp_path, "quick") == b"user.quick"
+            assert await ask(tmp_path, "fsync") == b"user.fsync"
+        allowed.set()
+
+    assert len(answers) == waiters
+
+
+async def test_a_signal_that_came_before_the_long_wait_ends_it(tmp_path: Path) -> None:
+    """The kernel tells of a signal once; who waited for a key first would wait for hours then."""
+    gate = TellingGate()
+    asked, ended = trio.Event(), trio.Event()
+
+    async def answer(question: bytes) -> bytes:
+        if question == b"user.slow":
+            asked.set()
+            await gate.waiting(gate.told.wait)
+            try:
+                await gate.waiting_unless_interrupted(trio.sleep_forever)
+            except CallerInterrupted:
+                ended.set()
+                raise Refused(errno.EINTR) from None
+        return question
+
+    async with serving(gate, tmp_path, answer):
+        client = await trio.lowlevel.open_process(
+            [sys.executable, "-c", ASK, str(tmp_path), "user.slow"], stderr=subprocess.DEVNULL
+        )
+        try:
+            await asked.wait()
+            client.kill()
+            await ended.wait()
+            await client.wait()
+        finally:
+            client.kill()
+
+
+async def test_who_waits_for_hours_is_told_when_the_loop_ends(tmp_path: Path) -> None:
+    """SIGTERM must end a daemon in seconds, whoever waits for an archive."""
+    gate = ReaderGate()
+    asked = trio.Event()
+
+    async def wait_for_hours() -> None:
+        asked.set()
+        await trio.sleep_forever()
+
+    async def answer(_: bytes) -> bytes:
+        try:
+            await gate.waiting_unless_interrupted(wait_for_hours)
+        except MountEnded:
+            raise Refused(errno.ENOTCONN) from None
+        return b""
+
+    failures: list[int | None] = []
+    async with trio.open_nursery() as clients:
+
+        async def ask_slowly() -> None:
+            with pytest.raises(OSError) as refused:  # noqa: PT011  the number is looked at
+                await ask(tmp_path, "slow")
+            failures.append(refused.value.errno)
+
+        async with serving(gate, tmp_path, answer):
+            clients.start_soon(ask_slowly)
+            await asked.wait()
+
+    assert failures == [errno.ENOTCONN]
 
 
 async def test_a_waiting_handler_answers_before_the_loop_ends(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """A program that waits hours for an archive, and a person who wants it to stop."""
 
+import errno
 import os
+import select
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -10,7 +13,7 @@ from time import monotonic
 
 import pytest
 
-from tests.mounting import MountedStore, s3fs_local
+from tests.mounting import MountedStore, is_mounted, processes_marked, s3fs_local
 from tests.semantics.promises import promise
 
 pytestmark = [pytest.mark.mount, pytest.mark.slow]
@@ -49,4 +52,90 @@ def test_a_program_that_waits_for_an_archive_can_be_killed(tmp_path: Path) -> No
                 reader.kill()
         assert os.getxattr(path, "s3.restore") == b'ongoing-request="true"'
     finally:
+        mounted.clean_up()
+
+
+OPEN_OFTEN = """
+import os, sys, threading
+
+def wait() -> None:
+    try:
+        os.close(os.open(sys.argv[1], os.O_RDONLY))
+        told.append("opened")
+    except OSError as error:
+        told.append(error.strerror)
+
+told = []
+threading.stack_size(1 << 16)
+threads = [threading.Thread(target=wait) for _ in range(int(sys.argv[2]))]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(told), set(told))
+"""
+OPENS = 500
+
+
+def wait_until_they_wait(mount: Path, count: int) -> None:
+    """So many opens have no answer yet."""
+    give_up = monotonic() + 60
+    while True:
+        lines = (mount / ".s3fs/oplog").read_text().splitlines()
+        if sum("  open  " in line and "  running  " in line for line in lines) >= count:
+            return
+        assert monotonic() < give_up, lines[-20:]
+        Event().wait(0.05)  # another process opens
+
+
+def use_another_file(mount: Path) -> None:
+    """It is written, synced, listed and read."""
+    other = mount / "other"
+    with other.open("wb") as file:
+        file.write(b"written meanwhile")
+        file.flush()
+        os.fsync(file.fileno())
+    assert {entry.name for entry in mount.iterdir()} == {"file", "other"}
+    assert other.read_bytes() == b"written meanwhile"
+
+
+@promise("However many programs wait so (10,000 opens at most), all else is served as ever.")
+@promise("`umount` names who waits; a daemon that gets SIGTERM gives them ENOTCONN, and ends.")
+def test_hundreds_of_opens_wait_and_hold_nobody_up(tmp_path: Path) -> None:
+    """At night somebody has to look, to read other files, and to end it; whatever waits."""
+    s3fs_local("init", tmp_path / "store")
+    (tmp_path / "mount").mkdir()
+    mounted = MountedStore(tmp_path / "store", tmp_path / "mount", ["archived=wait"])
+    waits = killed = None
+    try:
+        mounted.mount()
+        path = mounted.path / "file"
+        path.write_bytes(b"content")
+        s3fs_local("class", "set", path, "GLACIER")
+        s3fs_local("config", "set", mounted.path, "retrieval-delay-standard", "3h")
+        command = (sys.executable, "-c", OPEN_OFTEN, path, str(OPENS))
+        waits = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        wait_until_they_wait(mounted.path, OPENS)
+
+        use_another_file(mounted.path)
+        killed = subprocess.Popen(("cat", path), stdout=subprocess.DEVNULL)
+        wait_until_they_wait(mounted.path, OPENS + 1)
+        killed.kill()
+        assert killed.wait(timeout=60) == -signal.SIGKILL
+        refused = s3fs_local("umount", mounted.path, check=False)
+        assert refused.returncode != 0
+        assert f"(process {waits.pid})" in refused.stderr
+
+        (daemon,) = processes_marked(mounted.path)
+        ended = os.pidfd_open(daemon)
+        os.kill(daemon, signal.SIGTERM)
+        told, _ = waits.communicate(timeout=60)
+        assert told == f"{OPENS} {{{os.strerror(errno.ENOTCONN)!r}}}\n"
+        assert select.select([ended], [], [], 60)[0]
+        os.close(ended)
+        assert not is_mounted(mounted.path)
+    finally:
+        for process in (waits, killed):
+            if process is not None:
+                process.kill()
         mounted.clean_up()
