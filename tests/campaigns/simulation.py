@@ -9,6 +9,7 @@ from tests.simulation.walk import (
     HISTORY_OPERATIONS,
     as_code,
     history,
+    history_of_locks,
     history_of_names,
     history_of_regions,
     history_without_versioning,
@@ -21,6 +22,8 @@ REGIONS_EACH = 4
 """One history of so many has another region in it."""
 NAMES_EACH = 16
 """One of so many is of names in it, and little else."""
+LOCKS_EACH = 16
+"""Likewise, of locks that fall by themselves."""
 SUSPENDED_EACH = 8
 """In one of so many versioning is suspended now and then."""
 
@@ -42,4 +45,6 @@ def run(piece: Piece) -> Figures:
 def _drawn_as(number: int) -> Callable[[int], list[Operation]]:
     if number % REGIONS_EACH == 0:
         return history_of_names if number % NAMES_EACH == 0 else history_of_regions
+    if number % LOCKS_EACH == 2:
+        return history_of_locks
     return history_without_versioning if number % SUSPENDED_EACH == 1 else history

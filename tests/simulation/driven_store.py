@@ -253,9 +253,26 @@ class DrivenStore:
         self.store.fs.flush(number)
         self.store.fs.release(number)
 
-    def chmod(self, path: str, mode: int) -> None:
+    def chmod(self, path: str, mode: int) -> object:
         """See `Reference.chmod`."""
-        self.store.fs.setattr(self.ino(path), AttributeChange(mode=mode), None, ALICE)
+        fs, ino, change = self.store.fs, self.ino(path), AttributeChange(mode=mode)
+        if fs.locks_by_habit(ino, change):
+            return self._patiently(lambda: self._lock_by_habit(ino, change))
+        fs.setattr(ino, change, None, ALICE)
+        return None
+
+    async def _lock_by_habit(self, ino: int, change: AttributeChange) -> None:
+        await self.store.fs.lock_by_habit(ino, change, ALICE)
+
+    def touch(self, path: str, atime: float) -> None:
+        """See `Reference.touch`."""
+        change = AttributeChange(atime_ns=int(atime * 2) * SECOND_NS // 2)
+        self.store.fs.setattr(self.ino(path), change, None, ALICE)
+
+    def lock_quiet(self) -> None:
+        """See `Reference.lock_quiet`."""
+        while self.store.fs.locks.pending.lock_due():
+            pass
 
     def utimes(self, path: str, mtime: int) -> None:
         """See `Reference.utimes`."""
@@ -465,7 +482,14 @@ class DrivenStore:
     def protect(self, path: str, semantics: str, demand: Demand) -> None:
         """See `Reference.protect`."""
         period_ns = int(demand.period * 2) * SECOND_NS // 2
-        policy = DirectoryPolicy(demand.mode, period_ns, semantics=semantics)
+        quiet_ns = int(demand.quiet * 2) * SECOND_NS // 2
+        policy = DirectoryPolicy(
+            demand.mode,
+            period_ns,
+            semantics=semantics,
+            commit=demand.commit,
+            quiet_ns=quiet_ns,
+        )
         self.store.fs.locks.set_policy(self.ino(path), policy, caller=ALICE)
 
     def _patiently(self, work: Work) -> object:

@@ -15,10 +15,12 @@ from tests.simulation.reference.ageing import Rule
 from tests.simulation.reference.archives import TIERS
 from tests.simulation.reference.facts import DIRECTORY, FILE, SYMLINK
 from tests.simulation.reference.locks import (
+    CHMOD,
     COMPLIANCE,
     FILE_FROZEN,
     GOVERNANCE,
     NO_DEMAND,
+    QUIET,
     S3,
     Bypass,
     Demand,
@@ -53,6 +55,7 @@ class Kind(StrEnum):
     CLOSE = "close"
     CHMOD = "chmod"
     UTIMES = "utimes"
+    TOUCH = "touch"  # the access time, to a date that is ahead
     SETXATTR = "setxattr"
     REMOVEXATTR = "removexattr"
     FSYNC = "fsync"
@@ -83,6 +86,7 @@ class Kind(StrEnum):
     UPKEEP = "upkeep"  # everything is settled, as every few seconds
     SETTLE_CLASSES = "settle classes"
     ADVANCE_RETRIEVALS = "advance retrievals"
+    LOCK_QUIET = "lock quiet"  # files that nobody writes to any more
     RUN_LIFECYCLE = "run lifecycle"
     MIDNIGHT = "midnight"  # and a whole run of lifecycle
     COLLECT_GARBAGE = "collect garbage"
@@ -114,7 +118,7 @@ BACKGROUND: Final = frozenset(
 )
 OF_REGIONS: Final = frozenset((Kind.TELL, Kind.WAY_BREAKS, Kind.OTHER_SIDE_DIES))
 """A history with one of these has another region in it."""
-WAITING: Final = frozenset((Kind.RETAIN, Kind.HOLD))
+WAITING: Final = frozenset((Kind.RETAIN, Kind.HOLD, Kind.CHMOD))
 """These may wait for somebody, and others go on meanwhile."""
 KEEPING: Final = frozenset((Kind.FSYNC, Kind.FLUSH, Kind.SETTLE, Kind.LEAVE_SEGMENT))
 """These change nothing but what a crash keeps."""
@@ -147,8 +151,9 @@ class System(Protocol):
     def truncate(self, path: str, size: int) -> None: ...
     def close_duplicate(self, handle: int) -> None: ...
     def close(self, handle: int) -> None: ...
-    def chmod(self, path: str, mode: int) -> None: ...
+    def chmod(self, path: str, mode: int) -> object: ...
     def utimes(self, path: str, mtime: int) -> None: ...
+    def touch(self, path: str, atime: float) -> None: ...
     def setxattr(self, path: str, name: str, value: bytes) -> None: ...
     def removexattr(self, path: str, name: str) -> None: ...
     def set_class(self, path: str, wanted: str) -> None: ...
@@ -191,6 +196,8 @@ PERIODS: Final = (20, DAY, 40 * DAY, 3, -5, 10 * DAY)
 DEMANDS: Final = (
     *(NO_DEMAND, Demand(GOVERNANCE, 20.5), Demand(COMPLIANCE, 8.5)),
     *(NO_DEMAND, Demand(COMPLIANCE, 40 * DAY + 0.5)),
+    *(Demand(GOVERNANCE, 20.5, QUIET, 9.5), Demand(GOVERNANCE, 8.5, CHMOD)),
+    *(Demand(COMPLIANCE, DAY + 0.5, QUIET, 3.5), Demand(COMPLIANCE, 20.5, CHMOD)),
 )
 """Half a second more, or it would matter in which part of a second somebody looks."""
 SECONDS_OFF: Final = (0, 90, DAY, 400 * DAY)
@@ -383,6 +390,8 @@ def _locking(operation: Operation, reference: Reference) -> Call | None:
 
 
 def _freezing(operation: Operation, reference: Reference) -> Call | None:
+    if operation.kind is Kind.TOUCH:
+        return _touching(operation, reference)
     is_protect = operation.kind is Kind.PROTECT
     path = _pick(reference.nodes(DIRECTORY if is_protect else FILE), operation.first)
     if path is None:
@@ -392,6 +401,13 @@ def _freezing(operation: Operation, reference: Reference) -> Call | None:
         demand = DEMANDS[operation.third % len(DEMANDS)]
         return lambda system: system.protect(path, semantics, demand)
     return lambda system: system.set_append_only(path)
+
+
+def _touching(operation: Operation, reference: Reference) -> Call | None:
+    path = _pick(reference.nodes(FILE), operation.first)
+    ahead = (20.5, DAY + 0.5, 3.5)[operation.second % 3]
+    atime = reference.now + ahead
+    return None if path is None else (lambda system: system.touch(path, atime))
 
 
 def _ageing(operation: Operation, _: Reference) -> Call | None:
@@ -490,5 +506,6 @@ _CHOOSERS: Final[dict[Kind, Callable[[Operation, Reference], Call | None]]] = {
     Kind.LIFT_HOLD: _locking,
     Kind.APPEND_ONLY: _freezing,
     Kind.PROTECT: _freezing,
+    Kind.TOUCH: _freezing,
     Kind.SET_DATE: _setting_date,
 }

@@ -210,6 +210,9 @@ class Pair:
         match kind:
             case Kind.DAYS_GO_BY:
                 self._pass_time(DAY_S * (1, 29, 31, 91)[operation.first % 4])
+            case Kind.LOCK_QUIET:
+                self.driven.lock_quiet()
+                self.reference.lock_quiet()
             case Kind.MIDNIGHT:
                 await self._midnight()
             case Kind.BRING_BACK:

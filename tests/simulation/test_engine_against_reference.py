@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from tests.simulation.operations import OF_REGIONS, Kind, Operation
 from tests.simulation.pair import go_through
-from tests.simulation.walk import history_of_names, history_of_regions, history_without_versioning
+from tests.simulation.walk import (
+    history_of_locks,
+    history_of_names,
+    history_of_regions,
+    history_without_versioning,
+)
 
 EXAMPLES: Final = int(os.environ.get("S3FS_LOCAL_EXAMPLES", "150"))
 NUMBERS: Final = st.integers(0, 11)
@@ -43,6 +48,12 @@ def test_no_history_tells_the_store_from_its_reference(operations: list[Operatio
 def test_another_region_has_what_the_reference_says(seed: int) -> None:
     """Whoever dies, and wherever the way breaks: versions, bytes, tags, locks and names."""
     go_through(history_of_regions(seed))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_locks_fall_by_themselves_when_they_should_and_on_what_they_should(seed: int) -> None:
+    """When a file is closed, has been quiet, or loses its write permission; also after a crash."""
+    go_through(history_of_locks(seed))
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -10,6 +10,7 @@ from s3fs_local.engine import classes, healing, opening, replication_naming, ret
 from s3fs_local.engine.agenda import Agenda
 from s3fs_local.engine.durability import Durability
 from s3fs_local.engine.filesystem import FileSystem
+from s3fs_local.engine.habit import Habit
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.pack_images import Image, good_image
 from s3fs_local.engine.pending_locks import PendingLocks
@@ -37,6 +38,7 @@ from tests.simulation.pair import go_through
 from tests.simulation.walk import (
     LOCKS_AND_AGE,
     history,
+    history_of_locks,
     history_of_names,
     history_of_regions,
 )
@@ -47,6 +49,8 @@ FOUND_BY: Final = {
     "openings_leave_zones_uneven": 28,
     "directories_take_locked_files_along": 43,
     "directories_do_not_go_along": 160,
+    "taking_write_permission_locks_nothing": 20,
+    "a_later_access_time_extends_no_lock": 80,
 }
 """By this seed, once it was found, so that a search begins near it."""
 
@@ -148,6 +152,21 @@ def a_crash_forgets_who_waits_for_a_lock(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(PendingLocks, "lock_all_closed", lambda _: None)
 
 
+def quiet_files_take_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long nobody writes to them."""
+    monkeypatch.setattr(PendingLocks, "lock_due", lambda _: 0)
+
+
+def taking_write_permission_locks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chmod is a chmod."""
+    monkeypatch.setattr(Habit, "commits", lambda *_: False)
+
+
+def a_later_access_time_extends_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused, as of any locked file."""
+    monkeypatch.setattr(Habit, "extends", lambda *_: False)
+
+
 def archives_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody asks whether the bytes must be retrieved first."""
     monkeypatch.setattr(classes, "check_readable", lambda _: None)
@@ -219,6 +238,11 @@ ACROSS_REGIONS: Final = (
     removed_names_stay_behind,
 )
 OF_NAMES: Final = (directories_do_not_go_along,)
+OF_LOCKS: Final = (
+    quiet_files_take_no_lock,
+    taking_write_permission_locks_nothing,
+    a_later_access_time_extends_no_lock,
+)
 OF_ZONES: Final = (
     packs_go_before_a_crash_is_done_with_them,
     zones_miss_things_in_silence,
@@ -234,6 +258,7 @@ OF_ZONES: Final = (
         *OF_ZONES,
         *ACROSS_REGIONS,
         *OF_NAMES,
+        *OF_LOCKS,
         retentions_shrink,
         locks_end_by_the_date,
         purging_asks_no_lock,
@@ -259,6 +284,8 @@ def test_a_bug_is_found(
         drawn = partial(history, without=LOCKS_AND_AGE)
     if put_in in ACROSS_REGIONS:
         drawn = history_of_regions
+    if put_in in OF_LOCKS:
+        drawn = history_of_locks
     if put_in in OF_NAMES:
         drawn = history_of_names
     with pytest.raises(AssertionError):

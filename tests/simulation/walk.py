@@ -28,6 +28,14 @@ OFTEN: Final = frozenset(
     )
 )
 
+LOCKING: Final = (
+    *(Kind.CREATE, Kind.MKDIR, Kind.MKNOD, Kind.RENAME, Kind.RENAME_OVER, Kind.UNLINK, Kind.LINK),
+    *(Kind.OPEN, Kind.WRITE, Kind.APPEND, Kind.TRUNCATE, Kind.CLOSE, Kind.CLOSE_DUPLICATE),
+    *(Kind.RETAIN, Kind.CLEAR_RETENTION, Kind.HOLD, Kind.LIFT_HOLD, Kind.APPEND_ONLY, Kind.PURGE),
+    *(Kind.RESTORE, Kind.UPKEEP, Kind.FSYNC, Kind.CRASH, Kind.POWER_CUT, Kind.SET_DATE),
+    *(Kind.DAYS_GO_BY, Kind.PROTECT, *(Kind.CHMOD, Kind.TOUCH, Kind.LOCK_QUIET) * 3),
+)
+"""What becomes of files that directories lock."""
 NAMING: Final = (
     *(Kind.CREATE, Kind.MKDIR, Kind.SYMLINK, Kind.LINK, Kind.UNLINK, Kind.RMDIR, Kind.EXCHANGE),
     *(Kind.RENAME, Kind.RENAME_OVER, Kind.WRITE, Kind.CLOSE, Kind.CHMOD, Kind.RESTORE, Kind.PURGE),
@@ -38,7 +46,8 @@ NAMING: Final = (
 LOCKS_AND_AGE: Final = frozenset(
     (
         *(Kind.RETAIN, Kind.CLEAR_RETENTION, Kind.HOLD, Kind.LIFT_HOLD, Kind.APPEND_ONLY),
-        *(Kind.PROTECT, Kind.SET_DATE, Kind.RETRIEVE, Kind.ADVANCE_RETRIEVALS),
+        *(Kind.PROTECT, Kind.LOCK_QUIET, Kind.TOUCH, Kind.SET_DATE),
+        *(Kind.RETRIEVE, Kind.ADVANCE_RETRIEVALS),
         *(Kind.PUT_LIFECYCLE, Kind.RUN_LIFECYCLE, Kind.MIDNIGHT),
     )
 )
@@ -59,6 +68,14 @@ def history_of_regions(seed: int) -> list[Operation]:
     """Likewise, with another region that is told what happens."""
     chosen = Random(seed)  # noqa: S311 - repeatable on purpose
     return [Operation(Kind.TELL), *_drawn(chosen, [k for k in Kind if k not in UNLIKE_THERE])]
+
+
+def history_of_locks(seed: int) -> list[Operation]:
+    """Likewise, of locks that fall by themselves, in directories that ask for them."""
+    chosen = Random(seed)  # noqa: S311 - repeatable on purpose
+    first, second = (chosen.randint(0, NUMBERS_MAX) for _ in range(2))
+    asking = [Operation(Kind.MKDIR), Operation(Kind.PROTECT, 0, first, second)]
+    return [*asking, *_drawn(chosen, LOCKING)]
 
 
 def history_of_names(seed: int) -> list[Operation]:

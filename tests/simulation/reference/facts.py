@@ -40,6 +40,7 @@ class Node:
     versions: list[Version] = field(default_factory=list)  # oldest first
     last_parent: int = 0  # the directory of the name it was given last
     last_name: str = ""
+    atime: float = 0  # if somebody set it: until when the file is to be locked
     append_only: str = ""  # or OPEN, or SEALED by a rotation
     semantics: str = ""  # of a directory: what was said of locks below it, FILE_FROZEN or S3
     demand: Demand = NO_DEMAND  # of a directory: how files below it are locked when closed
@@ -125,6 +126,7 @@ class Facts:
     aged: dict[Name, int] = field(default_factory=dict)  # the instant of a rule's last action
     put_off: dict[Name, int] = field(default_factory=dict)  # or of finding it in use
     waiting: set[int] = field(default_factory=set)  # files that take a lock when they are closed
+    quiet: dict[int, float] = field(default_factory=dict)  # or then, if nobody writes to them
     is_suspended: bool = False  # versioning
     closing: set[int] = field(default_factory=set)  # files that go with their last close
 
@@ -164,6 +166,7 @@ class Facts:
             dict(self.aged),
             dict(self.put_off),
             set(self.waiting),
+            dict(self.quiet),
             self.is_suspended,
             set(self.closing),
         )

@@ -14,10 +14,14 @@ from tests.simulation.reference.facts import (
 )
 from tests.simulation.reference.keeping import Keeping
 from tests.simulation.reference.locks import (
+    CHMOD,
+    CLOSE,
     NO_LOCK,
     OPEN,
+    QUIET,
     SEALED,
     Bypass,
+    Demand,
     Lock,
     check_purge,
     demanded,
@@ -131,10 +135,8 @@ class Files(Keeping):
         """
         lock = self.lock_of(node) if node.append_only else NO_LOCK
         asked = self._asked_of(node)
-        if asked.mode and self.has_writers(node.number):
-            self.facts.waiting.add(node.number)
-        elif version.content:
-            lock = demanded(lock, asked, version.time)
+        if asked.mode:
+            lock = self._inherited(node, version, lock, asked)
         self._put_lock_on(version, lock)
         if self.facts.is_suspended:
             version = replace(version, is_null=True)
@@ -142,6 +144,26 @@ class Files(Keeping):
         if version.is_null:
             self._replace_nulls(node, version)
         return version
+
+    def _inherited(self, node: Node, version: Version, lock: Lock, asked: Demand) -> Lock:
+        """What falls on a new version at once; what falls later is noted."""
+        is_quiet = asked.commit == QUIET
+        if asked.commit == CHMOD or (is_quiet and not version.content):
+            return lock
+        if self.has_writers(node.number):
+            self._wait_until_closed(node)
+        elif is_quiet:
+            self._wait_for_quiet(node, asked)
+        elif version.content:
+            return demanded(lock, asked, version.time)
+        return lock
+
+    def _wait_until_closed(self, node: Node) -> None:
+        self.facts.quiet.pop(node.number, None)
+        self.facts.waiting.add(node.number)
+
+    def _wait_for_quiet(self, node: Node, asked: Demand) -> None:
+        self.facts.quiet[node.number] = self.now + asked.quiet
 
     # While versioning is suspended: one version "null" for each name, and the newest.
 
@@ -224,9 +246,25 @@ class Files(Keeping):
             if asked.mode:
                 node.append_only = ""
                 self._put_lock_on(node.versions[-1], demanded(self.lock_of(node), asked, self.now))
-        elif node.content:
+        elif asked.mode and asked.commit == QUIET:
+            self._wait_for_quiet(node, asked)
+        elif node.content and asked.commit == CLOSE:
             version = node.versions[-1]
             self._put_lock_on(version, demanded(self.lock_of(node), asked, version.time))
+
+    def lock_quiet(self) -> None:
+        """Files that nobody wrote to for long enough take the lock that waited for that."""
+        for number in [each for each, due in self.facts.quiet.items() if due <= self.now]:
+            del self.facts.quiet[number]
+            node = self.facts.nodes.get(number)
+            if node is None or not self.is_named(number):
+                continue
+            asked = self._asked_of(node)
+            if self.has_writers(number):
+                self._wait_until_closed(node)
+            elif node.content and asked.mode and asked.commit != CHMOD:
+                lock = demanded(self.lock_of(node), asked, self.now)
+                self._put_lock_on(node.versions[-1], lock)
 
     def _put_lock_on(self, version: Version, lock: Lock) -> None:
         self.facts.locks.pop(version.key, None)

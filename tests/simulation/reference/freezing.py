@@ -1,10 +1,14 @@
 """Which files are frozen by their locks, and the calls that lock them."""
 
+from dataclasses import replace
+
 from tests.simulation.reference import locks
 from tests.simulation.reference.facts import DIRECTORY, FILE, Node
 from tests.simulation.reference.files import Files
 from tests.simulation.reference.locks import Bypass, Demand, Lock
 from tests.simulation.reference.refused import Refused
+
+WRITABLE = 0o222
 
 
 class Freezing(Files):
@@ -66,6 +70,35 @@ class Freezing(Files):
             self._check_free(node)
             node.append_only = locks.OPEN
 
+    def lock_by_habit(self, node: Node, mode: int) -> bool:
+        """The last write permission is taken from a file that this locks; False: it does not.
+
+        Until the access time that somebody gave it, if that is ahead.
+        """
+        asked = self._asked_of(node)
+        content, _ = self.shown(node)
+        loses_permission = bool(node.mode & WRITABLE) and not mode & WRITABLE
+        if not (loses_permission and content and node.kind == FILE and asked.mode):
+            return False
+        if asked.commit != locks.CHMOD or node.append_only or self.is_locked(node):
+            return False
+        self._end_writing(node, cut_writers=False)
+        node.mode = mode
+        node.atime = node.atime if node.atime > self.now else self.now + asked.period
+        self._put_lock(node, Lock(asked.mode, node.atime))
+        return True
+
+    def touch(self, path: str, atime: float) -> None:
+        """The access time. A later one than its lock's extends the lock of a file by habit."""
+        node = self.at(path)
+        asked, lock = self._asked_of(node), self.lock_of(node)
+        by_habit = bool(asked.mode) and asked.commit == locks.CHMOD
+        if by_habit and locks.is_retained(lock, self.lock_clock.shown) and atime > lock.until:
+            self._put_lock(node, replace(lock, until=atime))
+        elif node.atime != atime:
+            self._check_attributes_free(node)
+        node.atime = atime
+
     def protect(self, path: str, semantics: str, demand: Demand) -> None:
         """What locks of files below it mean, and how they get one. Never weaker than before."""
         node = self.at(path)
@@ -74,7 +107,9 @@ class Freezing(Files):
         is_s3 = semantics == locks.S3
         if is_s3 and self._said(node) == locks.FILE_FROZEN:
             raise Refused("InvalidArgument")
-        if locks.is_weaker(demand, self._asked_in(node)):
+        held = self._asked_in(node)
+        demand = locks.completed(demand, node.demand, held)
+        if locks.is_weaker(demand, held):
             raise Refused("InvalidArgument")
         if is_s3 and self._meaning(node) == locks.FILE_FROZEN:
             self._check_may_move(node)

@@ -24,29 +24,53 @@ class Lock:
 NO_LOCK = Lock()
 
 
+CHMOD, QUIET, CLOSE = "chmod", "quiet", "close"
+"""When a file takes its lock: if write permission is taken away, after a while, when closed."""
+_SOONER = (CHMOD, QUIET, CLOSE)
+
+
 @dataclass(frozen=True)
 class Demand:
     """What directories ask of the files below them: a mode and a time in seconds; none, nothing."""
 
     mode: str = ""
     period: float = 0
+    commit: str = ""  # CHMOD, QUIET or CLOSE; "" = nothing is said of it
+    quiet: float = 0  # seconds without a writer
 
 
 NO_DEMAND = Demand()
 
 
+def _soon(demand: Demand) -> tuple[int, float]:
+    """The greater, the sooner a file takes its lock; what locks nothing comes last."""
+    return (_SOONER.index(demand.commit or CLOSE) if demand.mode else -1, -demand.quiet)
+
+
 def stricter(one: Demand, other: Demand) -> Demand:
     """What both ask together."""
+    if NO_DEMAND in (one, other):
+        return other if one == NO_DEMAND else one
     mode = COMPLIANCE if COMPLIANCE in (one.mode, other.mode) else one.mode or other.mode
-    return Demand(mode, max(one.period, other.period))
+    sooner = max(one, other, key=_soon)
+    return Demand(mode, max(one.period, other.period), sooner.commit, sooner.quiet)
 
 
 def is_weaker(one: Demand, other: Demand) -> bool:
     """Whether it asks for less in any way."""
-    return one.period < other.period or (other.mode == COMPLIANCE and one.mode != COMPLIANCE)
+    is_less = other.mode == COMPLIANCE and one.mode != COMPLIANCE
+    is_later = bool(other.mode) and _soon(one) < _soon(other)
+    return one.period < other.period or is_less or is_later
 
 
-def demanded(lock: Lock, demand: Demand, since: int) -> Lock:
+def completed(wanted: Demand, here: Demand, above: Demand) -> Demand:
+    """What it does not say of when files are locked is as it was said here, or above."""
+    said = [wanted, here, *([] if here.mode else [above])]
+    of_commit = next((each for each in said if each.commit), Demand(commit=CLOSE))
+    return replace(wanted, commit=of_commit.commit, quiet=of_commit.quiet)
+
+
+def demanded(lock: Lock, demand: Demand, since: float) -> Lock:
     """The later date and the stricter mode of what lies on a version and what is asked for."""
     if not demand.mode:
         return lock

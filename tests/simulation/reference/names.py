@@ -187,7 +187,7 @@ class Names(Freezing):
         self._drop_older_nulls(directory, new_name)
         if node.append_only:
             node.append_only = SEALED
-            self.facts.waiting.add(node.number)
+            self._wait_until_closed(node)
             self._lock_if_closed(node)
 
     def _check_replaced(self, replaced: Node, node: Node) -> None:

@@ -48,8 +48,10 @@ class Reference(Lifecycle):
         self.settle()
 
     def chmod(self, path: str, mode: int) -> None:
-        """Permission bits. What is so already is no change."""
+        """Permission bits, whose loss may lock a file. What is so already is no change."""
         node = self.at(path)
+        if self.lock_by_habit(node, mode):
+            return
         if node.mode != mode:
             self._check_attributes_free(node)
         node.mode = mode
