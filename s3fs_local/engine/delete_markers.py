@@ -9,15 +9,26 @@ from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.versioning import VersioningState
 
 
-def new_marker(volume: Volume, parent: int, name: bytes, stamp_ns: int, caller: Caller) -> Entry:
-    """A marker of that instant; null while versioning is not Enabled."""
+def new_marker(
+    volume: Volume,
+    parent: int,
+    name: bytes,
+    stamp_ns: int,
+    caller: Caller,
+    *,
+    of_file: bool = True,
+) -> Entry:
+    """A marker of that instant; null while versioning is not Enabled.
+
+    Only that of a file: a symlink or directory that goes takes the place of no version `null`.
+    """
     return Entry(
         parent,
         name,
         stamp_ns,
         0,
         salt=volume.salt(stamp_ns),
-        is_null=volume.settings.versioning is not VersioningState.ENABLED,
+        is_null=of_file and volume.settings.versioning is not VersioningState.ENABLED,
         uid=caller.uid,
     )
 

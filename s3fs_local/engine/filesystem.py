@@ -57,7 +57,7 @@ from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
 from s3fs_local.rules.limits import NAME_BYTES_MAX
 from s3fs_local.rules.names import printed
 from s3fs_local.rules.retention import Operation
-from s3fs_local.rules.versioning import Origin, Version
+from s3fs_local.rules.versioning import Origin, Version, VersioningState
 from s3fs_local.system.clock import boottime_ns
 
 BLOCK_BYTES: Final = 4096
@@ -542,8 +542,12 @@ class FileSystem:
         Raises:
             Protected: the file is locked.
         """
-        self.lock_attributes.settle_draft(ino)
+        keeps_all = self.volume.settings.versioning is VersioningState.ENABLED
+        if keeps_all:
+            self.lock_attributes.settle_draft(ino)
         self.locks.check(Operation.RESTORE_OVER, self.volume.inode(ino))
+        if not keeps_all:  # saved, it would take the place of what comes back
+            self.writing.discard(ino)
         version = self.writing.restore_version(
             ino, source=source, stamp_ns=stamp_ns, uid=caller.uid, like=like
         )

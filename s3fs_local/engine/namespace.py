@@ -200,9 +200,9 @@ class Namespace:
         changes = self._releasing.release_name(entry, inode, stamp_ns, caller, ending)
         is_last = inode.is_directory or inode.nlink == 1
         if is_last and self._volume.settings.versioning is not VersioningState.UNVERSIONED:
-            changes.append(
-                OpenEntry(new_marker(self._volume, entry.parent, entry.name, stamp_ns, caller))
-            )
+            place = (entry.parent, entry.name)
+            marker = new_marker(self._volume, *place, stamp_ns, caller, of_file=inode.is_file)
+            changes.append(OpenEntry(marker))
         directory = self._volume.inode(entry.parent)
         changes += self._names.touch(directory, stamp_ns, links=-int(inode.is_directory))
         self._volume.apply(changes)

@@ -263,6 +263,29 @@ HISTORIES = {
         Operation(Kind.PURGE, 2, 9, 3),
         Operation(Kind.RENAME, 10, 9, 10),
     ],
+    "a restore over what is being written brings back a version null that it would replace": [
+        Operation(Kind.SET_VERSIONING, 1, 0, 0),
+        Operation(Kind.MKNOD, 4, 3, 9),
+        Operation(Kind.OPEN_TRUNCATE, 9, 5, 10),
+        Operation(Kind.UTIMES, 9, 4, 11),
+        Operation(Kind.READ, 7, 1, 10),
+        Operation(Kind.WRITE, 10, 6, 0),
+        Operation(Kind.RESTORE_ROOT, 4, 6, 1),
+    ],
+    "a symlink that is removed takes the place of no version null that its name once had": [
+        Operation(Kind.SET_VERSIONING, 1, 0, 0),
+        Operation(Kind.CREATE, 4, 10, 11),
+        Operation(Kind.CLOSE, 6, 11, 0),
+        Operation(Kind.SET_VERSIONING, 0, 0, 5),
+        Operation(Kind.RENAME, 5, 3, 1),
+        Operation(Kind.SYMLINK, 11, 10, 5),
+        Operation(Kind.CREATE, 10, 9, 7),
+        Operation(Kind.UNLINK, 1, 1, 0),
+        Operation(Kind.LINK, 1, 10, 3),
+        Operation(Kind.RENAME_OVER, 4, 6, 10),
+        Operation(Kind.SET_VERSIONING, 10, 2, 10),
+        Operation(Kind.RESTORE_ROOT, 3, 1, 9),
+    ],
 }
 
 

@@ -28,10 +28,12 @@ from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.packs.segment_copies import SegmentCopies
 from s3fs_local.rules import lifecycle, retention
 from s3fs_local.rules.extents import Block
+from s3fs_local.rules.inode import Caller, Inode
 from s3fs_local.rules.lifecycle import Calendar
 from s3fs_local.rules.namespace import Ending
 from s3fs_local.rules.placement import Homes
 from s3fs_local.rules.retrieval import DAY_NS, retrieved
+from s3fs_local.rules.versioning import Version
 from s3fs_local.system.clock import TrustedClock
 from tests.simulation.operations import Operation
 from tests.simulation.pair import go_through
@@ -41,6 +43,7 @@ from tests.simulation.walk import (
     history_of_locks,
     history_of_names,
     history_of_regions,
+    history_without_versioning,
 )
 
 SEEDS = 400
@@ -50,6 +53,7 @@ FOUND_BY: Final = {
     "directories_take_locked_files_along": 43,
     "directories_do_not_go_along": 160,
     "taking_write_permission_locks_nothing": 20,
+    "restores_save_what_is_being_written": 50,
     "a_later_access_time_extends_no_lock": 80,
 }
 """By this seed, once it was found, so that a search begins near it."""
@@ -167,6 +171,25 @@ def a_later_access_time_extends_no_lock(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Habit, "extends", lambda *_: False)
 
 
+def restores_save_what_is_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While versioning is suspended that takes the place of what is to come back."""
+    restore = FileSystem.restore_content
+
+    def restore_after_saving(
+        filesystem: FileSystem,
+        ino: int,
+        source: int,
+        stamp_ns: int,
+        *,
+        caller: Caller,
+        like: Inode | None,
+    ) -> Version:
+        filesystem.lock_attributes.settle_draft(ino)
+        return restore(filesystem, ino, source, stamp_ns, caller=caller, like=like)
+
+    monkeypatch.setattr(FileSystem, "restore_content", restore_after_saving)
+
+
 def archives_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody asks whether the bytes must be retrieved first."""
     monkeypatch.setattr(classes, "check_readable", lambda _: None)
@@ -238,6 +261,7 @@ ACROSS_REGIONS: Final = (
     removed_names_stay_behind,
 )
 OF_NAMES: Final = (directories_do_not_go_along,)
+WITHOUT_VERSIONING: Final = (restores_save_what_is_being_written,)
 OF_LOCKS: Final = (
     quiet_files_take_no_lock,
     taking_write_permission_locks_nothing,
@@ -259,6 +283,7 @@ OF_ZONES: Final = (
         *ACROSS_REGIONS,
         *OF_NAMES,
         *OF_LOCKS,
+        *WITHOUT_VERSIONING,
         retentions_shrink,
         locks_end_by_the_date,
         purging_asks_no_lock,
@@ -284,6 +309,8 @@ def test_a_bug_is_found(
         drawn = partial(history, without=LOCKS_AND_AGE)
     if put_in in ACROSS_REGIONS:
         drawn = history_of_regions
+    if put_in in WITHOUT_VERSIONING:
+        drawn = history_without_versioning
     if put_in in OF_LOCKS:
         drawn = history_of_locks
     if put_in in OF_NAMES:

@@ -87,7 +87,7 @@ def history_of_names(seed: int) -> list[Operation]:
 def history_without_versioning(seed: int) -> list[Operation]:
     """Likewise, of a store without locks, where versioning is suspended now and then."""
     chosen = Random(seed)  # noqa: S311 - repeatable on purpose
-    left_out = {*OF_REGIONS, *LOCKS_AND_AGE, Kind.RESTORE, Kind.RESTORE_ROOT}
+    left_out = {*OF_REGIONS, *LOCKS_AND_AGE}
     kinds = [kind for kind in Kind if kind not in left_out]
     return [Operation(Kind.SET_VERSIONING, 1), *_drawn(chosen, kinds)]
 

@@ -101,13 +101,23 @@ class _Restorer:
     def directory(self, now: Node, was: Past) -> None:
         reference = self.reference
         wanted = dict(reference.children_at(self.moment, was.number, self.time))
-        for name, number in list(now.entries.items()):
-            if name not in wanted:
-                with suppress(Protected):
-                    self.remove(now, name, reference.facts.nodes[number])
-        for name, child in wanted.items():
-            self.entry(now, name, child)
+        later = [each for each in now.entries.items() if each[0] not in wanted]
+        if reference.facts.is_suspended:  # with its last name a file loses what may come back yet
+            self._bring_back_all(now, wanted)
+            self._remove_all(now, later)
+        else:
+            self._remove_all(now, later)
+            self._bring_back_all(now, wanted)
         self.attributes(now, was)
+
+    def _bring_back_all(self, directory: Node, wanted: dict[str, Past]) -> None:
+        for name, child in wanted.items():
+            self.entry(directory, name, child)
+
+    def _remove_all(self, directory: Node, later: list[tuple[str, int]]) -> None:
+        for name, number in later:
+            with suppress(Protected):
+                self.remove(directory, name, self.reference.facts.nodes[number])
 
     def remove(self, directory: Node, name: str, node: Node) -> None:
         for child_name, number in list(node.entries.items()):
