@@ -206,3 +206,49 @@ def test_suspended_versioning_keeps_what_is_there() -> None:
 
     assert store.history("/f") == [b"null two", b"kept"]
     assert items(store, "/f")[0].version_id == "null"
+
+
+@promise(
+    "A restore while versioning is Suspended takes the place of what is being written to the file"
+    " and was not saved yet."
+)
+def test_a_restore_brings_a_version_null_back_over_what_is_being_written() -> None:
+    """Saved first, as where all versions are kept, it would take the place of that version."""
+    store = MemoryStore()
+    volume = store.fs.volume
+    volume.settings = structs.replace(volume.settings, versioning=VersioningState.SUSPENDED)
+    store.write("/f", b"null one")
+    handle = store.open("/f", os.O_WRONLY)
+    store.fs.write(handle, 0, b"unsaved")
+    version = store.stat("/f")
+    store.fs.restore_content(version.ino, version.ino, version.version_ns, caller=ALICE)
+    store.close(handle)
+
+    assert store.history("/f") == [b"null one"]
+
+
+@promise(
+    "The removal of a symlink or directory replaces no version `null` that a file of its name once"
+    " had."
+)
+@pytest.mark.parametrize("is_symlink", [True, False])
+def test_only_the_removal_of_a_file_replaces_a_version_null(is_symlink: bool) -> None:  # noqa: FBT001
+    """Nobody removed the file that the name once meant."""
+    store = MemoryStore()
+    volume = store.fs.volume
+    volume.settings = structs.replace(volume.settings, versioning=VersioningState.SUSPENDED)
+    store.write("/f", b"null one")
+    volume.settings = structs.replace(volume.settings, versioning=VersioningState.ENABLED)
+    ino = store.stat("/f").ino
+    store.remove("/f")
+    if is_symlink:
+        store.fs.symlink(*store.place("/f"), b"target", ALICE)
+    else:
+        store.mkdir("/f")
+    volume.settings = structs.replace(volume.settings, versioning=VersioningState.SUSPENDED)
+    if is_symlink:
+        store.remove("/f")
+    else:
+        store.fs.rmdir(*store.place("/f"), ALICE)
+
+    assert [version.is_null for version in volume.metadata.versions(ino)] == [True]
