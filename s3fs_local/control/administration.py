@@ -72,6 +72,8 @@ async def collect_garbage(request: CollectGarbage, context: Context) -> Collecti
     waiting = ""
     try:
         if not request.dry_run:
+            volume = context.filesystem.volume
+            await volume.durability.wait_blocking(volume.zones.sweep)
             formed = await coding.run(at_once=True)
             waiting = coding.waiting
     except errors.StorageError as error:  # what was freed is free all the same

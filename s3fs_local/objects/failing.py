@@ -166,6 +166,11 @@ class FailingObjects:
         self._inner.delete(name)
         self._durable.pop(name, None)
 
+    def sweep(self) -> int:
+        """See `ObjectStore`."""
+        self.count("sweep")
+        return self._inner.sweep()
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`."""
         self.count("free_bytes")

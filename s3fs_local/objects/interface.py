@@ -127,6 +127,13 @@ class ObjectStore(Protocol):
         """There is no such object, durably (also when there was none)."""
         ...
 
+    def sweep(self) -> int:
+        """What puts that a killed process never ended have left, out of sight, is gone; how much.
+
+        Those that run in this process are left alone. Blocks.
+        """
+        ...
+
     def free_bytes(self) -> tuple[int, int]:
         """(bytes free to us, bytes in all) where the zone lives."""
         ...

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from s3fs_local.errors import ZoneUnavailable
 from s3fs_local.objects.names import check_name, is_name
+from s3fs_local.objects.unfinished import UNFINISHED
 from s3fs_local.rules.keeping import Keeping
 from s3fs_local.system import durable_files
 from s3fs_local.system.immutable_files import is_immutable, set_immutable
@@ -165,7 +166,7 @@ class LocalDirectory:
     def put(self, name: str, data: bytes) -> None:
         """See `ObjectStore`."""
         path = self._new_path(name)
-        with _errors_of(path):
+        with _errors_of(path), UNFINISHED.writing(path):
             _unseal(path)
             durable_files.replace(path, data, _FILE_MODE)
         self._forget(name)
@@ -251,6 +252,12 @@ class LocalDirectory:
                 path.unlink()
                 durable_files.fsync_directory(path.parent)
         self._forget(name)
+
+    def sweep(self) -> int:
+        """See `ObjectStore`."""
+        with _errors_of(self._root):
+            self._check_root()
+            return UNFINISHED.remove_left(self._root)
 
     @property
     def locks_objects(self) -> bool:

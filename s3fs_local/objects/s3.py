@@ -202,6 +202,7 @@ class S3Objects:
         self._joining = ThreadLane(f"s3-{place.bucket}")
         self._growing: WeakValueDictionary[str, S3Appender] = WeakValueDictionary()
         self._deleted: set[str] = set()  # names that are not joined any more
+        self._uploading: set[str] = set()  # keys that are put in parts now
         self._told_of_refusals = False
         self._root = f"{place.prefix}/" if place.prefix else ""
         try:
@@ -318,6 +319,27 @@ class S3Objects:
             keys = [key for key, _ in self._keys(name) if key.partition(_PIECE)[0] == name]
             self._delete_keys([self._root + key for key in keys])
 
+    def sweep(self) -> int:
+        """See `ObjectStore`: uploads in parts, kept and charged until somebody ends them."""
+        ended = 0
+        with _errors_of(self._root):
+            pages = self._client.get_paginator("list_multipart_uploads")
+            for page in pages.paginate(Bucket=self.place.bucket, Prefix=self._root):
+                for upload in page.get("Uploads", []):
+                    key = upload["Key"]
+                    if is_name(key.removeprefix(self._root)) and key not in self._uploading:
+                        self._abort(key, upload["UploadId"])
+                        ended += 1
+        return ended
+
+    def _abort(self, key: str, upload: str) -> None:
+        """Nothing of the upload is kept, unless it has ended otherwise."""
+        try:
+            self._client.abort_multipart_upload(Bucket=self.place.bucket, Key=key, UploadId=upload)
+        except ClientError as error:
+            if code_of(error) != "NoSuchUpload":
+                raise
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`; S3 does not say, but it must answer."""
         try:
@@ -408,7 +430,12 @@ class S3Objects:
         if len(data) <= PART_BYTES:
             self._put_key(self._key(name), data)
         else:
-            self._put_parts(self._key(name), data)
+            key = self._key(name)
+            self._uploading.add(key)
+            try:
+                self._put_parts(key, data)
+            finally:
+                self._uploading.discard(key)
 
     def _put_key(self, key: str, data: bytes) -> None:
         self._client.put_object(
@@ -453,7 +480,7 @@ class S3Objects:
             )
         except (ClientError, BotoCoreError):
             with suppress(ClientError, BotoCoreError):
-                self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+                self._abort(key, upload)
             raise
 
     def _delete_keys(self, keys: Sequence[str]) -> None:

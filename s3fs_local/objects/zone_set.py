@@ -16,7 +16,7 @@ from s3fs_local.errors import DataDamaged, StorageError, ZoneUnavailable
 from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.membership import TIMEOUT_SECONDS, Membership
 from s3fs_local.objects.mirrored import Copy, MirroredAppender
-from s3fs_local.objects.reading import Verify, answers, first_good
+from s3fs_local.objects.reading import LISTING_SECONDS_MAX, Verify, answers, first_good
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_record import ZonesRecord
@@ -183,6 +183,13 @@ class ZoneSet:
             return
         self.members.forget_named(name)
         self.members.do_everywhere(lambda store: store.delete(name), waits=True)
+
+    def sweep(self) -> int:
+        """See `ObjectStore`; of the zones that are well. Nobody waits for it."""
+        if self.only is not None:
+            return self.only.sweep()
+        found = answers(self.well, lambda store: store.sweep(), LISTING_SECONDS_MAX, as_errand=True)
+        return sum(self._good(found).values())
 
     # Reading.
 

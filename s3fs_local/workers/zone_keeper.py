@@ -47,6 +47,17 @@ class ZoneKeeper:
             nursery.start_soon(self._look_after_zones)
             nursery.start_soon(self._scrub)
             nursery.start_soon(self._keep_packs)
+            nursery.start_soon(self._sweep)
+
+    async def _sweep(self) -> None:
+        """Once: what a kill cut off in a zone was left by the process before this one."""
+        try:
+            left = await self._volume.durability.wait_blocking(self._volume.zones.sweep)
+        except S3fsLocalError as error:
+            logger.warning("what killed writes left in zones is not removed: %s", error)
+        else:
+            if left:
+                logger.info("removed what %d killed writes had left in zones", left)
 
     async def _look_after_zones(self) -> None:
         sleeper = Sleeper(self._volume.use)

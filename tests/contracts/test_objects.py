@@ -62,6 +62,18 @@ def test_an_object_grows_and_is_read_back_while_it_grows(store: ObjectStore) -> 
     appender.close()
 
 
+def test_a_sweep_takes_nothing_that_is_there(store: ObjectStore) -> None:
+    """Only what nobody can see."""
+    store.put("a", b"12345")
+    appender = store.create("packs/00/one.pack")
+    appender.append(b"abc")
+
+    assert store.sweep() == 0
+    assert store.read("a", 0, 9) == b"12345"
+    assert appender.append(b"d") == 3
+    appender.close()
+
+
 def test_a_read_past_the_end_is_short(store: ObjectStore) -> None:
     """Callers tell a cut object by the length of what they get."""
     store.put("a", b"12345")

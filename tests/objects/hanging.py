@@ -85,6 +85,11 @@ class HangingObjects:
         self.goes_on.wait()
         self._inner.delete(name)
 
+    def sweep(self) -> int:
+        """See `ObjectStore`."""
+        self.goes_on.wait()
+        return self._inner.sweep()
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`."""
         self.goes_on.wait()

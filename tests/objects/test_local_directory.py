@@ -3,6 +3,9 @@
 import errno
 import os
 import resource
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from s3fs_local.errors import QuotaExceeded, StoreFull, ZoneUnavailable
 from s3fs_local.objects.local_directory import LocalDirectory
+from s3fs_local.objects.unfinished import UNFINISHED
 
 
 def test_a_missing_root_is_reported_and_never_made(tmp_path: Path) -> None:
@@ -50,6 +54,50 @@ def test_another_directory_in_its_place_is_not_the_zone(tmp_path: Path) -> None:
     with pytest.raises(ZoneUnavailable, match="another one"):
         store.delete("a")
     assert list(root.iterdir()) == []
+
+
+PUT_AND_BE_KILLED = """
+import resource, signal, sys
+from pathlib import Path
+from s3fs_local.objects.local_directory import LocalDirectory
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+LocalDirectory(Path(sys.argv[1])).put(sys.argv[2], bytes(2000))
+"""
+"""The kernel kills who writes beyond the limit, in the middle of its put."""
+
+
+def killed_in_a_put(root: Path, name: str) -> Path:
+    """The file that such a put leaves."""
+    command = (sys.executable, "-c", PUT_AND_BE_KILLED, root, name)
+    assert subprocess.run(command, check=False).returncode == -signal.SIGXFSZ
+    (left,) = (path for path in root.rglob(".*") if path.is_file())
+    return left
+
+
+def test_what_a_killed_put_has_left_is_swept_away(tmp_path: Path) -> None:
+    """Each object has a name of its own, so they would be there for good, and ever more."""
+    left = killed_in_a_put(tmp_path, "metadata/000001")
+    store = LocalDirectory(tmp_path)
+    store.put("metadata/000002", b"whole")
+    assert left.stat().st_size == 1000
+
+    assert store.sweep() == 1
+    assert store.sweep() == 0
+    assert not left.exists()
+    assert list(store.list("")) == ["metadata/000002"]
+
+
+def test_a_put_that_runs_is_not_swept_away(tmp_path: Path) -> None:
+    """It would fail, and its zone be suspended, in the middle of a checkpoint."""
+    store = LocalDirectory(tmp_path)
+    (tmp_path / ".running.tmp").touch()
+    (tmp_path / ".bash_history").touch()  # none of ours
+
+    with UNFINISHED.writing(tmp_path / "running"):
+        assert store.sweep() == 0
+    assert store.sweep() == 1
+    assert [path.name for path in tmp_path.iterdir()] == [".bash_history"]
 
 
 def test_a_failed_sync_fails_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,3 +96,35 @@ def test_every_put_is_checked_and_tried_again(aws: AwsServer) -> None:
     assert objects.read("small", 0, 9) == b"small"
     assert objects.read("packs/00/long.pack", PART_BYTES, 99) == b"the second part"
     assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": ATTEMPTS}
+
+
+def test_parts_that_a_killed_put_has_left_are_swept_away(aws: AwsServer) -> None:
+    """They are in no listing of objects, and paid for until somebody ends the upload."""
+    place = S3Place(bucket=aws.make_bucket("parts"), prefix="zone")
+    client: Any = aws.client("s3")
+    objects = S3Objects(place, client)
+    for key in ("zone/packs/00/one.pack", "another/packs/00/one.pack"):
+        begun = client.create_multipart_upload(Bucket=place.bucket, Key=key)
+        client.upload_part(
+            Bucket=place.bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"part"
+        )
+
+    assert objects.sweep() == 1
+    assert objects.sweep() == 0
+    left = client.list_multipart_uploads(Bucket=place.bucket)["Uploads"]
+    assert [upload["Key"] for upload in left] == ["another/packs/00/one.pack"]
+
+
+def test_an_upload_that_runs_is_not_swept_away(aws: AwsServer) -> None:
+    """It would fail in its middle."""
+    place = S3Place(bucket=aws.make_bucket("running"), prefix="zone")
+    client = aws.client("s3")
+    objects = S3Objects(place, client)
+    swept = []
+    client.meta.events.register(
+        "before-call.s3.UploadPart", lambda **_: swept.append(objects.sweep())
+    )
+    objects.put("metadata/000001", bytes(PART_BYTES + 1))
+
+    assert swept == [0, 0]
+    assert objects.length("metadata/000001") == PART_BYTES + 1

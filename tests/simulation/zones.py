@@ -106,6 +106,11 @@ class MortalObjects:
         self._process.count()
         self._inner.delete(name)
 
+    def sweep(self) -> int:
+        """See `ObjectStore`."""
+        self._process.check()
+        return self._inner.sweep()
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`."""
         self._process.check()
