@@ -10,7 +10,7 @@ from s3fs_local.errors import InvalidArgument, WriterActive
 from s3fs_local.metadata.changes import RemoveEntry
 from s3fs_local.rules.history import HistoryItem
 from s3fs_local.rules.inode import Caller
-from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.namespace import AWAY, OPEN_NS, Entry
 from s3fs_local.rules.retention import Bypass, Operation
 from s3fs_local.rules.versioning import Version
 
@@ -51,7 +51,7 @@ def _uncover(filesystem: FileSystem, marker: Entry, caller: Caller) -> None:
         filesystem.volume.apply([*forgotten, *reopen_marker(below)])
         return
     inode = filesystem.volume.inode(below.ino)
-    if inode.nlink == 0 and below.ending is not Ending.MOVED:
+    if inode.nlink == 0 and below.ending not in AWAY:
         filesystem.namespace.relink(inode, marker.parent, marker.name, caller)
         filesystem.volume.invalidation.entry(marker.parent, marker.name)
 

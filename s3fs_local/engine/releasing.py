@@ -65,7 +65,7 @@ class Releasing:
         else:
             nlink = inode.nlink - 1
             if nlink:
-                ending = Ending.MOVED
+                ending = Ending.LAPSED if ending is Ending.EXPIRED else Ending.MOVED
         released = msgspec.structs.replace(inode, nlink=nlink, ctime_ns=stamp_ns)
         changes: list[Change] = [PutInode(released)]
         if self._volume.settings.versioning is VersioningState.UNVERSIONED:

@@ -22,7 +22,7 @@ from s3fs_local.metadata.changes import (
 )
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.names import printed
-from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.namespace import BY_RULE, OPEN_NS, Entry
 from s3fs_local.rules.replica_names import Told, cut, fitted, in_one_place
 
 _LISTING_LIMIT: Final = 1024
@@ -65,7 +65,7 @@ class ReplicaNames:
         if present is not None:
             if present.ino != wanted.ino:
                 raise ReplicaDiverged(f"{printed(wanted.name)} means another file at that instant")
-            if self._is_live_elsewhere(told) and present.ending is not Ending.EXPIRED:
+            if self._is_live_elsewhere(told) and present.ending not in BY_RULE:
                 raise ReplicaDiverged(f"{printed(wanted.name)} was taken from it here since")
             return
         if self._is_live_elsewhere(told):

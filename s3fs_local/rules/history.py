@@ -29,7 +29,7 @@ from s3fs_local.errors import AmbiguousVersion, NoSuchVersion
 from s3fs_local.rules import identifiers
 from s3fs_local.rules.instants import format_rfc3339
 from s3fs_local.rules.names import is_transient
-from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.namespace import AWAY, OPEN_NS, Ending, Entry
 from s3fs_local.rules.versioning import NULL_ID, Origin, Version
 
 
@@ -211,7 +211,7 @@ def is_listed(
 def _is_worth_listing(
     interval: Entry, versions_of: Mapping[int, Sequence[Version]], directories: Collection[int]
 ) -> bool:
-    if interval.is_marker or interval.ending == Ending.MOVED:
+    if interval.is_marker or interval.ending in AWAY:
         return False
     versions = _versions_before_end(interval, versions_of)
     if interval.ending == Ending.LIVE:
@@ -357,7 +357,7 @@ def _end(interval: Entry, markers: Collection[int]) -> list[Event]:
 
 def ending_event(interval: Entry, *, has_marker: bool) -> Event | None:
     """How the name stopped meaning the inode; None where a marker or a successor tells it."""
-    if interval.ending == Ending.MOVED:
+    if interval.ending in AWAY:
         return Event(interval.to_ns, EventKind.MOVED_AWAY, interval.ended_by)
     if interval.was_removed and not has_marker:
         return Event(interval.to_ns, EventKind.DELETED, interval.ended_by)

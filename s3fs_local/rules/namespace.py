@@ -18,9 +18,14 @@ class Ending(IntEnum):
     REPLACED = 3  # another inode was renamed over it
     SUPERSEDED = 4  # a delete marker that ended because the name was used again
     EXPIRED = 5  # as DELETED, by a rule of lifecycle
+    LAPSED = 6  # by a rule of lifecycle, while the inode kept another name
 
 
-LEAVING: Final = (Ending.MOVED, Ending.DELETED, Ending.EXPIRED)
+AWAY: Final = (Ending.MOVED, Ending.LAPSED)
+"""Ends after which what was there is elsewhere, without a delete marker."""
+BY_RULE: Final = (Ending.EXPIRED, Ending.LAPSED)
+"""Ends that lifecycle made; nobody tells another region of them (S3)."""
+LEAVING: Final = (*AWAY, Ending.DELETED, Ending.EXPIRED)
 """Ends that somebody made of a name: it was not taken over by another inode."""
 
 

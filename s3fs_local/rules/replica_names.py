@@ -5,7 +5,7 @@ the region knows a part of the history, and another part a moment later. A name 
 began last, of what was told; an interval ends where it was told to, and where the next one of its
 name begins at the latest. What an end is not told of goes on until then. So the order does not
 matter, nor does what is told twice: when all was told, the names are those of the source, but for
-removals that no rule wants told.
+removals that no rule wants told, and those by lifecycle on either side.
 
 A directory has one place. It goes on there while something lives in it that no removal was told of.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
-from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
+from s3fs_local.rules.namespace import BY_RULE, OPEN_NS, Ending, Entry
 
 
 class Told(Struct, frozen=True):
@@ -77,15 +77,18 @@ def in_one_place(intervals: Sequence[Told], *, is_held: bool) -> list[Told]:
 def fitted(told: Told, present: Entry | None, following_ns: int) -> Entry:
     """The interval as the region has it, which has `present` of it.
 
-    The name means something else from `following_ns` on.
+    The name means something else from `following_ns` on. What the region's own lifecycle ended
+    stays so.
     """
     wanted = told.entry
     if not told.is_end_told:
         wanted = _going_on(wanted)
         if present is not None and present.to_ns < wanted.to_ns:
             wanted = _ended_as(wanted, present)
-    if present is not None and present.to_ns == following_ns < wanted.to_ns:
-        return _ended_as(wanted, present)
+    if present is not None and present.to_ns < wanted.to_ns:
+        is_by_rule = present.ending in BY_RULE  # of the region's own lifecycle
+        if is_by_rule or present.to_ns == following_ns:
+            return _ended_as(wanted, present)
     return _until(wanted, following_ns, Ending.REPLACED)
 
 

@@ -104,6 +104,7 @@ def test_a_directory_that_something_lives_in_stays_in_its_last_place() -> None:
         (Ending.REPLACED, False, False, True, True),
         (Ending.REPLACED, False, False, False, False),
         (Ending.EXPIRED, True, False, True, False),
+        (Ending.LAPSED, True, False, True, False),
     ],
 )
 def test_which_ends_of_a_files_name_are_told(

@@ -60,7 +60,7 @@ BEGUN_BEFORE: Final = f"""
     ORDER BY from_ns DESC, ino DESC, parent DESC, name DESC LIMIT ?"""
 LEFT_BEFORE: Final = f"""
     SELECT {columns(Entry)} FROM entry INDEXED BY entry_by_leaving
-    WHERE ending IN (1, 2, 5) AND to_ns <= ?
+    WHERE ending IN (1, 2, 5, 6) AND to_ns <= ?
     ORDER BY to_ns DESC, parent DESC, name DESC, from_ns DESC LIMIT ?"""
 COUNT_REMOVALS: Final = """
     SELECT count(*) FROM entry INDEXED BY entry_by_start

@@ -69,8 +69,8 @@ CREATE INDEX entry_by_ino ON entry (ino, from_ns) WHERE ino <> 0;
 -- What began when in the whole store, and how many names were removed.
 CREATE INDEX entry_by_start ON entry (from_ns, ino);
 
--- What ended when because somebody renamed or removed it (Ending MOVED, DELETED, EXPIRED).
-CREATE INDEX entry_by_leaving ON entry (to_ns) WHERE ending IN (1, 2, 5);
+-- What ended when because somebody renamed or removed it (Ending MOVED, DELETED, EXPIRED, LAPSED).
+CREATE INDEX entry_by_leaving ON entry (to_ns) WHERE ending IN (1, 2, 5, 6);
 
 -- Committed contents of files.
 CREATE TABLE version (
