@@ -46,7 +46,7 @@ from s3fs_local.metadata.changes import Change, KeepAttributes, PutInode
 from s3fs_local.rules.encryption import Algorithm, Encryption
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.namespace import OPEN_NS
-from s3fs_local.rules.replica_names import Told
+from s3fs_local.rules.replica_names import Told, placed_ns
 from s3fs_local.rules.replication import ATTRIBUTES, Reason, ReplicaKind, Status
 
 logger = logging.getLogger(__name__)
@@ -98,10 +98,7 @@ class Receiver:
         )
 
     def _named_ns(self, inode: Inode) -> int:
-        if not (inode.is_directory and inode.nlink):
-            return 0
-        entries = self._metadata.entries_of(inode.ino)
-        return max((entry.from_ns for entry in entries if entry.to_ns == OPEN_NS), default=0)
+        return placed_ns(self._metadata.entries_of(inode.ino)) if inode.is_directory else 0
 
     def _below(self, ino: int, stamp_ns: int) -> int:
         found = self._metadata.version_at(ino, stamp_ns)

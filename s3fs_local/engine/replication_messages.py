@@ -79,7 +79,7 @@ class Answer(Struct, frozen=True, array_like=True):
     newest_is_replica: bool = True
     below: tuple[int, ...] = ()  # for each stamp the version before it; `HELD`; 0 = none
     kept_ns: int = 0  # the last of its earlier attributes
-    named_ns: int = 0  # since when a directory has the name that it has; 0 = it has none
+    named_ns: int = 0  # of a directory: see `placed_ns`
 
 
 class Looked(Struct, frozen=True, tag="looked"):

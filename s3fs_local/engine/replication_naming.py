@@ -19,7 +19,7 @@ from s3fs_local.engine.replication_outbox import is_untold
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.inode import ROOT_INO, Inode, KeptAttributes
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry, path_below
-from s3fs_local.rules.replica_names import is_end_told
+from s3fs_local.rules.replica_names import is_end_told, placed_ns
 from s3fs_local.rules.replication import Event, Subject, choose
 
 _EARLIER: Final = 4
@@ -107,15 +107,8 @@ class Naming:
         return not inode.is_directory or not answer.is_there or self._is_renamed(inode, answer)
 
     def _is_renamed(self, directory: Inode, answer: Answer) -> bool:
-        """Whether the directory has another name there, or none, or one that it has no more."""
-        return answer.named_ns != max(
-            (
-                entry.from_ns
-                for entry in self._metadata.entries_of(directory.ino)
-                if entry.to_ns == OPEN_NS
-            ),
-            default=0,
-        )
+        """Whether it has another name there, or none, or one that it has no more, or had longer."""
+        return answer.named_ns != placed_ns(self._metadata.entries_of(directory.ino))
 
     def messages(self, tellings: Iterable[Telling]) -> list[TakeFile]:
         """What is told, in order."""

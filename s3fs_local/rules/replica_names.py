@@ -55,6 +55,15 @@ def is_end_told(
             return False
 
 
+def placed_ns(entries: Sequence[Entry]) -> int:
+    """Since when a directory has the name that it has.
+
+    Negative where it has none: until when it had one. 0: it never had any.
+    """
+    live = [entry.from_ns for entry in entries if entry.to_ns == OPEN_NS]
+    return max(live) if live else -max((entry.to_ns for entry in entries), default=0)
+
+
 def in_one_place(intervals: Sequence[Told], *, is_held: bool) -> list[Told]:
     """What is told of a directory: a place of which no end is told ends where the next one begins.
 

@@ -7,7 +7,14 @@ import pytest
 from msgspec import structs
 
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
-from s3fs_local.rules.replica_names import Told, cut, fitted, in_one_place, is_end_told
+from s3fs_local.rules.replica_names import (
+    Told,
+    cut,
+    fitted,
+    in_one_place,
+    is_end_told,
+    placed_ns,
+)
 
 A, B, C = 2, 3, 4
 
@@ -120,3 +127,20 @@ def test_which_ends_of_a_files_name_are_told(
     }
     assert is_end_told(entry, is_directory=False, **reasons) is told
     assert is_end_told(entry, is_directory=True, **reasons) is (told or goes_on)
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ((), 0),
+        ((held(A, 10),), 10),
+        ((held(A, 10, 20, Ending.MOVED), held(A, 20)), 20),
+        ((held(A, 10, 20, Ending.DELETED),), -20),
+        ((held(A, 10, 20, Ending.MOVED), held(A, 20, 30, Ending.REPLACED)), -30),
+    ],
+)
+def test_a_directory_is_placed_since_it_has_its_name_or_until_it_had_one(
+    entries: tuple[Entry, ...], expected: int
+) -> None:
+    """So two regions notice that they disagree on when a directory went, and not only on that."""
+    assert placed_ns(entries) == expected
