@@ -45,7 +45,9 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
 """
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 class Attempt(NamedTuple):
@@ -405,7 +407,7 @@ class DaemonUnreachable(ControlError):
     """The daemon's socket does not answer."""
 
 
-def leaves(group: BaseExceptionGroup[S3fsLocalError]) -> Iterator[S3fsLocalError]:
+def leaves(group: BaseExceptionGroup[E]) -> Iterator[E]:
     """The errors in the group, in however many groups in turn."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):

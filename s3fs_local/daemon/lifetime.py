@@ -120,13 +120,24 @@ async def _serve(
     served = partial(serve, listener, desk.answer, accepting=accepting, receive=desk.receive)
     await nursery.start(served)
     try:
-        await mounted()
+        try:
+            await mounted()
+        except Exception as failure:  # what commands are told now; the rest is told at the end
+            desk.ended_by = _in_words(failure)
+            log.critical("the mount ends: %s", desk.ended_by)
+            raise
         desk.kernel_hung_up.set()
         with suppress(OSError):  # its disk may be gone, or read-only
             (store.path / SOCKET_NAME).unlink(missing_ok=True)
     finally:
         accepting.cancel()
         await desk.close()
+
+
+def _in_words(failure: Exception) -> str:
+    if isinstance(failure, ExceptionGroup):
+        return "; ".join(map(repr, errors.leaves(failure)))
+    return repr(failure)
 
 
 async def _mounted(
@@ -242,6 +253,7 @@ class _Desk:
         self._plan = plan
         self.store: OpenStore | None = None
         self.failure: errors.S3fsLocalError | None = None
+        self.ended_by = f"{LOG_NAME} says by whom"
         self._running: dict[trio.CancelScope, trio.Event] = {}
         self.kernel_hung_up = trio.Event()
         self.store_closed = trio.Event()
@@ -249,7 +261,7 @@ class _Desk:
     async def answer(self, request: Request, caller: Caller, outlet: Outlet) -> object:
         """What came of the request. Raises S3fsLocalError."""
         if isinstance(request, Unmount):
-            return await self._unmount(request, outlet)
+            return await self._unmount(request, caller, outlet)
         store = self.store
         if store is None:
             raise errors.DaemonUnreachable("the store is being unmounted")
@@ -269,7 +281,9 @@ class _Desk:
             finally:
                 del self._running[scope]
                 done.set()
-        raise errors.DaemonUnreachable("the store was unmounted before the command was done")
+        raise errors.DaemonUnreachable(
+            f"the store was unmounted before the command was done: {self.ended_by}"
+        )
 
     async def receive(self, stream: trio.SocketStream, caller: Caller) -> None:
         """A source of replication speaks."""
@@ -286,12 +300,14 @@ class _Desk:
                 del self._running[scope]
                 done.set()
 
-    async def _unmount(self, request: Unmount, outlet: Outlet) -> object:
+    async def _unmount(self, request: Unmount, caller: Caller, outlet: Outlet) -> object:
         if request.mount_point != bytes(self._plan.mount_point):
             raise errors.NotMounted(
                 f"the store is mounted on {self._plan.mount_point}; "
                 "this is a bind mount of it, for umount(8)"
             )
+        self.ended_by = f"process {caller.pid} of user {caller.uid} unmounted it"
+        log.info("process %d of user %d unmounts it", caller.pid, caller.uid)
         mount = mount_at(self._plan.mount_point)
         if request.by_caller:
             await outlet.progress("unmount", done=0)

@@ -164,7 +164,11 @@ class ZoneChanges:
         return make_zone(self._path, self._record, record, key_ring=self._key_ring())
 
     def _record_of(self, zone: Zone) -> ZoneRecord:
-        return next(each for each in self._record.zones if each.zone_id == zone.zone_id)
+        """Raises ZoneUnavailable: the store does not know it yet, or any more."""
+        for each in self._record.zones:
+            if each.zone_id == zone.zone_id:
+                return each
+        raise errors.ZoneUnavailable(f"{zone.url} is being added or removed")
 
     def _key_ring(self) -> bytes:
         """The newest ring of those that can be read. Raises StoreDamaged: there is none."""

@@ -78,6 +78,7 @@ async def serve(
             nursery.start_soon(invalidator.run, connection)
             try:
                 await gate.serve(connection, answers)
+                log.info("the mount has ended: the kernel sends no more requests")
             finally:
                 if invalidator.is_telling:
                     # It may wait for a program that waits for us, and nobody answers any more.
