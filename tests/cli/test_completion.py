@@ -22,7 +22,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 FISH = 's3fs-local completion fish | source; complete -C "$argv[1]"'
 ZSH = """
 zmodload zsh/zpty
-zpty shell 'PS1= ; zsh -f -i'
+zpty shell 'PS1= ; exec zsh -f -i'
 zpty -w shell 'autoload -U compinit; compinit -u -D; stty cols 500'
 zpty -w shell 'source <(s3fs-local completion zsh)'
 zpty -w shell 'LISTMAX=1000; setopt no_beep; print READY'
@@ -32,6 +32,7 @@ zpty -r -m shell shown "*$2*"  # zsh lists nothing for who types on
 zpty -w -n shell $'\\C-e; print DO''NE\\n'
 zpty -r -m shell line '*DONE*'
 print -r -- "$shown$line"
+kill -KILL ${${"$(zpty)"#\(}%%\)*}  # of those that only lose their terminal, some spin for ever
 """
 
 
