@@ -32,7 +32,7 @@ zpty -r -m shell shown "*$2*"  # zsh lists nothing for who types on
 zpty -w -n shell $'\\C-e; print DO''NE\\n'
 zpty -r -m shell line '*DONE*'
 print -r -- "$shown$line"
-kill -KILL ${${"$(zpty)"#\(}%%\)*}  # of those that only lose their terminal, some spin for ever
+kill -KILL ${${"$(zpty)"#\\(}%%\\)*}  # of those that only lose their terminal, some spin for ever
 """
 
 
