@@ -45,6 +45,7 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, NamedTuple, TypeVar
 
 E = TypeVar("E", bound=BaseException)
@@ -414,3 +415,20 @@ def leaves(group: BaseExceptionGroup[E]) -> Iterator[E]:
             yield from leaves(error)
         else:
             yield error
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """An error of ours, or an interrupt, that is raised inside in groups is raised by itself.
+
+    Of several, the interrupt, or else the first. A group with anything else in it passes: a bug.
+    """
+    found: S3fsLocalError | KeyboardInterrupt | None = None
+    try:
+        yield
+    except* KeyboardInterrupt:
+        found = KeyboardInterrupt()
+    except* S3fsLocalError as group:
+        found = found or next(leaves(group))
+    if found is not None:  # what is raised in an `except*` is put into a group again
+        raise found from None

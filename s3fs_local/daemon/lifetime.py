@@ -72,12 +72,13 @@ def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
             log_to_stderr(options.log)
         else:
             log_to_file(plan.store / LOG_NAME, options.log)
-        trio.run(_live, plan, options, readiness)
-    except* KeyboardInterrupt:
+        with errors.alone():
+            trio.run(_live, plan, options, readiness)
+    except KeyboardInterrupt:
         log.info("interrupted before the mount was ready")
-        raise KeyboardInterrupt from None
-    except* errors.S3fsLocalError as group:
-        _end_badly(next(errors.leaves(group)), readiness)
+        raise
+    except errors.S3fsLocalError as error:
+        _end_badly(error, readiness)
 
 
 def _end_badly(error: errors.S3fsLocalError, readiness: Readiness) -> NoReturn:

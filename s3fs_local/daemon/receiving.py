@@ -58,12 +58,12 @@ def receive_and_serve(path: Path, unlocking: Unlocking, *, ready_fd: int | None)
             log_to_stderr("text")
         else:
             log_to_file(path / LOG_NAME, "text")
-        trio.run(_live, path, unlocking, readiness)
-    except* errors.S3fsLocalError as group:
-        error = next(errors.leaves(group))
+        with errors.alone():
+            trio.run(_live, path, unlocking, readiness)
+    except errors.S3fsLocalError as error:
         if not readiness.is_ready:
             readiness.failed(error)
-        raise error from None
+        raise
 
 
 async def _live(path: Path, unlocking: Unlocking, readiness: Readiness) -> None:

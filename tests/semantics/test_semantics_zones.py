@@ -39,7 +39,7 @@ def _in_a_store(place: Path, work: Callable[[StoreOnDisk], Awaitable[None]]) -> 
         make_store(place / "store", [place / name for name in ("a", "b", "c")])
         async with opened(place / "store") as disk:
             disk.write("file", b"content" * 10_000)
-            await disk.sync()
+            await disk.sync_everywhere()
             await work(disk)
 
     trio.run(run)
