@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -15,6 +16,9 @@ from pathlib import Path
 import pytest
 
 from s3fs_local.cli.exit_codes import ExitCode
+from s3fs_local.control.requests import AddZone, ChangeSetting
+from s3fs_local.errors import DaemonUnreachable
+from tests.campaigns.conversation import Begun, answer
 from tests.conftest import MakeMount, MakeStore
 from tests.mounting import (
     COMMAND,
@@ -99,6 +103,23 @@ def test_a_busy_mount_stays_and_names_who_uses_it(mount: MountedStore) -> None:
     assert "in use by sh (process" in inside.stderr
     assert "python" not in inside.stderr  # the command itself is in nobody's way
     mount.umount()
+
+
+def test_a_command_that_an_unmount_cuts_off_says_who_unmounted(mount: MountedStore) -> None:
+    """At night somebody finds a script that failed; the log names the process, too."""
+    answer(mount.store, ChangeSetting("repair-rate", "64KiB"))
+    (mount.path / "f").write_bytes(
+        random.Random(1).randbytes(16 << 20)
+    )  # so a new zone takes minutes
+    with Begun(mount.store, AddZone(str(mount.store.parent / "added"))) as waits:
+        waits.wait_until_read()
+        umount = subprocess.Popen((*COMMAND, "umount", mount.path))
+        by = f"process {umount.pid} of user {os.geteuid()}"
+        with pytest.raises(DaemonUnreachable, match=f"before the command was done: {by}"):
+            waits.outcome()
+        assert umount.wait() == ExitCode.OK
+
+    assert f"{by} unmounts it" in (mount.store / "daemon.log").read_text()
 
 
 def test_sigterm_unmounts_and_keeps_everything(mount: MountedStore) -> None:
