@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import select
 import signal
 import socket
@@ -18,6 +17,7 @@ import pytest
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.control.requests import AddZone, ChangeSetting
 from s3fs_local.errors import DaemonUnreachable
+from s3fs_local.system.randomness import SystemRandomness
 from tests.campaigns.conversation import Begun, answer
 from tests.conftest import MakeMount, MakeStore
 from tests.mounting import (
@@ -108,9 +108,8 @@ def test_a_busy_mount_stays_and_names_who_uses_it(mount: MountedStore) -> None:
 def test_a_command_that_an_unmount_cuts_off_says_who_unmounted(mount: MountedStore) -> None:
     """At night somebody finds a script that failed; the log names the process, too."""
     answer(mount.store, ChangeSetting("repair-rate", "64KiB"))
-    (mount.path / "f").write_bytes(
-        random.Random(1).randbytes(16 << 20)
-    )  # so a new zone takes minutes
+    much = SystemRandomness().bytes(16 << 20)  # so a new zone takes minutes
+    (mount.path / "f").write_bytes(much)
     with Begun(mount.store, AddZone(str(mount.store.parent / "added"))) as waits:
         waits.wait_until_read()
         umount = subprocess.Popen((*COMMAND, "umount", mount.path))
