@@ -307,10 +307,10 @@ class FileSystem:
         return value
 
     def find_xattr(self, ino: int, name: bytes) -> bytes | None:
-        """As `getxattr`; None: no such attribute is stored. Of `s3.*` that is an error, too."""
+        """As `getxattr`; None: there is no such attribute."""
         if name.startswith(PREFIX):
             inode = self.getattr(ino)
-            return self.lock_attributes.read(inode, self._version_shown(inode), name)
+            return self.lock_attributes.find(inode, self._version_shown(inode), name)
         if ino >= FIRST_VIRTUAL_INO:
             return self.views.xattrs_of(ino).get(name)
         return self.attributes.find_xattr(ino, name)

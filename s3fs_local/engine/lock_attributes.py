@@ -3,8 +3,8 @@
 They are not listed, so no copying program ever carries a lock to another file.
 """
 
-import stat
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -48,11 +48,13 @@ from s3fs_local.rules.versioning import NULL_ID, Origin, Version
 from s3fs_local.system.processes import program_of
 
 PREFIX: Final = b"s3."
-_ENCRYPTION: Final = PREFIX + b"server-side-encryption"
+_ENCRYPTION: Final = b"server-side-encryption"
 _NO_CHOICE: Final = (
     "NotImplemented: a file is encrypted as the store's default says when it is written; keys that"
     " customers keep themselves (SSE-C) are not there"
 )
+_Reader = Callable[[Inode, Version | None], str | None]
+
 WRITER_GRACE_S: Final = 1.0
 """RELEASE of a closed file arrives late, so a lock waits this long for writers to be gone."""
 XATTR_CASE: Final = "xattr"
@@ -77,33 +79,34 @@ class LockAttributes:
         self._open_files = open_files
         self._retrieving = retrieving
         self.replication_status: Callable[[Version], str] = lambda version: version.replication
+        self._readers: Final[dict[bytes, _Reader]] = {
+            **_READERS,
+            b"versions": self._count,
+            b"replicas": self._replicas,
+            b"replication-status": self._status,
+            b"object-lock-legal-hold": self._hold,
+            b"lock-reason": lambda inode, _: self._locks.describe(inode) or None,
+        }
+        for which in (b"", b"-aws-kms-key-id", b"-bucket-key-enabled"):
+            self._readers[_ENCRYPTION + which] = partial(self._encryption, which)
 
-    def read(self, inode: Inode, version: Version | None, name: bytes) -> bytes:
+    def find(self, inode: Inode, version: Version | None, name: bytes) -> bytes | None:
         """The value of `s3.NAME` for the inode and the version it shows.
 
-        Raises:
-            NoSuchAttribute: there is no such attribute, or this file has no value for it.
+        None: there is no such attribute, or this file has no value for it.
         """
-        reader = _READERS.get(name.removeprefix(PREFIX))
+        reader = self._readers.get(name.removeprefix(PREFIX))
         value = None if reader is None else reader(inode, version)
-        if name == b"s3.lock-reason":
-            value = self._locks.describe(inode) or None
-        if name.startswith(_ENCRYPTION) and inode.is_file:
-            value = self._encryption(name.removeprefix(_ENCRYPTION), version)
-        if name == b"s3.replicas" and inode.is_file and version is not None:
-            value = replicas_of(self._volume, inode, version.stamp_ns)
-        if name == b"s3.replication-status" and version is not None:
-            value = self.replication_status(version) or None
-        if name == b"s3.versions" and inode.is_file:
-            value = str(len(self._volume.metadata.versions(inode.ino)))
-        if value is None:
-            raise NoSuchAttribute(printed(name))
-        return value.encode()
+        return None if value is None else value.encode()
 
     def names(self, inode: Inode, version: Version | None) -> list[bytes]:
         """The attributes that have a value for the inode and the version it shows."""
-        names = [PREFIX + name for name, read in _READERS.items() if read(inode, version)]
-        return [*names, b"s3.lock-reason"] if self._locks.describe(inode) else names
+        return [
+            PREFIX + name
+            for name, read in self._readers.items()
+            # No zone is asked for a list of names.
+            if (_replicas_are_told if name == b"replicas" else read)(inode, version)
+        ]
 
     async def set(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
         """The lock, tag or request that `s3.NAME` stands for is set.
@@ -138,13 +141,32 @@ class LockAttributes:
                 self._retrieving.request(ino, stamp_ns, days=days, tier=tier, caller=caller)
             case b"tags":
                 self.set_tags(ino, decode_tags(text), caller)
-            case other if other.startswith(_ENCRYPTION.removeprefix(PREFIX)):
+            case other if other.startswith(_ENCRYPTION):
                 raise Unsupported(_NO_CHOICE)
             case _:
                 raise NoSuchAttribute(printed(name))
 
-    def _encryption(self, which: bytes, version: Version | None) -> str | None:
+    def _count(self, inode: Inode, version: Version | None) -> str | None:
+        ino = inode.ino if version is None else version.ino  # of a view: whose past it shows
+        return str(len(self._volume.metadata.versions(ino))) if inode.is_file else None
+
+    def _replicas(self, inode: Inode, version: Version | None) -> str | None:
+        if version is None or not inode.is_file:
+            return None
+        return replicas_of(self._volume, version.ino, version.stamp_ns)
+
+    def _status(self, _: Inode, version: Version | None) -> str | None:
+        return None if version is None else self.replication_status(version) or None
+
+    def _hold(self, inode: Inode, version: Version | None) -> str | None:
+        if version is None or not self._volume.settings.object_lock:
+            return None
+        return "ON" if inode.lock is not None and inode.lock.holds else "OFF"
+
+    def _encryption(self, which: bytes, inode: Inode, version: Version | None) -> str | None:
         """In the words of S3's headers. What holds no bytes is sealed by nobody's key."""
+        if not inode.is_file:
+            return None
         key_ids = () if version is None else version.key_ids
         metadata = self._volume.metadata
         wrapped = metadata.key(key_ids[-1]) if key_ids else None
@@ -266,10 +288,8 @@ def _both(inode: Inode, version: Version | None) -> str | None:
     return None if mode is None else f"{mode} {_until(inode, version)}"
 
 
-def _hold(inode: Inode, version: Version | None) -> str | None:
-    if version is None:
-        return None
-    return "ON" if inode.lock is not None and inode.lock.holds else "OFF"
+def _replicas_are_told(inode: Inode, version: Version | None) -> str | None:
+    return "" if version is None or not inode.is_file else "told"
 
 
 def _version_id(_: Inode, version: Version | None) -> str | None:
@@ -283,18 +303,16 @@ def _append_only(inode: Inode, _: Version | None) -> str | None:
     return "1" if inode.append_only or policy else None
 
 
-_READERS: Final[dict[bytes, Callable[[Inode, Version | None], str | None]]] = {
+_READERS: Final[dict[bytes, _Reader]] = {
     b"version-id": _version_id,
     b"etag": lambda _, version: None if version is None else f'"{version.etag.hex()}"',
     b"storage-class": lambda _, version: None if version is None else version.storage_class,
     b"restore": lambda _, version: (
         format_retrieval(version.retrieval) if version and version.retrieval else None
     ),
-    b"server-side-encryption": lambda inode, _: "AES256" if stat.S_ISREG(inode.mode) else None,
     b"object-lock": _both,
     b"object-lock-mode": _mode,
     b"object-lock-retain-until-date": _until,
-    b"object-lock-legal-hold": _hold,
     b"append-only": _append_only,
     b"tags": lambda _, version: encode_tags(version.tags) if version and version.tags else None,
 }

@@ -12,20 +12,19 @@ from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.pack_store import pack_name
 from s3fs_local.packs.shares import HEADER_BYTES, claimed_coding, prefix_of
 from s3fs_local.rules.extents import blocks_of, decode_layout
-from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import format_rfc3339
 
 ANSWER_SECONDS_MAX = 0.5
 """A zone that takes longer does not answer: nobody waits long for an attribute."""
 
 
-def replicas_of(volume: Volume, inode: Inode, at_ns: int) -> str:
+def replicas_of(volume: Volume, ino: int, at_ns: int) -> str:
     """One line a zone, as `s3.replicas` shows them: `URL STATE, 3 of 3 packs, verified TIME`.
 
     Of packs that lie as shares a zone has a part; then `3 of 3 packs (2 in shares of 2+1)`. The
     time is that of the copy that was verified longest ago. Files without bytes have no lines.
     """
-    packs = packs_of(volume, inode.ino, at_ns)
+    packs = packs_of(volume, ino, at_ns)
     if not packs:
         return ""
     zones = volume.zones.zones

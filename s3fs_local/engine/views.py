@@ -36,7 +36,7 @@ from s3fs_local.rules.access import (
 from s3fs_local.rules.history import events_of, format_event
 from s3fs_local.rules.identifiers import short_id
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
-from s3fs_local.rules.instants import SECOND_NS, format_file_time, format_samba, parse_instant
+from s3fs_local.rules.instants import SECOND_NS, format_file_time, format_samba, parse_view_instant
 from s3fs_local.rules.names import (
     AtInstant,
     OfName,
@@ -287,8 +287,7 @@ class Views:
         raise NoSuchName(printed(name))
 
     def _at(self, directory: int, asked: AtInstant) -> Moment:
-        now_ns = self._volume.now_ns()
-        at_ns = min(parse_instant(asked.text, now_ns=now_ns), now_ns)
+        at_ns = parse_view_instant(asked.text, now_ns=self._volume.now_ns())
         then = self._histories.directory_at(directory, at_ns)
         return Moment(then, at_ns, entered_from=directory)
 

@@ -78,17 +78,25 @@ def parse_instant(text: str, *, now_ns: int) -> int:
     Raises:
         InvalidTime: it is none of these, no such day or hour exists, or it is out of range.
     """
-    instant_ns = _calendar_ns(text)
-    if instant_ns is None:
-        instant_ns = _epoch_ns(text)
-    if instant_ns is None:
-        duration_ns = _duration_ns(text)
-        instant_ns = None if duration_ns is None else now_ns - duration_ns
+    instant_ns = _written_ns(text, now_ns)
     if instant_ns is None or not 0 <= instant_ns <= INSTANT_NS_MAX:
-        raise InvalidTime(
-            f"{text[:64]!r} names no instant from 1970 to 2262; accepted: {ACCEPTED_INSTANTS}"
-        )
+        raise _no_instant(text)
     return instant_ns
+
+
+def parse_view_instant(text: str, *, now_ns: int) -> int:
+    """The instant that a view of `text` shows, in [0, now_ns].
+
+    What lies ahead is now, and what lies before 1970 is 1970, when no store had anything: so a
+    time that is written well is never refused for being far away.
+
+    Raises:
+        InvalidTime: it is none of the forms of `parse_instant`, or no such day or hour exists.
+    """
+    instant_ns = _written_ns(text, now_ns)
+    if instant_ns is None:
+        raise _no_instant(text)
+    return max(0, min(instant_ns, now_ns))
 
 
 def parse_past(text: str, *, now_ns: int) -> int:
@@ -167,6 +175,23 @@ def _split(instant_ns: int) -> tuple[datetime, int]:
     assert 0 <= instant_ns <= OPEN_NS, instant_ns
     seconds, fraction_ns = divmod(instant_ns, SECOND_NS)
     return _UNIX_EPOCH + timedelta(seconds=seconds), fraction_ns
+
+
+def _no_instant(text: str) -> InvalidTime:
+    return InvalidTime(
+        f"{text[:64]!r} names no instant from 1970 to 2262; accepted: {ACCEPTED_INSTANTS}"
+    )
+
+
+def _written_ns(text: str, now_ns: int) -> int | None:
+    """The instant, where `text` has one of the forms; unbounded."""
+    instant_ns = _calendar_ns(text)
+    if instant_ns is None:
+        instant_ns = _epoch_ns(text)
+    if instant_ns is None:
+        duration_ns = _duration_ns(text)
+        instant_ns = None if duration_ns is None else now_ns - duration_ns
+    return instant_ns
 
 
 def _calendar_ns(text: str) -> int | None:

@@ -11,7 +11,7 @@ KEY_UNITS_MAX: Final = 128
 VALUE_UNITS_MAX: Final = 256
 """S3 counts UTF-16 units (User Guide, "Categorizing your storage using tags")."""
 
-_ALLOWED: Final = re.compile(r"[\w\s.:/=+@-]*")
+_ALLOWED: Final = re.compile(r"[\w .:/=+@-]*")
 
 
 def decode_tags(text: str) -> dict[str, str]:

@@ -5,7 +5,9 @@ import os
 import pytest
 import trio
 
+from s3fs_local.engine.attribute_meanings import ATTRIBUTES
 from s3fs_local.engine.attributes import AttributeChange
+from s3fs_local.engine.filesystem import Presentation
 from s3fs_local.errors import (
     AttributeTooLarge,
     InvalidArgument,
@@ -133,6 +135,22 @@ def test_lock_attributes_are_not_listed_nor_removed(store: MemoryStore) -> None:
         store.fs.removexattr(ino, b"s3.etag", ALICE)
     with pytest.raises(NoSuchAttribute):
         store.fs.getxattr(ino, b"s3.nonsense")
+
+
+def test_lock_attributes_are_listed_where_they_are_asked_for(store: MemoryStore) -> None:
+    """`-o xattr_list`: every one that has a value, and no other."""
+    store.write("/f", b"x")
+    ino = store.stat("/f").ino
+    store.fs.presentation = Presentation(lists_lock_attributes=True)
+    listed = store.fs.listxattr(ino)
+
+    assert {b"s3.versions", b"s3.replicas", b"s3.server-side-encryption"} <= set(listed)
+    assert b"s3.object-lock-legal-hold" not in listed  # a store without Object Lock
+    for name in listed:
+        assert store.fs.getxattr(ino, name)
+    for name in ATTRIBUTES:
+        if f"s3.{name}".encode() not in listed:
+            assert store.fs.find_xattr(ino, f"s3.{name}".encode()) is None
 
 
 def test_tags_belong_to_the_version(store: MemoryStore) -> None:

@@ -103,6 +103,24 @@ def test_attributes_are_those_of_then_without_write_bits(store: MemoryStore) -> 
     assert store.fs.getxattr(shown.ino, b"s3.version-id")
 
 
+def test_an_old_version_tells_of_the_file_whose_past_it_is(store: MemoryStore) -> None:
+    """How many versions there are, and where the bytes lie: not of the made-up number it has."""
+    store.write("/f", b"a")
+    at_s = store.tick() // SECOND_NS
+    store.write("/f", b"bc")
+    first = next(
+        inode.ino
+        for name in store.listing("/.versions/f")
+        if (inode := store.stat(f"/.versions/f/{name.decode()}")).size == 1
+    )
+    live = store.stat("/f").ino
+
+    for shown in (first, store.stat(f"/.versions/@{at_s}/f").ino):
+        assert store.fs.getxattr(shown, b"s3.versions") == b"2"
+        assert store.fs.getxattr(shown, b"s3.replicas") == store.fs.getxattr(live, b"s3.replicas")
+    assert b"1 of 1 packs" in store.fs.getxattr(live, b"s3.replicas")
+
+
 def test_nothing_below_versions_can_be_changed(store: MemoryStore) -> None:
     """By anybody, by any operation."""
     store.mkdir("/d")

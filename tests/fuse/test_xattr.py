@@ -58,6 +58,17 @@ def test_flags_and_errors_are_those_of_the_manual(file: Path) -> None:
         os.setxattr(file, "nowhere", b"")
 
 
+def test_flags_are_heeded_for_the_attributes_of_s3_too(file: Path) -> None:
+    """XATTR_CREATE gives a file its first tags, as it gives it its first `user.a`."""
+    with fails_with(errno.ENODATA):
+        os.setxattr(file, "s3.tags", b"a=1", os.XATTR_REPLACE)
+    os.setxattr(file, "s3.tags", b"a=1", os.XATTR_CREATE)
+    with fails_with(errno.EEXIST):
+        os.setxattr(file, "s3.tags", b"a=2", os.XATTR_CREATE)
+    os.setxattr(file, "s3.tags", b"a=3", os.XATTR_REPLACE)
+    assert os.getxattr(file, "s3.tags") == b"a=3"
+
+
 def test_many_attributes_and_names_of_any_bytes(file: Path) -> None:
     """Names are bytes like those of files, of up to 255."""
     names = [f"user.{number}" for number in range(200)] + ["user.\udcff\n", "user." + "n" * 250]

@@ -17,6 +17,7 @@ from s3fs_local.rules.instants import (
     parse_duration,
     parse_instant,
     parse_past,
+    parse_view_instant,
 )
 from s3fs_local.rules.namespace import OPEN_NS
 
@@ -138,6 +139,31 @@ def test_anything_else_is_refused_with_the_forms_listed(text: str) -> None:
 def test_an_instant_ahead_is_an_instant() -> None:
     """A view of tomorrow is the present; retention dates lie ahead as a rule."""
     assert parse_instant("2033-01-01", now_ns=NOW_NS) > NOW_NS
+
+
+@pytest.mark.parametrize(
+    ("text", "instant_ns"),
+    [
+        ("2026-11-22T15:04:04Z", AT_NS - SECOND_NS),
+        ("9999-12-31", NOW_NS),
+        ("2262-04-11T23:47:16.854775807Z", NOW_NS),
+        ("9999999999", NOW_NS),
+        ("0001-01-01", 0),
+        ("1969-12-31T23:59:59Z", 0),
+        ("60y", 0),
+        ("999999999999y", 0),
+    ],
+)
+def test_a_view_far_away_is_the_present_or_before_everything(text: str, instant_ns: int) -> None:
+    """A time that is written well shows something; only what makes no sense is refused."""
+    assert parse_view_instant(text, now_ns=NOW_NS) == instant_ns
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-02-30", "9" * 5000, "1h1d"])
+def test_a_view_of_what_is_no_time_is_refused(text: str) -> None:
+    """A typing error must not look like an empty past."""
+    with pytest.raises(InvalidTime):
+        parse_view_instant(text, now_ns=NOW_NS)
 
 
 def test_who_goes_back_to_an_instant_may_have_a_clock_a_little_ahead() -> None:

@@ -98,6 +98,7 @@ def test_the_future_is_as_the_present(store: MemoryStore) -> None:
     at = format_rfc3339(store.clock.now_ns() + 59 * SECOND_NS)
 
     assert store.read("/.versions/@2200-01-01/f") == b"one"
+    assert store.read("/.versions/@9999-12-31/f") == b"one"
     assert version_at(store.fs, b"f", at).size == 3
     with pytest.raises(InvalidTime, match=r"lies ahead: it is 20"):
         version_at(store.fs, b"f", "2200-01-01")
@@ -123,6 +124,10 @@ def test_times_without_a_tree_are_refused(store: MemoryStore) -> None:
     """A typing error must not look like an empty past."""
     with pytest.raises(NoSuchName):
         store.stat("/.versions/@1971-01-01")
+    with pytest.raises(NoSuchName):
+        store.stat("/.versions/@1066-10-14")
+    with pytest.raises(NoSuchName):
+        store.stat("/.versions/@500y")
     with pytest.raises(InvalidTime):
         store.stat("/.versions/@yesterdy")
 
