@@ -14,7 +14,8 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   ├── NoSuchAttribute       └── AttributeTooLarge
     ├── ArgumentError
     │   ├── InvalidArgument       ├── InvalidTime         ├── InvalidSetting
-    │   ├── InvalidMountOption    ├── NoSuchConfiguration └── FileTooLarge
+    │   ├── InvalidMountOption    ├── NoSuchConfiguration ├── FileTooLarge
+    │   └── InvalidDocument (an InvalidSetting)
     ├── LockError
     │   ├── Protected             ├── BypassNotPermitted  ├── WriterActive
     │   ├── ObjectLockDisabled    ├── InvalidRetention    └── VersioningRequired
@@ -133,6 +134,10 @@ class InvalidTime(ArgumentError):
 
 class InvalidSetting(ArgumentError):
     """A setting is unknown, or its value is not acceptable."""
+
+
+class InvalidDocument(InvalidSetting):
+    """S3 would refuse the document; the message begins with S3's code."""
 
 
 class InvalidMountOption(ArgumentError):

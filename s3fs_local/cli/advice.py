@@ -20,6 +20,8 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.InvalidArgument: "`s3fs-local COMMAND --help` says what is accepted.",
     errors.InvalidTime: "Try 2026-11-22T15:04:05Z, 2026-11-22, or a time ago such as 2d.",
     errors.InvalidSetting: "`s3fs-local config show STORE` lists the settings.",
+    errors.InvalidDocument: "Mend the document; `s3fs-local bucket … get STORE` prints one that is"
+    " accepted, where the store has one.",
     errors.InvalidMountOption: "`man mount.s3fs_local` says what each mount option does.",
     errors.NoSuchConfiguration: "`s3fs-local bucket … put STORE FILE` gives the store one.",
     errors.FileTooLarge: "Choose a smaller size.",

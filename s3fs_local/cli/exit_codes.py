@@ -1,6 +1,6 @@
 """Every exit code of `s3fs-local`. A number, once given, never means anything else.
 
-Scripts may rely on them. 9 is not an error: `status` found the store working, but not whole.
+Scripts may rely on them. 9 is not an error: the command did its work, and found something wrong.
 """
 
 from enum import IntEnum
@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     PROTECTED = 6  # a lock is in the way
     NOT_FOUND = 7  # no such name, version, attribute
     STORAGE_FAILED = 8  # bytes cannot be written or read
-    DEGRADED = 9  # `status`: works, but needs attention
+    DEGRADED = 9  # `status`, `scrub`, `fsck`, …: it works, but something needs attention
     MOUNT_FAILED = 10
     NOT_MOUNTED = 11
     STORE_DAMAGED = 12
@@ -53,7 +53,8 @@ MEANINGS: Final[dict[ExitCode, str]] = {
     ExitCode.NOT_FOUND: "there is no such name, version or attribute",
     ExitCode.STORAGE_FAILED: "bytes cannot be written or read: a zone or a KMS failed, or data is"
     " damaged",
-    ExitCode.DEGRADED: "`status` only: something needs attention, as it says",
+    ExitCode.DEGRADED: "something needs attention, as the command says: `status`, `scrub`, `fsck`,"
+    " `zone repair`",
     ExitCode.MOUNT_FAILED: "it could not be mounted, or not unmounted because it is in use",
     ExitCode.NOT_MOUNTED: "the path is not inside a mounted store",
     ExitCode.STORE_DAMAGED: "the store is damaged",
@@ -90,6 +91,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.InvalidArgument: ExitCode.USAGE,
     errors.InvalidTime: ExitCode.USAGE,
     errors.InvalidSetting: ExitCode.USAGE,
+    errors.InvalidDocument: ExitCode.USAGE,
     errors.InvalidMountOption: ExitCode.USAGE,
     errors.NoSuchConfiguration: ExitCode.NOT_FOUND,
     errors.FileTooLarge: ExitCode.USAGE,

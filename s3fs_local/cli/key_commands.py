@@ -92,14 +92,30 @@ def _print_change(change: KeyChange, *, as_json: bool) -> None:
 @store_argument
 @_name
 @_version
+@dry_run_option
 @yes_option
 @json_option
-def disable_key(store: str, name: str, version: int | None, *, yes: bool, as_json: bool) -> None:
+def disable_key(
+    store: str, name: str, version: int | None, *, dry_run: bool, yes: bool, as_json: bool
+) -> None:
     """Keep a key from being used until it is enabled again: what it wraps cannot be opened."""
     what = f"key {name}" if version is None else f"version {version} of key {name}"
-    confirm(f"No file whose key is wrapped by {what} can be opened until it is enabled.", yes=yes)
-    request = SetKeyState(name, enabled=False, version=version)
-    _print(ask(store_of(store), request, KeyListing, quiet=as_json), as_json=as_json)
+    if not dry_run:
+        sentence = f"No file whose key is wrapped by {what} can be opened until it is enabled."
+        confirm(sentence, yes=yes)
+    request = SetKeyState(name, enabled=False, version=version, dry_run=dry_run)
+    listing = ask(store_of(store), request, KeyListing, quiet=as_json)
+    _print(listing, as_json=as_json)
+    if dry_run and not as_json:
+        print_line(f"{what} would be disabled, with {_data_keys(listing, name, version)} data keys")
+
+
+def _data_keys(listing: KeyListing, name: str, version: int | None) -> int:
+    """How many data keys the key, or the one version of it, wraps."""
+    (row,) = [row for row in listing.keys if row.name == name]
+    if version is None:
+        return row.data_keys
+    return next(found.data_keys for found in row.versions if found.version == version)
 
 
 @key.command("enable")

@@ -39,7 +39,7 @@ def put_object_lock(store: str, file: IO[bytes], *, as_json: bool) -> None:
 
     Object Lock is on from then on, for ever. What is there already keeps the lock it has.
     """
-    _change(store, file.read(DOCUMENT_BYTES_MAX), as_json=as_json)
+    _change(store, file.read(DOCUMENT_BYTES_MAX), about=file.name, as_json=as_json)
 
 
 @object_lock.command("delete")
@@ -48,10 +48,11 @@ def put_object_lock(store: str, file: IO[bytes], *, as_json: bool) -> None:
 def delete_object_lock(store: str, *, as_json: bool) -> None:
     """Give new versions no lock by default any more; Object Lock stays on."""
     ask(store_of(store), DescribeObjectLock(), ObjectLock, quiet=True)  # none is an error
-    _change(store, WITHOUT_DEFAULT, as_json=as_json)
+    _change(store, WITHOUT_DEFAULT, about="", as_json=as_json)
 
 
-def _change(store: str, document: bytes, *, as_json: bool) -> None:
-    done = ask(store_of(store), ChangeObjectLock(document), Done, quiet=as_json)
+def _change(store: str, document: bytes, *, about: str, as_json: bool) -> None:
+    request = ChangeObjectLock(document)
+    done = ask(store_of(store), request, Done, quiet=as_json, about=about)
     if as_json:
         print_json(done)

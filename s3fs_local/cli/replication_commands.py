@@ -6,7 +6,7 @@ from typing import IO
 import click
 
 from s3fs_local.cli.command_group import CommandGroup
-from s3fs_local.cli.options import json_option, store_argument, yes_option
+from s3fs_local.cli.options import dry_run_option, json_option, store_argument, yes_option
 from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
 from s3fs_local.cli.store_access import KeySources, ask, store_of
 from s3fs_local.cli.store_commands import bucket
@@ -144,17 +144,23 @@ def sync_replication(store: str, *, as_json: bool) -> None:
 @click.command()
 @store_argument
 @click.option("--force", is_flag=True, help="Although the source may be alive.")
+@dry_run_option
 @yes_option
 @json_option
-def promote(store: str, *, force: bool, yes: bool, as_json: bool) -> None:
+def promote(store: str, *, force: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Make a replica a store of its own, which anybody may write to, after its source was lost."""
-    confirm("The store takes nothing from its source any more, which is never taken back.", yes=yes)
-    found = ask(store_of(store), Promote(force), Promotion, quiet=as_json)
+    if not dry_run:
+        confirm(
+            "The store takes nothing from its source any more, which is never taken back.", yes=yes
+        )
+    request = Promote(force, dry_run=dry_run)
+    found = ask(store_of(store), request, Promotion, quiet=as_json)
     if as_json:
         print_json(found)
-    else:
-        print_line(f"it was a replica of {found.source} and is a store of its own now")
-        print_line(found.checked)
+        return
+    becomes = "would become" if dry_run else "is"
+    print_line(f"it was a replica of {found.source} and {becomes} a store of its own now")
+    print_line(found.checked)
 
 
 @click.command()

@@ -342,7 +342,7 @@ def get_versioning(store: str, *, as_json: bool) -> None:
 def put_versioning(store: str, file: IO[bytes], *, as_json: bool) -> None:
     """Take what `aws s3api put-bucket-versioning` takes; FILE may be -."""
     document = file.read(DOCUMENT_BYTES_MAX)
-    done = ask(store_of(store), ChangeVersioning(document), Done, quiet=as_json)
+    done = ask(store_of(store), ChangeVersioning(document), Done, quiet=as_json, about=file.name)
     if as_json:
         print_json(done)
 
@@ -368,7 +368,7 @@ def get_encryption(store: str, *, as_json: bool) -> None:
 def put_encryption(store: str, file: IO[bytes], *, as_json: bool) -> None:
     """Take what `aws s3api put-bucket-encryption` takes; FILE may be -."""
     request = ChangeEncryption(file.read(DOCUMENT_BYTES_MAX))
-    done = ask(store_of(store), request, Done, quiet=as_json)
+    done = ask(store_of(store), request, Done, quiet=as_json, about=file.name)
     if as_json:
         print_json(done)
 

@@ -101,10 +101,12 @@ async def rotate_key(request: RotateKey, context: Context) -> KeyChange:
 
 
 async def set_key_state(request: SetKeyState, context: Context) -> KeyListing:
-    """One version of the key, or all of them, are in that state."""
+    """One version of the key, or all of them, are in that state; what they wrap is told."""
     administration = _administration(context)
     state = KeyState.ENABLED if request.enabled else KeyState.DISABLED
     _check_there(administration.ring, request.name, request.version)
+    if request.dry_run:
+        return await list_keys(ListKeys(), context)
     numbers = list(administration.ring.states(request.name))
     if request.version is not None:
         numbers = [request.version]

@@ -78,7 +78,7 @@ async def change_replication(request: ChangeReplication, context: Context) -> Do
         name = rule.destination.remote
         remote = volume.settings.remotes.get(name)
         if remote is None:
-            raise errors.InvalidSetting(
+            raise errors.InvalidDocument(
                 f"InvalidRequest: Destination bucket must exist. There is no remote {name!r}:"
                 f" `config set STORE remotes {name}=/path/of/its/store`"
             )
@@ -106,12 +106,12 @@ async def _check_destination(remote: Remote, following: Following) -> str:
         return await following.greet(remote)
     except errors.DestinationUnreachable as error:
         if not Path(remote.path).parent.exists() or isinstance(error.__cause__, errors.NotAStore):
-            raise errors.InvalidSetting(
+            raise errors.InvalidDocument(
                 f"InvalidRequest: Destination bucket must exist. {error}"
             ) from error
         raise
     except errors.DestinationRefused as error:
-        raise errors.InvalidSetting(f"InvalidRequest: {error}") from error
+        raise errors.InvalidDocument(f"InvalidRequest: {error}") from error
 
 
 async def remove_replication(_: RemoveReplication, context: Context) -> Done:
@@ -265,16 +265,23 @@ def _following(context: Context) -> Following:
 
 
 async def promote(request: Promote, context: Context) -> Promotion:
-    """The replica is a store of its own, and takes nothing from its source any more."""
+    """The replica is a store of its own, and takes nothing from its source any more.
+
+    With `dry_run` it would be; nothing is changed.
+    """
     context.check_may_administer()
     replica = context.filesystem.replica
     signs = await trio.to_thread.run_sync(_signs_of_source, context.filesystem)
-    role = replica.promote(source_is_alive=signs.alive, force=request.force)
-    await Arrivals(context.filesystem.volume).release_all()
+    if request.dry_run:
+        role = replica.promotable(source_is_alive=signs.alive, force=request.force)
+    else:
+        role = replica.promote(source_is_alive=signs.alive, force=request.force)
+        await Arrivals(context.filesystem.volume).release_all()
     return Promotion(
         source=f"{role.host}:{role.path}",
-        promoted=format_rfc3339(role.promoted_ns),
+        promoted=format_rfc3339(role.promoted_ns) if role.promoted_ns else None,
         checked=signs.alive or signs.checked,
+        dry_run=request.dry_run,
     )
 
 

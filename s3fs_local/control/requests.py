@@ -308,6 +308,7 @@ class SetKeyState(Struct, frozen=True, tag="key-state", tag_field="command"):
     name: str
     enabled: bool
     version: int | None = None
+    dry_run: bool = False
 
 
 class RewrapKeys(Struct, frozen=True, tag="key-rewrap", tag_field="command"):
@@ -436,6 +437,7 @@ class Promote(Struct, frozen=True, tag="promote", tag_field="command"):
     """The replica is a store of its own."""
 
     force: bool = False
+    dry_run: bool = False
 
 
 class Resync(Struct, frozen=True, tag="resync", tag_field="command"):

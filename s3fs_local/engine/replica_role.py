@@ -102,8 +102,8 @@ class ReplicaRole:
             return Refusal(str(Reason.DST_NOT_PERMITTED), "it is a replica of another store")
         return None
 
-    def promote(self, *, source_is_alive: str, force: bool) -> Role:
-        """The store is its own from now on: anybody may write, and its source may not any more.
+    def promotable(self, *, source_is_alive: str, force: bool) -> Role:
+        """What the store is, if it may be promoted; nothing is changed.
 
         `source_is_alive` says how that is known; empty where nothing shows it.
 
@@ -116,7 +116,15 @@ class ReplicaRole:
         alive = "its source is connected to it" if self.connections else source_is_alive
         if alive and not force:
             raise SourceAlive(f"{alive}; promoting would make two stores out of one")
-        self._put(structs.replace(self.role, promoted_ns=self._volume.now_ns()))
+        return self.role
+
+    def promote(self, *, source_is_alive: str, force: bool) -> Role:
+        """The store is its own from now on: anybody may write, and its source may not any more.
+
+        Raises as `promotable`.
+        """
+        role = self.promotable(source_is_alive=source_is_alive, force=force)
+        self._put(structs.replace(role, promoted_ns=self._volume.now_ns()))
         assert self.role is not None
         return self.role
 

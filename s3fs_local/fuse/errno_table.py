@@ -24,6 +24,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.InvalidArgument: errno.EINVAL,
     errors.InvalidTime: errno.EINVAL,
     errors.InvalidSetting: errno.EINVAL,
+    errors.InvalidDocument: errno.EINVAL,
     errors.InvalidMountOption: errno.EINVAL,
     errors.NoSuchConfiguration: errno.ENOENT,
     errors.FileTooLarge: errno.EFBIG,

@@ -91,7 +91,7 @@ def parse_encryption(document: bytes) -> Encryption:
     Whether the key exists is not asked, as S3 does not: the first write will tell.
 
     Raises:
-        InvalidSetting: it is no such document; the message begins with S3's error code.
+        InvalidDocument: it is no such document; the message begins with S3's error code.
     """
     if _is_printed(document):
         found = read_document(document, PrintedEncryption, roots=[_ROOT]).configuration

@@ -57,7 +57,7 @@ def read_lifecycle(
     `minimum` is S3's header x-amz-transition-default-minimum-object-size, if it is given.
 
     Raises:
-        InvalidSetting: S3 would refuse it; the message begins with S3's code.
+        InvalidDocument: S3 would refuse it; the message begins with S3's code.
     """
     document = read_document(data, LifecycleDocument, roots=ROOTS)
     given = document.transition_default_minimum_object_size
@@ -75,7 +75,7 @@ def check_lifecycle(document: LifecycleDocument) -> None:
     """S3 would take the document.
 
     Raises:
-        InvalidSetting: it would not; the message begins with S3's code.
+        InvalidDocument: it would not; the message begins with S3's code.
     """
     if not 1 <= len(document.rules) <= RULES_MAX:
         raise refusal("InvalidRequest", f"a configuration has 1 to {RULES_MAX} rules")

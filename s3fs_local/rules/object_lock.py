@@ -60,7 +60,7 @@ def read_object_lock(document: bytes) -> DefaultRetention | None:
     What the `get` prints around the document may be there, so that its answer can be put.
 
     Raises:
-        InvalidSetting: S3 would refuse it; the message begins with S3's error code.
+        InvalidDocument: S3 would refuse it; the message begins with S3's error code.
     """
     wanted = _unwrapped(document) or read_document(document, ObjectLockDocument, roots=[_ROOT])
     if wanted.rule is UNSET:
@@ -78,7 +78,7 @@ def _unwrapped(document: bytes) -> ObjectLockDocument | None:
 
 
 def check_default(default: DefaultRetention) -> None:
-    """Days or Years, in S3's range. Raises InvalidSetting with S3's code."""
+    """Days or Years, in S3's range. Raises InvalidDocument with S3's code."""
     if (default.days is UNSET) == (default.years is UNSET):
         raise malformed("DefaultRetention takes exactly one of Days and Years")
     given = default.days if default.years is UNSET else default.years

@@ -39,7 +39,7 @@ def read_replication(data: bytes, *, new_id: Callable[[], int]) -> ReplicationDo
     """The document as it is kept.
 
     Raises:
-        InvalidSetting: S3 would refuse it; the message begins with S3's code.
+        InvalidDocument: S3 would refuse it; the message begins with S3's code.
     """
     document = read_document(data, ReplicationDocument, roots=ROOTS)
     check_replication(document)
@@ -50,7 +50,7 @@ def check_replication(document: ReplicationDocument) -> None:
     """S3 would take the document, as far as it says by itself.
 
     Raises:
-        InvalidSetting: it would not; the message begins with S3's code.
+        InvalidDocument: it would not; the message begins with S3's code.
     """
     if not document.rules:
         raise malformed("a replication configuration has at least one rule")

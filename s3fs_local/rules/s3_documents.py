@@ -18,7 +18,7 @@ from xml.parsers import expat
 import msgspec
 from msgspec import Meta, Struct, inspect
 
-from s3fs_local.errors import InvalidSetting
+from s3fs_local.errors import InvalidDocument
 
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 DOCUMENT_BYTES_MAX: Final = 2 << 20
@@ -37,12 +37,12 @@ def in_xml(name: str | None) -> Meta:
     return Meta(extra={"xml": name})
 
 
-def refusal(code: str, message: str) -> InvalidSetting:
+def refusal(code: str, message: str) -> InvalidDocument:
     """The error for a document that S3 would refuse with this code and message."""
-    return InvalidSetting(f"{code}: {message}")
+    return InvalidDocument(f"{code}: {message}")
 
 
-def malformed(message: str) -> InvalidSetting:
+def malformed(message: str) -> InvalidDocument:
     """The error for what is no such document at all (S3: MalformedXML, for JSON too)."""
     return refusal("MalformedXML", message)
 
@@ -53,7 +53,7 @@ def read_document(data: bytes, shape: type[_Document], *, roots: Sequence[str]) 
     `roots` are the names that the outermost element may have.
 
     Raises:
-        InvalidSetting: it has another form, or something that `shape` does not know.
+        InvalidDocument: it has another form, or something that `shape` does not know.
     """
     if len(data) > DOCUMENT_BYTES_MAX:
         raise malformed(f"the document is over {DOCUMENT_BYTES_MAX} bytes")

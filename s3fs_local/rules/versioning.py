@@ -115,16 +115,16 @@ def parse_versioning(document: bytes) -> VersioningState:
     """The state that S3's JSON document asks for: Enabled or Suspended.
 
     Raises:
-        InvalidSetting: it is not such a document; the message begins with S3's error code.
+        InvalidDocument: it is not such a document; the message begins with S3's error code.
     """
     try:
         wanted = msgspec.json.decode(document, type=_Document)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise errors.InvalidSetting(f"MalformedXML: {error}") from None
+        raise errors.InvalidDocument(f"MalformedXML: {error}") from None
     if wanted.mfa_delete == "Enabled":
-        raise errors.InvalidSetting("NotImplemented: MFADelete cannot be Enabled here")
+        raise errors.InvalidDocument("NotImplemented: MFADelete cannot be Enabled here")
     if wanted.status is UNSET:
-        raise errors.InvalidSetting(
+        raise errors.InvalidDocument(
             "IllegalVersioningConfigurationException: The Versioning element must be specified;"
             ' write {"Status": "Enabled"} or {"Status": "Suspended"}'
         )

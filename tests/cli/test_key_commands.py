@@ -51,6 +51,11 @@ def test_a_key_is_listed_added_rotated_and_rewrapped(store: Path, capsys: Captur
     assert listing["OpenedBy"] == ["key-file"]
     assert run(["key", "rewrap", str(store), "--forget-old", "--yes"]) == ExitCode.OK
     assert run(["key", "disable", str(store), "tenant"]) == ExitCode.NOT_CONFIRMED
+    capsys.readouterr()
+    assert run(["key", "disable", str(store), "tenant", "--dry-run"]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "tenant\tring\t1\tenabled" in told
+    assert "key tenant would be disabled, with 0 data keys" in told
     assert run(["key", "disable", str(store), "tenant", "--yes"]) == ExitCode.OK
     capsys.readouterr()
     run(["status", str(store)])

@@ -277,11 +277,28 @@ async def test_a_replica_is_not_promoted_under_a_source_that_is_alive(here: Path
     let_go(there)
     async with opened(there) as replica:
         replica.fs.replica.connections += 1
-        with pytest.raises(errors.SourceAlive):
-            await replica.ask(Promote())
+        for dry_run in (True, False):
+            with pytest.raises(errors.SourceAlive):
+                await replica.ask(Promote(dry_run=dry_run))
         await replica.ask(Promote(force=True))
         replica.fs.replica.connections -= 1
         replica.write("a", b"2")
+
+
+async def test_a_promotion_can_be_looked_at_first(here: Path) -> None:
+    """What would be promoted, and what is known of its source; nothing is changed."""
+    there = beside(here)
+    async with opened(here) as disk:
+        await put_rules(disk, there)
+    let_go(there)
+    async with opened(there) as replica:
+        would = await replica.ask(Promote(dry_run=True))
+        assert (would["Promoted"], would["DryRun"]) == (None, True)
+        with pytest.raises(errors.ReplicaReadOnly):
+            replica.write("a", b"1")
+        done = await replica.ask(Promote())
+        assert (done["Source"], done["DryRun"]) == (would["Source"], False)
+        replica.write("a", b"1")
 
 
 async def test_two_stores_do_not_tell_each_other(here: Path) -> None:

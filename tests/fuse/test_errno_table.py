@@ -17,9 +17,10 @@ def leaves(kind: type[errors.S3fsLocalError]) -> set[type[errors.S3fsLocalError]
 def test_every_leaf_of_the_error_tree_has_an_errno_and_nothing_else_has() -> None:
     """A forgotten one would reach programs as a plain I/O error.
 
-    `StoreFull` is no leaf, but raised: a quota is the kind of it that has a name of its own.
+    `StoreFull` and `InvalidSetting` are no leaves, but raised: a quota and a document are the kinds
+    of them that have names of their own.
     """
-    assert set(ERRNO_BY_ERROR) == {errors.StoreFull} | {
+    assert set(ERRNO_BY_ERROR) == {errors.StoreFull, errors.InvalidSetting} | {
         leaf for leaf in leaves(errors.S3fsLocalError) if leaf.__module__ == errors.__name__
     }
 

@@ -67,11 +67,12 @@ class ReplicationSync(Struct, frozen=True, rename="pascal"):
 
 
 class Promotion(Struct, frozen=True, rename="pascal"):
-    """The store is its own now."""
+    """The store is its own now, or (dry run) would be."""
 
     source: str
-    promoted: str
+    promoted: str | None  # None: it is not yet
     checked: str  # what was seen of the source, and what cannot be seen from here
+    dry_run: bool
 
 
 class ResyncRow(Struct, frozen=True, rename="pascal"):

@@ -1,0 +1,60 @@
+"""What all commands have in common: scripts and careful people rely on it."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from s3fs_local.cli.declarations import leaves
+from s3fs_local.cli.exit_codes import ExitCode
+from s3fs_local.cli.main import program, run
+
+Capture = pytest.CaptureFixture[str]
+
+WITHOUT_JSON = {"cat", "completion"}
+"""Their output is the content, or the script, that was asked for (decision 0040)."""
+
+
+ALL = {
+    context.command_path.removeprefix("s3fs-local "): command
+    for command, context in leaves(program, click.Context(program, info_name="s3fs-local"))
+    if not command.hidden
+}
+"""Each command that does something, by its words."""
+
+
+def options(command: click.Command) -> set[str]:
+    """As they are typed."""
+    return {word for parameter in command.params for word in parameter.opts}
+
+
+def test_every_command_answers_in_json() -> None:
+    """So nobody has to take tables apart."""
+    assert len(ALL) > 50
+    assert {name for name, one in ALL.items() if "--json" not in options(one)} == WITHOUT_JSON
+
+
+def test_whatever_asks_can_be_looked_at_first() -> None:
+    """`--yes` and `--dry-run` go together: nobody has to say yes to what they have not seen."""
+    asking = {name for name, one in ALL.items() if "--yes" in options(one)}
+
+    assert {"purge", "promote", "key disable", "zone remove", "lifecycle run"} <= asking
+    assert {name for name in asking if "--dry-run" not in options(ALL[name])} == set()
+
+
+@pytest.mark.parametrize(
+    "kind", ["versioning", "lifecycle", "object-lock", "encryption", "replication"]
+)
+def test_a_document_that_s3_would_refuse_is_named(
+    kind: str, tmp_path: Path, capsys: Capture
+) -> None:
+    """Which file, by S3's code what is wrong with it, and where to see one that is right."""
+    store, file = tmp_path / "store", tmp_path / "document.json"
+    assert run(["init", str(store)]) == ExitCode.OK
+    file.write_text('{"Nonsense": 1}')
+    capsys.readouterr()
+
+    assert run(["bucket", kind, "put", str(store), str(file)]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert f"{file}: MalformedXML: " in said
+    assert "`s3fs-local bucket … get STORE` prints one that is accepted" in said
