@@ -174,14 +174,28 @@ class ZoneChanges:
         """The newest ring of those that can be read. Raises StoreDamaged: there is none."""
         return KeyRingFiles(self._path, self._zones).newest()
 
-    async def _change_set(self, zones: list[Zone], record: StoreRecord) -> None:
-        """The store has these zones, durably, and nothing grows outside of them."""
-        volume = self._volume
+    async def _drain(self, zones: list[Zone]) -> None:
         for zone in zones:
-            zone.use_threads(wanted=len(zones) > 1)
+            if zone.is_well:
+                await run_in_thread(partial(self._zones.members.drain, zone))
+
+    async def _change_set(self, zones: list[Zone], record: StoreRecord) -> None:
+        """The store has these zones, durably, and nothing grows outside of them.
+
+        Each of them has everything, not a quorum together with one that goes.
+
+        Raises:
+            ZoneUnavailable: one of them does not do what it is told; the store is as it was.
+        """
+        volume = self._volume
         await volume.durability.settle()
+        await self._drain(zones)
+        if len(zones) > 1:
+            for zone in zones:
+                zone.use_threads()
         self._zones.members.reopen(zones)
         await volume.durability.begin_anew()
+        await self._drain(zones)  # what was acknowledged since
         await run_in_thread(self._zones.members.record_changes)
         # What opens the store may have been changed since it was mounted (`key passphrase --only`).
         present = read_store_file(self._path)

@@ -68,11 +68,13 @@ class Zone:
         else:
             self.lane = self.readers = self.errands = DirectLane()
 
-    def use_threads(self, *, wanted: bool) -> None:
-        """Its calls run in threads of its own, or in the caller's. Before anything grows in it."""
-        if self.has_threads != wanted:
-            self.leave_lanes()
-            self.has_threads = wanted
+    def use_threads(self) -> None:
+        """Its calls run in threads of its own from now on. Before anything grows in several zones.
+
+        There is no way back: what grows in it goes by its lane, and would leave it out without.
+        """
+        if not self.has_threads:
+            self.has_threads = True
             self.renew_lanes()
 
     def stop_writing(self) -> None:
