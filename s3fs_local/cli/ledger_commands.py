@@ -1,10 +1,13 @@
 """Commands verify and ledger: what happened, and the proof that it was not altered since."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
+from msgspec import Struct
 
 from s3fs_local import errors
 from s3fs_local.cli.command_group import CommandGroup
@@ -88,16 +91,34 @@ def ledger() -> None:
 @json_option
 def export_ledger(store: str, file: Path | None, *, head_only: bool, as_json: bool) -> None:
     """Write the ledger as lines of JSON, its signed head last; keep it in another place."""
-    del as_json  # it writes JSON in any case
     request = ExportLedger(only_head=head_only)
     if file is None:
         ask(store_of(store), request, Done, quiet=True, on_data=sys.stdout.buffer.write)
         return
     try:
-        with file.open("xb") as target:
-            ask(store_of(store), request, Done, quiet=False, on_data=target.write)
+        with file.open("xb") as target, _removed_on_failure(file):
+            ask(store_of(store), request, Done, quiet=as_json, on_data=target.write)
     except FileExistsError as error:
         raise errors.InvalidArgument(f"{file} exists, and is not written over") from error
     except OSError as error:
         raise errors.InvalidArgument(f"{file} cannot be written: {error.strerror}") from error
-    print_line(f"the ledger is in {file}; keep it where nobody who can reach the store can")
+    if as_json:
+        print_json(Exported(str(file)))
+    else:
+        print_line(f"the ledger is in {file}; keep it where nobody who can reach the store can")
+
+
+class Exported(Struct, frozen=True, rename="pascal"):
+    """Where the ledger is."""
+
+    file: str
+
+
+@contextmanager
+def _removed_on_failure(file: Path) -> Iterator[None]:
+    """Half a ledger is taken for none, and is not in the way of the next try."""
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise

@@ -22,7 +22,7 @@ from s3fs_local.cli.lock_commands import append_only, legal_hold, protect, reten
 from s3fs_local.cli.mount_commands import mount, umount
 from s3fs_local.cli.object_lock_commands import object_lock
 from s3fs_local.cli.options import unlock_options
-from s3fs_local.cli.output import PROGRAM, print_error, report
+from s3fs_local.cli.output import PROGRAM, print_error, print_fault, report
 from s3fs_local.cli.replication_commands import promote, receive, replication, resync
 from s3fs_local.cli.store_access import KeySources
 from s3fs_local.cli.store_commands import bucket, config, gc, init, stats, status
@@ -80,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
         )
         sys.stdout.flush()
     except click.ClickException as error:
-        return _told(error)
+        return _told(error, as_json="--json" in arguments)
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
@@ -93,10 +93,13 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else ExitCode.OK
 
 
-def _told(error: click.ClickException) -> int:
+def _told(error: click.ClickException, *, as_json: bool) -> int:
     """The code for what click noticed, which is told."""
     if isinstance(error, NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
+    elif as_json:
+        print_fault(error, error.format_message())
+        return error.exit_code
     elif isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx is not None else PROGRAM
         print_error(error.format_message(), f"`{path} --help` says how to use it.")

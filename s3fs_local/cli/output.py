@@ -32,15 +32,7 @@ class NotConfirmed(click.ClickException):
     """Nobody said yes to a destructive command."""
 
     exit_code: ClassVar[int] = ExitCode.NOT_CONFIRMED
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        context = click.get_current_context(silent=True)
-        parameters = context.command.params if context is not None else []
-        can_show = any("--dry-run" in parameter.opts for parameter in parameters)
-        self.advice = "Repeat the command with --yes" + (
-            "; --dry-run shows what it would do." if can_show else "."
-        )
+    advice: ClassVar[str] = "Repeat the command with --yes; --dry-run shows what it would do."
 
     def show(self, file: object = None) -> None:
         """In the form of all our errors."""
@@ -99,11 +91,16 @@ def print_error(problem: str, advice: str) -> None:
 def report(error: errors.S3fsLocalError, *, as_json: bool) -> ExitCode:
     """The error is told; returns the code to exit with."""
     if as_json:
-        fault = {"Error": {"Code": type(error).__name__, "Message": str(error)}}
-        click.echo(json.dumps(fault), err=True)
+        print_fault(error, str(error))
     else:
         print_error(str(error), advice_on(error))
     return exit_code_of(error)
+
+
+def print_fault(error: Exception, message: str) -> None:
+    """One line of JSON on stderr: which error, and what it says."""
+    fault = {"Error": {"Code": type(error).__name__, "Message": message}}
+    click.echo(json.dumps(fault), err=True)
 
 
 def confirm(sentence: str, *, yes: bool) -> None:

@@ -1,5 +1,6 @@
 """What all commands have in common: scripts and careful people rely on it."""
 
+import json
 from pathlib import Path
 
 import click
@@ -58,3 +59,34 @@ def test_a_document_that_s3_would_refuse_is_named(
     said = capsys.readouterr().err
     assert f"{file}: MalformedXML: " in said
     assert "`s3fs-local bucket … get STORE` prints one that is accepted" in said
+
+
+def test_whatever_goes_wrong_is_told_in_json(tmp_path: Path, capsys: Capture) -> None:
+    """A script that asked for JSON needs no second way to read errors."""
+    store = str(tmp_path / "store")
+    assert run(["init", store]) == ExitCode.OK
+    capsys.readouterr()
+    for words, code, name in (
+        (["key", "disable", store, "store"], ExitCode.NOT_CONFIRMED, "NotConfirmed"),
+        (["key", "disable", store], ExitCode.USAGE, "MissingParameter"),
+        (["status", store, "--nonsense"], ExitCode.USAGE, "NoSuchOption"),
+        (["log", f"{store}:/none"], ExitCode.NOT_FOUND, "NoSuchName"),
+    ):
+        assert run([*words, "--json"]) == code
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert json.loads(said.err)["Error"]["Code"] == name
+
+
+def test_an_export_that_fails_leaves_no_half_of_one(tmp_path: Path, capsys: Capture) -> None:
+    """It would be in the way of the next try, and be taken for a ledger."""
+    store, file = tmp_path / "store", tmp_path / "ledger.jsonl"
+    assert run(["init", str(store)]) == ExitCode.OK
+    (store / "store.json").rename(tmp_path / "store.json")
+    assert run(["ledger", "export", str(store), str(file)]) == ExitCode.NOT_A_STORE
+    assert not file.exists()
+    (tmp_path / "store.json").rename(store / "store.json")
+    capsys.readouterr()
+    assert run(["ledger", "export", str(store), str(file), "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == {"File": str(file)}
+    assert json.loads(file.read_text().splitlines()[-1])

@@ -121,14 +121,12 @@ def test_nothing_typed_shows_what_can_be(capsys: Capture) -> None:
 def test_what_is_not_confirmed_leads_only_to_options_that_there_are(
     place: Path, capsys: Capture
 ) -> None:
-    """`key disable` has no --dry-run."""
+    """Both that are named can be typed."""
     store = str(place / "store")
-    for words, can_show in (
-        (["key", "disable", store, "store"], False),
-        (["key", "rewrap", store, "--forget-old"], True),
-    ):
+    for words in (["key", "disable", store, "store"], ["key", "rewrap", store, "--forget-old"]):
         assert run(words) == ExitCode.NOT_CONFIRMED
-        assert ("--dry-run" in capsys.readouterr().err) is can_show
+        assert "--yes; --dry-run shows" in capsys.readouterr().err
+        assert run([*words, "--dry-run"]) == ExitCode.OK
 
 
 def test_a_version_that_is_not_there_is_not_asked_about(place: Path, capsys: Capture) -> None:
