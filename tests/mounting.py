@@ -30,6 +30,13 @@ CAUTIOUSLY = (
     "cautiously",
 )
 
+# As of an installed program the modules are compiled once, also where Python may leave nothing
+# beside them: that is half of what a command and a daemon take to start.
+COMPILED_ONCE = {
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(Path(__file__).parents[1] / ".venv" / "pycache"),
+}
+
 Completed = subprocess.CompletedProcess[str]
 
 
@@ -53,7 +60,7 @@ def run(
     result = subprocess.run(
         command,
         cwd=cwd,
-        env=os.environ | (environment or {}),
+        env=os.environ | COMPILED_ONCE | (environment or {}),
         input=input_text,
         capture_output=True,
         text=True,
