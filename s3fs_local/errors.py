@@ -40,7 +40,7 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   ├── StoreDamaged          └── FormatTooNew
     ├── MountError
     │   ├── MountPointUnusable    ├── MountFailed         ├── NotMounted
-    │   └── NothingMounted
+    │   ├── NothingMounted        └── MountInUse
     └── ControlError
         └── DaemonUnreachable
 """
@@ -182,7 +182,7 @@ class WriterActive(LockError):
 
 
 class ObjectLockDisabled(LockError):
-    """The store was made without Object Lock."""
+    """The store has no Object Lock, which it may be given."""
 
 
 class InvalidRetention(LockError):
@@ -363,6 +363,10 @@ class FormatTooNew(StoreError):
 
 class MountError(S3fsLocalError):
     """Mounting or unmounting failed."""
+
+
+class MountInUse(MountError):
+    """The mount is in use, so it is not ended; names who uses it, or where else it is."""
 
 
 class MountPointUnusable(MountError):

@@ -137,6 +137,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.StoreDamaged: ExitCode.STORE_DAMAGED,
     errors.FormatTooNew: ExitCode.FORMAT_TOO_NEW,
     errors.MountPointUnusable: ExitCode.MOUNT_FAILED,
+    errors.MountInUse: ExitCode.MOUNT_FAILED,
     errors.MountFailed: ExitCode.MOUNT_FAILED,
     errors.NotMounted: ExitCode.NOT_MOUNTED,
     errors.NothingMounted: ExitCode.NOT_MOUNTED,

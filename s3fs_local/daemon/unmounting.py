@@ -36,7 +36,7 @@ def unmount_and_wait(directory: Path) -> None:
 
     Raises:
         NothingMounted: no store is mounted there.
-        MountPointUnusable: a program uses it; names some.
+        MountInUse: a program uses it; names some.
         DaemonUnreachable: it is unmounted, but nobody said that all is durable.
         S3fsLocalError: what kept the daemon from making all durable.
     """
@@ -98,22 +98,22 @@ def detach(mount_point: Path, waiting: Iterable[int] = ()) -> None:
     `waiting`: threads that wait for an answer; the kernel shows nobody what they open.
 
     Raises:
-        MountPointUnusable: a program uses it; names some.
+        MountInUse: a program uses it; names some.
     """
     if not unmount(mount_point, lazily=False):
         users = ", ".join(_first_users(mount_point, waiting)) or "a program"
-        raise errors.MountPointUnusable(f"{mount_point} is in use by {users}")
+        raise errors.MountInUse(f"{mount_point} is in use by {users}")
 
 
 def refuse_if_mounted_yet(mount_point: Path, device: str) -> None:
     """The filesystem that was mounted there is mounted nowhere else. To be asked by its daemon.
 
     Raises:
-        MountPointUnusable: it is, which keeps it alive; names where.
+        MountInUse: it is, which keeps it alive; names where.
     """
     places = list(islice(still_mounted(device), _HOLDERS_NAMED_MAX))
     if places:
-        raise errors.MountPointUnusable(
+        raise errors.MountInUse(
             f"{mount_point} is unmounted, and what was closed is durable, but the store is mounted "
             f"yet at {', '.join(places)}: it is served until that ends, or until kill {os.getpid()}"
         )

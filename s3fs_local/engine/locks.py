@@ -249,7 +249,7 @@ class Locks:
     def _check_may_lock(self, inode: Inode, caller: Caller) -> None:
         if not self._volume.settings.object_lock:
             raise ObjectLockDisabled(
-                "the store was made without Object Lock: `config set STORE object-lock true`"
+                "the store was made without Object Lock: `config set STORE object-lock on`"
             )
         if caller.uid not in (0, inode.uid):
             raise NotPermitted("only the owner and root may change locks")

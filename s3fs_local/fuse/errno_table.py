@@ -84,6 +84,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.StoreDamaged: errno.EIO,
     errors.FormatTooNew: errno.EIO,
     errors.MountPointUnusable: errno.EIO,
+    errors.MountInUse: errno.EIO,
     errors.MountFailed: errno.EIO,
     errors.NotMounted: errno.EIO,
     errors.NothingMounted: errno.EIO,

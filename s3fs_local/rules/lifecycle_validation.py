@@ -128,7 +128,9 @@ def _count(given: FilterDocument | AndDocument) -> int:
 def _check_conditions(conditions: Filter) -> None:
     for key, value in conditions.tags:
         if not 1 <= len(key) <= KEY_UNITS_MAX or len(value) > VALUE_UNITS_MAX:
-            raise refusal("InvalidTag", f"the tag {key[:40]!r} is longer than a tag can be")
+            raise refusal(
+                "InvalidTag", f"tag {key[:40]!r}: a key has 1 to 128 letters, a value up to 256"
+            )
     larger, smaller = conditions.larger_than, conditions.smaller_than
     if larger is not None and not 0 <= larger <= SIZE_MAX:
         raise refusal("InvalidRequest", f"'ObjectSizeGreaterThan' must be from 0 to {SIZE_MAX}")

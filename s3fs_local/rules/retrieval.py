@@ -81,7 +81,7 @@ def plan_retrieval(
     if _SPEED[tier] >= _SPEED[present.tier] or days != present.days:
         raise RetrievalRunning(
             "RestoreAlreadyInProgress: it is being retrieved"
-            f" ({present.tier}, {present.days} days); only a faster tier is accepted"
+            f" ({present.tier}, {present.days} days); only a faster tier, same days, is taken"
         )
     return msgspec.structs.replace(present, tier=tier, ready_ns=min(present.ready_ns, ready_ns))
 

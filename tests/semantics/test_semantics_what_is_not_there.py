@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuse.calls import RENAME_EXCHANGE, RENAME_NOREPLACE, renameat2
 from tests.mounting import run
 from tests.semantics.promises import promise
 
 pytestmark = [pytest.mark.mount, pytest.mark.slow]
 
 FICLONE = 0x40049409
+RENAME_WHITEOUT = 4
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -57,6 +59,23 @@ def test_there_are_no_files_without_a_name(folder: Path) -> None:
     with pytest.raises(OSError, match="not supported") as refused:
         os.open(folder, os.O_TMPFILE | os.O_RDWR)
     assert refused.value.errno == errno.EOPNOTSUPP
+
+
+@promise(
+    "`renameat2` exchanges names and can refuse to replace one. "
+    "Whiteouts (`RENAME_WHITEOUT`) are not there (EINVAL)."
+)
+def test_names_are_exchanged_and_never_whited_out(folder: Path) -> None:
+    """Who layers another filesystem over a store gets a clear refusal."""
+    one, other = folder / "one", folder / "other"
+    one.write_text("1")
+    other.write_text("2")
+    with pytest.raises(FileExistsError):
+        renameat2(one, other, RENAME_NOREPLACE)
+    with pytest.raises(OSError, match="Invalid argument"):
+        renameat2(one, other, RENAME_WHITEOUT)
+    renameat2(one, other, RENAME_EXCHANGE)
+    assert (one.read_text(), other.read_text()) == ("2", "1")
 
 
 @promise("`SEEK_DATA` and `SEEK_HOLE` take a whole file for data.")

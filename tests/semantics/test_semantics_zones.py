@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from s3fs_local.control.requests import SetRetention
+from s3fs_local.control.requests import RemoveZone, SetRetention, Verify
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.errors import StorageError, StoreFull, TooFewZones, ZoneUnavailable
@@ -308,6 +308,25 @@ class Forgetful(FailingObjects):
 
 def _name(path: Path) -> str:
     return path.name
+
+
+@promise(
+    "A zone that is removed takes nothing along: when `zone remove` is done, those that are left "
+    "have everything, durably."
+)
+def test_a_zone_that_is_removed_takes_nothing_along(tmp_path: Path) -> None:
+    """Not the last records of the ledger either, which it had got together with the other."""
+
+    async def work() -> None:
+        make_store(tmp_path / "store", [tmp_path / "a", tmp_path / "b"])
+        async with opened(tmp_path / "store") as disk:
+            disk.write("file", b"content")
+            await disk.ask(RemoveZone(str(tmp_path / "b")))
+            shutil.rmtree(tmp_path / "b")
+            assert (await disk.ask(Verify(reads_all=True)))["Intact"]
+            assert await disk.read("file") == b"content"
+
+    trio.run(work)
 
 
 @pytest.mark.s3
