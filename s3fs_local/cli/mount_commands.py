@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from s3fs_local.cli.mount_note import forget_note
-from s3fs_local.cli.options import json_option, unlock_options
+from s3fs_local.cli.options import ANY_PLACE, json_option, unlock_options
 from s3fs_local.cli.output import print_json
 from s3fs_local.cli.store_access import KeySources, ask, store_of
 from s3fs_local.control.requests import AwaitReplication
@@ -21,8 +21,8 @@ from s3fs_local.daemon.unmounting import unmount_and_wait
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path))
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("store", type=ANY_PLACE)
+@click.argument("directory", type=ANY_PLACE)
 @click.option(
     "-o",
     "options",
@@ -96,7 +96,7 @@ def _elsewhere() -> Iterator[None]:
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=ANY_PLACE)
 @click.option("--wait", is_flag=True, help="First until other regions have everything, too.")
 @json_option
 def umount(directory: Path, *, wait: bool, as_json: bool) -> None:

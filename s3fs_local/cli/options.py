@@ -17,6 +17,7 @@ from s3fs_local.cli.completing import (
 )
 
 ANY_PATH: Final = click.Path(readable=False)
+ANY_PLACE: Final = click.Path(readable=False, path_type=Path)
 """Whether somebody may read what lies there is not asked here, but where it is used."""
 
 json_option: Final = click.option(

@@ -6,7 +6,13 @@ from typing import IO
 import click
 
 from s3fs_local.cli.command_group import CommandGroup
-from s3fs_local.cli.options import dry_run_option, json_option, store_argument, yes_option
+from s3fs_local.cli.options import (
+    ANY_PLACE,
+    dry_run_option,
+    json_option,
+    store_argument,
+    yes_option,
+)
 from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
 from s3fs_local.cli.store_access import KeySources, ask, store_of
 from s3fs_local.cli.store_commands import bucket
@@ -183,7 +189,7 @@ def resync(store: str, *, as_json: bool) -> None:
 
 
 @click.command(hidden=True)
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=ANY_PLACE)
 @click.option("--ready-fd", type=int, hidden=True)
 def receive(store: Path, *, ready_fd: int | None) -> None:
     """Have a store open for its source, which starts this."""

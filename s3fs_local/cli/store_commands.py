@@ -13,6 +13,7 @@ from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.options import (
     ANY_PATH,
+    ANY_PLACE,
     chart_option,
     dry_run_option,
     existing_file,
@@ -55,7 +56,7 @@ DOCUMENT_BYTES_MAX: Final = 1 << 20
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=ANY_PLACE)
 @click.option(
     "--zone",
     "zones",

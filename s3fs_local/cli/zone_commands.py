@@ -8,7 +8,13 @@ from msgspec import Struct
 from s3fs_local import errors
 from s3fs_local.cli.command_group import CommandGroup
 from s3fs_local.cli.exit_codes import ExitCode
-from s3fs_local.cli.options import dry_run_option, json_option, store_argument, yes_option
+from s3fs_local.cli.options import (
+    ANY_PLACE,
+    dry_run_option,
+    json_option,
+    store_argument,
+    yes_option,
+)
 from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
 from s3fs_local.cli.store_access import KeySources, ask, store_of
 from s3fs_local.control.requests import AddZone, ListZones, RemoveZone, RepairZone, Scrub
@@ -27,7 +33,7 @@ class RebuiltStore(Struct, frozen=True, rename="pascal"):
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=ANY_PLACE)
 @click.option("--repair", is_flag=True, help="Mend damaged copies from other zones.")
 @click.option("--rebuild", is_flag=True, help="Make the metadata anew from the zones.")
 @click.option(

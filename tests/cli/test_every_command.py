@@ -90,3 +90,17 @@ def test_an_export_that_fails_leaves_no_half_of_one(tmp_path: Path, capsys: Capt
     assert run(["ledger", "export", str(store), str(file), "--json"]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out) == {"File": str(file)}
     assert json.loads(file.read_text().splitlines()[-1])
+
+
+def test_who_may_not_read_a_place_is_not_told_that_the_words_were_wrong() -> None:
+    """Whether a store may be read is for the command to say, in the same words everywhere."""
+    places = {
+        (name, parameter.name)
+        for name, command in ALL.items()
+        for parameter in command.params
+        if parameter.name in {"store", "directory", "path", "paths"}
+        and isinstance(parameter.type, click.Path)
+        and parameter.type.readable
+    }
+
+    assert places == set()
