@@ -309,6 +309,17 @@ HISTORIES = {
         Operation(Kind.MKDIR, 5, 4, 2),
         Operation(Kind.RESTORE, 2, 10, 11),
     ],
+    "a removal takes the place of every version null of the name, also of one replaced before": [
+        Operation(Kind.SET_VERSIONING, 1, 0, 0),
+        Operation(Kind.CREATE, 5, 2, 8),
+        Operation(Kind.CLOSE, 7, 2, 8),
+        Operation(Kind.CREATE, 1, 10, 9),
+        Operation(Kind.CLOSE, 6, 2, 1),
+        Operation(Kind.SET_VERSIONING, 6, 2, 6),
+        Operation(Kind.RENAME_OVER, 10, 11, 1),
+        Operation(Kind.SET_VERSIONING, 4, 8, 4),
+        Operation(Kind.UNLINK, 6, 0, 10),
+    ],
 }
 
 

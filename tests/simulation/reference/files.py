@@ -358,11 +358,14 @@ class Files(Keeping):
 
 
 def _without(held: tuple[Holding, ...], number: int) -> tuple[Holding, ...]:
-    """The file was never there, nor the marker over it; one that it hid lies on top again."""
+    """The file was never there, nor the marker over it; one that it hid lies on top again.
+
+    A null marker stays: it took the place of what was null before.
+    """
     kept: list[Holding] = []
     for each in held:
         last = kept[-1] if kept else None
-        if each.number == 0 and last is not None and last.number == number:
+        if each.number == 0 and not each.is_null and last is not None and last.number == number:
             is_over_it = last.until == each.since and not each.until
             if is_over_it:
                 kept.pop()
