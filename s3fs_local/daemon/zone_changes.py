@@ -185,17 +185,25 @@ class ZoneChanges:
         Each of them has everything, not a quorum together with one that goes.
 
         Raises:
-            ZoneUnavailable: one of them does not do what it is told; the store is as it was.
+            StorageError: one of them does not do what it is told; the store has the zones it had.
         """
         volume = self._volume
+        former = list(self._zones.zones)
         await volume.durability.settle()
         await self._drain(zones)
         if len(zones) > 1:
             for zone in zones:
                 zone.use_threads()
         self._zones.members.reopen(zones)
-        await volume.durability.begin_anew()
-        await self._drain(zones)  # what was acknowledged since
+        try:
+            await volume.durability.begin_anew()
+            await self._drain(zones)  # what was acknowledged since
+        except errors.StorageError:
+            self._zones.members.reopen(former)
+            for zone in former:
+                if zone not in zones:  # it may lack what was begun without it
+                    self._zones.members.suspend(zone, "it was nearly removed")
+            raise
         await run_in_thread(self._zones.members.record_changes)
         # What opens the store may have been changed since it was mounted (`key passphrase --only`).
         present = read_store_file(self._path)

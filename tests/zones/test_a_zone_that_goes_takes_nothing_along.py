@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from s3fs_local.control.requests import AddZone, RemoveZone, Verify
-from tests.store_on_disk import StoreOnDisk, make_store_of_zones, opened
+from s3fs_local.errors import StoreFull
+from s3fs_local.objects.failing import FailingObjects
+from tests.store_on_disk import StoreOnDisk, make_store_of_zones, opened, wait_until_well
 
 CONTENT = bytes(range(256)) * 1024
 
@@ -74,3 +76,29 @@ async def test_a_process_that_ends_then_has_lost_nothing(tmp_path: Path) -> None
     async with opened(tmp_path / "store") as disk:
         assert await is_as_the_ledger_says(disk)
         assert await disk.read("file") == CONTENT
+
+
+async def test_a_removal_that_fails_half_way_leaves_the_zones_there_were(tmp_path: Path) -> None:
+    """The disk that stays is full: the other may lack what was begun without it, and is told it."""
+    make_store_of_zones(tmp_path, 1)
+    added = tmp_path / "added"
+    async with opened(tmp_path / "store") as disk:
+        await disk.ask(AddZone(str(added)))
+        disk.write("file", CONTENT)
+        kept = disk.zones.zones[0]
+        assert kept.store is not None
+        kept.store = failing = FailingObjects(kept.store)
+        await disk.fs.volume.durability.begin_anew()
+        failing.fail("create", StoreFull("no room for a new segment"))
+        with pytest.raises(StoreFull):
+            await disk.ask(RemoveZone(str(added)))
+        assert disk.states == ["well", "behind"]
+        await wait_until_well(disk)
+        disk.write("after", CONTENT)
+        await disk.sync_everywhere()
+        assert await is_as_the_ledger_says(disk)
+        await disk.ask(RemoveZone(str(added)))
+        shutil.rmtree(added)
+    async with opened(tmp_path / "store") as disk:
+        assert await is_as_the_ledger_says(disk)
+        assert [await disk.read(name) for name in ("file", "after")] == [CONTENT] * 2
