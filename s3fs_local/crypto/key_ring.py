@@ -94,16 +94,6 @@ class _FileFormat(Struct, frozen=True):
     ring: _FormatOnly
 
 
-class Snapshot(Struct, frozen=True):
-    """What a ring was, for `KeyRing.go_back`."""
-
-    slots: list[_Slot]
-    body: "_Body"
-
-    def __repr__(self) -> str:
-        return "Snapshot(…)"
-
-
 class _Version(Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     key: bytes
@@ -256,13 +246,19 @@ class KeyRing:
             raise InvalidArgument(f"nothing but a {kind} opens the key ring: add something first")
         self._slots = others
 
-    def snapshot(self) -> Snapshot:
-        """What the ring is now."""
-        return Snapshot(self._slots, self._body)
+    def copy(self) -> Self:
+        """Another with the same content: it may be changed and written while this one is used."""
+        return type(self)(
+            generation=self.generation,
+            master=self._master,
+            slots=self._slots,
+            body=self._body,
+            randomness=self._randomness,
+        )
 
-    def go_back(self, snapshot: Snapshot) -> None:
-        """The ring is what it was, but for its generation."""
-        self._slots, self._body = snapshot.slots, snapshot.body
+    def become(self, other: Self) -> None:
+        """This ring is what the other, a copy of it that was written, is now."""
+        self.generation, self._slots, self._body = other.generation, other._slots, other._body
 
     def slot_kinds(self) -> list[str]:
         """The kinds of the slots, oldest first."""

@@ -1,7 +1,8 @@
 """Changing the key ring, and bringing data keys under the newest version of what wraps them.
 
-A changed ring is durable before anything is wrapped by it. Its generation is among the facts, so an
-earlier ring that somebody puts back is noticed when the store is opened.
+A changed ring is durable before anything is wrapped by it: a copy is changed and written, and the
+ring that wraps becomes it afterwards. Its generation is among the facts, so an earlier ring that
+somebody puts back is noticed when the store is opened.
 """
 
 from collections import Counter
@@ -106,23 +107,25 @@ class KeyAdministration:
     async def _change(self, change: Callable[[KeyRing], _Result]) -> _Result:
         """See `change`; the caller holds the mutex."""
         self._volume.check_writable()
-        self._key_access.open_written()
-        with trio.CancelScope(shield=True):
-            result: _Result = await self.run_blocking(partial(self._changed, change))
-        self._volume.apply([_noted(self.ring)])
+        changed = self.ring.copy()
+        try:
+            with trio.CancelScope(shield=True):
+                written = partial(self._written, changed, change)
+                result: _Result = await self.run_blocking(written)
+        except BaseException:
+            self.ring.generation = changed.generation  # may lie on some disk: not used again
+            raise
+        self._key_access.open_written()  # of files that were opened until now
+        self.ring.become(changed)
         self._volume.keys.ring_changed()
         # What is open now may be closed to the next reader, so derived keys go too.
         self._volume.blocks.forget_all()
+        self._volume.apply([_noted(self.ring)])
         return result
 
-    def _changed(self, change: Callable[[KeyRing], _Result]) -> _Result:
-        before = self.ring.snapshot()
-        try:
-            result = change(self.ring)
-            self.save(self.ring.serialize())
-        except BaseException:
-            self.ring.go_back(before)
-            raise
+    def _written(self, ring: KeyRing, change: Callable[[KeyRing], _Result]) -> _Result:
+        result = change(ring)
+        self.save(ring.serialize())
         return result
 
     async def count(self, on_progress: OnProgress) -> Counter[Wrapping]:

@@ -316,6 +316,57 @@ def test_a_ring_that_cannot_be_written_is_not_changed(store: MemoryStore) -> Non
     assert form(store, "/new").version == 1
 
 
+@pytest.mark.parametrize("is_full", [False, True])
+def test_what_is_written_while_the_ring_is_written_opens_by_the_ring_on_the_disk(
+    store: MemoryStore, *, is_full: bool
+) -> None:
+    """Else it is lost: fsync answered, and no ring has the version of the key that wrapped it."""
+    saving = store.fs.key_administration.save
+
+    def slowly(ring: bytes) -> None:
+        """Somebody writes a file before the ring is durable, which it may never be."""
+        store.write("/meanwhile", b"acknowledged")
+        if is_full:
+            raise errors.StoreFull("no space left")
+        saving(ring)
+
+    store.fs.key_administration.save = slowly
+    if is_full:
+        with pytest.raises(errors.StoreFull):
+            ask(store, RotateKey("store"))
+    else:
+        ask(store, RotateKey("store"))
+    store.settle()
+    store.crash()
+    assert store.read("/meanwhile") == b"acknowledged"
+    ask(store, RotateKey("store"))  # the number is given again, to another key
+    store.write("/after", b"after")
+    store.settle()
+    store.crash()
+    assert [store.read(path) for path in ("/meanwhile", "/after")] == [b"acknowledged", b"after"]
+
+
+def test_a_file_that_is_opened_while_its_key_is_disabled_can_be_closed(
+    store: MemoryStore,
+) -> None:
+    """Who could open it for writing writes all of it: its key is pinned, however late it came."""
+    saving = store.fs.key_administration.save
+    store.fs.volume.keys.forget(store.stat("/f0").key_id)
+    handles: list[int] = []
+
+    def slowly(ring: bytes) -> None:
+        handles.append(store.open("/f0"))
+        saving(ring)
+
+    store.fs.key_administration.save = slowly
+    ask(store, SetKeyState("store", enabled=False))
+    store.fs.write(handles[0], 0, b"CONTENT")
+    store.close(handles[0])
+    store.fs.key_administration.save = saving
+    ask(store, SetKeyState("store", enabled=True))
+    assert store.read("/f0") == b"CONTENT 0"
+
+
 def test_sse_c_is_refused_for_a_single_file(store: MemoryStore) -> None:
     """EOPNOTSUPP: a key that only the customer has would shut out versions, checks and replicas."""
     ino = store.stat("/f0").ino

@@ -21,6 +21,7 @@ from s3fs_local.errors import (
     KeyMissing,
     KeyServiceUnavailable,
     StoreDamaged,
+    StoreFull,
     Unsupported,
 )
 from s3fs_local.fuse.errno_table import errno_of
@@ -161,6 +162,22 @@ def test_an_earlier_ring_is_refused(store: MemoryStore) -> None:
     store.saved_ring = earlier
     with pytest.raises(StoreDamaged):
         store.crash()
+
+
+@promise("No file is written by a key before the ring that has the key is durable")
+def test_no_file_has_a_key_that_no_ring_has(store: MemoryStore) -> None:
+    """The disk turns out to be full while a program writes."""
+
+    def full(_: bytes) -> None:
+        store.write("/meanwhile", b"acknowledged")
+        raise StoreFull("no space left")
+
+    store.fs.key_administration.save = full
+    with pytest.raises(StoreFull):
+        ask(store, RotateKey("store"))
+    store.settle()
+    store.crash()
+    assert store.read("/meanwhile") == b"acknowledged"
 
 
 @promise("Keys that customers keep themselves (SSE-C) are refused with EOPNOTSUPP.")
