@@ -51,7 +51,7 @@ NOT_FOR_PROGRAMS: Final = BY_ITSELF | {
     Kind.FLUSH, Kind.SETTLE, Kind.LEAVE_SEGMENT, Kind.CHECKPOINT, Kind.PURGE, Kind.RESTORE,
     Kind.RESTORE_ROOT, Kind.LOOK_BACK, Kind.CRASH, Kind.POWER_CUT, Kind.SET_CLASS, Kind.SET_TAGS,
     Kind.RETRIEVE, Kind.PUT_LIFECYCLE, Kind.RETAIN, Kind.CLEAR_RETENTION, Kind.HOLD, Kind.LIFT_HOLD,
-    Kind.APPEND_ONLY, Kind.PROTECT, Kind.SET_DATE, Kind.SET_VERSIONING,
+    Kind.APPEND_ONLY, Kind.PROTECT, Kind.TOUCH, Kind.SET_DATE, Kind.SET_VERSIONING,
 }  # fmt: skip
 KINDS: Final = [*(kind for kind in Kind if kind not in NOT_FOR_PROGRAMS), *More]
 PAGE: Final = mmap.PAGESIZE

@@ -53,7 +53,7 @@ def test_a_package_is_installed_and_imported(folder: Path, tmp_path: Path) -> No
     )
     said = run(
         *(sys.executable, "-c", "import tiny; print(tiny.greet(), tiny.__file__)"),
-        environment={"PYTHONPATH": str(packages)},
+        environment={"PYTHONPATH": str(packages), "PYTHONPYCACHEPREFIX": ""},
     ).stdout
 
     assert said.split(" /")[0] == "hello from a wheel"
