@@ -67,7 +67,9 @@ class KeyRingFiles:
         return newest.data
 
     def save(self, data: bytes) -> None:
-        """The ring is this, durably. A zone that cannot take it now gets it at the next opening.
+        """The ring is this, durably. A zone that cannot take it is suspended, and told later.
+
+        The last one that is well is told at the next opening.
 
         Raises:
             StoreFull, ZoneUnavailable: nothing was changed.
@@ -76,8 +78,10 @@ class KeyRingFiles:
             durable_files.replace(self._file, data)
         except OSError as error:
             raise errors.ZoneUnavailable(f"{self._file}: {error.strerror}") from error
-        for zone in self._stores:
-            _put_copy(zone, data)
+        for zone in self._zones.well:
+            why = None if zone.store is None else _put_copy(zone.store, data)
+            if why is not None:
+                self._zones.members.suspend(zone, why)
 
     def _newest_of(self, copies: Sequence[_Found | None]) -> _Found:
         readable = [copy for copy in copies if copy is not None]
@@ -115,8 +119,11 @@ def _found(data: bytes) -> _Found:
     return _Found(generation_of(data), data)
 
 
-def _put_copy(zone: ObjectStore, data: bytes) -> None:
+def _put_copy(zone: ObjectStore, data: bytes) -> errors.StorageError | None:
+    """The zone has the ring; or why not."""
     try:
         zone.put(KEY_RING_NAME, data)
     except errors.StorageError as error:
         log.warning("a zone did not take the key ring: %s", error)
+        return error
+    return None

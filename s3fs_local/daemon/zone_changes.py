@@ -1,15 +1,17 @@
 """Adding, removing and repairing zones of an open store: who is in `store.json`, and in what order.
 
 The order keeps a crash harmless: a zone that has nothing yet is known as behind before it is known
-at all, and one that goes is forgotten before anything in it is.
+at all, and so is one that goes, before anything is acknowledged without it.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+import trio
 from msgspec import structs
 
 from s3fs_local import errors
@@ -35,8 +37,11 @@ from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone import Zone
 from s3fs_local.rules.quorum import ZONES_MAX
-from s3fs_local.rules.storage_classes import check_zones_suffice
+from s3fs_local.rules.storage_classes import ZoneKind, check_zones_suffice
+from s3fs_local.system import durable_files
 from s3fs_local.system.randomness import SystemRandomness
+
+logger = logging.getLogger(__name__)
 
 STORE_NAME: Final = "store.json"
 _ID_BYTES: Final = 16
@@ -50,6 +55,7 @@ class ZoneChanges:
         self._record = record
         self._volume = filesystem.volume
         self._zones = filesystem.volume.zones
+        self._mutex = trio.Lock()  # one change at a time: each begins with the zones there are
 
     def small_files(self) -> dict[str, bytes]:
         """What every zone should have beside packs and streams, by name. Blocks."""
@@ -82,7 +88,12 @@ class ZoneChanges:
             StoreExists: the place is not empty.
             ZoneUnavailable, StoreFull: of the place.
         """
-        url, kind = parse_zone(text)
+        async with self._mutex:
+            zone = await self._added(*parse_zone(text))
+            await care.bring_back(zone)
+        return zone
+
+    async def _added(self, url: str, kind: ZoneKind) -> Zone:
         if url in {zone.url for zone in self._record.zones}:
             raise errors.InvalidArgument(f"{url} is a zone of the store already")
         if len(self._record.zones) >= ZONES_MAX:
@@ -93,8 +104,7 @@ class ZoneChanges:
         record = structs.replace(self._record, zones=(*self._record.zones, new))
         await run_in_thread(partial(make_zone, self._path, record, new, key_ring=self._key_ring()))
         zone = Zone(None, zone_id=zone_id, url=url, kind=kind, reason="it is new", has_threads=True)
-        await self._change_set([*self._zones.zones, zone], record)
-        await care.bring_back(zone)
+        await self._take_in(zone, record)
         return zone
 
     async def remove(self, text: str, care: ZoneCare, *, report: Callable[[int], object]) -> Zone:
@@ -105,16 +115,21 @@ class ZoneChanges:
                 zones than would be left.
             TooFewZones: too few would be left, or copies could not be moved.
         """
-        zone = self.zone_of(text)
-        left = [each for each in self._zones.zones if each is not zone]
-        if not left:
-            raise errors.InvalidArgument("it is the only zone of the store")
-        self._zones.members.check_left(left)
-        check_zones_suffice(self._volume.settings.storage_classes, len(left))
-        async with self._volume.moving:  # or a pack could get a share there meanwhile
-            await care.move_away(zone, report=report)
-            records = tuple(each for each in self._record.zones if each.zone_id != zone.zone_id)
-            await self._change_set(left, structs.replace(self._record, zones=records))
+        async with self._mutex:
+            zone = self.zone_of(text)
+            left = [each for each in self._zones.zones if each is not zone]
+            if not left:
+                raise errors.InvalidArgument("it is the only zone of the store")
+            self._zones.members.check_left(left)
+            check_zones_suffice(self._volume.settings.storage_classes, len(left))
+            zone.leaves = True
+            try:
+                async with care.alone():
+                    await care.move_away(zone, report=report)
+                    await self._leave_out(zone, left)
+            finally:
+                zone.leaves = False
+                self._zones.members.recount()
         zone.leave_lanes()
         return zone
 
@@ -126,19 +141,20 @@ class ZoneChanges:
             StoreExists: something else is there.
             ZoneUnavailable: it cannot be reached, or failed again.
         """
-        zone = self.zone_of(text)
-        record = self._record_of(zone)
-        opening = partial(open_zone, self._path, self._record.store_id, record)
-        try:
-            await run_in_thread(opening)
-        except errors.ZoneUnavailable:
-            check_vacant(self._path, self._record, record)
-            if len(self._zones.well) == 1 and zone.is_well:
-                raise
-            await run_in_thread(partial(self._zones.members.suspend, zone, "it is being repaired"))
-            await run_in_thread(partial(self._made_anew, zone))
-        if not zone.is_well and not await care.bring_back(zone):
-            raise errors.ZoneUnavailable(f"{zone.url}: {zone.reason}")
+        async with self._mutex:
+            zone = self.zone_of(text)
+            record = self._record_of(zone)
+            opening = partial(open_zone, self._path, self._record.store_id, record)
+            try:
+                await run_in_thread(opening)
+            except errors.ZoneUnavailable:
+                check_vacant(self._path, self._record, record)
+                suspending = partial(self._zones.members.suspend, zone, "it is being repaired")
+                if not await run_in_thread(suspending):
+                    raise  # the only one that is well
+                await run_in_thread(partial(self._made_anew, zone))
+            if not zone.is_well and not await care.bring_back(zone):
+                raise errors.ZoneUnavailable(f"{zone.url}: {zone.reason}")
         return zone
 
     def zone_of(self, text: str) -> Zone:
@@ -159,7 +175,7 @@ class ZoneChanges:
 
     def _made_anew(self, zone: Zone) -> ObjectStore:
         """The place, which has nothing, is that zone; it was known as behind before. Blocks."""
-        self._zones.members.record_before_marking(zone)
+        self._zones.members.record_behind(zone)
         record = self._record_of(zone)
         return make_zone(self._path, self._record, record, key_ring=self._key_ring())
 
@@ -179,35 +195,84 @@ class ZoneChanges:
             if zone.is_well:
                 await run_in_thread(partial(self._zones.members.drain, zone))
 
-    async def _change_set(self, zones: list[Zone], record: StoreRecord) -> None:
-        """The store has these zones, durably, and nothing grows outside of them.
+    async def _take_in(self, zone: Zone, record: StoreRecord) -> None:
+        """The store has one zone more, durably, known as behind; what grows may grow there, too.
 
-        Each of them has everything, not a quorum together with one that goes.
+        Raises:
+            StorageError: one of the others does not do what it is told; the store has the zones it
+                had.
+        """
+        former = list(self._zones.zones)
+        self._zones.members.check_may_grow()
+        await self._volume.durability.settle()
+        await self._drain(former)
+        for each in former:
+            each.use_threads()
+        self._zones.members.reopen([*former, zone])
+        try:
+            await self._volume.durability.begin_anew()
+            await run_in_thread(partial(self._zones.members.record_behind, zone))
+            await self._write_record(record)
+        except BaseException:
+            self._zones.members.reopen(former)
+            raise
+        await self._tell_record()
+
+    async def _leave_out(self, zone: Zone, left: list[Zone]) -> None:
+        """The store has only the zones `left`, durably, and each of them has everything.
+
+        Not a quorum together with the one that goes: that is suspended first, and until the store
+        does not know it any more it is known as behind. So whatever ends this half way, the store
+        has the zone, and brings it back.
 
         Raises:
             StorageError: one of them does not do what it is told; the store has the zones it had.
         """
-        volume = self._volume
-        former = list(self._zones.zones)
-        await volume.durability.settle()
-        await self._drain(zones)
-        if len(zones) > 1:
-            for zone in zones:
-                zone.use_threads()
-        self._zones.members.reopen(zones)
+        members = self._zones.members
+        durability = self._volume.durability
+
+        def leave_out() -> None:
+            members.check_left(left)  # again: zones may have failed since
+            if not members.leave_out(zone):
+                raise errors.TooFewZones("no other zone is well any more")
+
+        await durability.settle()
+        await self._drain(left)
+        await durability.begin_anew(leave_out)
+        await self._drain(left)  # what was acknowledged before
+        await run_in_thread(partial(members.record_behind, zone))
+        records = tuple(each for each in self._record.zones if each.zone_id != zone.zone_id)
+        await self._write_record(structs.replace(self._record, zones=records))
+        members.reopen(left)
+        await self._tell_record()
+        if len(left) == 1:
+            await durability.begin_anew()  # without the lanes that several zones need
+
+    async def _write_record(self, record: StoreRecord) -> None:
+        """`store.json` is this, durably.
+
+        What opens the store may have been changed since it was mounted (`key passphrase --only`).
+        """
+
+        def write() -> StoreRecord:
+            now = read_store_file(self._path)
+            written = structs.replace(record, key_file=now.key_file, keyring=now.keyring)
+            try:
+                write_store_file(self._path, written)
+            except OSError as error:
+                raise durable_files.storage_error(error, self._path / STORE_NAME) from error
+            return written
+
+        self._record = await run_in_thread(write)
+
+    async def _tell_record(self) -> None:
+        """Every zone has `store.json`, and knows which of them are behind.
+
+        One that cannot be told now is told when it comes back, or by a scrub: the change is made.
+        """
+        encoded = encode_store_file(self._record)
         try:
-            await volume.durability.begin_anew()
-            await self._drain(zones)  # what was acknowledged since
-        except errors.StorageError:
-            self._zones.members.reopen(former)
-            for zone in former:
-                if zone not in zones:  # it may lack what was begun without it
-                    self._zones.members.suspend(zone, "it was nearly removed")
-            raise
-        await run_in_thread(self._zones.members.record_changes)
-        # What opens the store may have been changed since it was mounted (`key passphrase --only`).
-        present = read_store_file(self._path)
-        record = structs.replace(record, key_file=present.key_file, keyring=present.keyring)
-        self._record = record
-        await run_in_thread(partial(write_store_file, self._path, record))
-        await run_in_thread(partial(self._zones.put, STORE_NAME, encode_store_file(record)))
+            await run_in_thread(self._zones.members.record_changes)
+            await run_in_thread(partial(self._zones.put, STORE_NAME, encoded))
+        except errors.StorageError as error:
+            logger.warning("%s was not told to all zones: %s", STORE_NAME, error)

@@ -415,9 +415,13 @@ class Durability:
         self._metadata.commit(self._position)
         self._uncommitted = 0
 
-    async def begin_anew(self) -> None:
-        """Whatever grows from now on was begun after this call; what grew before is durable."""
+    async def begin_anew(self, first: Callable[[], None] = lambda: None) -> None:
+        """Whatever grows from now on was begun after this call; what grew before is durable.
+
+        `first` is called before that, while nobody waits for anything to be durable.
+        """
         async with self._mutex:
+            first()
             self._packs.leave_open_packs()
             with self._noting_failures():
                 await self.run_blocking(self._packs.sync)

@@ -8,8 +8,8 @@ every crash, and is never longer than the store.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -171,35 +171,46 @@ class ZoneCare:
         seconds = min(max(2 * before, PATIENCE_SECONDS_MIN), PATIENCE_SECONDS_MAX)
         self._patience[zone] = _Patience(seconds, trio.current_time() + seconds)
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """No zone comes back meanwhile, and nothing moves: no pack gets a copy or share anywhere.
+
+        In this order: who brings a zone back moves packs.
+        """
+        async with self._mutex, self._volume.moving:
+            yield
+
     async def move_away(self, zone: Zone, *, report: Callable[[int], object]) -> None:
         """Other zones have as many copies of everything as its class wants, without this one.
 
-        Whoever calls it holds `Volume.moving`, and goes on holding it until the zone is gone.
+        Whoever calls it is `alone`, and is so until the zone is gone. The zone `leaves`: what is
+        begun meanwhile is begun in the others.
 
         Raises:
             TooFewZones: a pack would have none, or fewer than now for want of zones that are well.
         """
-        async with self._mutex:
-            asked = [each for each in self._zones.well if each is not zone]
-            lengths: dict[Zone, dict[str, int]] = await self._healing.run_blocking(
-                partial(lengths_in, asked, "packs/")
-            )
-            as_shares = await self._shares.survey(self._zones.well)
-            turn = self._volume.yielding.turn()
-            for pack_id, placement in self._healing.all_packs().items():
-                name = pack_name(pack_id)
-                holders = {each for each in asked if name in lengths[each]}
-                await turn.over()
-                if not holders and pack_id in as_shares:
-                    await self._move_shares(pack_id, as_shares[pack_id], without=zone)
-                    report(pack_id)
-                    continue
-                for home in self._healing.homes(pack_id, placement, holders, without=zone):
-                    await self._give_away(pack_id, home)
-                    holders.add(home)
-                    report(pack_id)
-                if not holders and self._healing.blocks_in(pack_id):
-                    raise TooFewZones(f"pack {pack_id:016x} would have no copy")
+        assert zone.leaves
+        await self._healing.finish_all()  # what grows in it alone grows no more
+        asked = [each for each in self._zones.well if each is not zone]
+        lengths: dict[Zone, dict[str, int]] = await self._healing.run_blocking(
+            partial(lengths_in, asked, "packs/")
+        )
+        as_shares = await self._shares.survey(self._zones.well)
+        turn = self._volume.yielding.turn()
+        for pack_id, placement in self._healing.all_packs().items():
+            name = pack_name(pack_id)
+            holders = {each for each in asked if name in lengths[each]}
+            await turn.over()
+            if not holders and pack_id in as_shares:
+                await self._move_shares(pack_id, as_shares[pack_id], without=zone)
+                report(pack_id)
+                continue
+            for home in self._healing.homes(pack_id, placement, holders, without=zone):
+                await self._give_away(pack_id, home)
+                holders.add(home)
+                report(pack_id)
+            if not holders and self._healing.blocks_in(pack_id):
+                raise TooFewZones(f"pack {pack_id:016x} would have no copy")
 
     async def _move_shares(self, pack_id: int, coded: CodedPack, *, without: Zone) -> None:
         """Others have every share of the pack that the zone has."""
@@ -269,6 +280,9 @@ class ZoneCare:
         else:
             raise ZoneUnavailable("it does not catch up with what is written")
         await self._healing.run_blocking(partial(self._settle, zone))
+        for _ in range(ROUNDS_MAX):
+            if not await self._give_small_files(zone):
+                break  # none was changed meanwhile, and who changes one now tells the zone, too
         zone.missing_bytes = 0
 
     async def _give_packs(self, zone: Zone) -> int:
@@ -414,11 +428,15 @@ class ZoneCare:
             best = self._streams.best_copy(name, [own] if best is None else [best, own])
         return self._zones.read_good(name, 0, length) if best is None else best
 
-    async def _give_small_files(self, zone: Zone) -> None:
+    async def _give_small_files(self, zone: Zone) -> int:
+        """They are there as they were when this began; returns how many were not."""
+        given = 0
         wanted: dict[str, bytes] = await self._healing.run_blocking(self._streams.small_files)
         for name, data in wanted.items():
             if not await self._has(zone, name, data):
                 await self._healing.in_zone(zone, partial(_put, name, data))
+                given += 1
+        return given
 
     async def _has(self, zone: Zone, name: str, data: bytes) -> bool:
         asking = partial(self._zones.copies, name, 0, None, among=[zone])

@@ -78,7 +78,12 @@ class Membership:
     @property
     def quorum(self) -> int:
         """The least number of zones with which the store goes on."""
-        return quorum_of(len(self.zones), wanted=self.wanted_quorum)
+        return quorum_of(len(self._counted), wanted=self.wanted_quorum)
+
+    @property
+    def _counted(self) -> list[Zone]:
+        """All of them but one that was left out, on its way to be removed."""
+        return [zone for zone in self.zones if zone.is_well or not zone.leaves]
 
     @property
     def well(self) -> list[Zone]:
@@ -131,6 +136,19 @@ class Membership:
         if len(well) < max(needed, 1):
             raise TooFewZones(f"only {len(well)} zones that are well would be left")
 
+    def check_may_grow(self) -> None:
+        """With one zone more, which lacks everything at first, the store would go on.
+
+        Raises:
+            TooFewZones: not enough of those there are, are well.
+        """
+        needed = quorum_of(len(self.zones) + 1, wanted=self.wanted_quorum)
+        if len(self.well) < min(needed, len(self.zones)):
+            there = "; ".join(f"{zone.url}: {zone.reason}" for zone in self.not_well)
+            raise TooFewZones(
+                f"{needed} zones must be well while one is added: repair or remove first ({there})"
+            )
+
     def suspend(self, zone: Zone, why: str | Exception) -> bool:
         """The zone does not count any more; False for the last one that does."""
         reason = str(why)
@@ -153,6 +171,19 @@ class Membership:
         logger.error("zone %s is suspended: %s", zone.url or zone.zone_id, reason)
         self.on_suspend(zone)
         return True
+
+    def leave_out(self, zone: Zone) -> bool:
+        """The zone, which leaves, is suspended; nothing needs it. False where no other is well."""
+        assert zone.leaves
+        is_left_out = self.suspend(zone, "it is being removed")
+        self.recount()
+        return is_left_out
+
+    def recount(self) -> None:
+        """What grows needs as many zones as what is begun now."""
+        with self._mutex:
+            for each in self._growing:
+                each.needed = self.needed_in(each.homes)
 
     def welcome(self, zone: Zone, store: ObjectStore) -> None:
         """The suspended zone gets whatever is begun from now on; `settle_in` follows."""
@@ -214,11 +245,11 @@ class Membership:
             while self._unrecorded:  # writing it may cost another zone
                 self._write_record(needed=self.quorum)
 
-    def record_before_marking(self, zone: Zone) -> None:
+    def record_behind(self, zone: Zone) -> None:
         """It is durable that the zone lacks things, as widely as can be, without a quorum too.
 
-        For one that was emptied: once it has its mark again, the next process would take it for
-        whole.
+        For one that was emptied, is new, or is about to go: the next process would take it for
+        whole, by its mark or by `store.json`.
 
         Raises:
             StorageError: that could not be recorded.
@@ -395,4 +426,6 @@ class Membership:
 
     def needed_in(self, zones: Sequence[Zone]) -> int:
         """The quorum of an object that belongs in these zones."""
-        return self.quorum if len(zones) == len(self.zones) else quorum_of(len(zones))
+        counted = self._counted
+        there = [zone for zone in zones if zone in counted]
+        return self.quorum if len(there) == len(counted) else max(1, quorum_of(len(there)))

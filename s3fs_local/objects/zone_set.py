@@ -310,9 +310,13 @@ class ZoneSet:
     # Where an object belongs.
 
     def homes_of(self, homes: Homes, *, spread: int = 0) -> Sequence[Zone]:
-        """The zones that an object begun now belongs to, the suspended among them included."""
-        described = [Home(zone.kind, zone.takes_new) for zone in self.zones]
-        return [self.zones[index] for index in choose(described, homes, spread=spread)]
+        """The zones that an object begun now belongs to, the suspended among them included.
+
+        One that leaves has only what every zone has.
+        """
+        stay = [zone for zone in self.zones if homes == EVERYWHERE or not zone.leaves]
+        described = [Home(zone.kind, zone.takes_new) for zone in stay]
+        return [stay[index] for index in choose(described, homes, spread=spread)]
 
     def lacking(
         self, homes: Homes, holders: set[Zone], *, spread: int, without: Zone | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from s3fs_local.control.requests import RemoveZone, SetRetention, Verify
+from s3fs_local.control.requests import AddZone, RemoveZone, SetRetention, Verify
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.errors import StorageError, StoreFull, TooFewZones, ZoneUnavailable
@@ -327,6 +327,25 @@ def test_a_zone_that_is_removed_takes_nothing_along(tmp_path: Path) -> None:
             assert await disk.read("file") == b"content"
 
     trio.run(work)
+
+
+@promise("`zone add` and `zone remove` may be killed or fail at any moment, while programs write")
+def test_a_change_of_zones_that_fails_leaves_those_of_before(tmp_path: Path) -> None:
+    """In memory and for the next mount; tests/zones stops it at each instant."""
+
+    async def work(disk: StoreOnDisk) -> None:
+        in_the_way = tmp_path / "store" / ".store.json.tmp"
+        in_the_way.mkdir()
+        for request in (AddZone(str(tmp_path / "d")), RemoveZone(str(tmp_path / "c"))):
+            with pytest.raises(ZoneUnavailable):
+                await disk.ask(request)
+            disk.write("file", b"while it fails")
+            assert len(disk.zones.zones) == 3
+        in_the_way.rmdir()
+        await wait_until_well(disk)
+        assert (await disk.ask(Verify(reads_all=True)))["Intact"]
+
+    _in_a_store(tmp_path, work)
 
 
 @pytest.mark.s3
