@@ -132,7 +132,8 @@ def change_settings(context: Context, values: dict[str, str]) -> None:
     replicates = context.filesystem.replication.in_force is not None
     _check_transition(present, wanted, replicates=replicates)
     if wanted.storage_classes != present.storage_classes:
-        check_zones_suffice(wanted.storage_classes, len(volume.zones.zones))
+        stay = [zone for zone in volume.zones.zones if not zone.leaves]
+        check_zones_suffice(wanted.storage_classes, len(stay))
     if present.lock_semantics is Semantics.FILE and wanted.lock_semantics is Semantics.S3:
         # Files locked in place would become removable: asked of the root, which marks them all.
         locks.check(Operation.WEAKEN_SEMANTICS, volume.inode(ROOT_INO))

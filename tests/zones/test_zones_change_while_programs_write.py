@@ -11,7 +11,7 @@ import trio.testing
 from s3fs_local.control.requests import AddZone, RemoveZone, RotateKey, Verify
 from s3fs_local.daemon.layout import KEY_RING_NAME
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, read_store_file
-from s3fs_local.errors import StorageError, StoreFull, TooFewZones, ZoneUnavailable
+from s3fs_local.errors import InvalidArgument, StorageError, StoreFull, TooFewZones, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone import Zone
@@ -23,6 +23,7 @@ from tests.store_on_disk import (
     opened,
     wait_until_well,
 )
+from tests.zones.shares import keep_in_shares
 
 CONTENT = bytes(range(256)) * 1024
 
@@ -106,6 +107,18 @@ async def test_a_zone_goes_while_another_comes_back(tmp_path: Path) -> None:
         await wait_until_well(disk)
         assert urls(disk) == [first.url, second.url]
         assert await is_as_the_ledger_says(disk)
+
+
+async def test_no_class_wants_the_zone_that_goes(tmp_path: Path) -> None:
+    """It was counted still while its copies moved, and the class could not be kept afterwards."""
+    zones = make_store_of_zones(tmp_path)
+    async with opened(tmp_path / "store") as disk:
+        async with trio.open_nursery() as nursery, disk.fs.volume.moving:
+            nursery.start_soon(remove, disk, zones[-1], lambda _: None)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(InvalidArgument, match="add zones"):
+                await keep_in_shares(disk, "2+1")
+        assert len(urls(disk)) == 2
 
 
 async def test_a_zone_more_needs_those_there_are(tmp_path: Path) -> None:
