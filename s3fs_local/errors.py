@@ -293,6 +293,10 @@ class ZoneUnavailable(StorageError):
     """A zone does not answer, or is not the zone it should be."""
 
 
+class ZoneInUse(ZoneUnavailable):
+    """Another process has the zone's store open, from another directory."""
+
+
 class TooFewZones(StorageError):
     """Fewer zones answer than the write quorum needs; nothing was called durable."""
 

@@ -52,6 +52,7 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.StoreFull: "Free space where the store lives, or purge versions nobody needs.",
     errors.PathUnusable: "See whether it exists, and whether its disk has room and can be written.",
     errors.DataDamaged: "Restore the zone that held the bytes, or an earlier version of the file.",
+    errors.ZoneInUse: "Unmount the store that uses the zone, or use it through its mount.",
     errors.ZoneUnavailable: "Bring the zone's disk or server back; `s3fs-local status` names it.",
     errors.TooFewZones: "Bring zones back (`s3fs-local zone list` names them), or repair one.",
     errors.JournalDamaged: "Do not write to the store; restore its journal from a copy.",

@@ -121,6 +121,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.QuotaExceeded: ExitCode.STORE_FULL,
     errors.PathUnusable: ExitCode.STORAGE_FAILED,
     errors.DataDamaged: ExitCode.STORAGE_FAILED,
+    errors.ZoneInUse: ExitCode.STORE_IN_USE,
     errors.ZoneUnavailable: ExitCode.STORAGE_FAILED,
     errors.TooFewZones: ExitCode.STORAGE_FAILED,
     errors.JournalDamaged: ExitCode.STORE_DAMAGED,

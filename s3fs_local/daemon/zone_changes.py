@@ -74,7 +74,9 @@ class ZoneChanges:
         """
         record = self._record_of(zone)
         try:
-            return open_zone(self._path, self._record.store_id, record)
+            return self._open(record)
+        except errors.ZoneInUse:
+            raise
         except errors.ZoneUnavailable:
             if not is_same_place(self._path, record, zone.store):
                 raise
@@ -131,6 +133,7 @@ class ZoneChanges:
                 zone.leaves = False
                 self._zones.members.recount()
         zone.leave_lanes()
+        self._zones.members.held.let_go(self._path / zone.url)
         return zone
 
     async def repair(self, text: str, care: ZoneCare) -> Zone:
@@ -144,9 +147,10 @@ class ZoneChanges:
         async with self._mutex:
             zone = self.zone_of(text)
             record = self._record_of(zone)
-            opening = partial(open_zone, self._path, self._record.store_id, record)
             try:
-                await run_in_thread(opening)
+                await run_in_thread(partial(self._open, record))
+            except errors.ZoneInUse:
+                raise
             except errors.ZoneUnavailable:
                 check_vacant(self._path, self._record, record)
                 suspending = partial(self._zones.members.suspend, zone, "it is being repaired")
@@ -156,6 +160,10 @@ class ZoneChanges:
             if not zone.is_well and not await care.bring_back(zone):
                 raise errors.ZoneUnavailable(f"{zone.url}: {zone.reason}")
         return zone
+
+    def _open(self, record: ZoneRecord) -> ObjectStore:
+        held = self._zones.members.held
+        return open_zone(self._path, self._record.store_id, record, held)
 
     def zone_of(self, text: str) -> Zone:
         """The zone of that URL, or of that beginning of its id.

@@ -29,6 +29,7 @@ from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.quorum import enough_to_know, quorum_of
 from s3fs_local.rules.storage_classes import ARCHIVE_CLASSES, ZoneKind
 from s3fs_local.system import durable_files
+from s3fs_local.system.held_directories import HeldDirectories
 
 if TYPE_CHECKING:
     from s3fs_local.objects.s3 import S3Place
@@ -136,16 +137,20 @@ def connect(path: Path, zone: ZoneRecord) -> ObjectStore:
     return LocalDirectory(path / zone.url)
 
 
-def open_zone(path: Path, store_id: str, zone: ZoneRecord) -> ObjectStore:
-    """The objects of the zone, which is the one that it should be.
+def open_zone(path: Path, store_id: str, zone: ZoneRecord, held: HeldDirectories) -> ObjectStore:
+    """The objects of the zone, which is the one that it should be, and `held` where it can be.
 
     Raises:
         ZoneUnavailable: it does not answer, or is another one.
+        ZoneInUse: another process has it.
     """
     objects = connect(path, zone)
     mark = check_zone(objects, store_id=store_id)
     if mark.zone_id != zone.zone_id:
         raise errors.ZoneUnavailable(f"{zone.url} is another zone of this store than expected")
+    directory = directory_of(path, zone)
+    if directory is not None:
+        held.hold(directory)
     return objects
 
 
@@ -224,11 +229,23 @@ def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
     Raises:
         ZoneUnavailable: the only zone cannot be opened.
         TooFewZones: those that can do not know all that was acknowledged.
+        ZoneInUse: another process has the only zone.
         FormatTooNew: of a zone.
     """
+    held = HeldDirectories()
+    try:
+        zones = _opened(path, record, held)
+    except BaseException:
+        held.release()
+        raise
+    zones.members.held = held
+    return zones
+
+
+def _opened(path: Path, record: StoreRecord, held: HeldDirectories) -> ZoneSet:
     if len(record.zones) == 1:
         only = record.zones[0]
-        store = open_zone(path, record.store_id, only)
+        store = open_zone(path, record.store_id, only, held)
         zone = Zone(store, zone_id=only.zone_id, url=only.url, kind=only.kind)
         known = newest_record(_copies(path, [zone]).all)
         behind = structs.replace(known, behind=())  # whoever is alone lacks nothing that is left
@@ -237,7 +254,7 @@ def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
         Zone(None, zone_id=zone.zone_id, url=zone.url, kind=zone.kind, has_threads=True)
         for zone in record.zones
     ]
-    _open_each(path, record, zones)
+    _open_each(path, record, zones, held)
     copies = _copies(path, zones)
     newest = newest_record(copies.all)
     check_they_know(zones, newest)
@@ -254,10 +271,10 @@ def _keeper(path: Path) -> Callable[[bytes], None]:
     return partial(durable_files.replace, path / RECORD_NAME)
 
 
-def _open_each(path: Path, record: StoreRecord, zones: list[Zone]) -> None:
+def _open_each(path: Path, record: StoreRecord, zones: list[Zone], held: HeldDirectories) -> None:
     """Each zone is opened by a thread of its own: one that hangs keeps us from nothing."""
     opening = {
-        zone: partial(open_zone, path, record.store_id, each)
+        zone: partial(open_zone, path, record.store_id, each, held)
         for zone, each in zip(zones, record.zones, strict=True)
     }
     for zone in zones:

@@ -65,6 +65,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.PathUnusable: errno.EIO,
     errors.DataDamaged: errno.EIO,
     # Never EAGAIN: programs would retry in a tight loop what will not come back in seconds.
+    errors.ZoneInUse: errno.EIO,
     errors.ZoneUnavailable: errno.EIO,
     errors.TooFewZones: errno.EIO,
     errors.JournalDamaged: errno.EIO,

@@ -21,6 +21,7 @@ from s3fs_local.objects.rounds import Round
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_record import RECORD_NAME, BehindZone, ZonesRecord, encode_record
 from s3fs_local.rules.quorum import MAJORITY, quorum_of
+from s3fs_local.system.held_directories import HeldDirectories
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Membership:
         self.timeout_seconds = timeout_seconds
         self.on_suspend: Callable[[Zone], None] = lambda _: None
         self._keep_record = keep_record
+        self.held = HeldDirectories()  # of zones that lie in one
         self._mutex = Lock()  # around states of zones, _rounds, _growing, _unrecorded
         self._record_mutex = Lock()  # one record is written at a time
         self._rounds: set[Round] = set()
@@ -215,9 +217,10 @@ class Membership:
             self._unrecorded = True
 
     def close(self) -> None:
-        """No thread of ours takes work any more."""
+        """No thread of ours takes work any more, and others may open the zones."""
         for zone in self.zones:
             zone.leave_lanes()
+        self.held.release()
 
     def complete_record(self) -> None:
         """What a killed process told some of the zones, all have now; else nothing is written.

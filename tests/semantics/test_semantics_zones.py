@@ -11,7 +11,7 @@ import trio
 from s3fs_local.control.requests import AddZone, RemoveZone, SetRetention, Verify
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
-from s3fs_local.errors import StorageError, StoreFull, TooFewZones, ZoneUnavailable
+from s3fs_local.errors import StorageError, StoreFull, TooFewZones, ZoneInUse, ZoneUnavailable
 from s3fs_local.fuse.errno_table import errno_of
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
@@ -327,6 +327,20 @@ def test_a_zone_that_is_removed_takes_nothing_along(tmp_path: Path) -> None:
             assert await disk.read("file") == b"content"
 
     trio.run(work)
+
+
+@promise("A zone belongs to one open store: no other is made from it, or opened, meanwhile.")
+def test_a_zone_belongs_to_one_open_store(tmp_path: Path) -> None:
+    """Two would write to it, and neither know what the other acknowledged."""
+
+    async def work(disk: StoreOnDisk) -> None:
+        place = Path(disk.zones.zones[1].url)
+        key = Unlocking(key_file=tmp_path / "recovery.key")
+        with pytest.raises(ZoneInUse):
+            rebuild(tmp_path / "other", key, zones=(str(place),))
+        assert disk.states == ["well"] * 3
+
+    _in_a_store(tmp_path, work)
 
 
 @promise("`zone add` and `zone remove` may be killed or fail at any moment, while programs write")
