@@ -164,7 +164,7 @@ def test_an_earlier_ring_is_refused(store: MemoryStore) -> None:
         store.crash()
 
 
-@promise("No file is written by a key before the ring that has the key is durable")
+@promise("No file is written by a key before the ring that has the key is durable.")
 def test_no_file_has_a_key_that_no_ring_has(store: MemoryStore) -> None:
     """The disk turns out to be full while a program writes."""
 

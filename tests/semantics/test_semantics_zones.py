@@ -343,7 +343,7 @@ def test_a_zone_belongs_to_one_open_store(tmp_path: Path) -> None:
     _in_a_store(tmp_path, work)
 
 
-@promise("`zone add` and `zone remove` may be killed or fail at any moment, while programs write")
+@promise("`zone add` and `zone remove` may be killed or fail at any moment, while programs write.")
 def test_a_change_of_zones_that_fails_leaves_those_of_before(tmp_path: Path) -> None:
     """In memory and for the next mount; tests/zones stops it at each instant."""
 
