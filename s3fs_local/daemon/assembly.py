@@ -45,7 +45,7 @@ from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.metadata.interface import Metadata
-from s3fs_local.metadata.sqlite.engine import SqliteMetadata
+from s3fs_local.metadata.sqlite.engine import Caches, SqliteMetadata
 from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.checkpoints import Checkpoints
@@ -235,7 +235,12 @@ class Scratches:
 
 
 class _ScratchMetadata(SqliteMetadata):
-    """Folds its log into the database at each commit, so that the log never grows large."""
+    """Folds its log into the database at each commit, so that the log never grows large.
+
+    Beside the store's own it remembers little: it is asked for what it was just told.
+    """
+
+    caches = Caches(inodes=1024, cells=1024, pages_kib=8 << 10)
 
     def commit(self, position: int) -> None:
         """See `Metadata`."""

@@ -5,6 +5,7 @@ import trio
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.workers.lasting import lasting
 from s3fs_local.workers.tending import Tending
+from s3fs_local.workers.thrift import Thrift
 from s3fs_local.workers.tiering import Tiering
 from s3fs_local.workers.upkeep import Upkeep
 from s3fs_local.workers.zone_keeper import ZoneKeeper
@@ -22,5 +23,5 @@ def start_background_work(nursery: trio.Nursery, store: OpenStore, tending: Tend
         filesystem.pack_keeping,
     )
     tiering, upkeep = Tiering(filesystem), Upkeep(filesystem, store.metadata)
-    for run in (tiering.run, upkeep.run, tending.run, keeper.run):
+    for run in (tiering.run, upkeep.run, tending.run, keeper.run, Thrift(volume.use).run):
         nursery.start_soon(lasting, run)

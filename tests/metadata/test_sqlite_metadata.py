@@ -614,7 +614,7 @@ def test_a_hot_cell_costs_no_more_than_a_quiet_one(path: Path, metadata: SqliteM
 
 def test_the_inode_cache_is_bounded() -> None:
     """A walk over a large tree must not fill the memory; the newest are the ones that stay."""
-    inodes = Inodes(apsw.Connection(":memory:").cursor())
+    inodes = Inodes(apsw.Connection(":memory:").cursor(), at_most=16_384)
     for ino in range(1, 20_001):
         inodes.remember(Inode(ino=ino, mode=0, uid=0, gid=0))
 

@@ -26,7 +26,6 @@ _TUNING: Final = (
     "PRAGMA synchronous = NORMAL",  # no fsync at commit: after a power cut our journal is replayed
     "PRAGMA wal_autocheckpoint = 0",  # `checkpoint` does it, off the event loop
     "PRAGMA journal_size_limit = 67108864",  # a log that once grew large is cut when it is reused
-    "PRAGMA cache_size = -49152",  # KiB; with the caches above it stays below 150 MiB in all
     # Uncommitted pages stay in memory, so a full disk shows at commit and never inside a batch.
     # What half a second of changes can dirty is small.
     "PRAGMA cache_spill = OFF",
@@ -63,8 +62,8 @@ def create_database(path: Path) -> None:
         connection.close()
 
 
-def open_database(path: Path) -> apsw.Connection:
-    """A connection to a database of ours, migrated and tuned.
+def open_database(path: Path, *, cache_kib: int) -> apsw.Connection:
+    """A connection to a database of ours, migrated and tuned, which keeps so many KiB of its pages.
 
     Raises:
         StoreDamaged: no such file, or not one of ours; it was not touched.
@@ -78,7 +77,7 @@ def open_database(path: Path) -> apsw.Connection:
         # Without it SQLite compiles a statement anew whenever the value of a range condition
         # changes, which costs several times the query.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-        for pragma in _TUNING:
+        for pragma in (*_TUNING, f"PRAGMA cache_size = -{cache_kib}"):
             connection.execute(pragma)
     except apsw.Error as error:
         system_errno = connection.system_errno

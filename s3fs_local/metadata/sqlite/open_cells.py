@@ -3,8 +3,6 @@
 from collections import OrderedDict
 from typing import Final
 
-CACHED_CELLS_MAX: Final = 16_384
-
 
 class OpenCells:
     """Encoded open layouts, b"" for a hole; those that were asked for first go first.
@@ -12,7 +10,8 @@ class OpenCells:
     Each read asks for one, and a write at a place that holds data for three.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_most: int) -> None:
+        self._at_most: Final = at_most
         self._layouts: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self.get: Final = self._layouts.get
         self.clear: Final = self._layouts.clear
@@ -21,7 +20,7 @@ class OpenCells:
         """The cell is laid out so."""
         layouts = self._layouts
         layouts[ino, cell] = layout
-        if len(layouts) > CACHED_CELLS_MAX:
+        if len(layouts) > self._at_most:
             layouts.popitem(last=False)
 
     def forget(self, ino: int, cell: int) -> None:

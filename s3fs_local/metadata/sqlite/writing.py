@@ -56,7 +56,6 @@ from s3fs_local.rules.namespace import OPEN_NS, Entry
 from s3fs_local.rules.replication import Replica, ReplicaKind, Task
 from s3fs_local.rules.versioning import Version
 
-_CACHED_INODES: Final = 16_384  # some 0.6 KiB each
 _LATE_INODES_MAX: Final = 256
 
 _PUT_INODE: Final = f"REPLACE INTO inode VALUES ({places(Inode)})"
@@ -125,7 +124,8 @@ class Inodes:
     calls `write` before; a commit does.
     """
 
-    def __init__(self, cursor: apsw.Cursor) -> None:
+    def __init__(self, cursor: apsw.Cursor, at_most: int) -> None:
+        self._at_most: Final = at_most
         self._execute_many: Final = cursor.executemany
         self._known: OrderedDict[int, Inode] = OrderedDict()
         self._late: dict[int, Inode] = {}  # of those: whose rows are older, or not there yet
@@ -135,7 +135,7 @@ class Inodes:
         """The inode is this; the table has it, or will."""
         known = self._known
         known[inode.ino] = inode
-        if len(known) > _CACHED_INODES:
+        if len(known) > self._at_most:
             ino, oldest = known.popitem(last=False)
             if ino in self._late:
                 known[ino] = oldest  # nobody else knows what it is
