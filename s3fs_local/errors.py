@@ -27,11 +27,11 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   └── NotDeleted
     ├── ArchiveError
     │   ├── Archived              ├── NotArchived         ├── RetrievalRunning
-    │   └── WouldWait
+    │   ├── WouldWait             └── MountEnded
     ├── StorageError
     │   ├── StoreFull             ├── DataDamaged         ├── ZoneUnavailable
     │   ├── JournalDamaged        ├── MetadataDamaged     ├── TooFewZones
-    │   ├── PathUnusable          └── QuotaExceeded (a StoreFull)
+    │   ├── PathUnusable          ├── ZoneInUse           └── QuotaExceeded (a StoreFull)
     ├── EncryptionError
     │   ├── KeyMissing            ├── KeyDisabled         ├── KeyNotPermitted
     │   ├── KeyServiceUnavailable ├── NoSuchKey           └── WrongKey
@@ -293,7 +293,7 @@ class ZoneUnavailable(StorageError):
     """A zone does not answer, or is not the zone it should be."""
 
 
-class ZoneInUse(ZoneUnavailable):
+class ZoneInUse(StorageError):
     """Another process has the zone's store open, from another directory."""
 
 

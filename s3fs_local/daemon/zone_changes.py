@@ -71,12 +71,11 @@ class ZoneChanges:
 
         Raises:
             ZoneUnavailable: it is not there, or not the one it should be.
+            ZoneInUse: another process has it.
         """
         record = self._record_of(zone)
         try:
             return self._open(record)
-        except errors.ZoneInUse:
-            raise
         except errors.ZoneUnavailable:
             if not is_same_place(self._path, record, zone.store):
                 raise
@@ -149,8 +148,6 @@ class ZoneChanges:
             record = self._record_of(zone)
             try:
                 await run_in_thread(partial(self._open, record))
-            except errors.ZoneInUse:
-                raise
             except errors.ZoneUnavailable:
                 check_vacant(self._path, self._record, record)
                 suspending = partial(self._zones.members.suspend, zone, "it is being repaired")
