@@ -30,7 +30,7 @@ from tests.campaigns.line import Failed, Figures, Piece
 from tests.mounting import MountedStore, processes_marked, s3fs_local
 
 ROUND_STEPS: Final = 250
-WARM_UP_ROUNDS: Final = 2
+WARM_UP_ROUNDS: Final = 8
 NAMES: Final = 40
 VERSIONS_KEPT: Final = 3
 GROWTH_KIB_MAX: Final = 32 << 10
