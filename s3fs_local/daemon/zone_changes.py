@@ -132,7 +132,7 @@ class ZoneChanges:
                 zone.leaves = False
                 self._zones.members.recount()
         zone.leave_lanes()
-        self._zones.members.held.let_go(self._path / zone.url)
+        self._zones.members.held.let_go(zone.zone_id)
         return zone
 
     async def repair(self, text: str, care: ZoneCare) -> Zone:

@@ -150,7 +150,7 @@ def open_zone(path: Path, store_id: str, zone: ZoneRecord, held: HeldDirectories
         raise errors.ZoneUnavailable(f"{zone.url} is another zone of this store than expected")
     directory = directory_of(path, zone)
     if directory is not None:
-        held.hold(directory)
+        held.hold(directory, of=zone.zone_id)
     return objects
 
 

@@ -20,12 +20,14 @@ class HeldDirectories:
     """
 
     def __init__(self) -> None:
-        self._held: dict[tuple[int, int], int] = {}
+        self._held: dict[str, int] = {}  # descriptors, by what the directory is held for
         self._is_over = False
         self._mutex = Lock()
 
-    def hold(self, path: Path) -> None:
+    def hold(self, path: Path, *, of: str) -> None:
         """Nobody else can hold the directory; where its filesystem locks none, anybody can.
+
+        If another was held for the same, that one is let go.
 
         Raises:
             ZoneInUse: somebody else does.
@@ -35,9 +37,9 @@ class HeldDirectories:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise storage_error(error, path) from error
-        key = _identity(descriptor)
         with self._mutex:
-            if key in self._held or self._is_over:
+            former = self._held.get(of)
+            if self._is_over or (former is not None and os.path.sameopenfile(former, descriptor)):
                 os.close(descriptor)
                 return
             try:
@@ -49,16 +51,14 @@ class HeldDirectories:
                 os.close(descriptor)
                 logger.warning("%s cannot be locked: %s", path, error.strerror)
                 return
-            self._held[key] = descriptor
+            self._held[of] = descriptor
+        if former is not None:
+            os.close(former)
 
-    def let_go(self, path: Path) -> None:
-        """Anybody may hold the directory, which may be gone."""
-        try:
-            status = path.stat()
-        except OSError:
-            return
+    def let_go(self, of: str) -> None:
+        """Anybody may hold what was held for that. Asks no disk, which may hang."""
         with self._mutex:
-            descriptor = self._held.pop((status.st_dev, status.st_ino), None)
+            descriptor = self._held.pop(of, None)
         if descriptor is not None:
             os.close(descriptor)
 
@@ -70,8 +70,3 @@ class HeldDirectories:
             self._held.clear()
         for descriptor in descriptors:
             os.close(descriptor)
-
-
-def _identity(descriptor: int) -> tuple[int, int]:
-    status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino
