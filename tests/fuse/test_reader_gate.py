@@ -78,6 +78,18 @@ async def ask(mount_point: Path, question: str) -> bytes:
     )
 
 
+@asynccontextmanager
+async def asking_slowly(mount_point: Path) -> AsyncIterator[trio.Process]:
+    """A program that asks "slow"; it is killed at the end."""
+    client = await trio.lowlevel.open_process(
+        [sys.executable, "-c", ASK, str(mount_point), "user.slow"], stderr=subprocess.DEVNULL
+    )
+    try:
+        yield client
+    finally:
+        client.kill()
+
+
 @contextmanager
 def mounted(
     gate: ReaderGate, mount_point: Path, answer: Answer
@@ -238,16 +250,11 @@ async def test_a_program_that_waits_for_hours_can_be_stopped(
         return question
 
     async with serving(gate, tmp_path, answer):
-        client = await trio.lowlevel.open_process(
-            [sys.executable, "-c", ASK, str(tmp_path), "user.slow"], stderr=subprocess.DEVNULL
-        )
-        try:
+        async with asking_slowly(tmp_path) as client:
             await asked.wait()
             client.send_signal(number)
             await cancelled.wait()
             status = await client.wait()
-        finally:
-            client.kill()
         later = await ask(tmp_path, "later")
 
     assert status == -number
@@ -319,17 +326,11 @@ async def test_a_signal_that_came_before_the_long_wait_ends_it(tmp_path: Path) -
                 raise Refused(errno.EINTR) from None
         return question
 
-    async with serving(gate, tmp_path, answer):
-        client = await trio.lowlevel.open_process(
-            [sys.executable, "-c", ASK, str(tmp_path), "user.slow"], stderr=subprocess.DEVNULL
-        )
-        try:
-            await asked.wait()
-            client.kill()
-            await ended.wait()
-            await client.wait()
-        finally:
-            client.kill()
+    async with serving(gate, tmp_path, answer), asking_slowly(tmp_path) as client:
+        await asked.wait()
+        client.kill()
+        await ended.wait()
+        await client.wait()
 
 
 async def test_who_waits_for_hours_is_told_when_the_loop_ends(tmp_path: Path) -> None:

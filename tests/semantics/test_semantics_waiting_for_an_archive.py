@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -17,6 +18,23 @@ from tests.mounting import MountedStore, is_mounted, processes_marked, s3fs_loca
 from tests.semantics.promises import promise
 
 pytestmark = [pytest.mark.mount, pytest.mark.slow]
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[MountedStore]:
+    """Opens of archived files wait there; its one file is archived for hours."""
+    s3fs_local("init", tmp_path / "store")
+    (tmp_path / "mount").mkdir()
+    mounted = MountedStore(tmp_path / "store", tmp_path / "mount", ["archived=wait"])
+    try:
+        mounted.mount()
+        path = mounted.path / "file"
+        path.write_bytes(b"content")
+        s3fs_local("class", "set", path, "GLACIER")
+        s3fs_local("config", "set", mounted.path, "retrieval-delay-standard", "3h")
+        yield mounted
+    finally:
+        mounted.clean_up()
 
 
 def wait_until_retrieved(path: Path) -> None:
@@ -31,28 +49,18 @@ def wait_until_retrieved(path: Path) -> None:
 
 
 @promise("A program that waits so can be stopped by a signal; the retrieval goes on.")
-def test_a_program_that_waits_for_an_archive_can_be_killed(tmp_path: Path) -> None:
+def test_a_program_that_waits_for_an_archive_can_be_killed(mounted: MountedStore) -> None:
     """Else it would be there for hours, and nobody could unmount."""
-    s3fs_local("init", tmp_path / "store")
-    (tmp_path / "mount").mkdir()
-    mounted = MountedStore(tmp_path / "store", tmp_path / "mount", ["archived=wait"])
-    try:
-        mounted.mount()
-        path = mounted.path / "file"
-        path.write_bytes(b"content")
-        s3fs_local("class", "set", path, "GLACIER")
-        s3fs_local("config", "set", mounted.path, "retrieval-delay-standard", "3h")
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            reader = subprocess.Popen(("cat", path), stdout=subprocess.DEVNULL)
-            try:
-                wait_until_retrieved(path)
-                reader.send_signal(number)
-                assert reader.wait(timeout=60) == -number
-            finally:
-                reader.kill()
-        assert os.getxattr(path, "s3.restore") == b'ongoing-request="true"'
-    finally:
-        mounted.clean_up()
+    path = mounted.path / "file"
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        reader = subprocess.Popen(("cat", path), stdout=subprocess.DEVNULL)
+        try:
+            wait_until_retrieved(path)
+            reader.send_signal(number)
+            assert reader.wait(timeout=60) == -number
+        finally:
+            reader.kill()
+    assert os.getxattr(path, "s3.restore") == b'ongoing-request="true"'
 
 
 OPEN_OFTEN = """
@@ -101,18 +109,11 @@ def use_another_file(mount: Path) -> None:
 
 @promise("However many programs wait so (10,000 opens at most), all else is served as ever.")
 @promise("`umount` names who waits; a daemon that gets SIGTERM gives them ENOTCONN, and ends.")
-def test_hundreds_of_opens_wait_and_hold_nobody_up(tmp_path: Path) -> None:
+def test_hundreds_of_opens_wait_and_hold_nobody_up(mounted: MountedStore) -> None:
     """At night somebody has to look, to read other files, and to end it; whatever waits."""
-    s3fs_local("init", tmp_path / "store")
-    (tmp_path / "mount").mkdir()
-    mounted = MountedStore(tmp_path / "store", tmp_path / "mount", ["archived=wait"])
+    path = mounted.path / "file"
     waits = killed = None
     try:
-        mounted.mount()
-        path = mounted.path / "file"
-        path.write_bytes(b"content")
-        s3fs_local("class", "set", path, "GLACIER")
-        s3fs_local("config", "set", mounted.path, "retrieval-delay-standard", "3h")
         command = (sys.executable, "-c", OPEN_OFTEN, path, str(OPENS))
         waits = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         wait_until_they_wait(mounted.path, OPENS)
@@ -138,4 +139,3 @@ def test_hundreds_of_opens_wait_and_hold_nobody_up(tmp_path: Path) -> None:
         for process in (waits, killed):
             if process is not None:
                 process.kill()
-        mounted.clean_up()
