@@ -56,6 +56,13 @@ class Releasing:
         self._writing.commit(inode.ino, origin=Origin.CLOSE)
         return self._volume.inode(inode.ino)
 
+    def keep_rotated(self, inode: Inode, caller: Caller) -> Inode:
+        """A log that was never saved is, before it is sealed: what locks it lies on a version."""
+        if inode.version_ns:
+            return inode
+        self._writing.save_first(inode, uid=caller.uid)
+        return self._volume.inode(inode.ino)
+
     def release_name(
         self, entry: Entry, inode: Inode, stamp_ns: int, caller: Caller, ending: Ending
     ) -> list[Change]:

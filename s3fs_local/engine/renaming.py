@@ -117,6 +117,9 @@ class Renaming:
         if replaced is not None:
             replaced = self._releasing.keep_content(replaced)
             directory = self._volume.inode(directory.ino)  # the commit may have marked it
+        if inode.append_only:
+            inode = self._releasing.keep_rotated(inode, caller)
+            directory = self._volume.inode(directory.ino)  # likewise
         stamp_ns = self._volume.stamp()
         changes: list[Change] = []
         gained = int(inode.is_directory and move.crosses)

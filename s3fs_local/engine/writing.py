@@ -158,6 +158,15 @@ class Writing:
         """A file that was just made has a draft, so that its first close makes a version."""
         self._begin(inode, uid).is_altered = True
 
+    def save_first(self, inode: Inode, *, uid: int) -> None:
+        """A file without a version has one: what is being written to it, or nothing."""
+        draft = self._volume.drafts.get(inode.ino)
+        if draft is None:
+            draft = self._begin(inode, uid)
+            draft.mtime_ns = inode.mtime_ns  # nobody wrote
+        draft.is_altered = True
+        self.commit(inode.ino, origin=Origin.CLOSE)
+
     def _begin(self, inode: Inode, uid: int) -> Draft:
         draft = Draft(
             inode.ino,

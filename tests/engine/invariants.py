@@ -98,6 +98,8 @@ def _check_versions(store: MemoryStore, inode: Inode) -> None:
     if versions:
         assert inode.size == versions[0].size, inode
         assert inode.lock == versions[0].lock, inode
+    else:
+        assert inode.lock is None, f"a lock lies on no version: {inode}"
     assert sum(version.is_null for version in versions) <= 1, "two null versions of one file"
 
 

@@ -91,6 +91,29 @@ def test_a_rotation_that_a_crash_interrupts_is_finished(store_with_locks: Memory
     store.remove("/d/log.1")
 
 
+def test_a_log_that_was_never_saved_is_saved_by_its_rotation(store_with_locks: MemoryStore) -> None:
+    """A lock lies on a version. After a crash a new file may have none, and nobody to close it."""
+    store = store_with_locks
+    store.mkdir("/d")
+    protect(store, "/d", COMPLIANCE, days=7, append_only=True)
+    store.open("/d/log", os.O_WRONLY | os.O_CREAT)
+    store.write("/other", b"")
+    store.rename("/other", "/f")  # names go to the journal at once, what is written in a while
+    store.crash()
+    made = store.stat("/d/log")
+    store.tick(60)
+    store.rename("/d/log", "/d/log.1")
+
+    rotated = store.stat("/d/log.1")
+    (version,) = store.fs.volume.metadata.versions(rotated.ino)
+    assert made.version_ns == 0
+    assert version.lock == rotated.lock is not None
+    assert rotated.mtime_ns == made.mtime_ns
+    assert is_refused(lambda: store.remove("/d/log.1"))
+    store.tick(8 * 86_400)
+    store.remove("/d/log.1")
+
+
 @pytest.mark.parametrize("order", ["first", "moved in"])
 def test_a_weaker_default_below_does_not_weaken_the_one_above(
     store_with_locks: MemoryStore, order: str

@@ -320,6 +320,16 @@ HISTORIES = {
         Operation(Kind.SET_VERSIONING, 4, 8, 4),
         Operation(Kind.UNLINK, 6, 0, 10),
     ],
+    "a log that was never saved has a version that takes its directory's lock when it is rotated": [
+        Operation(Kind.MKDIR, 0, 0, 0),
+        Operation(Kind.PROTECT, 0, 4, 10),
+        Operation(Kind.CREATE, 4, 6, 2),
+        Operation(Kind.CREATE, 6, 9, 1),
+        Operation(Kind.RENAME, 9, 0, 8),
+        Operation(Kind.CRASH, 2, 1, 5),
+        Operation(Kind.APPEND_ONLY, 4, 8, 5),
+        Operation(Kind.RENAME, 1, 11, 5),
+    ],
 }
 
 

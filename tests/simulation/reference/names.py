@@ -172,12 +172,13 @@ class Names(Freezing):
         if flags & 2:
             self._exchange((old_directory, old_name), (directory, new_name), old, new)
             return
-        if number is not None:
-            self._check_replaced(self.facts.nodes[number], node)
-        is_rotation = bool(node.append_only) and old_directory is directory and number is None
-        if not is_rotation:
-            self._check_may_move(node)
         replaced = None if number is None else self.facts.nodes[number]
+        if replaced is not None:
+            self._check_replaced(replaced, node)
+        if node.append_only and old_directory is directory and replaced is None:
+            self._save_first(node)
+        else:
+            self._check_may_move(node)
         if replaced is not None:
             self._release(directory, new_name, replaced)
         self._lose(old_directory, old_name)
@@ -189,6 +190,11 @@ class Names(Freezing):
             node.append_only = SEALED
             self._wait_until_closed(node)
             self._lock_if_closed(node)
+
+    def _save_first(self, node: Node) -> None:
+        """What locks a rotated log lies on a version: one that was never saved is now."""
+        if not node.versions and self._commit(node) is None:
+            self._add_version(node, Version(self.now, b"", node.mtime, self.instant()))
 
     def _check_replaced(self, replaced: Node, node: Node) -> None:
         if replaced.kind == DIRECTORY and node.kind != DIRECTORY:
