@@ -2,7 +2,8 @@
 
 `rm -r` removes name after name, the directory itself last: just before that it was empty. What
 people want back is the tree before the first of these removals. They belong together if one follows
-the other closely, and nothing else happened in the tree in between.
+the other closely, and nothing else happened in the tree in between. What happened later, where the
+directory was brought back at another place, says nothing about that.
 """
 
 from typing import Final
@@ -11,22 +12,30 @@ from msgspec import Struct
 
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.instants import SECOND_NS
-from s3fs_local.rules.namespace import Ending
+from s3fs_local.rules.namespace import Ending, Entry
 
 PAUSE_NS_MAX: Final = 60 * SECOND_NS
 """A slow disk or a question (`rm -ri`) may come between two removals of one command."""
 
 
 class _Past(Struct):
-    """What happened below a directory."""
+    """What happened below a directory until it was removed."""
 
+    until_ns: int
     removals_ns: list[int]
     last_other_ns: int = 0  # when something was made, written or moved
+
+    def end(self, entry: Entry) -> None:
+        """A name was removed, or came to mean something else."""
+        if entry.was_removed:
+            self.removals_ns.append(entry.to_ns)
+        elif entry.ending is not Ending.LIVE:
+            self.last_other_ns = max(self.last_other_ns, entry.to_ns)
 
 
 def last_instant_of_tree(metadata: Metadata, directory: int, removed_ns: int) -> int:
     """The last instant when the tree was whole that was empty at `removed_ns`, its last one."""
-    past = _Past([])
+    past = _Past(removed_ns, [])
     _look_below(metadata, directory, past)
     whole_ns = removed_ns
     for removal_ns in sorted(past.removals_ns, reverse=True):
@@ -41,15 +50,13 @@ def _look_below(metadata: Metadata, directory: int, past: _Past) -> None:
     seen = {directory}
     while waiting:
         for entry in metadata.directory_history(waiting.pop()):
-            if entry.is_marker:
+            if entry.is_marker or entry.from_ns > past.until_ns:
                 continue
             past.last_other_ns = max(past.last_other_ns, entry.from_ns)
-            if entry.was_removed:
-                past.removals_ns.append(entry.to_ns)
-            elif entry.ending is not Ending.LIVE:
-                past.last_other_ns = max(past.last_other_ns, entry.to_ns)
-            newest = next(iter(metadata.versions(entry.ino)), None)
-            if newest is not None and newest.stamp_ns <= entry.to_ns:
+            if entry.to_ns <= past.until_ns:
+                past.end(entry)
+            until_ns = min(entry.to_ns, past.until_ns)
+            for newest in metadata.versions_before(entry.ino, until_ns + 1, 1):
                 past.last_other_ns = max(past.last_other_ns, newest.stamp_ns)
             inode = metadata.inode(entry.ino)
             if inode is not None and inode.is_directory and entry.ino not in seen:

@@ -41,6 +41,7 @@ from s3fs_local.control.results.locks import Explanation, HoldListing, LockListi
 from s3fs_local.control.results.store import SettingListing, Statistics, Status
 from s3fs_local.control.results.versions import EventListing, Removal, Restoration, VersionListing
 from s3fs_local.rules.inode import Caller
+from s3fs_local.rules.instants import format_rfc3339
 from tests.engine.memory_store import ALICE, ROOT, MemoryStore
 
 Wanted = TypeVar("Wanted", bound=Struct)
@@ -279,6 +280,29 @@ def test_undelete_goes_back_no_further_than_the_last_change(store: MemoryStore) 
 
     assert store.read("d/late") == b"2"
     assert not store.exists("d/early")
+
+
+def test_a_tree_that_came_back_elsewhere_is_undeleted_where_it_was(store: MemoryStore) -> None:
+    """Its directory went on with its life at the other place: what it did there is no matter here.
+
+    Before, the undelete made the directory, empty, and said that all was well.
+    """
+    store.mkdir("a")
+    store.mkdir("a/tree")
+    store.mkdir("elsewhere")
+    store.write("a/tree/early", b"1")
+    seen = store.tick(3600)
+    store.write("a/tree/late", b"2")
+    for name in ("a/tree/early", "a/tree/late", "a/tree"):
+        store.remove(name)
+    ask(store, Restore(b"a/tree", at=format_rfc3339(seen), to=b"elsewhere/tree"))
+    store.write("elsewhere/tree/new", b"3")
+
+    ask(store, Undelete(b"a/tree"))
+
+    assert sorted(store.listing("a/tree")) == [b"early", b"late"]
+    assert store.read("a/tree/late") == b"2"
+    assert sorted(store.listing("elsewhere/tree")) == [b"early", b"new"]
 
 
 def test_one_file_of_a_removed_tree_comes_back_with_its_folders(store: MemoryStore) -> None:
