@@ -1,6 +1,7 @@
 """What the system refused, as an error of ours: a command ends with a sentence about it."""
 
 import os
+from pathlib import Path
 
 from s3fs_local import errors
 from s3fs_local.system.durable_files import NO_SPACE, store_full
@@ -14,6 +15,8 @@ def as_refusal(error: errors.S3fsLocalError | OSError) -> errors.S3fsLocalError:
     """
     if isinstance(error, errors.S3fsLocalError):
         return error
+    if error.filename is None and _is_nowhere():
+        return errors.PathUnusable("the current directory was removed: cd to one that is there")
     if error.filename is None:
         raise error
     path = os.fsdecode(error.filename)
@@ -22,3 +25,12 @@ def as_refusal(error: errors.S3fsLocalError | OSError) -> errors.S3fsLocalError:
     if error.errno in NO_SPACE:
         return store_full(error.errno, path)
     return errors.PathUnusable(f"{path}: {error.strerror}")
+
+
+def _is_nowhere() -> bool:
+    """Whether somebody removed the directory in which this process is."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False

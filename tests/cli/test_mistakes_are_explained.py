@@ -135,6 +135,20 @@ def test_a_version_that_is_not_there_is_not_asked_about(place: Path, capsys: Cap
     assert "destroyed" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("typed", ["undelete ../gone", "versions .", "status", "umount ."])
+def test_a_directory_that_was_removed_below_ones_feet_is_a_sentence(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Who wants a tree back often stands in it still."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert run(typed.split()) == ExitCode.STORAGE_FAILED
+    assert "the current directory was removed: cd to one" in capsys.readouterr().err
+
+
 def test_a_read_only_disk_is_a_sentence(small_disk: Path, capsys: Capture) -> None:
     """Whatever the system refuses: the file and the reason are told, and no traceback."""
     store = small_disk / "store"
