@@ -91,7 +91,7 @@ def place_of(path: str, mounts: list[Mount]) -> Place:
     if (named := _named_place(path)) is not None:
         return named
     absolute = _resolved(path)
-    mount = _mount_holding(absolute, mounts)
+    mount = _holding(absolute, mounts)
     if mount is None or not mount.is_ours:
         raise errors.NotMounted(f"{path} is not inside a mounted store")
     below = absolute[len(mount.mount_point) :] if mount.mount_point != b"/" else absolute
@@ -114,7 +114,12 @@ def _resolved(path: str) -> bytes:
     return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118  Path drops no bytes, but decodes
 
 
-def _mount_holding(absolute: bytes, mounts: list[Mount]) -> Mount | None:
+def mount_holding(path: Path, mounts: list[Mount]) -> Mount | None:
+    """The mount that has what lies at the absolute path; nothing of it is touched."""
+    return _holding(os.path.normpath(bytes(path)), mounts)
+
+
+def _holding(absolute: bytes, mounts: list[Mount]) -> Mount | None:
     """The deepest mount above the path, and of several at one place the last made."""
     holding = None
     for mount in mounts:

@@ -104,12 +104,10 @@ async def open_store(
         ring_files = KeyRingFiles(path, zones)
         ring = key_ring_of(path, record, ring_files, unlocking)
         checkpoints = checkpoints_of(zones, ring, record)
-        if not (path / METADATA_NAME).exists():
-            rebuild_metadata(path, checkpoints)
-        metadata = _newest_metadata(path, checkpoints)
-        closing.callback(metadata.close)
         rescue = _rescue_of(record, zones, ring, checkpoints)
         closing.callback(rescue.forget)
+        metadata = _newest_metadata(path, checkpoints, rescue)
+        closing.callback(metadata.close)
         opened = _open_filesystem(
             record, ring=ring, zones=zones, metadata=metadata, save_ring=ring_files.save
         )
@@ -140,8 +138,19 @@ async def open_store(
                 )
 
 
-def _newest_metadata(path: Path, checkpoints: Checkpoints) -> SqliteMetadata:
-    """The store's database; one that lay on a disk that was away is made anew."""
+def _newest_metadata(
+    path: Path, checkpoints: Checkpoints, rescue: MetadataRescue
+) -> SqliteMetadata:
+    """The store's database; made anew, where there is room, if its disk was away meanwhile."""
+    try:
+        return _newest_metadata_there(path, checkpoints)
+    except errors.StoreFull:
+        return SqliteMetadata(rescue.at_opening())
+
+
+def _newest_metadata_there(path: Path, checkpoints: Checkpoints) -> SqliteMetadata:
+    if not (path / METADATA_NAME).exists():
+        rebuild_metadata(path, checkpoints)
     metadata = SqliteMetadata(path / METADATA_NAME)
     newest = max(checkpoints.positions(), default=0)
     if metadata.position() >= newest:

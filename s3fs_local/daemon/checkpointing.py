@@ -1,12 +1,13 @@
 """The metadata's copies in the zones: made now and then, and turned into a database again."""
 
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from s3fs_local import errors
 from s3fs_local.daemon.layout import IMAGE_NAME, METADATA_NAME
@@ -55,7 +56,8 @@ class MetadataCopies:
                 return False
         try:
             self.renew()
-        except errors.MetadataDamaged as error:  # its disk failed: the next commit is elsewhere
+        except (errors.MetadataDamaged, errors.StoreFull) as error:
+            # Its disk failed, and the next commit is elsewhere; or room is made some day.
             log.warning("the metadata cannot be copied now: %s", error)
             return False
         return True
@@ -81,6 +83,7 @@ def rebuild_metadata(path: Path, checkpoints: Checkpoints) -> None:
     Raises:
         StoreDamaged: no zone that answers has a copy.
         DataDamaged: none has a whole one.
+        StoreFull, PathUnusable: it cannot be written; everything is as it was.
     """
     positions = checkpoints.positions()
     if not positions:
@@ -89,8 +92,7 @@ def rebuild_metadata(path: Path, checkpoints: Checkpoints) -> None:
     failure: errors.DataDamaged | None = None
     for position in positions:
         try:
-            with image.open("wb") as file:
-                image.chmod(0o600)
+            with _written(image) as file:
                 file.writelines(checkpoints.read(position))
         except errors.DataDamaged as error:
             failure = error
@@ -99,9 +101,27 @@ def rebuild_metadata(path: Path, checkpoints: Checkpoints) -> None:
         durable_files.move_durably(image, path / METADATA_NAME)
         log.warning("rebuilt the metadata from the copy at journal position %d", position)
         return
-    image.unlink(missing_ok=True)
     assert failure is not None
     raise failure
+
+
+@contextmanager
+def _written(image: Path) -> Iterator[BinaryIO]:
+    """What the block writes lies there; nothing does if it fails."""
+    try:
+        with image.open("wb") as file:
+            image.chmod(0o600)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException as error:
+        with suppress(OSError):
+            image.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
+        if error.errno in durable_files.NO_SPACE:
+            raise durable_files.store_full(error.errno, image) from error
+        raise errors.PathUnusable(f"{image}: {error.strerror}") from error
 
 
 def _set_aside(path: Path) -> None:

@@ -1,13 +1,15 @@
 """Inspectors of the parts that the daemon puts together: writability, room, zones, clock, mount."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from s3fs_local.control.mount_table import read_mounts
+from s3fs_local.control.mount_table import mount_holding, read_mounts
 from s3fs_local.crypto.key_ring import KeyState
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.daemon.release import RUNNING, inspect_release, installed_release
+from s3fs_local.daemon.zones import directory_of
 from s3fs_local.engine.blocks import STANDARD
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.scrubbing import STREAMS
@@ -55,6 +57,7 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     inspections.add("metadata", lambda: _inspect_metadata(store))
     inspections.add("keys", lambda: _inspect_keys(volume))
     inspections.add("room", lambda: _inspect_room(volume))
+    inspections.add("directory", lambda: _inspect_directory(store))
     inspections.add("moves", lambda: _inspect_moves(store.filesystem))
     inspections.add("clock", lambda: _inspect_clock(volume))
     inspections.add("packs", lambda: _inspect_packs(store.filesystem))
@@ -130,6 +133,27 @@ def _inspect_room(volume: Volume) -> Iterator[Finding]:
         mib, held_mib = free >> 20, reserve >> 20
         sentence = f"the disk is nearly full: {mib} MiB are free, and {held_mib} of them held back"
         yield Finding(Severity.WARNING, "room", sentence, _MAKE_ROOM)
+
+
+def _inspect_directory(store: OpenStore) -> Iterator[Finding]:
+    """The database and the log grow in it; where a zone is on the same disk, that says enough.
+
+    No disk of a zone is asked: it may hang.
+    """
+    try:
+        answer = os.statvfs(store.path)
+    except OSError:
+        return  # the next commit finds out
+    free, total = answer.f_bavail * answer.f_frsize, answer.f_blocks * answer.f_frsize
+    if free >= ROOM_WARNING_RESERVES * SpaceGuard.reserve(total) or store.rescue.reason:
+        return
+    mounts = read_mounts()
+    directories = [directory_of(store.path, zone) for zone in store.zones.zones]
+    disks = {mount_holding(each, mounts) for each in directories if each is not None}
+    if mount_holding(store.path, mounts) not in disks:
+        sentence = f"the disk of the store's directory is nearly full: {free >> 20} MiB are free"
+        advice = f"Make room on the disk of {store.path}: the database and the log are there."
+        yield Finding(Severity.WARNING, "room", sentence, advice)
 
 
 def _inspect_moves(filesystem: FileSystem) -> Iterator[Finding]:
@@ -220,14 +244,15 @@ def _inspect_recovery(store: OpenStore) -> Iterator[Finding]:
 def _inspect_zones(zones: ZoneSet) -> Iterator[Finding]:
     zones.look_at_space()
     enough = len(zones.well) >= zones.members.quorum
+    sound = [zone for zone in zones.well if not zone.failing]
+    rest = Severity.WARNING if len(sound) >= zones.members.quorum else Severity.CRITICAL
     for zone in zones.zones:
         subject = f"zone {zone.url}"
         if zone.state is ZoneState.RETURNING:
             yield Finding(Severity.WARNING, subject, f"it catches up: {zone.reason}", "")
         elif not zone.is_well or zone.failing:
-            severity = Severity.WARNING if enough and not zone.failing else Severity.CRITICAL
             advice = _MAKE_ROOM_THERE if zone.is_full else _BRING_BACK
-            yield Finding(severity, subject, zone.reason or zone.failing, advice)
+            yield Finding(rest, subject, zone.reason or zone.failing, advice)
         elif zones.only is None and SpaceGuard.is_full(zone.space):
             sentence = f"its disk is full: {zone.space[0] >> 20} MiB are left"
             yield Finding(Severity.WARNING, subject, sentence, _MAKE_ROOM_THERE)

@@ -9,7 +9,8 @@ Such a database goes with the process: the next mount has the store's own, or ma
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -62,29 +63,45 @@ class MetadataRescue:
         """See `Rescue`."""
         if for_room and not self.has_room():
             raise errors.StoreFull("no space left for the metadata, nor in the zones")
-        home = self._new_directory()
-        try:
+        with self._new_home(
+            "its disk is full" if for_room else "its disk fails, or is gone"
+        ) as home:
             rebuild_metadata(home, self._checkpoints)
             metadata = self._open_metadata(home / METADATA_NAME)
             try:
                 self._catch_up(metadata, position)
             finally:
                 metadata.close()
-        except BaseException:
-            shutil.rmtree(home, ignore_errors=True)
-            raise
-        self._made.append(home)
-        self.reason = "its disk is full" if for_room else "its disk fails, or is gone"
-        log.error("the metadata database is not used any more, %s; now it is %s", self.reason, home)
         return home / METADATA_NAME
 
-    def _new_directory(self) -> Path:
+    def at_opening(self) -> Path:
+        """The newest copy in a zone is a database there, for a store whose own disk has no room.
+
+        Raises:
+            StoreFull: there is none for this either.
+            S3fsLocalError: it cannot be made.
+        """
+        with self._new_home("its disk is full") as home:
+            rebuild_metadata(home, self._checkpoints)
+        return home / METADATA_NAME
+
+    @contextmanager
+    def _new_home(self, reason: str) -> Iterator[Path]:
+        """What the block puts there is the database from now on; nothing is left if it fails."""
         try:
-            return Path(tempfile.mkdtemp(prefix=self._prefix))
+            home = Path(tempfile.mkdtemp(prefix=self._prefix))
         except OSError as error:
             raise errors.MetadataDamaged(
                 f"the metadata database cannot be used, nor another be made: {error.strerror}"
             ) from error
+        try:
+            yield home
+        except BaseException:
+            shutil.rmtree(home, ignore_errors=True)
+            raise
+        self._made.append(home)
+        self.reason = reason
+        log.error("the store's own database is not used, %s; now it is in %s", reason, home)
 
     def _catch_up(self, metadata: Metadata, position: int) -> None:
         for reached, payload in self._open_journal().replay(metadata.position()):

@@ -119,7 +119,7 @@ def _s3_place(url: str) -> "tuple[S3Place, ZoneKind]":
     return S3Place(bucket=parts.netloc, prefix=parts.path.strip("/"), **given), kind
 
 
-def directory_of(path: Path, zone: ZoneRecord) -> Path | None:
+def directory_of(path: Path, zone: ZoneRecord | Zone) -> Path | None:
     """Where the zone lies on this machine; None where it does not."""
     return None if zone.url.startswith(_S3) else path / zone.url
 

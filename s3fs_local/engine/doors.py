@@ -387,7 +387,7 @@ _STORE: Final = (
         "engine.ledger.LedgerKeeper.write",
         "the database's note of the last record of the ledger; says nothing of the data",
     ),
-    Door("engine.durability.Durability.leave_segment_behind", "where the journal begins"),
+    Door("engine.durability.Durability._leave_segment", "where the journal begins"),
 )
 
 _ZONES: Final = (

@@ -11,6 +11,7 @@ serves everyone who waits with one write and, if asked, one fsync. `settle` lets
 catch up, after the ledger has it all.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -24,12 +25,14 @@ from s3fs_local.engine.draft_records import FLOOR_SETTING, ChangeBatch, PacksDur
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import LedgerKeeper, belongs_to_ledger
 from s3fs_local.engine.use import Use
-from s3fs_local.errors import TRANSIENT, StorageError, StoreReadOnly
+from s3fs_local.errors import TRANSIENT, StorageError, StoreFull, StoreReadOnly
 from s3fs_local.metadata.changes import Change, PutSetting
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import PackStore
 from s3fs_local.rules.ledger_notes import Note
+
+logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES_MAX: Final = 64 << 20
 """A journal segment beyond this is left behind as soon as the facts have caught up."""
@@ -430,7 +433,16 @@ class Durability:
             self._position = self._journal.position
 
     async def leave_segment_behind(self, checkpointing: Checkpointing) -> None:
-        """The journal's past segments are gone, and nothing that they alone held was lost."""
+        """The journal's past segments are gone, and nothing that they alone held was lost.
+
+        Raises:
+            StoreFull: the metadata has no room; nothing is lost, and the segments stay.
+        """
+        segment = await self._leave_segment()
+        await self._forget_segments_before(segment, checkpointing)
+
+    async def _leave_segment(self) -> int:
+        """Nothing needs the journal before the segment that is returned but the facts on a disk."""
         await self.flush(durable=True)
         async with self._mutex:
             self._commit_facts()
@@ -442,10 +454,17 @@ class Durability:
         await self.flush(durable=True)  # drafts are repeated before the floor passes over them
         self.apply([PutSetting(FLOOR_SETTING, str(floor))])
         await self.settle()
+        return segment
+
+    async def _forget_segments_before(self, segment: int, checkpointing: Checkpointing) -> None:
         await self.run_blocking(checkpointing.checkpoint)
         if await self.run_blocking(self.may_trim):
             self._journal.trim(segment)
 
     async def close(self, checkpointing: Checkpointing) -> None:
-        """Everything is durable and the next open has nothing to replay."""
-        await self.leave_segment_behind(checkpointing)
+        """Everything is durable; where there is room, the next open has nothing to replay."""
+        segment = await self._leave_segment()
+        try:
+            await self._forget_segments_before(segment, checkpointing)
+        except StoreFull as error:
+            logger.warning("the next opening has more to replay: %s", error)

@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from s3fs_local.errors import StorageError
+
 SAVE_EVERY: Final = 64
 """Checks between two saves."""
 
@@ -31,7 +33,7 @@ class VerifiedCopies:
         load: Callable[[], bytes] = lambda: b"",
         save: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """`load` may fail with an OSError, or give anything; `save` may fail with an OSError."""
+        """`load` may fail with an OSError, or give anything; `save` may fail."""
         self._save = save
         self._unsaved = 0
         self._kept = _Kept()
@@ -68,7 +70,7 @@ class VerifiedCopies:
     def save(self) -> None:
         """As far as the file can be written."""
         self._unsaved = 0
-        with suppress(OSError):
+        with suppress(OSError, StorageError):
             self._save(msgspec.msgpack.encode(self._kept))
 
     def _save_now_and_then(self) -> None:

@@ -18,7 +18,9 @@ from s3fs_local.control.mount_table import FILESYSTEM_TYPE, Mount
 from s3fs_local.daemon.assembly import open_store
 from s3fs_local.daemon.release import inspect_release, installed_release
 from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.rules.findings import Severity
 from s3fs_local.rules.inode import ROOT_INO, Caller
+from tests.store_on_disk import make_store, opened
 
 ME = Caller(uid=os.getuid(), gid=os.getgid())
 Capture = pytest.CaptureFixture[str]
@@ -198,6 +200,39 @@ def test_a_disk_that_is_nearly_full_is_told_before_it_is_full(
     (small_disk / "more").write_bytes(bytes(os.statvfs(small_disk).f_bavail * 4096 - MIB))
 
     assert ("critical", "room", "the disk is full: writes are refused") in status(store, capsys)
+
+
+def test_a_full_disk_of_the_stores_directory_is_told_although_the_zones_have_room(
+    small_disk: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """The database grows there. Where a zone is on the same disk, one finding is enough."""
+    store = made(small_disk / "store", "--zone", tmp_path / "a", "--zone", tmp_path / "b")
+    assert status(store, capsys) == []
+    (small_disk / "ballast").write_bytes(bytes(30 * MIB))
+    [(severity, subject, sentence)] = status(store, capsys)
+    assert (severity, subject) == ("warning", "room")
+    assert sentence.startswith("the disk of the store's directory is nearly full: 1")
+    (small_disk / "c").mkdir()
+    assert run(["zone", "add", str(store), str(small_disk / "c")]) == ExitCode.OK
+
+    assert all("directory" not in sentence for _, _, sentence in status(store, capsys))
+
+
+async def test_a_disk_that_vanishes_under_an_open_store_is_as_grave_as_one_that_was_not_there(
+    tmp_path: Path,
+) -> None:
+    """A warning, as long as enough zones are well without it: nothing has stopped working."""
+    zones = [tmp_path / name for name in ("a", "b", "c")]
+    make_store(tmp_path / "store", zones)
+    async with opened(tmp_path / "store") as disk:
+        zones[1].rename(tmp_path / "away")
+        found = [(each.severity, each.subject) for each in disk.status().findings]
+        assert found == [(Severity.WARNING, f"zone {zones[1]}")]
+        zones[2].rename(tmp_path / "away too")
+        grave = {each.subject for each in disk.status().findings if each.severity == "critical"}
+        assert {f"zone {zone}" for zone in zones[1:]} <= grave
+        (tmp_path / "away").rename(zones[1])
+        (tmp_path / "away too").rename(zones[2])
 
 
 def test_a_release_that_was_installed_under_a_daemon_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,64 @@ async def test_a_full_disk_of_the_database_stops_nobody_while_the_zones_have_roo
 
     assert disk_store.store.metadata.home != tmp_path / "store"
     assert await disk_store.read("while it is full") == b"1"
+
+
+async def test_a_store_whose_directory_is_full_is_closed_and_opened_again(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    """Not a byte fits there: what is acknowledged is durable in the zones, and that is enough.
+
+    Closing said that the store is full before, because a note of when copies were read had no room;
+    opening ended with an internal error where the database was to be made anew.
+    """
+    store = small_disk / "store"
+    make_store(store, [tmp_path / "a", tmp_path / "b"])
+    async with opened(store) as disk:
+        await _fill(disk, NAMES[:5])
+        await disk.fs.volume.durability.settle()
+        _fill_up(small_disk)
+        await _fill(disk, NAMES[5:])
+        await disk.fs.volume.durability.settle()
+        disk.store.zoning.care.verified.save()
+        disk.write("last", b"1")
+        assert disk.store.metadata.home != store
+    async with opened(store) as disk:
+        await _check(disk, NAMES, without="")
+        assert await disk.read("last") == b"1"
+        disk.write("while it is full", b"2")
+        home = disk.store.metadata.home
+        assert home != store
+        assert [each.subject for each in disk.status().findings] == ["metadata"]
+    assert not home.exists()
+    (small_disk / "ballast").unlink()
+    async with opened(store) as disk:
+        assert disk.store.metadata.home == store
+        assert await disk.read("while it is full") == b"2"
+        assert disk.status().health is Health.HEALTHY
+
+
+async def test_where_no_room_is_for_another_database_either_opening_says_so(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sentence that names the file, and leaving nothing behind; it was an internal error."""
+    store = small_disk / "store"
+    make_store(store, [tmp_path / "a", tmp_path / "b"])
+    (small_disk / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(small_disk / "tmp"))
+    (store / "metadata.sqlite").unlink()
+    _fill_up(small_disk)
+    with pytest.raises(StoreFull, match=r"no space left for .*/metadata\.image"):
+        async with opened(store):
+            pass
+    assert list(store.glob("metadata*")) == []
+    assert list((small_disk / "tmp").iterdir()) == []
+
+
+def _fill_up(disk: Path) -> None:
+    """Not one byte is left on it."""
+    with (disk / "ballast").open("ab", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(4096))
 
 
 async def test_where_the_zones_are_full_too_the_store_is_full(
