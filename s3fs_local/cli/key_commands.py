@@ -1,9 +1,9 @@
 """Commands about keys: what wraps the keys of files, and what opens the ring of those that wrap."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
-import msgspec
 
 from s3fs_local import errors
 from s3fs_local.cli.command_group import CommandGroup
@@ -16,7 +16,7 @@ from s3fs_local.cli.options import (
     yes_option,
 )
 from s3fs_local.cli.output import confirm, print_json, print_line, print_table
-from s3fs_local.cli.store_access import ask, store_of
+from s3fs_local.cli.store_access import ask, ask_by_secret, store_of
 from s3fs_local.control.requests import (
     AddKey,
     ChangeSecret,
@@ -27,8 +27,10 @@ from s3fs_local.control.requests import (
 )
 from s3fs_local.control.results.keys import KeyChange, KeyListing, Rewrapping
 from s3fs_local.control.results.store import Done
-from s3fs_local.daemon.store_file import read_store_file, write_store_file
+from s3fs_local.daemon.layout import KEY_FILE_NAME, KEYRING_LOCK_NAME
+from s3fs_local.daemon.store_file import read_store_file
 from s3fs_local.daemon.unlocking import put_into_keyring, read_passphrase
+from s3fs_local.system.durable_files import OwnerLock
 
 _name = click.argument("name")
 _version = click.option("--version", type=click.IntRange(min=1), help="Only this version of it.")
@@ -175,10 +177,15 @@ def change_passphrase(
         passphrase = ask_new_passphrase(path)
     if passphrase is None:
         raise errors.InvalidArgument("no new passphrase was given: use --new-passphrase-file")
-    _change_secret(path, ChangeSecret("passphrase", passphrase, alone=only), as_json=as_json)
+    opener: Literal["passphrase"] | None = "passphrase" if only else None
+    done = ask(
+        path, ChangeSecret("passphrase", passphrase, opener=opener, alone=only), Done, quiet=as_json
+    )
     if only:
-        _forget_key_file(path)
-    if not as_json:
+        _remove_key_file(path)
+    if as_json:
+        print_json(done)
+    else:
         print_line("the new passphrase opens the store")
 
 
@@ -196,10 +203,11 @@ def make_recovery_key(store: str, sheet: Path, *, as_json: bool) -> None:
     store_id = read_store_file(path).store_id
     write_recovery_sheet(sheet, recovery, store=path, store_id=store_id)
     try:
-        _change_secret(path, ChangeSecret("recovery", recovery), as_json=as_json)
+        ask(path, ChangeSecret("recovery", recovery, beside=True), Done, quiet=as_json)
     except errors.S3fsLocalError:
-        sheet.unlink()  # it opens nothing
+        sheet.unlink()  # the earlier sheet opens the store
         raise
+    _take_the_place(path, ChangeSecret("recovery", recovery), as_json=as_json)
     if not as_json:
         print_line(f"print {sheet}, put it away, and delete it")
 
@@ -208,32 +216,29 @@ def make_recovery_key(store: str, sheet: Path, *, as_json: bool) -> None:
 @store_argument
 @json_option
 def move_to_keyring(store: str, *, as_json: bool) -> None:
-    """Let the keyring of this desktop have the key, in place of the key file."""
+    """Let the keyring of this desktop have a new key, in place of the key file or its old one."""
     from s3fs_local.daemon.creation import new_key_text  # noqa: PLC0415  as above
 
     path = store_of(store)
-    record = read_store_file(path)
+    store_id = read_store_file(path).store_id
     made = new_key_text()
-    put_into_keyring(record.store_id, made)
-    _change_secret(path, ChangeSecret("key-file", made), as_json=as_json)
-    write_store_file(path, msgspec.structs.replace(record, key_file="", keyring=True))
-    _remove_key_file(path, record.key_file)
+    with OwnerLock.acquire(path / KEYRING_LOCK_NAME):  # two would put away each the other's key
+        # The keyring forgets the key that it has, so the new one must open the store before.
+        ask(path, ChangeSecret("key-file", made, beside=True), Done, quiet=as_json)
+        put_into_keyring(store_id, made)
+        _take_the_place(path, ChangeSecret("key-file", made, opener="keyring"), as_json=as_json)
+    _remove_key_file(path)
     if not as_json:
         print_line("the keyring of this desktop has the key of the store")
 
 
-def _change_secret(path: Path, request: ChangeSecret, *, as_json: bool) -> None:
-    done = ask(path, request, Done, quiet=as_json)
+def _take_the_place(path: Path, request: ChangeSecret, *, as_json: bool) -> None:
+    """The secret, which opens the store by now, is the only one of its kind that does."""
+    done = ask_by_secret(path, request, Done, secret=request.secret, quiet=as_json)
     if as_json:
         print_json(done)
 
 
-def _forget_key_file(path: Path) -> None:
-    record = read_store_file(path)
-    write_store_file(path, msgspec.structs.replace(record, key_file="", keyring=False))
-    _remove_key_file(path, record.key_file)
-
-
-def _remove_key_file(path: Path, name: str) -> None:
-    if name:
-        (path / name).unlink(missing_ok=True)
+def _remove_key_file(path: Path) -> None:
+    """No key file lies in the store: it opens nothing any more."""
+    (path / KEY_FILE_NAME).unlink(missing_ok=True)

@@ -72,8 +72,22 @@ def ask(
         raise type(error)(f"{about}: {error}") from error
 
 
+def ask_by_secret(
+    store: Path, request: Request, wanted: type[Wanted], *, secret: str, quiet: bool
+) -> Wanted:
+    """The same, with a key file's text or a recovery key that opens the store if nobody has it."""
+    opened_by = Unlocking(key_text=secret)
+    answer = _answer(store, request, quiet=quiet, on_data=lambda _: None, unlocking=opened_by)
+    return msgspec.convert(answer, wanted)
+
+
 def _answer(
-    store: Path, request: Request, *, quiet: bool, on_data: Callable[[bytes], Any]
+    store: Path,
+    request: Request,
+    *,
+    quiet: bool,
+    on_data: Callable[[bytes], Any],
+    unlocking: Unlocking | None = None,
 ) -> object:
     client = connect(store)
     if client is not None:
@@ -82,8 +96,9 @@ def _answer(
             return client.ask(
                 request, on_progress=on_progress, on_data=on_data, seconds_max=silence
             )
-    sources: KeySources = click.get_current_context().find_object(KeySources) or KeySources()
-    unlocking = sources.unlocking(store)
+    if unlocking is None:
+        told: KeySources = click.get_current_context().find_object(KeySources) or KeySources()
+        unlocking = told.unlocking(store)
     # Importing the engine takes longer than most answers of a daemon.
     from s3fs_local.daemon.one_command import run_one_command  # noqa: PLC0415
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from functools import partial
-from typing import Final
 
 from s3fs_local import errors
 from s3fs_local.control.context import Context
@@ -20,8 +19,6 @@ from s3fs_local.crypto.key_ring import STORE_KEY, KeyRing, KeyState
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
 from s3fs_local.engine.key_administration import KeyAdministration, Wrapping
 from s3fs_local.rules.encryption import Algorithm
-
-_KEY_FILE: Final = "key-file"
 
 
 async def list_keys(_: ListKeys, context: Context) -> KeyListing:
@@ -147,14 +144,9 @@ async def rewrap_keys(request: RewrapKeys, context: Context) -> Rewrapping:
 
 async def change_secret(request: ChangeSecret, context: Context) -> Done:
     """The secret opens the ring."""
-    secret = _secret(request)
-
-    def change(ring: KeyRing) -> None:
-        ring.replace_slots(secret)
-        if request.alone and _KEY_FILE in ring.slot_kinds():
-            ring.remove_slots(_KEY_FILE)
-
-    await _administration(context).change(change)
+    await _administration(context).let_open(
+        _secret(request), beside=request.beside, opener=request.opener, alone=request.alone
+    )
     return Done()
 
 

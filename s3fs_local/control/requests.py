@@ -5,6 +5,8 @@ They may name what is deleted. Instants and periods are the texts that people ty
 clock gives them their meaning. `version` may be shortened, or `latest` or `previous`.
 """
 
+from typing import Literal
+
 import msgspec
 from msgspec import Struct
 
@@ -320,13 +322,16 @@ class RewrapKeys(Struct, frozen=True, tag="key-rewrap", tag_field="command"):
 
 
 class ChangeSecret(Struct, frozen=True, tag="key-secret", tag_field="command"):
-    """This secret opens the ring, and no other of its kind does any more.
+    """This secret opens the ring, and (unless it is `beside` them) no other of its kind does.
 
-    With `alone` no key file opens it either.
+    With `opener` the store names that, and no key file, as what opens it. With `alone` no key file
+    opens it either.
     """
 
     kind: str  # "passphrase", "recovery" or "key-file"
     secret: str
+    beside: bool = False
+    opener: Literal["passphrase", "keyring"] | None = None
     alone: bool = False
 
     def __repr__(self) -> str:

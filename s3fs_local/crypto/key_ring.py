@@ -10,7 +10,7 @@ generation up; the body is bound to it, so an earlier ring cannot be passed off 
 
 from collections.abc import Collection
 from enum import StrEnum
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 import msgspec
 from blake3 import blake3
@@ -25,6 +25,8 @@ from s3fs_local.crypto.slot_secrets import (
     PassphraseCost,
     RecoveryKey,
     Secret,
+    SecretKind,
+    kind_of,
 )
 from s3fs_local.crypto.wrapped_keys import RING, TAG_BYTES, RingForm
 from s3fs_local.errors import (
@@ -61,7 +63,7 @@ class KeyState(StrEnum):
 class _Slot(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The master key, sealed under what one secret and the salt make."""
 
-    kind: Literal["key-file", "passphrase", "recovery"]
+    kind: SecretKind
     salt: bytes
     sealed: bytes
     cost: PassphraseCost | None = None
@@ -213,7 +215,7 @@ class KeyRing:
         """
         salt = self._randomness.bytes(_SALT_BYTES)
         slot = _Slot(
-            kind=_kind(secret),
+            kind=kind_of(secret),
             salt=salt,
             sealed=b"",
             cost=(cost or PassphraseCost()) if isinstance(secret, Passphrase) else None,
@@ -223,17 +225,10 @@ class KeyRing:
         sealed = _seal(_slot_cipher(slot, secret), self._master, aad=slot.kind.encode())
         self._slots = [*self._slots, msgspec.structs.replace(slot, sealed=sealed)]
 
-    def replace_slots(self, secret: Secret, *, cost: PassphraseCost | None = None) -> None:
-        """The secret opens the ring, and no other of its kind does any more."""
-        kind = _kind(secret)
-        others = [slot for slot in self._slots if slot.kind != kind]
-        before = self._slots
-        self._slots = others
-        try:
-            self.add_slot(secret, cost=cost)
-        except BaseException:
-            self._slots = before
-            raise
+    def keep_newest_slot(self, kind: str) -> None:
+        """Of the secrets of that kind only the one that was added last opens the ring."""
+        newest = [slot for slot in self._slots if slot.kind == kind][-1:]
+        self._slots = [slot for slot in self._slots if slot.kind != kind] + newest
 
     def remove_slots(self, kind: str) -> None:
         """No secret of that kind opens the ring any more.
@@ -436,16 +431,6 @@ def _unseal(cipher: AESGCM, sealed: bytes, *, aad: bytes) -> bytes | None:
         return None
 
 
-def _kind(secret: Secret) -> Literal["key-file", "passphrase", "recovery"]:
-    match secret:
-        case KeyFile():
-            return "key-file"
-        case Passphrase():
-            return "passphrase"
-        case RecoveryKey():
-            return "recovery"
-
-
 def _slot_cipher(slot: _Slot, secret: Secret) -> AESGCM:
     match secret:
         case KeyFile():
@@ -460,7 +445,7 @@ def _slot_cipher(slot: _Slot, secret: Secret) -> AESGCM:
 
 
 def _open_any_slot(slots: list[_Slot], secret: Secret) -> bytes:
-    kind = _kind(secret)
+    kind = kind_of(secret)
     for slot in slots:
         if slot.kind == kind:
             master = _unseal(_slot_cipher(slot, secret), slot.sealed, aad=kind.encode())

@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 import unicodedata
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from blake3 import blake3
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -140,6 +140,18 @@ class RecoveryKey(Struct, frozen=True):
 
 
 Secret = KeyFile | Passphrase | RecoveryKey
+SecretKind = Literal["key-file", "passphrase", "recovery"]
+
+
+def kind_of(secret: Secret) -> SecretKind:
+    """What a slot for the secret is called."""
+    match secret:
+        case KeyFile():
+            return "key-file"
+        case Passphrase():
+            return "passphrase"
+        case RecoveryKey():
+            return "recovery"
 
 
 def _checksum(bits: bytes) -> bytes:

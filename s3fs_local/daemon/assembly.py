@@ -29,6 +29,7 @@ from s3fs_local.daemon.layout import (
 from s3fs_local.daemon.metadata_rescue import MetadataRescue
 from s3fs_local.daemon.remotes import following_of
 from s3fs_local.daemon.ring_secrets import secret_of
+from s3fs_local.daemon.store_description import StoreDescription
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.daemon.zone_changes import ZoneChanges
@@ -96,9 +97,10 @@ async def open_store(
         WrongKey: what was given does not open its keys.
         ZoneUnavailable, JournalDamaged, MetadataDamaged: of its content.
     """
-    record = read_store_file(path)
+    read_store_file(path)  # no lock is made in what is no store
     with ExitStack() as closing:
         closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME, mountpoint=mount_point))
+        record = read_store_file(path)  # as whoever owned it until now has left it
         zones = open_zones(path, record)
         closing.callback(zones.members.close)
         ring_files = KeyRingFiles(path, zones)
@@ -315,7 +317,9 @@ def zoning_of(
     volume.verified = verified
     healing = Healing(volume, durability.packs, verified)
     shares = ShareCare(volume, durability.packs)
-    changes = ZoneChanges(path, record, filesystem)
+    description = StoreDescription(path, record, volume.zones)
+    filesystem.key_administration.name_opener = description.name_opener
+    changes = ZoneChanges(path, description, filesystem)
 
     keepers: dict[str, Journal | Ledger | Checkpoints] = {
         "journal": durability.journal,

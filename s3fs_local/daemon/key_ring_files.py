@@ -69,19 +69,25 @@ class KeyRingFiles:
     def save(self, data: bytes) -> None:
         """The ring is this, durably. A zone that cannot take it is suspended, and told later.
 
-        The last one that is well is told at the next opening.
+        Where none can take it, the store does not have it either: what is written from then on
+        could not be opened from a zone.
 
         Raises:
             StoreFull, ZoneUnavailable: nothing was changed.
         """
+        former = self.newest()
+        self._put_here(data)
+        for zone in self._zones.well:
+            why = None if zone.store is None else _put_copy(zone.store, data)
+            if why is not None and not self._zones.members.suspend(zone, why):
+                self._put_here(former)
+                raise why
+
+    def _put_here(self, data: bytes) -> None:
         try:
             durable_files.replace(self._file, data)
         except OSError as error:
             raise errors.ZoneUnavailable(f"{self._file}: {error.strerror}") from error
-        for zone in self._zones.well:
-            why = None if zone.store is None else _put_copy(zone.store, data)
-            if why is not None:
-                self._zones.members.suspend(zone, why)
 
     def _newest_of(self, copies: Sequence[_Found | None]) -> _Found:
         readable = [copy for copy in copies if copy is not None]

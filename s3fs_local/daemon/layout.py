@@ -3,6 +3,7 @@
 from typing import Final
 
 OWNER_LOCK_NAME: Final = "owner.lock"
+KEYRING_LOCK_NAME: Final = "keyring.lock"
 KEY_RING_NAME: Final = "key-ring.json"
 KEY_FILE_NAME: Final = "unlock.key"
 METADATA_NAME: Final = "metadata.sqlite"

@@ -17,12 +17,12 @@ from msgspec import structs
 from s3fs_local import errors
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
 from s3fs_local.daemon.layout import KEY_RING_NAME
+from s3fs_local.daemon.store_description import StoreDescription
 from s3fs_local.daemon.store_file import (
+    STORE_FILE_NAME,
     StoreRecord,
     ZoneRecord,
     encode_store_file,
-    read_store_file,
-    write_store_file,
 )
 from s3fs_local.daemon.zones import (
     check_vacant,
@@ -38,28 +38,30 @@ from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone import Zone
 from s3fs_local.rules.quorum import ZONES_MAX
 from s3fs_local.rules.storage_classes import ZoneKind, check_zones_suffice
-from s3fs_local.system import durable_files
 from s3fs_local.system.randomness import SystemRandomness
 
 logger = logging.getLogger(__name__)
 
-STORE_NAME: Final = "store.json"
 _ID_BYTES: Final = 16
 
 
 class ZoneChanges:
     """The zones of one open store, as `store.json` names them."""
 
-    def __init__(self, path: Path, record: StoreRecord, filesystem: FileSystem) -> None:
+    def __init__(self, path: Path, description: StoreDescription, filesystem: FileSystem) -> None:
         self._path = path
-        self._record = record
+        self._description = description
         self._volume = filesystem.volume
         self._zones = filesystem.volume.zones
         self._mutex = trio.Lock()  # one change at a time: each begins with the zones there are
 
+    @property
+    def _record(self) -> StoreRecord:
+        return self._description.record
+
     def small_files(self) -> dict[str, bytes]:
         """What every zone should have beside packs and streams, by name. Blocks."""
-        files = {STORE_NAME: encode_store_file(self._record)}
+        files = {STORE_FILE_NAME: encode_store_file(self._record)}
         with suppress(errors.StoreDamaged):
             files[KEY_RING_NAME] = self._key_ring()
         return files
@@ -105,7 +107,7 @@ class ZoneChanges:
         record = structs.replace(self._record, zones=(*self._record.zones, new))
         await run_in_thread(partial(make_zone, self._path, record, new, key_ring=self._key_ring()))
         zone = Zone(None, zone_id=zone_id, url=url, kind=kind, reason="it is new", has_threads=True)
-        await self._take_in(zone, record)
+        await self._take_in(zone, new)
         return zone
 
     async def remove(self, text: str, care: ZoneCare, *, report: Callable[[int], object]) -> Zone:
@@ -200,7 +202,7 @@ class ZoneChanges:
             if zone.is_well:
                 await run_in_thread(partial(self._zones.members.drain, zone))
 
-    async def _take_in(self, zone: Zone, record: StoreRecord) -> None:
+    async def _take_in(self, zone: Zone, new: ZoneRecord) -> None:
         """The store has one zone more, durably, known as behind; what grows may grow there, too.
 
         Raises:
@@ -217,7 +219,7 @@ class ZoneChanges:
         try:
             await self._volume.durability.begin_anew()
             await run_in_thread(partial(self._zones.members.record_behind, zone))
-            await self._write_record(record)
+            await self._record_zones(lambda zones: (*zones, new))
         except BaseException:
             self._zones.members.reopen(former)
             raise
@@ -246,38 +248,29 @@ class ZoneChanges:
         await durability.begin_anew(leave_out)
         await self._drain(left)  # what was acknowledged before
         await run_in_thread(partial(members.record_behind, zone))
-        records = tuple(each for each in self._record.zones if each.zone_id != zone.zone_id)
-        await self._write_record(structs.replace(self._record, zones=records))
+        await self._record_zones(
+            lambda zones: tuple(each for each in zones if each.zone_id != zone.zone_id)
+        )
         members.reopen(left)
         await self._tell_record()
         if len(left) == 1:
             await durability.begin_anew()  # without the lanes that several zones need
 
-    async def _write_record(self, record: StoreRecord) -> None:
-        """`store.json` is this, durably.
-
-        What opens the store may have been changed since it was mounted (`key passphrase --only`).
-        """
-
-        def write() -> StoreRecord:
-            now = read_store_file(self._path)
-            written = structs.replace(record, key_file=now.key_file, keyring=now.keyring)
-            try:
-                write_store_file(self._path, written)
-            except OSError as error:
-                raise durable_files.storage_error(error, self._path / STORE_NAME) from error
-            return written
-
-        self._record = await run_in_thread(write)
+    async def _record_zones(
+        self, change: Callable[[tuple[ZoneRecord, ...]], tuple[ZoneRecord, ...]]
+    ) -> None:
+        """`store.json` names these zones, durably."""
+        await self._description.change(
+            lambda record: structs.replace(record, zones=change(record.zones))
+        )
 
     async def _tell_record(self) -> None:
         """Every zone has `store.json`, and knows which of them are behind.
 
         One that cannot be told now is told when it comes back, or by a scrub: the change is made.
         """
-        encoded = encode_store_file(self._record)
         try:
             await run_in_thread(self._zones.members.record_changes)
-            await run_in_thread(partial(self._zones.put, STORE_NAME, encoded))
         except errors.StorageError as error:
-            logger.warning("%s was not told to all zones: %s", STORE_NAME, error)
+            logger.warning("not all zones were told which are behind: %s", error)
+        await self._description.tell()

@@ -8,13 +8,14 @@ somebody puts back is noticed when the store is opened.
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 import trio
 from msgspec import Struct
 
 from s3fs_local.crypto.key_ring import KeyRing
+from s3fs_local.crypto.slot_secrets import Secret, kind_of
 from s3fs_local.crypto.wrapped_keys import (
     Binding,
     BucketForm,
@@ -39,9 +40,14 @@ from s3fs_local.rules.retention import Operation
 
 GENERATION_SETTING: Final = "fact.key-ring"
 BATCH: Final = 256
+_KEY_FILE: Final = "key-file"
 
 SaveRing = Callable[[bytes], None]
 """The key ring file is this, durably, wherever it is kept. Blocks."""
+Opener = Literal["passphrase", "keyring"]
+"""Where the next process looks for what opens the ring: it is typed, or the desktop has it."""
+NameOpener = Callable[[Opener], Awaitable[None]]
+"""The store says so, durably, and names no key file any more."""
 OnProgress = Callable[[int, int], Awaitable[None]]
 """Told (done, total); gives other tasks a turn."""
 _Result = TypeVar("_Result")
@@ -92,6 +98,7 @@ class KeyAdministration:
         self._locks = locks
         self._mutex = trio.Lock()
         self.save: SaveRing = lambda _: None
+        self.name_opener: NameOpener = _name_nobody
         self.run_blocking: RunBlocking = run_in_thread
 
     @property
@@ -127,6 +134,33 @@ class KeyAdministration:
         result = change(ring)
         self.save(ring.serialize())
         return result
+
+    async def let_open(
+        self, secret: Secret, *, beside: bool, opener: Opener | None, alone: bool
+    ) -> None:
+        """The secret opens the ring, and unless it is put `beside` them no other of its kind does.
+
+        With `opener` the store names that instead of a key file; with `alone` no key file opens the
+        ring. Whatever ends this half way, what the store names opens it: the new secret does before
+        it is named, and the old one until then.
+        """
+        kind = kind_of(secret)
+
+        def drop_others(ring: KeyRing) -> None:
+            ring.keep_newest_slot(kind)
+            if alone and _KEY_FILE in ring.slot_kinds():
+                ring.remove_slots(_KEY_FILE)
+
+        def add(ring: KeyRing) -> None:
+            ring.add_slot(secret)
+            if not beside and opener is None:
+                drop_others(ring)
+
+        async with self._mutex:
+            await self._change(add)
+            if opener is not None:
+                await self.name_opener(opener)
+                await self._change(drop_others)
 
     async def count(self, on_progress: OnProgress) -> Counter[Wrapping]:
         """How many data keys are wrapped by what."""
@@ -239,6 +273,10 @@ class KeyAdministration:
 def _destroy(ring: KeyRing, old: dict[str, list[int]]) -> None:
     for name, versions in old.items():
         ring.destroy_versions(name, versions)
+
+
+async def _name_nobody(_: Opener) -> None:
+    """For a store that has no description."""
 
 
 def _raw(form: RingForm | ServiceForm) -> bytes:

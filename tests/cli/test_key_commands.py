@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import keyring
 import pytest
@@ -10,8 +12,10 @@ import pytest
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.main import run
 from s3fs_local.cli.options import ask_new_passphrase
-from s3fs_local.daemon.unlocking import CREDENTIALS_VARIABLE
-from s3fs_local.errors import InvalidArgument
+from s3fs_local.cli.store_access import ask, ask_by_secret
+from s3fs_local.daemon.store_file import read_store_file
+from s3fs_local.daemon.unlocking import CREDENTIALS_VARIABLE, put_into_keyring
+from s3fs_local.errors import DaemonUnreachable, InvalidArgument
 from tests.keyring_backend import FILE_VARIABLE, FileKeyring
 
 Capture = pytest.CaptureFixture[str]
@@ -168,26 +172,129 @@ def test_a_credential_of_systemd_opens_the_store(
     assert run(["stats", str(store)]) == ExitCode.OK
 
 
-def test_the_keyring_of_the_desktop_opens_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Path, capsys: Capture
-) -> None:
-    """Made so, or moved there; no key lies in the store then."""
+@pytest.fixture
+def desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A desktop with a keyring."""
     monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "keyring"))
     before = keyring.get_keyring()
     keyring.set_keyring(FileKeyring())
-    try:
-        made = tmp_path / "made"
-        assert run(["init", str(made), "--keyring"]) == ExitCode.OK
-        assert run(["key", "keyring", str(store)]) == ExitCode.OK
-        for path in (made, store):
-            assert not (path / "unlock.key").exists()
-            assert run(["stats", str(path)]) == ExitCode.OK
-        os.unlink(tmp_path / "keyring")  # noqa: PTH108  as a person would
-        capsys.readouterr()
-        assert run(["stats", str(store)]) == ExitCode.WRONG_KEY
-        assert "keyring" in capsys.readouterr().err
-    finally:
-        keyring.set_keyring(before)
+    yield
+    keyring.set_keyring(before)
+
+
+@pytest.mark.usefixtures("desktop")
+def test_the_keyring_of_the_desktop_opens_the_store(
+    tmp_path: Path, store: Path, capsys: Capture
+) -> None:
+    """Made so, or moved there; no key lies in the store then."""
+    made = tmp_path / "made"
+    assert run(["init", str(made), "--keyring"]) == ExitCode.OK
+    assert run(["key", "keyring", str(store)]) == ExitCode.OK
+    for path in (made, store):
+        assert not (path / "unlock.key").exists()
+        assert run(["stats", str(path)]) == ExitCode.OK
+    os.unlink(tmp_path / "keyring")  # noqa: PTH108  as a person would
+    capsys.readouterr()
+    assert run(["stats", str(store)]) == ExitCode.WRONG_KEY
+    assert "keyring" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("desktop")
+def test_the_keyring_takes_a_new_key_for_the_one_it_has(tmp_path: Path) -> None:
+    """It forgets the old one when it is told the new one: the new one opens the store by then."""
+    store = tmp_path / "made"
+    assert run(["init", str(store), "--keyring"]) == ExitCode.OK
+    old = (tmp_path / "keyring").read_text()
+    assert run(["key", "keyring", str(store)]) == ExitCode.OK
+    assert (tmp_path / "keyring").read_text() != old
+    assert run(["stats", str(store)]) == ExitCode.OK
+    assert (store / "key-ring.json").read_text().count('"kind"') == 1
+    (tmp_path / "keyring").write_text(old)
+    assert run(["stats", str(store)]) == ExitCode.WRONG_KEY
+
+
+@pytest.mark.usefixtures("desktop")
+@pytest.mark.parametrize("is_told", [False, True])
+@pytest.mark.parametrize("begins_with", ["--keyring", "--test-clock"])
+def test_a_move_to_the_keyring_that_ends_half_way_locks_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins_with: str, *, is_told: bool
+) -> None:
+    """Ctrl-C before the keyring has the key, or right after; the next try goes through."""
+    store = tmp_path / "made"
+    assert run(["init", str(store), begins_with]) == ExitCode.OK
+
+    def end(store_id: str, key_text: str) -> None:
+        if is_told:
+            put_into_keyring(store_id, key_text)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("s3fs_local.cli.key_commands.put_into_keyring", end)
+        run(["key", "keyring", str(store)])
+    assert run(["stats", str(store)]) == ExitCode.OK
+    assert run(["key", "keyring", str(store)]) == ExitCode.OK
+    assert run(["stats", str(store)]) == ExitCode.OK
+    assert not (store / "unlock.key").exists()
+
+
+@pytest.mark.usefixtures("desktop")
+def test_a_second_move_to_the_keyring_is_refused_meanwhile(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each could put away the key of the other."""
+    second: list[ExitCode | int] = []
+
+    def meanwhile(store_id: str, key_text: str) -> None:
+        second.append(run(["key", "keyring", str(store)]))
+        put_into_keyring(store_id, key_text)
+
+    monkeypatch.setattr("s3fs_local.cli.key_commands.put_into_keyring", meanwhile)
+    assert run(["key", "keyring", str(store)]) == ExitCode.OK
+    assert second == [ExitCode.STORE_IN_USE]
+    assert run(["stats", str(store)]) == ExitCode.OK
+
+
+@pytest.mark.usefixtures("desktop")
+def test_a_zone_that_is_added_while_the_key_moves_stays(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`store.json` says both who has the key, and which zones there are."""
+
+    def meanwhile(store_id: str, key_text: str) -> None:
+        assert run(["zone", "add", str(store), str(tmp_path / "added")]) == ExitCode.OK
+        put_into_keyring(store_id, key_text)
+
+    monkeypatch.setattr("s3fs_local.cli.key_commands.put_into_keyring", meanwhile)
+    assert run(["key", "keyring", str(store)]) == ExitCode.OK
+    record = read_store_file(store)
+    assert [len(record.zones), record.keyring, record.key_file] == [2, True, ""]
+    for zone in record.zones:
+        assert (store / zone.url / "store.json").read_bytes() == (store / "store.json").read_bytes()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_recovery_sheet_that_opens_the_store_is_not_thrown_away(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_first: bool
+) -> None:
+    """The daemon is gone before it could say that the sheet does; the earlier one may not."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    assert run(["key", "recovery", str(store), str(old)]) == ExitCode.OK
+    asking: Callable[..., object] = ask if is_first else ask_by_secret
+
+    def ask_and_hear_nothing(*arguments: Any, **options: Any) -> None:  # noqa: ANN401  as `ask`
+        asking(*arguments, **options)
+        raise DaemonUnreachable("the daemon went away")
+
+    with monkeypatch.context() as patch:
+        name = "ask" if is_first else "ask_by_secret"
+        patch.setattr(f"s3fs_local.cli.key_commands.{name}", ask_and_hear_nothing)
+        assert run(["key", "recovery", str(store), str(new)]) != ExitCode.OK
+    opening = [
+        run(["--key-file", str(sheet), "stats", str(store)]) == ExitCode.OK
+        for sheet in (old, new)
+        if sheet.exists()
+    ]
+    assert any(opening)
 
 
 def test_an_earlier_ring_put_back_in_all_places_is_noticed(store: Path, capsys: Capture) -> None:

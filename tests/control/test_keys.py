@@ -19,7 +19,7 @@ from s3fs_local.control.requests import (
     SetRetention,
 )
 from s3fs_local.crypto.key_ring import KeyRing
-from s3fs_local.crypto.slot_secrets import KeyFile, RecoveryKey
+from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey
 from s3fs_local.crypto.wrapped_keys import RingForm, form_of
 from s3fs_local.engine.key_administration import GENERATION_SETTING
 from s3fs_local.engine.ledger import entries
@@ -297,6 +297,30 @@ def test_a_new_secret_takes_the_place_of_one_of_its_kind(store: MemoryStore) -> 
     with pytest.raises(errors.WrongKey):
         KeyRing.open(saved[-1], first)
     assert second.text() not in repr(ChangeSecret("recovery", second.text()))
+
+
+def test_what_the_store_names_opens_it_at_each_instant(store: MemoryStore) -> None:
+    """`key passphrase --only` that is killed: before the passphrase is asked for, it opens."""
+    saved: list[bytes] = []
+    opened_by: list[list[str]] = []
+    administration = store.fs.key_administration
+
+    async def name(opener: str) -> None:
+        assert opener == "passphrase"
+        for secret in (KeyFile(bytes(32)), Passphrase("second")):
+            assert KeyRing.open(saved[-1], secret).names() == ["store"]
+        opened_by.append(administration.ring.slot_kinds())
+
+    administration.save = saved.append
+    administration.name_opener = name
+    ask(store, ChangeSecret("passphrase", "first"))
+    ask(store, ChangeSecret("passphrase", "second", opener="passphrase", alone=True))
+    assert opened_by == [["key-file", "passphrase", "passphrase"]]
+    assert administration.ring.slot_kinds() == ["passphrase"]
+    assert KeyRing.open(saved[-1], Passphrase("second")).names() == ["store"]
+    for secret in (KeyFile(bytes(32)), Passphrase("first")):
+        with pytest.raises(errors.WrongKey):
+            KeyRing.open(saved[-1], secret)
 
 
 def test_a_ring_that_cannot_be_written_is_not_changed(store: MemoryStore) -> None:

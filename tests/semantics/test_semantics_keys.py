@@ -10,11 +10,14 @@ import trio
 from s3fs_local.control.requests import (
     AddKey,
     ChangeEncryption,
+    ChangeSecret,
     RewrapKeys,
     RotateKey,
     SetKeyState,
     SetRetention,
 )
+from s3fs_local.crypto.key_ring import KeyRing
+from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, Secret
 from s3fs_local.crypto.wrapped_keys import RingForm, form_of
 from s3fs_local.errors import (
     KeyDisabled,
@@ -151,6 +154,43 @@ def test_locked_files_are_rewrapped(store: MemoryStore) -> None:
     assert wrapped_by(store, "/secret") == ("tenant", 2)
     assert store.read("/secret") == b"second content"
     assert {name: store.zone.read(name, 0, 1 << 30) for name in before} == before
+
+
+@promise("Whoever changes what opens a store is not locked out, wherever that ends.")
+@pytest.mark.parametrize("steps", range(4))
+def test_something_always_opens_the_store(store: MemoryStore, steps: int) -> None:
+    """`key passphrase --only`, ended after so many of its steps that are durable."""
+    asked_for: Secret = KeyFile(bytes(32))
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        if done == steps:
+            raise StoreFull("no space left")
+        done += 1
+
+    def save(ring: bytes) -> None:
+        step()
+        store.saved_ring = ring
+
+    async def name(_: str) -> None:
+        nonlocal asked_for
+        step()
+        asked_for = Passphrase("new")
+
+    administration = store.fs.key_administration
+    store.saved_ring = administration.ring.serialize()
+    administration.save, administration.name_opener = save, name
+    request = ChangeSecret("passphrase", "new", opener="passphrase", alone=True)
+    if steps < 3:
+        with pytest.raises(StoreFull):
+            ask(store, request)
+    else:
+        ask(store, request)
+    assert KeyRing.open(store.saved_ring, asked_for).names()
+    steps = 9
+    ask(store, request)
+    assert KeyRing.open(store.saved_ring, Passphrase("new")).slot_kinds() == ["passphrase"]
 
 
 @promise("A store does not open with an earlier key ring that was put back.")

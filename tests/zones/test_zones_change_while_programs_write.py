@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import trio.testing
 
 from s3fs_local.control.requests import AddZone, RemoveZone, RotateKey, Verify
 from s3fs_local.daemon.layout import KEY_RING_NAME
+from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, read_store_file
+from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.errors import InvalidArgument, StorageError, StoreFull, TooFewZones, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
@@ -276,6 +279,33 @@ async def test_a_zone_that_does_not_take_a_new_key_ring_does_not_count(tmp_path:
         assert disk.states == ["well", "behind"]
         await wait_until_well(disk)
         assert len({(each / KEY_RING_NAME).read_bytes() for each in zones}) == 1
+
+
+async def test_a_key_ring_that_no_zone_takes_is_not_the_stores_either(tmp_path: Path) -> None:
+    """The zone has room again before the next mount; then the store's own disk is lost."""
+    (only,) = make_store_of_zones(tmp_path, 1)
+    async with opened(tmp_path / "store") as disk:
+        zone = disk.zones.zones[0]
+        well = zone.store
+        assert well is not None
+        zone.store = failing = FailingObjects(well)
+        failing.fail("put", StoreFull("no room for the ring"))
+        with pytest.raises(StoreFull):
+            await disk.ask(RotateKey("store"))
+        zone.store = well
+        disk.write("file", CONTENT)
+        await disk.sync_everywhere()
+        kept = tmp_path / "as-the-zone-is"
+        shutil.copytree(only, kept)
+    shutil.rmtree(tmp_path / "store")
+    shutil.rmtree(only)
+    kept.rename(only)
+    unlocking = Unlocking(key_file=tmp_path / "recovery.key")
+    await trio.to_thread.run_sync(
+        partial(rebuild, tmp_path / "store", unlocking, zones=(str(only),))
+    )
+    async with opened(tmp_path / "store", unlocking) as disk:
+        assert await disk.read("file") == CONTENT
 
 
 async def test_a_key_that_changes_while_a_zone_comes_back_is_known_there(
