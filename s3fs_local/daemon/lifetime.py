@@ -42,7 +42,7 @@ from s3fs_local.fuse.mount_point import Mount, mount_at
 from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.rules.inode import Caller
-from s3fs_local.system.heap import keep_freed_memory, spare_what_stays
+from s3fs_local.system.heap import prepare_heap, spare_what_stays
 from s3fs_local.system.turns import keep_turns_short
 from s3fs_local.workers.lasting import lasting
 from s3fs_local.workers.tending import Tending
@@ -63,7 +63,7 @@ def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
         S3fsLocalError: it could not be mounted, or not everything could be made durable.
         KeyboardInterrupt: Ctrl-C came before the mount was ready; nothing is mounted.
     """
-    keep_freed_memory()
+    prepare_heap()
     readiness = Readiness(ready_fd)
     try:
         options = parse_mount_options(plan.options)

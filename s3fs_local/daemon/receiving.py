@@ -32,7 +32,7 @@ from s3fs_local.daemon.readiness import Readiness
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.rules.inode import Caller
 from s3fs_local.system.durable_files import OwnerLock
-from s3fs_local.system.heap import keep_freed_memory
+from s3fs_local.system.heap import prepare_heap
 from s3fs_local.workers.tending import Tending
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def receive_and_serve(path: Path, unlocking: Unlocking, *, ready_fd: int | None)
     Raises:
         S3fsLocalError: it could not be opened, or not everything could be made durable.
     """
-    keep_freed_memory()
+    prepare_heap()
     readiness = Readiness(ready_fd)
     try:
         if ready_fd is None:

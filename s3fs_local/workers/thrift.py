@@ -11,7 +11,7 @@ from s3fs_local.engine.use import Sleeper, Use
 from s3fs_local.system.heap import give_back_freed_memory, resident_bytes
 
 LOOK_S: Final = 10.0
-GROWTH_BYTES: Final = 16 << 20
+GROWTH_BYTES: Final = 8 << 20
 """By so much more than after the last time before it is tried again: it takes a millisecond."""
 
 

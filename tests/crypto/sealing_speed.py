@@ -17,7 +17,7 @@ from s3fs_local.crypto.sealing import (
     open_frames,
     seal_block,
 )
-from s3fs_local.system.heap import keep_freed_memory
+from s3fs_local.system.heap import prepare_heap
 from s3fs_local.system.randomness import SystemRandomness
 
 SIZES = {"4 KiB": 4096, "1 MiB": 1 << 20}
@@ -59,7 +59,7 @@ def measure(size: int, key_bytes: int) -> tuple[float, float]:
 
 def main() -> None:
     """Prints a table."""
-    keep_freed_memory()  # as the daemon does
+    prepare_heap()  # as the daemon does
     out = sys.stdout
     out.write(f"{'':28}{'seal MB/s':>12}{'open MB/s':>12}\n")
     for name, key_bytes in LAYERS.items():

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from typing import Final
 
-from s3fs_local.system.heap import keep_freed_memory
+from s3fs_local.system.heap import prepare_heap
 
 SPARED: Final = """
 import gc
@@ -17,9 +17,34 @@ print(before, len(gc.get_objects()), gc.get_threshold()[0])
 """
 
 
+THREADS: Final = """
+import ctypes, threading
+from s3fs_local.system.heap import prepare_heap
+assert prepare_heap()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+places = []
+threads = [threading.Thread(target=lambda: places.append(libc.malloc(100_000))) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+line = next(line for line in open("/proc/self/maps") if line.endswith("[heap]\\n"))
+start, end = (int(place, 16) for place in line.split()[0].split("-"))
+print(len(places), all(start < place < end for place in places))
+"""
+
+
 def test_glibc_keeps_freed_memory() -> None:
     """Elsewhere it is refused politely."""
-    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+    assert prepare_heap() == (platform.libc_ver()[0] == "glibc")
+
+
+def test_threads_have_no_heaps_of_their_own() -> None:
+    """What one freed there no other could use, and a daemon grew by it for hours."""
+    output = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, check=True).stdout
+
+    assert output == b"8 True\n"
 
 
 def test_the_collector_leaves_modules_alone() -> None:

@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 SCRIPT = """
-from s3fs_local.system.heap import keep_freed_memory, resident_bytes
+from s3fs_local.system.heap import prepare_heap, resident_bytes
 from s3fs_local.engine.use import Use
 from s3fs_local.workers.thrift import Thrift
 import trio
 
-assert keep_freed_memory()
+assert prepare_heap()
 thrift = Thrift(Use())
 needed = [b"x" * (1 << 20) for _ in range(100)]
 stays = bytes(10)
