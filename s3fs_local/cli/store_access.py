@@ -15,7 +15,13 @@ from s3fs_local.control.client import connect
 from s3fs_local.control.mount_table import Place, place_of, read_mounts
 from s3fs_local.control.requests import DescribeStatus, Request
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, read_store_file
-from s3fs_local.daemon.unlocking import Unlocking, credential, from_keyring, read_passphrase
+from s3fs_local.daemon.unlocking import (
+    Unlocking,
+    credential,
+    from_keyring,
+    may_have_a_passphrase,
+    read_passphrase,
+)
 
 STATUS_SECONDS_MAX: Final = 30.0
 """A daemon that is silent for so long, where it need not wait for anything, hangs."""
@@ -45,7 +51,7 @@ class KeySources(Struct, frozen=True):
         record = read_store_file(store)
         if record.keyring:
             return from_keyring(record.store_id)
-        if record.key_file:
+        if record.key_file or not may_have_a_passphrase(store):
             return Unlocking()
         return Unlocking(passphrase=ask_passphrase(store))
 

@@ -412,6 +412,11 @@ def generation_of(data: bytes) -> int:
     return _parse(data).generation
 
 
+def slot_kinds_of(data: bytes) -> list[str]:
+    """The kinds of the slots that a key ring file says it has; raises as `generation_of`."""
+    return [slot.kind for slot in _parse(data).slots]
+
+
 def _body_aad(generation: int) -> bytes:
     return generation.to_bytes(8, "big")
 

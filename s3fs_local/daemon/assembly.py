@@ -15,7 +15,7 @@ from msgspec import Struct
 from s3fs_local import errors
 from s3fs_local.control.zone_access import Zoning
 from s3fs_local.crypto.aws_kms import AwsKms
-from s3fs_local.crypto.key_ring import KeyRing
+from s3fs_local.crypto.key_ring import KeyRing, slot_kinds_of
 from s3fs_local.crypto.slot_secrets import Passphrase
 from s3fs_local.daemon.checkpointing import MetadataCopies, rebuild_metadata
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
@@ -291,8 +291,8 @@ def key_ring_of(
         WrongKey: what was given does not open them.
         StoreDamaged: nobody has them.
     """
-    secret = secret_of(path, record, unlocking)
     data = files.read()
+    secret = secret_of(path, record, unlocking, slot_kinds_of(data))
     try:
         return KeyRing.open(data, secret)
     except errors.WrongKey:

@@ -1,6 +1,8 @@
 """The secret that opens a key ring, out of what was given."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from s3fs_local import errors
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
@@ -9,9 +11,17 @@ from s3fs_local.daemon.store_file import StoreRecord
 from s3fs_local.daemon.unlocking import SECRET_BYTES_MAX, Unlocking
 from s3fs_local.system import durable_files
 
+_IN_WORDS: Final = {
+    "key-file": "a key file",
+    "passphrase": "a passphrase",
+    "recovery": "a recovery key",
+}
 
-def secret_of(path: Path, record: StoreRecord, unlocking: Unlocking) -> Secret:
-    """What opens the key ring.
+
+def secret_of(
+    path: Path, record: StoreRecord, unlocking: Unlocking, kinds: Sequence[str]
+) -> Secret:
+    """What opens the key ring, which has slots of these kinds.
 
     Raises:
         WrongKey: nothing was given, or the key file is missing or none.
@@ -21,7 +31,8 @@ def secret_of(path: Path, record: StoreRecord, unlocking: Unlocking) -> Secret:
     if unlocking.key_text is not None:
         return _parsed(unlocking.key_text.encode(), "what the keyring holds")
     if unlocking.key_file is None and not record.key_file:
-        raise errors.WrongKey(f"{path} is opened by a passphrase, and none was given")
+        ways = " or ".join(dict.fromkeys(_IN_WORDS[kind] for kind in kinds))
+        raise errors.WrongKey(f"{path} is opened by {ways}, and none was given")
     key_file = unlocking.key_file or path / record.key_file
     try:
         return _parsed(

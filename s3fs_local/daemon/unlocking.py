@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from s3fs_local import errors
+from s3fs_local.daemon.layout import KEY_RING_NAME
+from s3fs_local.system import durable_files
 
 CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
 KEY_CREDENTIAL: Final = "key"
@@ -82,6 +84,16 @@ def read_passphrase(path: Path) -> str:
         return line.decode()
     except UnicodeDecodeError:
         raise errors.InvalidArgument(f"the first line of {path} is not UTF-8") from None
+
+
+def may_have_a_passphrase(store: Path) -> bool:
+    """Whether a passphrase opens it, as far as its directory tells: a zone may know better."""
+    from s3fs_local.crypto.key_ring import slot_kinds_of  # noqa: PLC0415  slow, and rarely needed
+
+    try:
+        return "passphrase" in slot_kinds_of(durable_files.read_small(store / KEY_RING_NAME))
+    except (OSError, errors.S3fsLocalError):
+        return True
 
 
 def from_keyring(store_id: str) -> Unlocking:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,11 @@ from s3fs_local.cli.main import run
 from s3fs_local.cli.options import ask_new_passphrase
 from s3fs_local.cli.store_access import ask, ask_by_secret
 from s3fs_local.daemon.store_file import read_store_file
-from s3fs_local.daemon.unlocking import CREDENTIALS_VARIABLE, put_into_keyring
+from s3fs_local.daemon.unlocking import (
+    CREDENTIALS_VARIABLE,
+    may_have_a_passphrase,
+    put_into_keyring,
+)
 from s3fs_local.errors import DaemonUnreachable, InvalidArgument
 from tests.keyring_backend import FILE_VARIABLE, FileKeyring
 
@@ -140,6 +145,34 @@ def test_a_recovery_sheet_opens_the_store_as_it_was_printed(
     capsys.readouterr()
     assert run(["--key-file", str(wrong), "stats", str(store)]) == ExitCode.WRONG_KEY
     assert "mistyped" in capsys.readouterr().err
+
+
+def test_who_gives_nothing_is_told_what_would_open_the_store(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """Of a store made anew from a zone the key file is lost; nobody had a passphrase to remember.
+
+    It said so, and asked for one at the terminal.
+    """
+    store, zone, sheet = tmp_path / "store", tmp_path / "zone", tmp_path / "sheet.txt"
+    options = ["--zone", str(zone), "--recovery-key", str(sheet)]
+    assert run(["init", str(store), *options]) == ExitCode.OK
+    shutil.rmtree(store)
+    words = "store is opened by a key file or a recovery key, and none was given"
+    rebuild = ["fsck", str(store), "--rebuild", "--zone", str(zone)]
+    assert run(rebuild) == ExitCode.WRONG_KEY
+    assert words in capsys.readouterr().err
+    assert run(["--key-file", str(sheet), *rebuild]) == ExitCode.OK
+    assert not may_have_a_passphrase(store)
+    assert run(["stats", str(store)]) == ExitCode.WRONG_KEY
+    assert words in capsys.readouterr().err
+
+    file = file_with(tmp_path / "words", "correct horse\n")
+    other = tmp_path / "other"
+    assert run(["init", str(other), "--passphrase-file", str(file)]) == ExitCode.OK
+    assert may_have_a_passphrase(other)
+    assert run(["stats", str(other)]) == ExitCode.WRONG_KEY
+    assert "other is opened by a passphrase, and none was given" in capsys.readouterr().err
 
 
 def test_a_new_recovery_sheet_makes_the_old_one_worthless(store: Path, tmp_path: Path) -> None:
