@@ -216,7 +216,11 @@ def _replica_status(filesystem: FileSystem) -> ReplicaStatus | None:
 
 
 async def sync_replication(_: SyncReplication, context: Context) -> ReplicationSync:
-    """What rules want is at every destination that answers: S3's Batch Replication."""
+    """What rules want is at every destination that answers: S3's Batch Replication.
+
+    Raises:
+        DestinationUnreachable, DestinationRefused: of one for which something is pending still.
+    """
     context.check_may_administer()
     replication = context.filesystem.replication
     last, versions, looked_at = 0, 0, 0
@@ -227,13 +231,13 @@ async def sync_replication(_: SyncReplication, context: Context) -> ReplicationS
         await context.outlet.progress("looking", done=versions)
         if not last:
             break
-    await _drain(context)
+    await _drain(context, waits=False)
     return ReplicationSync(versions, _failed(context))
 
 
 async def await_replication(_: AwaitReplication, context: Context) -> ReplicationSync:
     """Everything that is pending was told; waits for destinations that are away."""
-    await _drain(context)
+    await _drain(context, waits=True)
     return ReplicationSync(0, _failed(context))
 
 
@@ -242,9 +246,14 @@ def _failed(context: Context) -> int:
     return sum(row.operations for row in rows if row.failed)
 
 
-async def _drain(context: Context) -> None:
-    """Where a worker follows, it is waited for; else this command does it."""
+async def _drain(context: Context, *, waits: bool) -> None:
+    """Where a worker follows, it is waited for; else this command does it.
+
+    Unless it `waits` for them, destinations that take nothing end it when the rest was told.
+    """
     following = _following(context)
+    progress = context.filesystem.replication.progress
+    answered: dict[str, int] = {}  # destinations that failed so often, and answered since
     if not following.is_running:
         await following.drain()
         return
@@ -254,6 +263,13 @@ async def _drain(context: Context) -> None:
         pending = sum(row.operations for row in rows if not row.failed)
         if not pending:
             return
+        waiting = {row.destination for row in rows if not row.failed}
+        failures = {each: progress[each].failures for each in waiting & progress.keys()}
+        if not waits and all(failures.get(each) for each in waiting):
+            for destination in sorted(waiting):
+                if answered.get(destination) != failures[destination]:
+                    await following.check_answers(destination)
+                    answered[destination] = failures[destination]
         await context.outlet.progress("replicating; still to be told", done=pending)
         await trio.sleep(LOOK_SECONDS)
 

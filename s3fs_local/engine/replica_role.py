@@ -97,7 +97,12 @@ class ReplicaRole:
             return None if is_empty else refused
         if role.promoted_ns:
             at = format_rfc3339(role.promoted_ns)
-            return Refusal("", f"it was promoted at {at} and has a history of its own since")
+            return Refusal(
+                "",
+                f"it was promoted at {at}, has a history of its own since, and takes nothing from"
+                " here any more: `bucket replication delete` ends the rule; `resync` of the"
+                " promoted store shows what either lacks",
+            )
         if role.source != hello.source.hex():
             return Refusal(str(Reason.DST_NOT_PERMITTED), "it is a replica of another store")
         return None

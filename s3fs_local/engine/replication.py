@@ -54,6 +54,9 @@ TASKS_A_STEP: Final = 64
 """Of millions: the loop is free after each step."""
 INODES_A_STEP: Final = 256
 _AWAY: Final = "See `s3fs-local replication status STORE`; it goes on by itself."
+_REFUSED: Final = (
+    "Mend what it says: it is asked again twice a minute, and nothing that waits is lost."
+)
 _FAILED: Final = "`s3fs-local replication status STORE` says why, `replication sync` tries again."
 _UNVERSIONED: Final = (
     "InvalidRequest: Versioning must be 'Enabled' on the bucket to apply a replication"
@@ -104,7 +107,8 @@ class Replication:
         for name, progress in self.progress.items():
             if progress.failures:
                 sentence = f"{name} is {progress.state}: {progress.message}"
-                yield Finding(Severity.WARNING, "replication", sentence, _AWAY)
+                advice = _REFUSED if progress.state == "refused" else _AWAY
+                yield Finding(Severity.WARNING, "replication", sentence, advice)
         for destination, rule in sorted(self.missed):
             sentence = f"rule {rule} is later at {destination} than it allows"
             yield Finding(Severity.WARNING, "replication", sentence, _AWAY)

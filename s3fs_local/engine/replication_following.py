@@ -191,6 +191,21 @@ class Following:
         async with self._connect(remote, greets=False) as link:
             yield _listed(link)
 
+    async def check_answers(self, destination: str) -> None:
+        """The destination would take now what is pending for it; nothing is told.
+
+        Raises:
+            DestinationUnreachable, DestinationRefused.
+        """
+        remote = self._volume.settings.remotes.get(destination)
+        if remote is None:
+            return  # then what is pending fails by itself
+        try:
+            async with self._connect(remote, expects=self._replication.store_of(destination)):
+                pass
+        except Refused as refused:
+            raise DestinationRefused(f"{destination} ({remote.path}): {refused}") from refused
+
     async def drain(self, told: Callable[[int], object] = lambda _: None) -> None:
         """Everything that is pending was told.
 

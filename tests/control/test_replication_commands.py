@@ -267,6 +267,38 @@ async def test_a_failover_and_the_way_back(here: Path) -> None:
         assert len(versions_of(disk, "shared")) == 2
 
 
+async def test_a_sync_ends_at_a_destination_that_takes_nothing(here: Path) -> None:
+    """Also beside the worker of a mount, for which it waits else: it waited for ever.
+
+    A promoted destination never takes anything again, and `status` says what to do about that.
+    """
+    there = beside(here)
+    async with opened(here) as disk:
+        await put_rules(disk, there)
+        disk.write("shared", b"1")
+        await disk.store.following.drain()
+    let_go(there)
+    async with opened(there) as replica:
+        await replica.ask(Promote())
+    async with opened(here) as disk, trio.open_nursery() as nursery:
+        disk.write("lost", b"2")
+        nursery.start_soon(disk.store.following.run)
+        with trio.fail_after(TOO_LONG_S):
+            while not any(one.failures for one in disk.fs.replication.progress.values()):
+                await trio.sleep(0.05)
+            with pytest.raises(errors.DestinationRefused, match="takes nothing from here"):
+                await disk.ask(SyncReplication())
+        (found,) = [one for one in disk.status().findings if one.subject == "replication"]
+        assert "`bucket replication delete`" in found.sentence
+        assert "by itself" not in found.advice
+        let_go(there)
+        there.rename(there.with_name("away"))
+        with trio.fail_after(TOO_LONG_S), pytest.raises(errors.DestinationUnreachable):
+            await disk.ask(SyncReplication())
+        await disk.ask(RemoveReplication())
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_replica_is_not_promoted_under_a_source_that_is_alive(here: Path) -> None:
     """Two stores that both believe to be the one cannot be put together again."""
     there = beside(here)
