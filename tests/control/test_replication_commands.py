@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from msgspec import structs
 
 from s3fs_local import errors
@@ -282,10 +283,12 @@ async def test_a_sync_ends_at_a_destination_that_takes_nothing(here: Path) -> No
         await replica.ask(Promote())
     async with opened(here) as disk, trio.open_nursery() as nursery:
         disk.write("lost", b"2")
+        with pytest.raises(errors.DestinationRefused):
+            await disk.store.following.drain()
         nursery.start_soon(disk.store.following.run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert disk.store.following.is_running
         with trio.fail_after(TOO_LONG_S):
-            while not any(one.failures for one in disk.fs.replication.progress.values()):
-                await trio.sleep(0.05)
             with pytest.raises(errors.DestinationRefused, match="takes nothing from here"):
                 await disk.ask(SyncReplication())
         (found,) = [one for one in disk.status().findings if one.subject == "replication"]
