@@ -131,6 +131,11 @@ def change_settings(context: Context, values: dict[str, str]) -> None:
     wanted = _with(present, values)
     replicates = context.filesystem.replication.in_force is not None
     _check_transition(present, wanted, replicates=replicates)
+    if wanted.object_lock and context.filesystem.presentation.writeback_cache:
+        raise errors.InvalidSetting(
+            "Object Lock needs a kernel that writes at once: unmount the store, and mount it"
+            " without writeback_cache"
+        )
     if wanted.storage_classes != present.storage_classes:
         stay = [zone for zone in volume.zones.zones if not zone.leaves]
         check_zones_suffice(wanted.storage_classes, len(stay))

@@ -66,7 +66,7 @@ MEANINGS: Final = {
     "snapdirname=NAME": "The name of the folder of versions, instead of .versions.",
     "archived=fail|wait": "Opening an archived file fails at once, or waits until it is restored.",
     "xattr_list": "Listings of extended attributes name those of locks (s3.…).",
-    "writeback_cache": "The kernel gathers small writes; the last of them are then late to fail.",
+    "writeback_cache": "The kernel gathers small writes, and fails late. Not with Object Lock.",
     "noacl": "POSIX ACLs are not heeded.",
     "nonempty": "The directory may hold files, which the mount hides.",
     "key_file=FILE": "Opens the keys of the store.",

@@ -145,9 +145,14 @@ async def _mounted(
     store: OpenStore, plan: MountPlan, options: MountOptions, readiness: Readiness
 ) -> None:
     """Serves the mount until it is gone."""
-    register_inspectors(store, mount_point=plan.mount_point)
     filesystem = store.filesystem
     volume = filesystem.volume
+    if options.writeback_cache and volume.settings.object_lock:
+        raise errors.InvalidMountOption(
+            "writeback_cache is not for a store with Object Lock: the kernel would accept writes to"
+            " files that are locked meanwhile, and lose them"
+        )
+    register_inspectors(store, mount_point=plan.mount_point)
     if options.read_only and not filesystem.replica.is_replica:
         volume.read_only_reason = READ_ONLY_MOUNT
     if options.snapdirname is not None:

@@ -80,7 +80,7 @@ class Presentation(Struct, frozen=True):
 
     snapdir_visible: bool = False  # `.versions` is in listings
     lists_lock_attributes: bool = False  # listxattr names `s3.*`
-    writeback_cache: bool = False  # the kernel keeps dirty pages
+    writeback_cache: bool = False  # the kernel accepts writes before we do: not with Object Lock
     waits_for_archives: bool = False  # open(2) of an archived file retrieves it
 
 
@@ -443,9 +443,7 @@ class FileSystem:
         handle = Handle(ino, caller=caller, writable=writable)
         handle.wrote = truncates
         number = self.open_files.add(handle)
-        # Pages of an append-only file must not wait in the kernel with old bytes around new ones.
-        direct = bool(inode.append_only and self.presentation.writeback_cache)
-        return OpenedFile(number, keep_cache=not truncates, direct_io=direct)
+        return OpenedFile(number, keep_cache=not truncates)
 
     async def open_archived(self, ino: int, flags: int, caller: Caller) -> OpenedFile:
         """As `open`, after the file's bytes were retrieved from the archive for this reader.
