@@ -96,6 +96,8 @@ class Scrubbing:
         if with_growing:
             await self._healing.finish_all()
         due = [each for each in await self._due(before_ns) if only in {None, each.zone}]
+        if due:
+            self._zones.read_anew()
         findings = Findings(total_copies=len(due), pieces=[])
         turn = self._healing.turn()
         for each in due:

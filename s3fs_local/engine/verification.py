@@ -100,6 +100,7 @@ class Verification:
         volume = self._volume
         ledger = volume.durability.ledger
         metadata = volume.metadata
+        volume.zones.read_anew()
         head, facts, counters, now_ns = await volume.durability.settled(
             lambda: (ledger.head, metadata.facts(), metadata.counters(), volume.expiry_ns())
         )

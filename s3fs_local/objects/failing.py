@@ -171,6 +171,10 @@ class FailingObjects:
         self.count("sweep")
         return self._inner.sweep()
 
+    def read_anew(self) -> None:
+        """See `ObjectStore`."""
+        self._inner.read_anew()
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`."""
         self.count("free_bytes")

@@ -134,6 +134,10 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def read_anew(self) -> None:
+        """What is read from now on is what its name means now, whatever was open for reading."""
+        ...
+
     def free_bytes(self) -> tuple[int, int]:
         """(bytes free to us, bytes in all) where the zone lives."""
         ...

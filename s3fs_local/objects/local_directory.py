@@ -289,8 +289,8 @@ class LocalDirectory:
             answer = os.statvfs(self._root)
         return answer.f_bavail * answer.f_frsize, answer.f_blocks * answer.f_frsize
 
-    def close(self) -> None:
-        """No file is held open for reading any more."""
+    def read_anew(self) -> None:
+        """See `ObjectStore`; files that somebody else took away or exchanged are seen to be."""
         with self._mutex:
             self._readers.clear()
 

@@ -94,6 +94,9 @@ class MemoryObjects:
         """See `ObjectStore`; nothing is ever left."""
         return 0
 
+    def read_anew(self) -> None:
+        """See `ObjectStore`; nothing is ever open."""
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`; a number larger than any test."""
         used = sum(len(content) for content in self._contents.values())

@@ -340,6 +340,9 @@ class S3Objects:
             if code_of(error) != "NoSuchUpload":
                 raise
 
+    def read_anew(self) -> None:
+        """See `ObjectStore`; nothing is ever open."""
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`; S3 does not say, but it must answer."""
         try:

@@ -193,6 +193,12 @@ class ZoneSet:
 
     # Reading.
 
+    def read_anew(self) -> None:
+        """See `ObjectStore`; of every zone that has any."""
+        for zone in self.zones:
+            if zone.store is not None:
+                zone.store.read_anew()
+
     def read(self, name: str, offset: int, length: int) -> bytes:
         """See `ObjectStore`; from the first zone that has all of them, else what there is."""
         if self.only is not None:

@@ -90,6 +90,10 @@ class HangingObjects:
         self.goes_on.wait()
         return self._inner.sweep()
 
+    def read_anew(self) -> None:
+        """See `ObjectStore`."""
+        self._inner.read_anew()
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`."""
         self.goes_on.wait()

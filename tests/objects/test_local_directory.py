@@ -249,7 +249,7 @@ def test_many_objects_are_read_with_few_descriptors(tmp_path: Path) -> None:
 
     assert contents == [b"%d" % number for number in range(300)]
     assert held <= 128 < resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    store.close()
+    store.read_anew()
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - as above
 
 

@@ -204,6 +204,21 @@ def test_scrub_mends_and_names(tmp_path: Path) -> None:
     _in_a_store(tmp_path, work)
 
 
+@promise("`verify` and `scrub` read what lies in a zone now.")
+def test_what_is_open_deceives_nobody(tmp_path: Path) -> None:
+    """The copies of one zone are removed beneath the daemon that has them open."""
+
+    async def work(disk: StoreOnDisk) -> None:
+        assert (await disk.ask(Verify(reads_all=True)))["Intact"]
+        for pack in _packs(tmp_path / "b"):
+            pack.unlink()
+        assert not (await disk.ask(Verify(reads_all=True)))["Intact"]
+        assert (await disk.ask_scrub())["Damaged"]
+        assert (await disk.ask(Verify(reads_all=True)))["Intact"]
+
+    _in_a_store(tmp_path, work)
+
+
 @promise("What could not be mended, `status` tells of until it is.")
 def test_status_tells_of_damage_until_it_is_mended(tmp_path: Path) -> None:
     """Also where the store was closed in between."""

@@ -111,6 +111,11 @@ class MortalObjects:
         self._process.check()
         return self._inner.sweep()
 
+    def read_anew(self) -> None:
+        """See `ObjectStore`."""
+        self._process.check()
+        self._inner.read_anew()
+
     def free_bytes(self) -> tuple[int, int]:
         """See `ObjectStore`."""
         self._process.check()

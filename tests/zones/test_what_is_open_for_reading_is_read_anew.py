@@ -1,0 +1,60 @@
+"""A daemon has packs open; who takes one away, or exchanges it, does not deceive it."""
+
+from pathlib import Path
+
+import pytest
+
+from s3fs_local.control.requests import Verify
+from tests.store_on_disk import StoreOnDisk, make_store_of_zones, opened
+
+CONTENT = bytes(range(256)) * 1024
+
+
+async def is_intact(disk: StoreOnDisk) -> bool:
+    """By `verify --all`."""
+    return bool((await disk.ask(Verify(reads_all=True)))["Intact"])
+
+
+def exchange(pack: Path) -> None:
+    """As rsync puts a file in the place of another, with one byte that is not as it was."""
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 2] ^= 1
+    other = pack.with_name("other")
+    other.write_bytes(data)
+    other.rename(pack)
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+async def test_a_copy_that_is_exchanged_beneath_a_mount_is_named(
+    tmp_path: Path, *, exchanges: bool
+) -> None:
+    """The bytes that the daemon still has open are in no file any more."""
+    _, second = make_store_of_zones(tmp_path, 2)
+    async with opened(tmp_path / "store") as disk:
+        disk.write("file", CONTENT)
+        await disk.sync_everywhere()
+        assert await is_intact(disk)
+        (pack,) = second.glob("packs/*/*.pack")
+        if exchanges:
+            exchange(pack)
+        else:
+            pack.unlink()
+        assert not await is_intact(disk)
+        assert (await disk.ask_scrub())["Damaged"]
+        assert await is_intact(disk)
+    async with opened(tmp_path / "store") as disk:
+        assert await is_intact(disk)
+        assert await disk.read("file") == CONTENT
+
+
+async def test_a_scrub_reads_the_copy_that_lies_there(tmp_path: Path) -> None:
+    """Without a `verify` before it."""
+    _, second = make_store_of_zones(tmp_path, 2)
+    async with opened(tmp_path / "store") as disk:
+        disk.write("file", CONTENT)
+        await disk.sync_everywhere()
+        assert not (await disk.ask_scrub())["Damaged"]
+        (pack,) = second.glob("packs/*/*.pack")
+        exchange(pack)
+        assert (await disk.ask_scrub())["Damaged"]
+        assert not (await disk.ask_scrub())["Damaged"]
