@@ -1,8 +1,11 @@
 """Commands status, stats, config, and bucket versioning: the store as a whole."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
+import trio
 
 from s3fs_local import errors
 from s3fs_local.control.context import Context
@@ -26,7 +29,8 @@ from s3fs_local.control.results.store import (
 )
 from s3fs_local.engine import compaction
 from s3fs_local.engine.pack_coding import Formed
-from s3fs_local.metadata.changes import PutSetting
+from s3fs_local.engine.volume import Volume
+from s3fs_local.metadata.changes import Change, PutSetting
 from s3fs_local.rules import settings
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.retention import Operation, Semantics
@@ -100,7 +104,12 @@ async def describe_settings(_: DescribeSettings, context: Context) -> SettingLis
 async def change_setting(request: ChangeSetting, context: Context) -> Done:
     """One setting has another value, from now on."""
     value = settings.parse_setting(request.name, request.value)
+    volume = context.filesystem.volume
+    before = volume.settings.storage_classes
     change_settings(context, {request.name: value})
+    if volume.settings.storage_classes != before:
+        with trio.CancelScope(shield=True):  # packs that were left grow no more
+            await volume.durability.wait_blocking(volume.durability.packs.sync)
     return Done()
 
 
@@ -136,17 +145,38 @@ def change_settings(context: Context, values: dict[str, str]) -> None:
             "Object Lock needs a kernel that writes at once: unmount the store, and mount it"
             " without writeback_cache"
         )
-    if wanted.storage_classes != present.storage_classes:
+    changes: list[Change] = [PutSetting(name, value) for name, value in values.items()]
+    moves = wanted.storage_classes != present.storage_classes
+    if moves:
         stay = [zone for zone in volume.zones.zones if not zone.leaves]
         check_zones_suffice(wanted.storage_classes, len(stay))
+        changes.append(volume.former_placements.superseded(present.storage_classes))
     if present.lock_semantics is Semantics.FILE and wanted.lock_semantics is Semantics.S3:
         # Files locked in place would become removable: asked of the root, which marks them all.
         locks.check(Operation.WEAKEN_SEMANTICS, volume.inode(ROOT_INO))
-    volume.apply([PutSetting(name, value) for name, value in values.items()])
+    with _quorum(volume, wanted):
+        volume.apply(changes)
     volume.settings = wanted
+    if moves:
+        volume.former_placements.note_superseded(present.storage_classes, wanted.storage_classes)
     locks.marks.forget_unminded()
     if (present.versioning, present.lock_semantics) != (wanted.versioning, wanted.lock_semantics):
         context.filesystem.lifecycle.rules.look_at_all()  # it means something else now
+
+
+@contextmanager
+def _quorum(volume: Volume, wanted: Settings) -> Iterator[None]:
+    """What is acknowledged from now on is so by the wanted quorum, or (on an error) by the present.
+
+    From before the change: one that fewer zones suffice for can be made when there are no more.
+    """
+    members = volume.zones.members
+    members.want_quorum(wanted.write_quorum)
+    try:
+        yield
+    except BaseException:
+        members.want_quorum(volume.settings.write_quorum)
+        raise
 
 
 def _with(present: Settings, values: dict[str, str]) -> Settings:

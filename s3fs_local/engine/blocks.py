@@ -308,10 +308,6 @@ class BlockStorage:
         """Whose packs these are."""
         return self._packs.coded.store_id
 
-    def copies_wanted(self, pack_id: int, placement: str) -> int:
-        """In how many zones the pack belongs."""
-        return self._packs.copies_wanted(pack_id, placement)
-
     def is_growing(self, pack_id: int) -> bool:
         """Whether bytes may still be added to the pack, or wait for their sync."""
         return self._packs.is_growing(pack_id)

@@ -375,6 +375,14 @@ _STORE: Final = (
         "Object Lock and versioning stay on; weaker semantics are asked of all that is locked",
         asks=(Operation.WEAKEN_SEMANTICS,),
     ),
+    Door(
+        "engine.former_placements.FormerPlacements.superseded",
+        "the note of what a change of classes took the place of",
+    ),
+    Door(
+        "engine.former_placements.FormerPlacements.made",
+        "the same note, when a scrub found every copy that is wanted",
+    ),
     Door("engine.opening.make_root", "a store that is being made"),
     Door(
         "engine.recovery.commit_recovered", "drops the draft of a file without a name after a crash"

@@ -61,6 +61,7 @@ class Healing:
         self._packs = packs
         self._zones = packs.zones
         self.verified = verified
+        self.former_placements: Final = volume.former_placements
         self.run_blocking: Final = volume.durability.wait_blocking
 
     def homes(
@@ -130,10 +131,10 @@ class Healing:
         if has_header and not damaged:
             await self._note_found_whole(pack_id, zone)
             return []
-        names = [_block_name(block) for block in damaged] or [pack_name(pack_id)]
+        names = [block_name(block) for block in damaged] or [pack_name(pack_id)]
         self.verified.doubt(zone.zone_id, pack_id, len(names))
         lost = await self.give(pack_id, zone) if mends else None
-        still = names if lost is None else [_block_name(block) for block in lost]
+        still = names if lost is None else [block_name(block) for block in lost]
         if lost:
             self.verified.doubt(zone.zone_id, pack_id, len(lost))
         pieces = [Piece(zone=zone.url, name=name, repaired=name not in still) for name in names]
@@ -228,6 +229,11 @@ class Healing:
         """The present instant of the store's clock."""
         return self._volume.now_ns()
 
+    def note_copies_made(self) -> None:
+        """Every pack has the copies that its class wants."""
+        self._volume.apply([self.former_placements.made()])
+        self.former_placements.note_made()
+
     def note_verified(self, pack_id: int, zone: Zone) -> None:
         """The zone's copy of the pack was read, or written anew, and is whole."""
         self.verified.note(zone.zone_id, pack_id, self._volume.now_ns())
@@ -254,7 +260,8 @@ def _with_spans(blocks: Sequence[Block]) -> list[tuple[Block, int]]:
     return found
 
 
-def _block_name(block: Block) -> str:
+def block_name(block: Block) -> str:
+    """Of a block that is told of."""
     return f"{pack_name(block.pack_id)} block {block.block_id}"
 
 

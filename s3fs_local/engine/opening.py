@@ -34,9 +34,9 @@ from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.pack_store import PackStore, pack_id_after
 from s3fs_local.rules.inode import ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS
-from s3fs_local.rules.placement import EVERYWHERE, Homes
+from s3fs_local.rules.placement import Homes
 from s3fs_local.rules.settings import Settings, decode
-from s3fs_local.rules.storage_classes import with_defaults
+from s3fs_local.rules.storage_classes import homes_of
 from s3fs_local.system.clock import Clock
 from s3fs_local.system.randomness import Randomness
 
@@ -130,7 +130,7 @@ def open_filesystem(parts: Parts) -> Opened:
         run_blocking=parts.run_blocking,
     )
     settings = settings_of(metadata)
-    zones.members.wanted_quorum = settings.write_quorum
+    zones.members.want_quorum(settings.write_quorum)
     zones.members.timeout_seconds = settings.zone_timeout_ns / SECOND_NS
     with suppress(*TRANSIENT):  # then before anything is acknowledged
         zones.members.complete_record()
@@ -175,8 +175,7 @@ class _PackIds:
 
 def _homes_of(metadata: Metadata, placement: str) -> Homes:
     present = settings_of(metadata)  # commands change them
-    wanted = with_defaults(present.storage_classes).get(placement)
-    return EVERYWHERE if wanted is None else Homes(wanted.copies, wanted.kinds)
+    return homes_of(present.storage_classes, placement)
 
 
 def _volume(

@@ -12,7 +12,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from s3fs_local.engine.healing import Healing, Piece, Streams
+from s3fs_local.engine.healing import Healing, Piece, Streams, block_name
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.yielding import Turn
 from s3fs_local.errors import S3fsLocalError, StorageError, ZoneUnavailable
@@ -48,6 +48,7 @@ class _Due(Struct, frozen=True):
     zone: Zone
     length: int
     share: int | None = None  # None: a copy
+    is_new: bool = False  # a copy that nobody made yet, and nobody missed
 
 
 async def _tell_nobody(_: Findings) -> None:
@@ -93,7 +94,9 @@ class Scrubbing:
             with_growing: packs that grow are finished first, and read too.
             report: told after each copy.
         """
-        if with_growing:
+        former = self._healing.former_placements
+        changes_seen = former.changes
+        if with_growing or not former.are_made:
             await self._healing.finish_all()
         due = [each for each in await self._due(before_ns) if only in {None, each.zone}]
         if due:
@@ -115,7 +118,15 @@ class Scrubbing:
             findings.pieces += streams
             self._note_streams(sum(not piece.repaired for piece in streams))
         self._healing.verified.keep_only(set(self._healing.all_packs()))
+        if mends and only is None and not former.are_made:
+            await self._note_copies(changes_seen)
         return findings
+
+    async def _note_copies(self, changes_seen: int) -> None:
+        """If no pack lacks a copy that its class wants, and none was changed since, it is noted."""
+        lacking = await self._due(0)
+        if not lacking and self._healing.former_placements.changes == changes_seen:
+            self._healing.note_copies_made()
 
     def _note_streams(self, damaged: int) -> None:
         if damaged:
@@ -140,12 +151,20 @@ class Scrubbing:
         pack_id, zone, share = due.pack_id, due.zone, due.share
         name = pack_name(pack_id) if share is None else share_name(pack_id, share)
         try:
+            if due.is_new:
+                return await self._made(due, mends=mends)
             if share is None:
                 return await self._healing.check(pack_id, zone, mends=mends, turn=turn)
             return await self._shares.check(pack_id, share, zone, mends=mends)
         except StorageError as error:
             logger.warning("zone %s: %s: %s", zone.url, name, error)
             return [Piece(zone=zone.url, name=name, repaired=False)]
+
+    async def _made(self, due: _Due, *, mends: bool) -> list[Piece]:
+        """The zone has a copy that nobody missed; what of it no zone has is told."""
+        lost = await self._healing.give(due.pack_id, due.zone) if mends else []
+        names = [pack_name(due.pack_id)] if lost is None else list(map(block_name, lost))
+        return [Piece(zone=due.zone.url, name=name, repaired=False) for name in names]
 
     async def _due(self, before_ns: int) -> list[_Due]:
         """What is to be read, the longest unread first; missing copies before all others."""
@@ -165,13 +184,15 @@ class Scrubbing:
             if not holders and not self._healing.blocks_in(pack_id):
                 continue  # a crash came between its row and its header: there is nothing to read
             wanted = holders | set(self._healing.homes(pack_id, placement, holders))
+            copies = self._healing.former_placements.copies_due(pack_id, placement)
             for zone in wanted:
                 verified_ns = self._healing.verified.at_ns(zone.zone_id, pack_id) or 0
                 length = lengths.get(zone, {}).get(name, 0)
                 if not length:
                     verified_ns = -1
                 if verified_ns < before_ns:
-                    due.append(_Due(verified_ns, pack_id, zone, length))
+                    is_new = not length and len(holders) >= copies
+                    due.append(_Due(verified_ns, pack_id, zone, length, is_new=is_new))
         return sorted(due, key=lambda each: (each.verified_ns, each.pack_id, each.zone.zone_id))
 
     def _due_shares(self, pack_id: int, coded: CodedPack, *, before_ns: int) -> Iterator[_Due]:

@@ -114,7 +114,7 @@ class SealedBytes:
             return False
         judged = self._judged.get(block.pack_id)
         placement = self._placements.get(block.pack_id, "")
-        wanted = self._volume.blocks.copies_wanted(block.pack_id, placement)
+        wanted = self._volume.former_placements.copies_due(block.pack_id, placement)
         if judged is not None:
             wanted = judged.shares
         left_out = len(self._volume.zones.zones) - len(states)

@@ -10,6 +10,7 @@ from s3fs_local.engine.blocks import BlockStorage
 from s3fs_local.engine.data_keys import DataKeys
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.durability import Durability
+from s3fs_local.engine.former_placements import FormerPlacements
 from s3fs_local.engine.inspections import Inspections
 from s3fs_local.engine.new_keys import NewKeys
 from s3fs_local.engine.replication_outbox import Outbox
@@ -86,6 +87,7 @@ class Volume:
         self.metadata: Final = metadata
         self.zones: Final = zones
         self.verified = VerifiedCopies()
+        self.former_placements: Final = FormerPlacements(metadata, durability.packs)
         self.blocks: Final = blocks
         self.keys: Final = keys
         self.new_keys: Final = new_keys

@@ -110,7 +110,6 @@ class ZoneCare:
         """Zones that hang are suspended; those that are there again are told what they missed."""
         settings = self._volume.settings
         self._zones.members.timeout_seconds = settings.zone_timeout_ns / 1_000_000_000
-        self._zones.members.wanted_quorum = settings.write_quorum
         self._zones.members.check_lanes()
         self._looks += 1
         if self._looks % LOOKS_TO_NOTICE == 1:

@@ -107,6 +107,12 @@ class Membership:
         """Whether a call to one of them has not returned yet."""
         return any(zone.lane.busy_seconds or zone.readers.busy_seconds for zone in self.zones)
 
+    def want_quorum(self, wanted: int) -> None:
+        """Whatever is acknowledged from now on, by what grows already too, is so by this quorum."""
+        if wanted != self.wanted_quorum:
+            self.wanted_quorum = wanted
+            self.recount()
+
     def check_writable(self) -> None:
         """Enough zones are well.
 
@@ -240,7 +246,9 @@ class Membership:
             TooFewZones: not in enough of them.
             StoreFull: the same, for want of room.
         """
-        if self._record.wanted_quorum != self.wanted_quorum:
+        if self._record.wanted_quorum != self.wanted_quorum and len(self.well) >= self.quorum:
+            # Who reads the record takes it that so many zones have what was acknowledged before.
+            self.do_everywhere(lambda _: None)
             self._unrecorded = True
         if not self._unrecorded or len(self.well) < self.quorum:
             return  # without a quorum nothing is acknowledged, so nobody missed anything

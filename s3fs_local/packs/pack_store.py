@@ -8,7 +8,7 @@ A pack that no longer grows may lie as shares instead (`coded_packs.py`): reader
 notice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from struct import Struct as Layout
@@ -187,7 +187,11 @@ class PackStore:
 
     def copies_wanted(self, pack_id: int, placement: str) -> int:
         """In how many zones the pack belongs."""
-        return len(self._homes_now(pack_id, placement))
+        return self.copies_in(pack_id, self._homes_of(placement))
+
+    def copies_in(self, pack_id: int, homes: Homes) -> int:
+        """In how many zones it would belong if that were where."""
+        return len(self.zones.homes_of(homes, spread=pack_count(pack_id)))
 
     def _homes_now(self, pack_id: int, placement: str) -> Sequence[Zone]:
         return self.zones.homes_of(self._homes_of(placement), spread=pack_count(pack_id))
@@ -401,7 +405,11 @@ class PackStore:
 
     def leave_open_packs(self) -> None:
         """The next blocks begin new packs, in the zones that are well then."""
-        for placement in list(self._open):
+        self.leave_packs_of(list(self._open))
+
+    def leave_packs_of(self, placements: Iterable[str]) -> None:
+        """The next blocks of these placements begin new packs, where they belong now."""
+        for placement in placements:
             self._retire(placement)
 
     def is_growing(self, pack_id: int) -> bool:

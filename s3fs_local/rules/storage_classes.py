@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from s3fs_local.errors import InvalidArgument
 from s3fs_local.rules.erasure import Coding, parse_coding
-from s3fs_local.rules.placement import Home, Homes, choose
+from s3fs_local.rules.placement import EVERYWHERE, Home, Homes, choose
 
 
 class StorageClass(StrEnum):
@@ -257,6 +257,12 @@ def check_zones_suffice(placements: Placements, zones: int) -> None:
 def with_defaults(overrides: Placements) -> Placements:
     """Every placement: as overridden, else as it comes."""
     return {**DEFAULT_PLACEMENTS, **overrides}
+
+
+def homes_of(overrides: Placements, placement: str) -> Homes:
+    """Where the packs of a placement belong; those of none that is known belong everywhere."""
+    wanted = with_defaults(overrides).get(placement)
+    return EVERYWHERE if wanted is None else Homes(wanted.copies, wanted.kinds)
 
 
 def _number(text: str, highest: int) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from s3fs_local.control.requests import AddZone, RemoveZone, SetRetention, Verify
+from s3fs_local.control.requests import AddZone, ChangeSetting, RemoveZone, SetRetention, Verify
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.errors import StorageError, StoreFull, TooFewZones, ZoneInUse, ZoneUnavailable
@@ -200,6 +200,32 @@ def test_scrub_mends_and_names(tmp_path: Path) -> None:
         ]
         assert "packs/" in found["Damaged"][0]["Name"]
         assert (await disk.ask_scrub())["Damaged"] == []
+
+    _in_a_store(tmp_path, work)
+
+
+@promise("What is written after a class wants more copies has them.")
+def test_more_copies_are_made_from_then_on(tmp_path: Path) -> None:
+    """More in tests/zones/test_settings_change_while_programs_write.py."""
+
+    async def want(disk: StoreOnDisk, copies: int) -> None:
+        value = f"STANDARD:copies={copies},zones=hot,zstd=0"
+        await disk.ask(ChangeSetting("storage-classes", value))
+
+    async def work(disk: StoreOnDisk) -> None:
+        await want(disk, 1)
+        disk.write("before", b"before")
+        await disk.sync_everywhere()
+        packs = [{pack.name for pack in _packs(tmp_path / name)} for name in ("a", "b", "c")]
+        await want(disk, 3)
+        disk.write("after", b"after")
+        await disk.sync_everywhere()
+        now = [{pack.name for pack in _packs(tmp_path / name)} for name in ("a", "b", "c")]
+        assert [len(after - before) for before, after in zip(packs, now, strict=True)] == [1, 1, 1]
+        assert (await disk.ask(Verify(reads_all=True)))["Intact"]
+        assert not (await disk.ask_scrub())["Damaged"]
+        now = [{pack.name for pack in _packs(tmp_path / name)} for name in ("a", "b", "c")]
+        assert now[0] == now[1] == now[2]
 
     _in_a_store(tmp_path, work)
 
