@@ -21,7 +21,7 @@ class Sizes(NamedTuple):
     many: int = 1_000_000  # files
     writers: int = 64
     writer_mib: int = 32
-    calls: int = 1500  # of which a percentile is taken
+    calls: int = 6000  # of which a percentile is taken: 1,500 stats are over in 60 ms
     seed: int = 9
 
 
