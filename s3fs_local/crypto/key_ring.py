@@ -73,6 +73,7 @@ class _Content(Struct, frozen=True, forbid_unknown_fields=True):
     """The key ring file, save its digest."""
 
     format: int
+    store: str  # the id of the store that it is of
     generation: int
     slots: list[_Slot]
     salt: bytes
@@ -127,6 +128,7 @@ class KeyRing:
     def __init__(
         self,
         *,
+        store: str,
         generation: int,
         master: bytes,
         slots: list[_Slot],
@@ -134,6 +136,7 @@ class KeyRing:
         randomness: Randomness,
     ) -> None:
         """Use `create` or `open`."""
+        self._store = store
         self.generation = generation  # of the file that was read, or written last
         self._master = master
         self._slots = slots
@@ -145,6 +148,7 @@ class KeyRing:
         cls,
         secret: Secret,
         *,
+        store: str = "",
         randomness: Randomness | None = None,
         cost: PassphraseCost | None = None,
     ) -> Self:
@@ -152,11 +156,13 @@ class KeyRing:
 
         Args:
             secret: opens the slot.
+            store: the id of the store that it is of, hexadecimal.
             randomness: where keys come from.
             cost: for a passphrase.
         """
         source = randomness or SystemRandomness()
         ring = cls(
+            store=store,
             generation=0,
             master=source.bytes(KEY_BYTES),
             slots=[],
@@ -179,10 +185,11 @@ class KeyRing:
         content = _parse(data)
         master = _open_any_slot(content.slots, secret)
         cipher = _cipher(master, content.salt, _BODY_CONTEXT)
-        body = _unseal(cipher, content.body, aad=_body_aad(content.generation))
+        body = _unseal(cipher, content.body, aad=_body_aad(content.store, content.generation))
         if body is None:
             raise StoreDamaged("the key ring's body does not open with its own master key")
         return cls(
+            store=content.store,
             generation=content.generation,
             master=master,
             slots=content.slots,
@@ -197,11 +204,14 @@ class KeyRing:
         body = msgspec.json.encode(self._body)
         content = _Content(
             format=FORMAT,
+            store=self._store,
             generation=self.generation,
             slots=self._slots,
             salt=salt,
             body=_seal(
-                _cipher(self._master, salt, _BODY_CONTEXT), body, aad=_body_aad(self.generation)
+                _cipher(self._master, salt, _BODY_CONTEXT),
+                body,
+                aad=_body_aad(self._store, self.generation),
             ),
         )
         file = _File(ring=content, digest=_digest(content))
@@ -244,6 +254,7 @@ class KeyRing:
     def copy(self) -> Self:
         """Another with the same content: it may be changed and written while this one is used."""
         return type(self)(
+            store=self._store,
             generation=self.generation,
             master=self._master,
             slots=self._slots,
@@ -412,13 +423,18 @@ def generation_of(data: bytes) -> int:
     return _parse(data).generation
 
 
+def store_of(data: bytes) -> str:
+    """The id of the store that a key ring file says it is of; raises as `generation_of`."""
+    return _parse(data).store
+
+
 def slot_kinds_of(data: bytes) -> list[str]:
     """The kinds of the slots that a key ring file says it has; raises as `generation_of`."""
     return [slot.kind for slot in _parse(data).slots]
 
 
-def _body_aad(generation: int) -> bytes:
-    return generation.to_bytes(8, "big")
+def _body_aad(store: str, generation: int) -> bytes:
+    return generation.to_bytes(8, "big") + store.encode()
 
 
 def _cipher(key: bytes, salt: bytes, context: bytes) -> AESGCM:

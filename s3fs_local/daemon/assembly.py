@@ -101,9 +101,8 @@ async def open_store(
     with ExitStack() as closing:
         closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME, mountpoint=mount_point))
         record = read_store_file(path)  # as whoever owned it until now has left it
-        zones = open_zones(path, record)
-        closing.callback(zones.members.close)
-        ring_files = KeyRingFiles(path, zones)
+        closing.callback((zones := open_zones(path, record)).members.close)
+        ring_files = KeyRingFiles(path, zones, record.store_id)
         ring = key_ring_of(path, record, ring_files, unlocking)
         checkpoints = checkpoints_of(zones, ring, record)
         rescue = _rescue_of(record, zones, ring, checkpoints)
@@ -113,6 +112,7 @@ async def open_store(
         opened = _open_filesystem(
             record, ring=ring, zones=zones, metadata=metadata, save_ring=ring_files.save
         )
+        ring_files.spread()
         filesystem = opened.filesystem
         durability = filesystem.volume.durability
         rescue.unjournaled = lambda: durability.unjournaled
@@ -121,7 +121,8 @@ async def open_store(
         copies = MetadataCopies(metadata, checkpoints, durability.journal)
         durability.may_trim = copies.renew_if_due
         filesystem.pack_keeping.copy_metadata = partial(_copy_metadata, durability, copies)
-        zoning = zoning_of(path, record, filesystem, checkpoints, metadata)
+        changes = _zone_changes(path, record, ring_files, filesystem)
+        zoning = zoning_of(path, changes, filesystem, checkpoints, metadata)
         closing.callback(zoning.care.verified.save)
         recovered = len(opened.recovered)
         following = following_of(filesystem, path, bytes.fromhex(record.store_id))
@@ -291,18 +292,29 @@ def key_ring_of(
         WrongKey: what was given does not open them.
         StoreDamaged: nobody has them.
     """
-    data = files.read()
+    data = files.newest()
     secret = secret_of(path, record, unlocking, slot_kinds_of(data))
     try:
-        return KeyRing.open(data, secret)
+        ring = KeyRing.open(data, secret)
     except errors.WrongKey:
         given = "the passphrase" if isinstance(secret, Passphrase) else "the key file"
         raise errors.WrongKey(f"{given} does not open the keys of {path}") from None
+    files.present = data
+    return ring
+
+
+def _zone_changes(
+    path: Path, record: StoreRecord, ring_files: KeyRingFiles, filesystem: FileSystem
+) -> ZoneChanges:
+    """Who changes `store.json`: for its zones, and for what opens the store."""
+    description = StoreDescription(path, record, filesystem.volume.zones)
+    filesystem.key_administration.name_opener = description.name_opener
+    return ZoneChanges(path, description, ring_files, filesystem)
 
 
 def zoning_of(
     path: Path,
-    record: StoreRecord,
+    changes: ZoneChanges,
     filesystem: FileSystem,
     checkpoints: Checkpoints,
     metadata: SqliteMetadata,
@@ -317,10 +329,6 @@ def zoning_of(
     volume.verified = verified
     healing = Healing(volume, durability.packs, verified)
     shares = ShareCare(volume, durability.packs)
-    description = StoreDescription(path, record, volume.zones)
-    filesystem.key_administration.name_opener = description.name_opener
-    changes = ZoneChanges(path, description, filesystem)
-
     keepers: dict[str, Journal | Ledger | Checkpoints] = {
         "journal": durability.journal,
         "ledger": durability.ledger.ledger,

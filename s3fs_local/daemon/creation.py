@@ -134,7 +134,7 @@ def _make_keys(path: Path, record: StoreRecord, plan: StorePlan) -> tuple[KeyRin
     else:
         secret = KeyFile.generate(randomness)
         durable_files.replace(path / KEY_FILE_NAME, secret.text().encode())
-    ring = KeyRing.create(secret, randomness=randomness)
+    ring = KeyRing.create(secret, store=record.store_id, randomness=randomness)
     if plan.recovery_key is not None:
         recovery = RecoveryKey.generate(randomness)
         ring.add_slot(recovery)

@@ -1,17 +1,16 @@
 """The file of the key ring: one beside `store.json`, and a copy in every zone.
 
-The highest generation counts. A copy that missed a change (its zone was away, or the power went) is
-replaced when the store is opened; a lost or damaged file is replaced from the copies.
+The highest generation counts. A copy that missed a change (its zone was away, or the power went) or
+is lost, damaged or of another store is replaced, once the store was opened by the one that counts.
 """
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from s3fs_local import errors
-from s3fs_local.crypto.key_ring import generation_of
+from s3fs_local.crypto.key_ring import generation_of, store_of
 from s3fs_local.daemon.layout import KEY_RING_NAME
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone_set import ZoneSet
@@ -30,41 +29,46 @@ class _Found(Struct, frozen=True):
 class KeyRingFiles:
     """All copies of one store's ring."""
 
-    def __init__(self, path: Path, zones: ZoneSet) -> None:
+    def __init__(self, path: Path, zones: ZoneSet, store_id: str) -> None:
         self._file = path / KEY_RING_NAME
         self._zones = zones
+        self._store_id = store_id
+        self.present = b""
+        """The ring that opened the store, or was saved since: what every copy should be."""
 
     @property
     def _stores(self) -> list[ObjectStore]:
         return [zone.store for zone in self._zones.well if zone.store is not None]
 
     def newest(self) -> bytes:
-        """The newest ring of those that can be read, here or in a zone; nothing is changed.
-
-        Raises:
-            StoreDamaged: no copy can be read.
-        """
-        in_zones = self._zones.copies(KEY_RING_NAME, 0, None).values()
-        copies = [self._read_file(), *map(_readable, in_zones)]
-        return self._newest_of(copies).data
-
-    def read(self) -> bytes:
-        """The newest ring; every copy that is reached has it from now on.
+        """The newest ring of the store, here or in a zone; nothing is changed.
 
         Raises:
             StoreDamaged: no copy can be read.
             FormatTooNew: a newer release wrote it.
         """
-        stores = self._stores
-        copies = [self._read_file(), *map(_read_copy, stores)]
-        newest = self._newest_of(copies)
-        if copies[0] != newest:
+        copies = [self._found_here(), *map(self._found_in, self._stores)]
+        readable = [copy for copy in copies if copy is not None]
+        if not readable:
+            raise errors.StoreDamaged(
+                f"{self._file} cannot be read, and no zone has a copy that can"
+            )
+        return max(readable, key=lambda copy: copy.generation).data
+
+    def spread(self) -> None:
+        """Every copy that is reached is the present ring: the store was opened by it.
+
+        Not before: one that turns out to be of no use would have taken the place of the good ones.
+        """
+        if self._read_here() != self.present:
             log.warning("%s was not the latest key ring, and is replaced", self._file)
-            durable_files.replace(self._file, newest.data)
-        for zone, copy in zip(stores, copies[1:], strict=True):
-            if copy != newest:
-                _put_copy(zone, newest.data)
-        return newest.data
+            try:
+                self._put_here(self.present)
+            except errors.StorageError as error:  # then at the next opening
+                log.warning("the key ring cannot be replaced: %s", error)
+        for zone in self._stores:
+            if _read_in(zone) != self.present:
+                _put_copy(zone, self.present)
 
     def save(self, data: bytes) -> None:
         """The ring is this, durably. A zone that cannot take it is suspended, and told later.
@@ -75,11 +79,13 @@ class KeyRingFiles:
         Raises:
             StoreFull, ZoneUnavailable: nothing was changed.
         """
-        former = self.newest()
+        former = self.present
         self._put_here(data)
+        self.present = data  # what a zone is told by others from now on
         for zone in self._zones.well:
             why = None if zone.store is None else _put_copy(zone.store, data)
             if why is not None and not self._zones.members.suspend(zone, why):
+                self.present = former
                 self._put_here(former)
                 raise why
 
@@ -89,40 +95,38 @@ class KeyRingFiles:
         except OSError as error:
             raise errors.ZoneUnavailable(f"{self._file}: {error.strerror}") from error
 
-    def _newest_of(self, copies: Sequence[_Found | None]) -> _Found:
-        readable = [copy for copy in copies if copy is not None]
-        if not readable:
-            raise errors.StoreDamaged(
-                f"{self._file} cannot be read, and no zone has a copy that can"
-            )
-        return max(readable, key=lambda copy: copy.generation)
+    def _found_here(self) -> _Found | None:
+        data = self._read_here()
+        return None if data is None else self._found(data, str(self._file))
 
-    def _read_file(self) -> _Found | None:
+    def _read_here(self) -> bytes | None:
         try:
-            return _found(durable_files.read_small(self._file))
-        except (OSError, errors.StoreDamaged) as error:
+            return durable_files.read_small(self._file)
+        except OSError as error:
             log.warning("%s cannot be read: %s", self._file, error)
             return None
 
+    def _found_in(self, zone: ObjectStore) -> _Found | None:
+        data = _read_in(zone)
+        return None if data is None else self._found(data, "a zone's copy of the key ring")
 
-def _readable(data: bytes) -> _Found | None:
-    try:
-        return _found(data)
-    except errors.StoreDamaged as error:
-        log.warning("a zone's copy of the key ring cannot be read: %s", error)
+    def _found(self, data: bytes, what: str) -> _Found | None:
+        """None where it is damaged, or of another store: whoever put it there meant well."""
+        try:
+            if store_of(data) == self._store_id:
+                return _Found(generation_of(data), data)
+            log.warning("%s is that of another store", what)
+        except errors.StoreDamaged as error:
+            log.warning("%s cannot be read: %s", what, error)
         return None
 
 
-def _read_copy(zone: ObjectStore) -> _Found | None:
+def _read_in(zone: ObjectStore) -> bytes | None:
     try:
-        return _found(zone.read(KEY_RING_NAME, 0, zone.length(KEY_RING_NAME)))
-    except (KeyError, errors.StorageError, errors.StoreDamaged) as error:
+        return zone.read(KEY_RING_NAME, 0, zone.length(KEY_RING_NAME))
+    except (KeyError, errors.StorageError) as error:
         log.warning("a zone's copy of the key ring cannot be read: %s", error)
         return None
-
-
-def _found(data: bytes) -> _Found:
-    return _Found(generation_of(data), data)
 
 
 def _put_copy(zone: ObjectStore, data: bytes) -> errors.StorageError | None:

@@ -60,7 +60,7 @@ def rebuild(path: Path, unlocking: Unlocking, *, zones: tuple[str, ...]) -> Rebu
         record = _record(path, zones)
         opened = open_zones(path, record)
         closing.callback(opened.members.close)
-        ring = key_ring_of(path, record, KeyRingFiles(path, opened), unlocking)
+        ring = key_ring_of(path, record, KeyRingFiles(path, opened, record.store_id), unlocking)
         rebuild_metadata(path, checkpoints_of(opened, ring, record))
         write_store_file(path, record)
         with suppress(errors.StorageError):  # a scrub makes up for it

@@ -6,7 +6,6 @@ at all, and so is one that goes, before anything is acknowledged without it.
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -48,8 +47,15 @@ _ID_BYTES: Final = 16
 class ZoneChanges:
     """The zones of one open store, as `store.json` names them."""
 
-    def __init__(self, path: Path, description: StoreDescription, filesystem: FileSystem) -> None:
+    def __init__(
+        self,
+        path: Path,
+        description: StoreDescription,
+        ring_files: KeyRingFiles,
+        filesystem: FileSystem,
+    ) -> None:
         self._path = path
+        self._ring_files = ring_files
         self._description = description
         self._volume = filesystem.volume
         self._zones = filesystem.volume.zones
@@ -60,11 +66,11 @@ class ZoneChanges:
         return self._description.record
 
     def small_files(self) -> dict[str, bytes]:
-        """What every zone should have beside packs and streams, by name. Blocks."""
-        files = {STORE_FILE_NAME: encode_store_file(self._record)}
-        with suppress(errors.StoreDamaged):
-            files[KEY_RING_NAME] = self._key_ring()
-        return files
+        """What every zone should have beside packs and streams, by name."""
+        return {
+            STORE_FILE_NAME: encode_store_file(self._record),
+            KEY_RING_NAME: self._ring_files.present,
+        }
 
     def reopen(self, zone: Zone) -> ObjectStore:
         """The objects of a zone that is there again; an emptied one is marked anew.
@@ -105,7 +111,9 @@ class ZoneChanges:
         new = ZoneRecord(zone_id=zone_id, url=url, kind=kind)
         check_vacant(self._path, self._record, new)
         record = structs.replace(self._record, zones=(*self._record.zones, new))
-        await run_in_thread(partial(make_zone, self._path, record, new, key_ring=self._key_ring()))
+        await run_in_thread(
+            partial(make_zone, self._path, record, new, key_ring=self._ring_files.present)
+        )
         zone = Zone(None, zone_id=zone_id, url=url, kind=kind, reason="it is new", has_threads=True)
         await self._take_in(zone, new)
         return zone
@@ -184,7 +192,7 @@ class ZoneChanges:
         """The place, which has nothing, is that zone; it was known as behind before. Blocks."""
         self._zones.members.record_behind(zone)
         record = self._record_of(zone)
-        return make_zone(self._path, self._record, record, key_ring=self._key_ring())
+        return make_zone(self._path, self._record, record, key_ring=self._ring_files.present)
 
     def _record_of(self, zone: Zone) -> ZoneRecord:
         """Raises ZoneUnavailable: the store does not know it yet, or any more."""
@@ -192,10 +200,6 @@ class ZoneChanges:
             if each.zone_id == zone.zone_id:
                 return each
         raise errors.ZoneUnavailable(f"{zone.url} is being added or removed")
-
-    def _key_ring(self) -> bytes:
-        """The newest ring of those that can be read. Raises StoreDamaged: there is none."""
-        return KeyRingFiles(self._path, self._zones).newest()
 
     async def _drain(self, zones: list[Zone]) -> None:
         for zone in zones:

@@ -9,6 +9,7 @@ from typing import Any
 
 import keyring
 import pytest
+from blake3 import blake3
 
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.main import run
@@ -328,6 +329,40 @@ def test_a_recovery_sheet_that_opens_the_store_is_not_thrown_away(
         if sheet.exists()
     ]
     assert any(opening)
+
+
+@pytest.mark.parametrize("place", ["key-ring.json", "zones/zone-1/key-ring.json"])
+def test_the_key_ring_of_another_store_destroys_none(tmp_path: Path, place: str) -> None:
+    """Somebody mixed two stores up. It is newer, and the same passphrase opens both."""
+    passphrase = file_with(tmp_path / "p", "correct horse")
+    by_passphrase = ["--passphrase-file", str(passphrase)]
+    for name in ("store", "other"):
+        assert run(["init", str(tmp_path / name), *by_passphrase]) == ExitCode.OK
+    store, other = tmp_path / "store", tmp_path / "other"
+    assert run([*by_passphrase, "stats", str(store)]) == ExitCode.OK
+    assert run([*by_passphrase, "key", "rotate", str(other)]) == ExitCode.OK
+    own = (store / place).read_bytes()
+    (store / place).write_bytes((other / "key-ring.json").read_bytes())
+
+    assert run([*by_passphrase, "stats", str(store)]) == ExitCode.OK
+    for copy in ("key-ring.json", "zones/zone-1/key-ring.json"):
+        assert (store / copy).read_bytes() == own
+
+
+def test_a_key_ring_that_does_not_open_the_store_takes_the_place_of_none(store: Path) -> None:
+    """Forged by somebody who can write to the store: without it, the store opens."""
+    ring = store / "key-ring.json"
+    own = ring.read_bytes()
+    forged = json.loads(own)
+    forged["ring"]["generation"] += 1
+    compact = json.dumps(forged["ring"], separators=(",", ":")).encode()
+    ring.write_text(json.dumps(forged | {"digest": blake3(compact).hexdigest()}))
+
+    assert run(["stats", str(store)]) == ExitCode.STORE_DAMAGED
+    assert (store / "zones/zone-1/key-ring.json").read_bytes() == own
+    ring.unlink()
+    assert run(["stats", str(store)]) == ExitCode.OK
+    assert ring.read_bytes() == own
 
 
 def test_an_earlier_ring_put_back_in_all_places_is_noticed(store: Path, capsys: Capture) -> None:

@@ -85,7 +85,7 @@ def test_a_segment_is_as_described() -> None:
 
 def test_a_key_ring_is_as_described() -> None:
     """Section 3: from the key file to the journal's key and to a data key."""
-    ring = KeyRing.create(KeyFile(KEY))
+    ring = KeyRing.create(KeyFile(KEY), store=STORE_ID.hex())
     binding = Binding(STORE_ID, 5, 7)
     wrapped = with_ino(5, ring.wrap(b"d" * 32, binding.encode()))
     file = json.loads(ring.serialize())
@@ -96,11 +96,13 @@ def test_a_key_ring_is_as_described() -> None:
     slot_cipher = AESGCM(_keyed(KEY, slot["salt"] + b"s3fs_local key ring slot 1"))
     master = slot_cipher.decrypt(nonce, slot["sealed"], b"key-file")
     body_cipher = AESGCM(_keyed(master, salt + b"s3fs_local key ring body 1"))
-    body = json.loads(body_cipher.decrypt(nonce, sealed, (1).to_bytes(8, "big")))
+    bound_to = (1).to_bytes(8, "big") + STORE_ID.hex().encode()
+    body = json.loads(body_cipher.decrypt(nonce, sealed, bound_to))
     ring_key = base64.b64decode(body["keys"]["store"][0]["key"])
     wrap_cipher = AESGCM(_keyed(ring_key, wrapped[19:35] + b"s3fs_local wrapped key 1"))
     bound = wrapped[8:35] + STORE_ID + (5).to_bytes(8, "big") + (7).to_bytes(8, "big")
 
+    assert file["ring"]["store"] == STORE_ID.hex()
     assert file["digest"] == blake3(compact).hexdigest()
     assert ring.subkey("journal") == _keyed(
         base64.b64decode(body["root"]), b"s3fs_local purpose 1 journal"

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 import trio
@@ -34,6 +36,7 @@ from s3fs_local.rules.settings import Settings
 from tests.control.test_commands_on_a_store import ask
 from tests.engine.memory_store import ALICE, MemoryStore
 from tests.semantics.promises import promise
+from tests.store_on_disk import make_store_of_zones, opened
 
 
 def use_key(store: MemoryStore, name: str) -> None:
@@ -202,6 +205,32 @@ def test_an_earlier_ring_is_refused(store: MemoryStore) -> None:
     store.saved_ring = earlier
     with pytest.raises(StoreDamaged):
         store.crash()
+
+
+@promise("Copies of the key ring are replaced only by the one that opened the store.")
+def test_a_foreign_key_ring_costs_nothing(tmp_path: Path) -> None:
+    """It is newer; the long form is in tests/cli/test_key_commands.py."""
+
+    async def rotate(place: Path) -> None:
+        async with opened(place / "store") as disk:
+            await disk.ask(RotateKey("store"))
+
+    async def write(place: Path) -> None:
+        async with opened(place / "store") as disk:
+            disk.write("file", b"content")
+
+    async def read(place: Path) -> bytes:
+        async with opened(place / "store") as disk:
+            return await disk.read("file")
+
+    places = [tmp_path / "one", tmp_path / "other"]
+    for place in places:
+        place.mkdir()
+        make_store_of_zones(place, 1)
+    trio.run(write, places[0])
+    trio.run(rotate, places[1])
+    shutil.copy(places[1] / "store" / "key-ring.json", places[0] / "store")
+    assert trio.run(read, places[0]) == b"content"
 
 
 @promise("No file is written by a key before the ring that has the key is durable.")

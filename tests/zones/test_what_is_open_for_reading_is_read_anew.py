@@ -1,11 +1,12 @@
 """A daemon has packs open; who takes one away, or exchanges it, does not deceive it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from s3fs_local.control.requests import Verify
-from tests.store_on_disk import StoreOnDisk, make_store_of_zones, opened
+from s3fs_local.control.requests import RotateKey, Verify
+from tests.store_on_disk import StoreOnDisk, make_store, make_store_of_zones, opened
 
 CONTENT = bytes(range(256)) * 1024
 
@@ -45,6 +46,23 @@ async def test_a_copy_that_is_exchanged_beneath_a_mount_is_named(
     async with opened(tmp_path / "store") as disk:
         assert await is_intact(disk)
         assert await disk.read("file") == CONTENT
+
+
+async def test_a_key_ring_that_is_exchanged_beneath_a_mount_is_spread_to_no_zone(
+    tmp_path: Path,
+) -> None:
+    """What opened the store is known, so a newer one of elsewhere does not count."""
+    zones = make_store_of_zones(tmp_path, 2)
+    (tmp_path / "at").mkdir()
+    make_store(tmp_path / "at" / "other", [tmp_path / "elsewhere"])
+    async with opened(tmp_path / "at" / "other") as disk:
+        await disk.ask(RotateKey("store"))
+    async with opened(tmp_path / "store") as disk:
+        own = (zones[0] / "key-ring.json").read_bytes()
+        shutil.copy(tmp_path / "at" / "other" / "key-ring.json", zones[1])
+        assert (await disk.ask_scrub())["Damaged"]
+        assert not (await disk.ask_scrub())["Damaged"]
+        assert [(zone / "key-ring.json").read_bytes() for zone in zones] == [own, own]
 
 
 async def test_a_scrub_reads_the_copy_that_lies_there(tmp_path: Path) -> None:
