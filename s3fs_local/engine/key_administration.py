@@ -253,10 +253,17 @@ class KeyAdministration:
                 )
 
     async def _check_unneeded(self, old: dict[str, list[int]], on_progress: OnProgress) -> None:
+        # First: what becomes a fact meanwhile was refused here, or is wrapped by the newest.
+        for wrapped in self._volume.arriving_keys.values():
+            for wrapping in _by_old(wrapped, old):
+                raise InvalidArgument(
+                    f"what arrives from another region is wrapped by version {wrapping.version} of"
+                    f" {wrapping.name!r}: try again when it is here"
+                )
+
         def check(key_id: int, wrapped: bytes) -> None:
-            for wrapping in _wrappings(form_of(wrapped)):
-                if wrapping.version in old.get(wrapping.name, ()) and wrapping.source == "ring":
-                    self._refuse(key_id, ino_of(wrapped), wrapping)
+            for wrapping in _by_old(wrapped, old):
+                self._refuse(key_id, ino_of(wrapped), wrapping)
 
         await _visit(self._volume.metadata, check, on_progress)
 
@@ -273,6 +280,15 @@ class KeyAdministration:
 def _destroy(ring: KeyRing, old: dict[str, list[int]]) -> None:
     for name, versions in old.items():
         ring.destroy_versions(name, versions)
+
+
+def _by_old(wrapped: bytes, old: dict[str, list[int]]) -> list[Wrapping]:
+    """What wraps it of these versions of the ring's keys."""
+    return [
+        wrapping
+        for wrapping in _wrappings(form_of(wrapped))
+        if wrapping.source == "ring" and wrapping.version in old.get(wrapping.name, ())
+    ]
 
 
 async def _name_nobody(_: Opener) -> None:

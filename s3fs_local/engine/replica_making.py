@@ -5,7 +5,7 @@ from msgspec import Struct, structs
 from s3fs_local.engine.replica_origins import Origins
 from s3fs_local.engine.replication_messages import Origin
 from s3fs_local.engine.volume import Volume
-from s3fs_local.metadata.changes import Change
+from s3fs_local.metadata.changes import PutKey
 from s3fs_local.rules.encryption import Encryption
 from s3fs_local.rules.inode import Inode
 
@@ -15,7 +15,7 @@ class Making(Struct):
 
     ino: int
     key_id: int = 0
-    changes: list[Change] = []  # for its key
+    new_keys: list[PutKey] = []  # that no fact knows yet
 
 
 class Makings:
@@ -54,7 +54,9 @@ class Makings:
                 elif not new_keys.can_make_nowait(making.ino):
                     return False
                 else:
-                    making.changes += (made := new_keys.make(making.ino))
+                    made = new_keys.make(making.ino)
+                    making.new_keys += made
+                    self._volume.arriving_keys.update((put.key_id, put.wrapped) for put in made)
                     making.key_id = made[-1].key_id
                     return True
         return keys.open_nowait(making.key_id) is not None
@@ -68,8 +70,16 @@ class Makings:
         """The numbers of them all."""
         return [making.ino for making in self._makings.values()]
 
+    def recorded(self, making: Making) -> None:
+        """Facts know its keys now, or nothing came of them."""
+        for put in making.new_keys:
+            self._volume.arriving_keys.pop(put.key_id, None)
+        making.new_keys = []
+
     def clear(self) -> None:
         """Nothing is being received any more."""
+        for making in self._makings.values():
+            self.recorded(making)
         self._makings.clear()
 
 

@@ -76,6 +76,7 @@ class Receiver:
     def close(self) -> None:
         """The source is gone; what no fact knows yet has to be carried again."""
         self.arrivals.forget()
+        self._makings.clear()
         self._together.clear()
 
     def look(self, message: Look) -> Looked:
@@ -159,14 +160,14 @@ class Receiver:
         making = self._makings.known(origin)
         if making is None:
             return
-        changes = [*making.changes]
+        changes: list[Change] = [*making.new_keys]
         inode = self._metadata.inode(making.ino)
         if inode is None:
             inode = without_content(told, making.ino)
             changes.append(put_replica(origin, ReplicaKind.INODE, making.ino))
         changes.append(PutInode(structs.replace(inode, key_id=making.key_id or inode.key_id)))
         self.arrivals.keep(making.ino, changes)
-        making.changes = []
+        self._makings.recorded(making)
 
     def take_version(self, message: TakeVersion) -> None:
         """The version is there as it is at the source; or its failure is noted."""

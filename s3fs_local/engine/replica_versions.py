@@ -108,7 +108,7 @@ class ReplicaVersions:
         volume, metadata = self._volume, self._metadata
         making = self._makings.of(message.origin)
         inode = metadata.inode(making.ino)
-        changes: list[Change] = [*making.changes]
+        changes: list[Change] = [*making.new_keys]
         if inode is None:
             inode = without_content(message.inode, making.ino)
             changes.append(put_replica(message.origin, ReplicaKind.INODE, making.ino))
@@ -135,7 +135,7 @@ class ReplicaVersions:
             changes += [*volume.note_classes(), volume.mark_unsettled(making.ino)]
         volume.apply(changes)
         self._arrivals.recorded(carried)
-        making.changes = []
+        self._makings.recorded(making)
         volume.invalidation.inode(making.ino)
         volume.on_commit(making.ino)
 

@@ -111,6 +111,7 @@ class Volume:
         self.agenda: Final = Agenda()
         self.outbox: Final = Outbox(metadata)
         self.arriving: Final[dict[int, Block]] = {}  # from a source; no fact knows of them yet
+        self.arriving_keys: Final[dict[int, bytes]] = {}  # the same of keys, wrapped, by number
         self._last_ino = counters.ino
         self._last_stamp_ns = counters.stamp_ns
         # Never repeats one of an earlier mount, be its draft still here or only in the journal.
