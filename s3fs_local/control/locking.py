@@ -87,6 +87,7 @@ async def set_retention(request: SetRetention, context: Context) -> LockListing:
             await filesystem.lock_attributes.set_retention(
                 inode.ino, wanted, context.caller, bypass=bypass, cut_writers=request.cut_writers
             )
+            _check_means_it(filesystem, path, inode.ino)
     return _locks_of(request.paths, context)
 
 
@@ -120,6 +121,7 @@ async def set_legal_hold(request: SetLegalHold, context: Context) -> LockListing
             await filesystem.lock_attributes.set_legal_hold(
                 inode.ino, hold, context.caller, cut_writers=request.cut_writers
             )
+            _check_means_it(filesystem, path, inode.ino)
     return _locks_of(request.paths, context)
 
 
@@ -132,6 +134,22 @@ async def clear_legal_hold(request: ClearLegalHold, context: Context) -> LockLis
         with _naming(path, request.paths):
             filesystem.locks.clear_legal_hold(inode.ino, request.case, caller=context.caller)
     return _locks_of(request.paths, context)
+
+
+def _check_means_it(filesystem: FileSystem, path: bytes, ino: int) -> None:
+    """The path means the file that is locked now; its writers were waited for.
+
+    Raises:
+        NoSuchName: it means nothing any more.
+        WriterActive: it means another file, which nobody locked.
+    """
+    if live_inode(filesystem, path).ino != ino:
+        refusal = errors.WriterActive(
+            "another file took the name while writers were waited for: what it was is locked, and"
+            " what it is now is not"
+        )
+        refusal.attempt = errors.Attempt(Operation.SET_RETENTION.value, ino)
+        raise refusal
 
 
 @contextmanager

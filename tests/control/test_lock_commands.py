@@ -3,9 +3,13 @@
 from typing import Final
 
 import pytest
+import trio
+import trio.testing
 from msgspec import structs
 
 from s3fs_local import errors
+from s3fs_local.control.commands import carry_out
+from s3fs_local.control.context import Context
 from s3fs_local.control.requests import (
     ChangeObjectLock,
     ChangeSetting,
@@ -23,7 +27,7 @@ from s3fs_local.control.requests import (
     SetRetention,
 )
 from s3fs_local.rules.inode import Caller
-from tests.control.test_commands_on_a_store import ask
+from tests.control.test_commands_on_a_store import Collector, ask, no_status
 from tests.engine.memory_store import ALICE, ROOT, MemoryStore
 
 DAY_S: Final = 86_400
@@ -174,6 +178,40 @@ def test_a_command_frees_nothing_that_is_locked(
 
     assert list(store.metadata.facts()) == before
     assert store.read("/d/locked") == b"one"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        SetRetention((b"notes",), mode="COMPLIANCE", until="7d"),
+        SetLegalHold((b"notes",), case="7", reason="inquiry"),
+    ],
+)
+def test_a_file_that_takes_the_name_while_writers_are_waited_for_is_not_called_locked(
+    request_: Request,
+) -> None:
+    """An editor saves by a rename. The command that answers yes has locked what the name means."""
+    store = MemoryStore(object_lock="true")
+    store.write("notes", b"old")
+    store.write("notes.tmp", b"new")
+    writer = store.open("notes")
+
+    async def save() -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        store.rename("notes.tmp", "notes")
+        store.close(writer)
+
+    async def run() -> None:
+        context = Context(filesystem=store.fs, caller=ALICE, outlet=Collector(), describe=no_status)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(save)
+            with pytest.raises(errors.WriterActive, match="another file took the name"):
+                await carry_out(request_, context)
+
+    was = store.stat("notes").ino
+    trio.run(run, clock=trio.testing.MockClock())
+    assert store.stat("notes").lock is None
+    assert store.fs.volume.inode(was).lock is not None
 
 
 def test_a_restore_of_a_tree_leaves_what_is_locked(store: MemoryStore) -> None:
