@@ -1,7 +1,7 @@
 """Versions, and the states of versioning that S3 knows."""
 
 from enum import IntEnum, StrEnum
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from s3fs_local import errors
 from s3fs_local.rules.retention import Lock
 from s3fs_local.rules.retrieval import Retrieval
+from s3fs_local.rules.s3_documents import in_xml, read_document
 from s3fs_local.rules.storage_classes import Tier, needs_restore, placement_of
 
 NULL_ID: Final = "null"
@@ -101,26 +102,23 @@ def check_state_change(
 
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True):
-    """S3's VersioningConfiguration in the JSON of `aws s3api put-bucket-versioning`."""
+    """S3's VersioningConfiguration."""
 
     status: Literal["Enabled", "Suspended"] | UnsetType = msgspec.field(
         name="Status", default=UNSET
     )
-    mfa_delete: Literal["Enabled", "Disabled"] | UnsetType = msgspec.field(
-        name="MFADelete", default=UNSET
+    mfa_delete: Annotated[Literal["Enabled", "Disabled"] | UnsetType, in_xml("MfaDelete")] = (
+        msgspec.field(name="MFADelete", default=UNSET)
     )
 
 
 def parse_versioning(document: bytes) -> VersioningState:
-    """The state that S3's JSON document asks for: Enabled or Suspended.
+    """The state that S3's document asks for, JSON or XML: Enabled or Suspended.
 
     Raises:
         InvalidDocument: it is not such a document; the message begins with S3's error code.
     """
-    try:
-        wanted = msgspec.json.decode(document, type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise errors.InvalidDocument(f"MalformedXML: {error}") from None
+    wanted = read_document(document, _Document, roots=["VersioningConfiguration"])
     if wanted.mfa_delete == "Enabled":
         raise errors.InvalidDocument("NotImplemented: MFADelete cannot be Enabled here")
     if wanted.status is UNSET:

@@ -40,6 +40,15 @@ def test_object_lock_keeps_versioning_enabled(new: VersioningState) -> None:
         (b'{"Status": "Enabled"}', ENABLED),
         (b'{"Status": "Suspended"}', SUSPENDED),
         (b'{"MFADelete": "Disabled", "Status": "Enabled"}', ENABLED),
+        (b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", ENABLED),
+        (
+            (
+                b'<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+                b"<MfaDelete>Disabled</MfaDelete><Status>Suspended</Status>"
+                b"</VersioningConfiguration>"
+            ),
+            SUSPENDED,
+        ),
     ],
 )
 def test_document_of_aws_s3api_is_read(document: bytes, state: VersioningState) -> None:
@@ -61,6 +70,10 @@ def test_document_of_aws_s3api_is_read(document: bytes, state: VersioningState) 
         (b'{"Status": ' + b"[" * 100_000, "MalformedXML"),
         (b"[]", "MalformedXML"),
         (b"Enabled", "MalformedXML"),
+        (b"<VersioningConfiguration><Status>on</Status></VersioningConfiguration>", "MalformedXML"),
+        (b"<VersioningConfiguration><MFADelete/></VersioningConfiguration>", "MalformedXML"),
+        (b"<Versioning><Status>Enabled</Status></Versioning>", "MalformedXML"),
+        (b"<VersioningConfiguration/>", "IllegalVersioningConfigurationException"),
         (b"", "MalformedXML"),
         (b"{}", "IllegalVersioningConfigurationException"),
         (b'{"MFADelete": "Disabled"}', "IllegalVersioningConfigurationException"),
