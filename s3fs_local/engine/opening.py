@@ -89,6 +89,12 @@ def make_root(metadata: Metadata, *, owner: Caller, now_ns: int, settings: dict[
     metadata.commit(0)
 
 
+_AHEAD: Final = (
+    "the ledger has changes that the database and the journal do not have: earlier copies of them"
+    " were put back, or they lost what was durable"
+)
+
+
 def settings_of(metadata: Metadata) -> Settings:
     """The store's settings. Raises InvalidSetting if one is damaged."""
     stored = metadata.settings().items()
@@ -118,6 +124,8 @@ def open_filesystem(parts: Parts) -> Opened:
         zones, parts.ring, metadata, store_id=parts.store_id, randomness=parts.randomness
     )
     found = replay_journal(journal, packs, metadata, ledger_position=keeper.covered)
+    if keeper.covered > found.position and journal.lacks(keeper.covered):
+        keeper.findings.append(_AHEAD)
     for _, batch in found.batches:
         keeper.add(batch)
     drafts: dict[int, Draft] = {}

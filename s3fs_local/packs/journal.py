@@ -211,6 +211,11 @@ class Journal:
         self._next = max([after_segment, *numbers]) + 1
         self._position = max(after, _position(*before))
 
+    def lacks(self, position: int) -> bool:
+        """Whether a record ended at the position that the replay did not find."""
+        offset = position & ((1 << _SEGMENT_SHIFT) - 1)  # behind the head alone there is no record
+        return offset > HEAD_BYTES and position > self._position
+
     def cut(self, position: int) -> None:
         """Records after `position`, which replay gave, are left out for good. Before any append."""
         assert self._current is None, "what was appended since is not cut off"

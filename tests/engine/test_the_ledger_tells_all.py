@@ -1,12 +1,15 @@
 """Everything that was acknowledged is in the ledger, whatever ended the daemon."""
 
+from copy import deepcopy
+
 import trio
 
 from s3fs_local.engine.ledger import HEAD_SETTING, LedgerEntry, entries, is_of_this_database
 from s3fs_local.metadata.changes import Fact, PutSetting
 from s3fs_local.metadata.memory import MemoryMetadata
+from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.packs.ledger import STREAM
-from s3fs_local.packs.segment_copies import segment_name
+from s3fs_local.packs.segment_copies import JOURNAL, segment_name
 from s3fs_local.rules.ledger_notes import Actor, Commanded, LedgerDamaged, Note
 from tests.engine.memory_store import MemoryStore
 from tests.simulation.driven_store import NothingToCheckpoint
@@ -18,6 +21,10 @@ def _entries(store: MemoryStore) -> list[LedgerEntry]:
 
 def _notes(store: MemoryStore) -> list[Note]:
     return [note for entry in _entries(store) for batch in entry.batches for note in batch.notes]
+
+
+def _journal_of(zone: ObjectStore) -> dict[str, bytes]:
+    return {name: zone.read(name, 0, zone.length(name)) for name in zone.list(f"{JOURNAL}/")}
 
 
 def _facts(metadata: MemoryMetadata) -> list[Fact]:
@@ -92,6 +99,42 @@ def test_a_ledger_cut_short_is_found_when_the_store_opens() -> None:
     assert findings == ["the ledger ends at record 2, but 3 were written"]
     store.settle()
     assert store.fs.volume.durability.ledger.head.number == 4
+
+
+def test_earlier_facts_put_back_beside_the_ledger_of_today_are_found_when_the_store_opens() -> None:
+    """Database and journal agree, and know nothing of what came since: of a lock, say."""
+    store = MemoryStore()
+    store.write("a", b"one")
+    store.settle()
+    metadata, journal = deepcopy(store.metadata), _journal_of(store.zone)
+    store.write("a", b"two")
+    store.settle()
+    for name in _journal_of(store.zone):
+        store.zone.delete(name)
+    for name, data in journal.items():
+        store.zone.put(name, data)
+    store.metadata = metadata
+    store.crash()
+
+    (finding,) = store.fs.volume.durability.ledger.findings
+    assert finding.startswith("the ledger has changes that the database and the journal do not")
+    store.settle()
+    assert any(isinstance(note, LedgerDamaged) for note in _notes(store))
+
+
+def test_a_crash_between_ledger_and_facts_is_no_finding() -> None:
+    """It happens at every kill: the journal has what the facts lack."""
+    store = MemoryStore()
+    store.write("a", b"one")
+    store.settle()
+    metadata = deepcopy(store.metadata)
+    store.write("a", b"two")
+    store.settle()
+    store.metadata = metadata
+    store.crash()
+
+    assert store.fs.volume.durability.ledger.findings == []
+    assert store.read("a") == b"two"
 
 
 def test_a_ledger_that_is_gone_is_told_and_begun_anew() -> None:
