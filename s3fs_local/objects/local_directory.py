@@ -331,7 +331,7 @@ class LocalDirectory:
             for folder in reversed(missing):
                 if folder == self._root:  # went away a moment ago
                     self._check_root()
-                folder.mkdir(_DIRECTORY_MODE)
+                folder.mkdir(_DIRECTORY_MODE, exist_ok=True)  # another thread may be as far
                 durable_files.fsync_directory(folder.parent)
         return path
 

@@ -149,6 +149,20 @@ def test_a_directory_that_was_removed_below_ones_feet_is_a_sentence(
     assert "the current directory was removed: cd to one" in capsys.readouterr().err
 
 
+def test_a_database_that_is_rubbish_is_told_with_the_command_that_makes_it_anew(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """And what is to be typed works as it was told."""
+    store = tmp_path / "store"
+    assert run(["init", str(store)]) == ExitCode.OK
+    (store / "metadata.sqlite").write_bytes(b"rubbish " * 1000)
+    assert run(["stats", str(store)]) == ExitCode.STORE_DAMAGED
+    assert "`s3fs-local fsck STORE --rebuild` makes it anew" in capsys.readouterr().err
+    assert run(["fsck", str(store), "--rebuild"]) == ExitCode.OK
+
+    assert run(["stats", str(store)]) == ExitCode.OK
+
+
 def test_a_read_only_disk_is_a_sentence(small_disk: Path, capsys: Capture) -> None:
     """Whatever the system refuses: the file and the reason are told, and no traceback."""
     store = small_disk / "store"

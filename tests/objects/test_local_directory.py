@@ -100,6 +100,28 @@ def test_a_put_that_runs_is_not_swept_away(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [".bash_history"]
 
 
+def test_a_folder_that_another_thread_made_meanwhile_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zone that is repaired gets old packs from one thread, and new ones from another.
+
+    The repair ended with an internal error, because the folder `packs` was there already.
+    """
+    zone = LocalDirectory(tmp_path)
+    exists = Path.exists
+
+    def look_and_be_overtaken(path: Path) -> bool:
+        found = exists(path)
+        if path == tmp_path / "packs":
+            path.mkdir(exist_ok=True)
+        return found
+
+    monkeypatch.setattr(Path, "exists", look_and_be_overtaken)
+    zone.put("packs/aa/1", b"x")
+
+    assert zone.read("packs/aa/1", 0, 9) == b"x"
+
+
 def test_a_failed_sync_fails_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel forgets dirty pages it could not write; the next fsync would succeed falsely."""
     store = LocalDirectory(tmp_path)

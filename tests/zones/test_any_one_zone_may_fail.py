@@ -355,6 +355,7 @@ async def test_an_emptied_zone_is_recorded_as_behind_before_it_is_marked_again(
     async with opened(tmp_path / "store") as disk:
         disk.write("kept", b"kept")
         await disk.fs.volume.durability.settle()
+        await disk.wait_for_zones()
         shutil.rmtree(zones[2])
         zones[2].mkdir()
         rings = [place / KEY_RING_NAME for place in (*zones[:2], tmp_path / "store")]

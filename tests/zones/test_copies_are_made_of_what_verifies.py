@@ -39,6 +39,7 @@ async def test_a_rotten_key_ring_is_never_spread(tmp_path: Path) -> None:
         assert found["Name"] == KEY_RING_NAME
         assert [ring.read_bytes() for ring in rings] == [good] * 3
         flip(rings[0])
+        await disk.wait_for_zones()
         shutil.rmtree(zones[2])
         zones[2].mkdir()
         await disk.ask(RepairZone(str(zones[2])))

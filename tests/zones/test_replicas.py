@@ -25,6 +25,7 @@ async def test_replicas_name_each_zone_and_when_it_was_verified(tmp_path: Path) 
         assert _replicas(disk, "empty") == []
         await disk.ask_scrub()
         assert all(" verified 20" in line for line in _replicas(disk, "file"))
+        await disk.wait_for_zones()
         shutil.rmtree(zones[1] / "packs")
         assert _replicas(disk, "file")[1] == f"{zones[1]} well, 0 of 1 packs, not verified yet"
         await disk.ask_scrub()

@@ -39,6 +39,7 @@ async def test_a_new_disk_gets_the_share_of_the_dead_one(tmp_path: Path) -> None
         await keep_in_shares(disk, "2+1")
         await archive(disk, contents)
         before = shares_in(zones[2])[0].read_bytes()
+        await disk.wait_for_zones()
         shutil.rmtree(zones[2])
         await disk.store.zoning.care.notice()
         assert disk.states == ["well", "well", "behind"]

@@ -104,7 +104,7 @@ def connect(path: Path) -> apsw.Connection:
         )
     except apsw.CantOpenError as error:
         raise StoreDamaged(
-            f"{path} cannot be opened; if it is lost, rebuild the metadata from a zone"
+            f"{path} cannot be opened: `s3fs-local fsck STORE --rebuild` makes it anew from a zone"
         ) from error
     connection.set_busy_timeout(_PATIENCE_MS)
     return connection
@@ -149,7 +149,7 @@ def _check_ours(connection: apsw.Connection, path: Path) -> None:
         application_id = connection.pragma("application_id")
     except apsw.NotADBError as error:
         raise StoreDamaged(
-            f"{path} is not a database; if it is lost, rebuild the metadata from a zone"
+            f"{path} is not a database: `s3fs-local fsck STORE --rebuild` makes it anew from a zone"
         ) from error
     if application_id != APPLICATION_ID:
         raise StoreDamaged(f"{path} is not the metadata of a store: another program wrote it")
