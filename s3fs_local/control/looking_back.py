@@ -171,11 +171,10 @@ async def list_versions(request: ListVersions, context: Context) -> VersionListi
     if directory is None:
         _add_rows(listing, request.path, history_at(filesystem, request.path), status_of)
         return listing
-    names = filesystem.histories.listed_names(directory)
-    for done, name in enumerate(names):
+    for done, name in enumerate(filesystem.histories.listed_names(directory)):
         path = b"/".join(part for part in (request.path, name) if part)
         _add_rows(listing, path, filesystem.histories.of_name(directory, name), status_of)
-        await context.outlet.progress("names", done=done + 1, total=len(names))
+        await context.outlet.progress("names", done=done + 1, total=0)
     return listing
 
 

@@ -21,6 +21,8 @@ from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
 from s3fs_local.rules.versioning import Version
 
 _STEP_ROWS_MAX: Final = 1024
+_STEP_NAMES: Final = 16
+"""Rows at a time of which only the names are wanted: one name may have thousands."""
 
 
 class NameHistory(Struct, frozen=True):
@@ -63,20 +65,24 @@ class Histories:
         versions = self._versions_of(intervals)
         return NameHistory(name, intervals, versions, history_of(intervals, versions))
 
-    def listed_names(self, directory: int) -> list[bytes]:
-        """The names in the directory that have a history worth showing, in order."""
-        entries: list[Entry] = []
-        for tenure in self._tenures(directory):
-            found = self._metadata.directory_history(tenure.ino)
-            entries += [_within(entry, tenure.to_ns) for entry in found]
-        entries.sort(key=lambda entry: (entry.name, entry.from_ns))
-        listed = []
-        for name, group in groupby(entries, key=lambda entry: entry.name):
-            intervals = list(group)
-            directories = self._directories_among(intervals)
-            if is_listed(intervals, self._versions_of(intervals), directories=directories):
-                listed.append(name)
-        return listed
+    def listed_names(self, directory: int) -> Iterator[bytes]:
+        """The names in the directory that have a history worth showing, in order.
+
+        Each is looked up when it is asked for, and what it was only as far as is needed: a name may
+        have meant thousands of files in turn.
+        """
+        names = merge(*(self._names_in(tenure.ino) for tenure in self._tenures(directory)))
+        for name, _ in groupby(names):
+            intervals = self._intervals_before(directory, name)
+            if is_listed(intervals, self._versions_before, self._is_directory):
+                yield name
+
+    def _names_in(self, directory: int) -> Iterator[bytes]:
+        """Every name that ever meant something there, in order; in steps."""
+        last = b""
+        while found := self._metadata.entries_after(directory, last, OPEN_NS, _STEP_NAMES):
+            yield from (name for name, _ in groupby(entry.name for entry in found))
+            last = found[-1].name
 
     def has_history(self, directory: int, name: bytes) -> bool:
         """Whether the name ever meant anything here."""
@@ -143,13 +149,18 @@ class Histories:
         inodes = {entry.ino for entry in intervals if not entry.is_marker}
         return {ino: self._metadata.versions(ino) for ino in inodes}
 
-    def _directories_among(self, intervals: Iterable[Entry]) -> set[int]:
-        found = set()
-        for entry in intervals:
-            inode = None if entry.is_marker else self._metadata.inode(entry.ino)
-            if inode is not None and inode.is_directory:
-                found.add(inode.ino)
-        return found
+    def _versions_before(self, ino: int, before_ns: int) -> Iterator[Version]:
+        """The versions of the inode committed before the instant, newest first, in steps."""
+        for step in _growing():
+            found = self._metadata.versions_before(ino, before_ns, step)
+            yield from found
+            if len(found) < step:
+                return
+            before_ns = found[-1].stamp_ns
+
+    def _is_directory(self, ino: int) -> bool:
+        inode = self._metadata.inode(ino)
+        return inode is not None and inode.is_directory
 
     def _tenures(self, directory: int) -> list[Tenure]:
         """Every directory that was at this one's path until it was removed, and this one."""

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from s3fs_local.engine.attributes import Attributes
-from s3fs_local.engine.views import Node, Views
+from s3fs_local.engine.views import Listing, Views
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import BadHandle
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Inode
@@ -17,10 +17,10 @@ FIRST_ENTRY_OFFSET: Final = 1
 
 
 class OpenDirectory(Struct):
-    """A directory that is being listed; a view's entries are settled when it is opened."""
+    """A directory that is being listed."""
 
     ino: int
-    listing: list[tuple[bytes, Node]] | None
+    listing: Listing | None  # of a view
     until_ns: int  # entries made later are left out, or a program that renames all would never end
 
 

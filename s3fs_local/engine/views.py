@@ -6,8 +6,9 @@ the kernel knows its number.
 """
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -142,6 +143,27 @@ Node = (
     | StatusFolder
     | StatusFile
 )
+
+
+class Listing:
+    """The entries of a view that is being listed: each is settled when it is first read."""
+
+    def __init__(self, entries: Iterable[tuple[bytes, Node]]) -> None:
+        self._rest = iter(entries)
+        self._settled: list[tuple[bytes, Node]] = []
+
+    def behind(self, offset: int) -> Iterator[tuple[int, bytes, Node]]:
+        """(offset, name, node) of the entries behind that offset (0: from the start)."""
+        self._settled += islice(self._rest, max(0, offset - len(self._settled)))
+        while offset < len(self._settled) or self._settle_one():
+            offset += 1
+            yield (offset, *self._settled[offset - 1])
+
+    def _settle_one(self) -> bool:
+        found = next(self._rest, None)
+        if found is not None:
+            self._settled.append(found)
+        return found is not None
 
 
 class Views:
@@ -304,13 +326,15 @@ class Views:
                 view = Moment(present, at_ns, entered_from=directory)
                 yield f"@{format_samba(at_ns)}".encode(), view
 
-    def listing(self, ino: int) -> list[tuple[bytes, Node]]:
-        """The entries of a view as it is now, in order. Raises NotADirectory."""
-        node = self._node(ino)
+    def listing(self, ino: int) -> Listing:
+        """The entries of a view, in order, as long as it is open. Raises NotADirectory."""
+        return Listing(self._entries(ino, self._node(ino)))
+
+    def _entries(self, ino: int, node: Node) -> Iterable[tuple[bytes, Node]]:
         match node:
             case VersionsFolder():
                 names = self._histories.listed_names(node.directory)
-                return [(escape(name), NameFolder(node.directory, name)) for name in names]
+                return ((escape(name), NameFolder(node.directory, name)) for name in names)
             case SnapshotsFolder():
                 return list(self._snapshots_of(node.directory))
             case NameFolder():
@@ -323,11 +347,9 @@ class Views:
             case _:
                 raise NotADirectory(f"view {ino}")
 
-    def entries(
-        self, listing: list[tuple[bytes, Node]], after: int
-    ) -> Iterator[tuple[bytes, Inode, int]]:
+    def entries(self, listing: Listing, after: int) -> Iterator[tuple[bytes, Inode, int]]:
         """(name, attributes, offset) behind `after`; who asks for the next took the one before."""
-        for offset, (name, node) in enumerate(listing[after:], start=after + 1):
+        for offset, name, node in listing.behind(after):
             try:
                 inode = self._shown(node)
             except StaleInode:

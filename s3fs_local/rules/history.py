@@ -186,14 +186,14 @@ def _arrived(interval: Entry, versions: Sequence[Version]) -> Version | None:
 
 
 def is_listed(
-    intervals: Sequence[Entry],
-    versions_of: Mapping[int, Sequence[Version]],
-    *,
-    directories: Collection[int] = (),
+    intervals: Iterable[Entry],
+    versions_before: Callable[[int, int], Iterable[Version]],
+    is_directory: Callable[[int], bool],
 ) -> bool:
     """Whether `.versions/` lists the name: somebody may look for what one of its occupants was.
 
-    `directories` holds those inodes among the occupants that are directories. An occupant counts
+    No more is taken of the intervals, in any order, than is needed: newest first is quickest.
+    `versions_before` gives the versions of an inode before an instant. An occupant counts
 
     - while it is live, as soon as it has a committed version (a live directory has its own
       `.versions`);
@@ -203,22 +203,22 @@ def is_listed(
       probe 4913 and editors' lock files are). Content committed under an earlier name counts: after
       `rsync x f; rm f` and `mv a b; rm b`, `f` and `b` are the only listed ways to it.
     """
-    return any(
-        _is_worth_listing(interval, versions_of, directories) for interval in reversed(intervals)
-    )
+    return any(_is_worth_listing(interval, versions_before, is_directory) for interval in intervals)
 
 
 def _is_worth_listing(
-    interval: Entry, versions_of: Mapping[int, Sequence[Version]], directories: Collection[int]
+    interval: Entry,
+    versions_before: Callable[[int, int], Iterable[Version]],
+    is_directory: Callable[[int], bool],
 ) -> bool:
     if interval.is_marker or interval.ending in AWAY:
         return False
-    versions = _versions_before_end(interval, versions_of)
+    versions = versions_before(interval.ino, interval.to_ns)
     if interval.ending == Ending.LIVE:
-        return bool(versions)
+        return any(True for _ in versions)
     if is_transient(interval.name):
         return False
-    return interval.ino in directories or any(version.size for version in versions)
+    return is_directory(interval.ino) or any(version.size for version in versions)
 
 
 class EventKind(StrEnum):

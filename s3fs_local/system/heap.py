@@ -2,9 +2,7 @@
 
 import ctypes
 import gc
-import resource
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 KEPT_BYTES: Final = 256 << 20
@@ -48,12 +46,6 @@ def give_back_freed_memory() -> None:
     """
     with suppress(OSError, AttributeError):  # musl has no malloc_trim
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def resident_bytes() -> int:
-    """How much of the machine's memory the process has (proc(5), statm)."""
-    pages = Path("/proc/self/statm").read_bytes().split()[1]
-    return int(pages) * resource.getpagesize()
 
 
 def spare_what_stays() -> None:

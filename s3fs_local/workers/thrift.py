@@ -4,32 +4,30 @@ Keeping it makes large blocks quick (`system/heap.py`); but what a verification 
 once would stay with the process for good, beside whatever the next one needs elsewhere.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.use import Sleeper, Use
-from s3fs_local.system.heap import give_back_freed_memory, resident_bytes
+from s3fs_local.system.heap import give_back_freed_memory
 
 LOOK_S: Final = 10.0
-GROWTH_BYTES: Final = 8 << 20
-"""By so much more than after the last time before it is tried again: it takes a millisecond."""
+"""It takes a millisecond or two, and what is needed again half of that."""
 
 
 class Thrift:
     """The background task of one process. It sleeps while nobody uses the store."""
 
-    def __init__(self, use: Use) -> None:
+    def __init__(self, use: Use, give_back: Callable[[], None] = give_back_freed_memory) -> None:
         self._sleeper = Sleeper(use)
-        self._least_bytes = resident_bytes()
+        self._give_back = give_back
 
     async def run(self) -> None:
-        """Never returns; cancel it."""
+        """Never returns; cancel it.
+
+        Whether much can be given back is not asked: libc does not say, and a process that grew in
+        the middle of a scrub looks as if it needed all of that from then on.
+        """
         while True:
             await self._sleeper.sleep(LOOK_S)
-            await self.look()
-
-    async def look(self) -> None:
-        """If the process has grown by much, it keeps no more than it uses."""
-        if resident_bytes() - self._least_bytes >= GROWTH_BYTES:
-            await run_in_thread(give_back_freed_memory)
-            self._least_bytes = resident_bytes()
+            await run_in_thread(self._give_back)

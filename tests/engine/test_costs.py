@@ -129,3 +129,37 @@ def test_a_folder_of_versions_is_listed_in_proportion(counted: Counted) -> None:
         statements_, _, _ = counted.cost(look)
         costs.append(statements_ / count)
     assert costs[1] <= costs[0]
+
+
+def test_a_name_with_a_long_past_is_listed_as_quickly_as_another(counted: Counted) -> None:
+    """Of what it meant in turn `ls .versions` looks at the last only, as far as that tells enough.
+
+    Else a directory of mail, or of a file that is saved every minute, holds up the whole mount for
+    each who looks.
+    """
+    folder = counted.fs.lookup(ROOT_INO, b".versions")
+
+    def look() -> None:
+        handle = counted.fs.opendir(folder.ino, ALICE)
+        assert [name for name, _, _ in counted.fs.readdir(handle, 0)] == [b"first", b"saved"]
+
+    costs = []
+    for count in (10, 190):
+        for _ in range(count):
+            counted.store.write("/temporary", b"content")
+            counted.fs.rename(ROOT_INO, b"temporary", ROOT_INO, b"saved", 0, ALICE)
+        costs.append(counted.cost(look)[0])
+    assert costs[1] < 2 * costs[0]
+
+
+def test_the_first_names_of_a_long_listing_are_there_at_once(counted: Counted) -> None:
+    """Everybody waits for what the loop does, so nothing is settled before it is asked for."""
+    for number in range(200):
+        counted.store.write(f"/f{number:03}", b"content")
+    folder = counted.fs.lookup(ROOT_INO, b".versions")
+
+    def look() -> None:
+        entries = counted.fs.readdir(counted.fs.opendir(folder.ino, ALICE), 0)
+        assert next(iter(entries))[0] == b"f000"
+
+    assert counted.cost(look)[0] < 20

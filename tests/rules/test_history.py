@@ -1,6 +1,6 @@
 """The history of a path: what survives which habit of which program."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 import pytest
@@ -67,6 +67,20 @@ def commits(ino: int, *stamps: int, size: int = 5) -> dict[int, list[Version]]:
             for stamp in sorted(stamps, reverse=True)
         ]
     }
+
+
+def listed(
+    intervals: Sequence[Entry],
+    versions: Mapping[int, Sequence[Version]],
+    *,
+    directories: Collection[int] = (),
+) -> bool:
+    """As `is_listed`, of what is given."""
+
+    def before(ino: int, before_ns: int) -> list[Version]:
+        return [version for version in versions.get(ino, ()) if version.stamp_ns < before_ns]
+
+    return is_listed(intervals, before, lambda ino: ino in directories)
 
 
 def stamps_of(history: Sequence[HistoryItem]) -> list[int]:
@@ -249,34 +263,34 @@ def test_an_exact_short_id_wins_over_a_longer_one_that_it_begins() -> None:
 
 def test_a_live_name_is_listed_from_its_first_commit() -> None:
     """Temporary or not: it is there to be seen."""
-    assert not is_listed([span(OLD, 10)], {})
-    assert is_listed([span(OLD, 10)], commits(OLD, 11))
-    assert is_listed([span(OLD, 10)], commits(OLD, 11, size=0))
-    assert is_listed([span(OLD, 10)], commits(OLD, 5))
-    assert is_listed([span(OLD, 10, name="f~")], commits(OLD, 11))
+    assert not listed([span(OLD, 10)], {})
+    assert listed([span(OLD, 10)], commits(OLD, 11))
+    assert listed([span(OLD, 10)], commits(OLD, 11, size=0))
+    assert listed([span(OLD, 10)], commits(OLD, 5))
+    assert listed([span(OLD, 10, name="f~")], commits(OLD, 11))
 
 
 def test_a_deleted_file_is_listed() -> None:
     """The reason why people look below `.versions` at all."""
-    assert is_listed([span(OLD, 10, 20, DELETED), marker(20)], commits(OLD, 11))
+    assert listed([span(OLD, 10, 20, DELETED), marker(20)], commits(OLD, 11))
 
 
 def test_a_deleted_file_that_arrived_by_rename_is_listed() -> None:
     """After `rsync x f; rm f` no other listed name leads to the content."""
-    assert is_listed([span(OLD, 10, 20, DELETED), marker(20)], commits(OLD, 5))
+    assert listed([span(OLD, 10, 20, DELETED), marker(20)], commits(OLD, 5))
 
 
 def test_a_replaced_file_stays_listed_after_its_successor_moved_away() -> None:
     """`mv a f; mv b f; mv f c`: what was a is nowhere else."""
     intervals = [span(OLD, 10, 20, REPLACED), span(NEW, 20, 30, MOVED)]
 
-    assert is_listed(intervals, commits(OLD, 5) | commits(NEW, 6))
+    assert listed(intervals, commits(OLD, 5) | commits(NEW, 6))
 
 
 def test_a_name_whose_occupants_only_moved_away_is_not_listed() -> None:
     """The temporary name of rsync, git's link and unlink, the old name after `mv`."""
-    assert not is_listed([span(OLD, 10, 20, MOVED)], commits(OLD, 11))
-    assert not is_listed([], {})
+    assert not listed([span(OLD, 10, 20, MOVED)], commits(OLD, 11))
+    assert not listed([], {})
 
 
 def test_vims_leftovers_are_not_listed() -> None:
@@ -285,23 +299,23 @@ def test_vims_leftovers_are_not_listed() -> None:
     swap = [span(OLD, 20, 30, DELETED, name=".f.swp")]
     probe = [span(OLD, 20, 30, DELETED, name="4913")]
 
-    assert not is_listed(moved_in, commits(OLD, 11))
-    assert not is_listed(swap, commits(OLD, 21))
-    assert not is_listed(probe, commits(OLD, 21, size=0))
-    assert is_listed(probe, commits(OLD, 21))
+    assert not listed(moved_in, commits(OLD, 11))
+    assert not listed(swap, commits(OLD, 21))
+    assert not listed(probe, commits(OLD, 21, size=0))
+    assert listed(probe, commits(OLD, 21))
 
 
 def test_what_was_purged_is_not_listed() -> None:
     """Nothing is left to bring back; nor does content count that came after the name."""
-    assert not is_listed([span(OLD, 10, 20, DELETED), marker(20)], {})
-    assert not is_listed([span(OLD, 10, 20, DELETED), marker(20)], commits(OLD, 25))
+    assert not listed([span(OLD, 10, 20, DELETED), marker(20)], {})
+    assert not listed([span(OLD, 10, 20, DELETED), marker(20)], commits(OLD, 25))
 
 
 def test_a_deleted_directory_is_listed_and_a_live_one_is_not() -> None:
     """Its tree can be browsed there; a live one has a `.versions` of its own."""
-    assert is_listed([span(OLD, 10, 20, DELETED), marker(20)], {}, directories={OLD})
-    assert not is_listed([span(OLD, 10)], {}, directories={OLD})
-    assert not is_listed([span(OLD, 10, 20, MOVED)], {}, directories={OLD})
+    assert listed([span(OLD, 10, 20, DELETED), marker(20)], {}, directories={OLD})
+    assert not listed([span(OLD, 10)], {}, directories={OLD})
+    assert not listed([span(OLD, 10, 20, MOVED)], {}, directories={OLD})
 
 
 def kinds(events: Sequence[Event]) -> list[tuple[int, str]]:

@@ -34,6 +34,19 @@ start, end = (int(place, 16) for place in line.split()[0].split("-"))
 print(len(places), all(start < place < end for place in places))
 """
 
+FREED: Final = """
+from s3fs_local.system.heap import give_back_freed_memory, prepare_heap
+def resident_pages():
+    return int(open("/proc/self/statm").read().split()[1])
+assert prepare_heap()
+needed = [b"x" * (1 << 20) for _ in range(100)]
+stays = bytes(10)
+del needed
+kept = resident_pages()
+give_back_freed_memory()
+print((kept - resident_pages()) >> 8)
+"""
+
 
 def test_glibc_keeps_freed_memory() -> None:
     """Elsewhere it is refused politely."""
@@ -45,6 +58,13 @@ def test_threads_have_no_heaps_of_their_own() -> None:
     output = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, check=True).stdout
 
     assert output == b"8 True\n"
+
+
+def test_what_was_needed_once_goes_back_to_the_machine() -> None:
+    """A verification would make a daemon large for good, and the next one larger."""
+    output = subprocess.run([sys.executable, "-c", FREED], capture_output=True, check=True).stdout
+
+    assert int(output) >= 90
 
 
 def test_the_collector_leaves_modules_alone() -> None:
