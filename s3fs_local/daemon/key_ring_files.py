@@ -35,6 +35,8 @@ class KeyRingFiles:
         self._store_id = store_id
         self.present = b""
         """The ring that opened the store, or was saved since: what every copy should be."""
+        self._here: bytes | None = None  # as `newest` found it
+        self._in_zones: dict[ObjectStore, bytes | None] = {}  # the same
 
     @property
     def _stores(self) -> list[ObjectStore]:
@@ -47,7 +49,12 @@ class KeyRingFiles:
             StoreDamaged: no copy can be read.
             FormatTooNew: a newer release wrote it.
         """
-        copies = [self._found_here(), *map(self._found_in, self._stores)]
+        self._here = self._read_here()
+        self._in_zones = {zone: _read_in(zone) for zone in self._stores}
+        copies = [
+            self._found(self._here, "the store's own copy"),
+            *(self._found(copy, "a zone's copy") for copy in self._in_zones.values()),
+        ]
         readable = [copy for copy in copies if copy is not None]
         if not readable:
             raise errors.StoreDamaged(
@@ -60,14 +67,14 @@ class KeyRingFiles:
 
         Not before: one that turns out to be of no use would have taken the place of the good ones.
         """
-        if self._read_here() != self.present:
+        if self._here != self.present:
             log.warning("%s was not the latest key ring, and is replaced", self._file)
             try:
                 self._put_here(self.present)
             except errors.StorageError as error:  # then at the next opening
                 log.warning("the key ring cannot be replaced: %s", error)
-        for zone in self._stores:
-            if _read_in(zone) != self.present:
+        for zone, copy in self._in_zones.items():
+            if copy != self.present:
                 _put_copy(zone, self.present)
 
     def save(self, data: bytes) -> None:
@@ -95,10 +102,6 @@ class KeyRingFiles:
         except OSError as error:
             raise errors.ZoneUnavailable(f"{self._file}: {error.strerror}") from error
 
-    def _found_here(self) -> _Found | None:
-        data = self._read_here()
-        return None if data is None else self._found(data, str(self._file))
-
     def _read_here(self) -> bytes | None:
         try:
             return durable_files.read_small(self._file)
@@ -106,18 +109,16 @@ class KeyRingFiles:
             log.warning("%s cannot be read: %s", self._file, error)
             return None
 
-    def _found_in(self, zone: ObjectStore) -> _Found | None:
-        data = _read_in(zone)
-        return None if data is None else self._found(data, "a zone's copy of the key ring")
-
-    def _found(self, data: bytes, what: str) -> _Found | None:
+    def _found(self, data: bytes | None, what: str) -> _Found | None:
         """None where it is damaged, or of another store: whoever put it there meant well."""
+        if data is None:
+            return None
         try:
             if store_of(data) == self._store_id:
                 return _Found(generation_of(data), data)
-            log.warning("%s is that of another store", what)
+            log.warning("%s of the key ring is that of another store", what)
         except errors.StoreDamaged as error:
-            log.warning("%s cannot be read: %s", what, error)
+            log.warning("%s of the key ring cannot be read: %s", what, error)
         return None
 
 
