@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from s3fs_local.errors import (
     NotPermitted,
+    PathUnusable,
     QuotaExceeded,
     StorageError,
     StoreFull,
@@ -138,7 +139,7 @@ class OwnerLock:
         Raises:
             StoreInUse: another process owns it; the message names it.
             NotPermitted: this user may not own it.
-            StoreFull, ZoneUnavailable: the file cannot be made or locked.
+            StoreFull, PathUnusable: the file cannot be made or locked.
         """
         with _lock_errors(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -167,7 +168,7 @@ class OwnerLock:
         """Why the lock cannot be had now, which names its owner; None where nobody owns it.
 
         Raises:
-            NotPermitted, StoreFull, ZoneUnavailable: as `acquire`.
+            NotPermitted, StoreFull, PathUnusable: as `acquire`.
         """
         try:
             cls.acquire(path).release()
@@ -202,7 +203,7 @@ def _lock_errors(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise NotPermitted(f"{path} may not be locked by you") from error
     except OSError as error:
-        raise ZoneUnavailable(f"{path} cannot be locked: {error.strerror}") from error
+        raise PathUnusable(f"{path} cannot be locked: {error.strerror}") from error
 
 
 def _holder_in(descriptor: int) -> str:

@@ -180,3 +180,4 @@ def test_a_read_only_disk_is_a_sentence(small_disk: Path, capsys: Capture) -> No
         assert str(small_disk) in first
         assert "Read-only file system" in first
         assert second.startswith("  ")
+        assert "zone" not in second

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from s3fs_local.errors import QuotaExceeded, StoreFull, StoreInUse, ZoneUnavailable
+from s3fs_local.errors import (
+    PathUnusable,
+    QuotaExceeded,
+    StoreFull,
+    StoreInUse,
+)
 from s3fs_local.system import durable_files
 from s3fs_local.system.durable_files import OwnerLock, read_small, replace
 
@@ -162,7 +167,7 @@ def test_a_lock_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> None:
         (tmp_path / "directory", "Is a directory"),
     ):
         for attempt in (OwnerLock.acquire, OwnerLock.refusal):
-            with pytest.raises(ZoneUnavailable, match=f"{path} cannot be locked: {why}"):
+            with pytest.raises(PathUnusable, match=f"{path} cannot be locked: {why}"):
                 attempt(path)
 
 
