@@ -297,6 +297,27 @@ def test_protection_begins_with_the_next_file(store: MemoryStore) -> None:
     assert is_refused(lambda: store.chmod("/d/deep/new", 0o600))
 
 
+@promise(
+    "A file that is moved or linked into a protected directory is locked by its next save there, "
+    "not by the move."
+)
+def test_a_move_locks_nothing(store: MemoryStore) -> None:
+    """A move can be taken back as long as nobody saved anything there."""
+    store.mkdir("/d")
+    protect(store, "/d")
+    for name in ("moved", "linked"):
+        store.write(f"/{name}", b"one")
+    store.rename("/moved", "/d/moved")
+    store.link("/linked", "/d/linked")
+    for name in ("moved", "linked"):
+        store.chmod(f"/d/{name}", 0o600)
+        store.append(f"/d/{name}", b"two")
+        assert is_refused(lambda name=name: store.chmod(f"/d/{name}", 0o644))
+
+    store.write("/d/copied", b"one")
+    assert is_refused(lambda: store.remove("/d/copied"))
+
+
 @promise("The protection of a directory can only be made stricter.")
 def test_a_policy_is_never_weakened(store: MemoryStore) -> None:
     """Else the next file would be unprotected."""
