@@ -115,6 +115,7 @@ class ZoneChanges:
             partial(make_zone, self._path, record, new, key_ring=self._ring_files.present)
         )
         zone = Zone(None, zone_id=zone_id, url=url, kind=kind, reason="it is new", has_threads=True)
+        zone.joins = True
         await self._take_in(zone, new)
         return zone
 

@@ -79,8 +79,14 @@ class Membership:
 
     @property
     def quorum(self) -> int:
-        """The least number of zones with which the store goes on."""
-        return quorum_of(len(self._counted), wanted=self.wanted_quorum)
+        """The least number of zones with which the store goes on.
+
+        While one joins, all others at most: they have what the next process takes them to have.
+        """
+        counted = self._counted
+        joining = sum(zone.joins for zone in counted)
+        wanted = quorum_of(len(counted), wanted=self.wanted_quorum)
+        return max(1, min(wanted, len(counted) - joining))
 
     @property
     def _counted(self) -> list[Zone]:
@@ -211,8 +217,9 @@ class Membership:
             if zone.state is not ZoneState.RETURNING:
                 return
             zone.state, zone.reason, zone.doubtful = ZoneState.WELL, "", ()
-            zone.is_full = False
+            zone.is_full = zone.joins = False
             self._unrecorded = True
+        self.recount()
         logger.info("zone %s is well again", zone.url or zone.zone_id)
         self.record_changes()
 
@@ -221,6 +228,7 @@ class Membership:
         with self._mutex:
             self.zones = tuple(zones)
             self._unrecorded = True
+        self.recount()
 
     def close(self) -> None:
         """No thread of ours takes work any more, and others may open the zones."""

@@ -42,6 +42,7 @@ class Zone:
         self.doubtful: tuple[str, ...] = ()
         self.space: tuple[int, int] = (0, 0)  # free and total bytes when last asked
         self.failing = ""  # what it said instead
+        self.joins = False  # is being added, and was never well: no quorum counts on it
         self.leaves = False  # is being removed: no copy begun now counts on it
         self.missing_bytes = 0  # of a zone that is not well: what it has yet to be given, as known
         self.has_threads = has_threads

@@ -5,10 +5,11 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+import trio
 
-from s3fs_local.control.requests import ChangeSetting, Verify
-from s3fs_local.errors import TooFewZones
-from tests.store_on_disk import StoreOnDisk, make_store_of_zones, opened
+from s3fs_local.control.requests import AddZone, ChangeSetting, Verify
+from s3fs_local.errors import TooFewZones, ZoneUnavailable
+from tests.store_on_disk import StoreOnDisk, make_store_of_zones, opened, wait_until_well
 
 CONTENT = bytes(range(256)) * 1024
 
@@ -84,6 +85,58 @@ async def test_a_quorum_that_too_few_zones_are_left_for_can_be_lowered(tmp_path:
     async with opened(tmp_path / "store") as disk:
         assert disk.fs.volume.settings.write_quorum == 0
         assert await disk.read("file") == CONTENT[1:]
+
+
+@pytest.mark.parametrize("zones", [1, 2])
+async def test_a_zone_can_be_added_where_the_quorum_is_all_zones(
+    tmp_path: Path, zones: int
+) -> None:
+    """Nobody waits for it before it has everything; from then on everybody does."""
+    make_store_of_zones(tmp_path, zones)
+    failures: list[TooFewZones] = []
+
+    async def write(disk: StoreOnDisk, until: trio.Event) -> None:
+        number = 0
+        while not until.is_set():
+            number += 1
+            try:
+                await write_durably(disk, f"meanwhile {number}")
+            except TooFewZones as error:
+                failures.append(error)
+            await trio.lowlevel.checkpoint()
+
+    async with opened(tmp_path / "store") as disk:
+        await put_quorum(disk, str(zones + 1))
+        await write_durably(disk, "before")
+        is_added = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write, disk, is_added)
+            await disk.ask(AddZone(str(tmp_path / "added")))
+            is_added.set()
+        assert failures == []
+        assert disk.zones.members.quorum == zones + 1
+        assert {each.needed for each in disk.zones.growing} == {zones + 1}
+        disk.zones.members.suspend(disk.zones.zones[0], "its disk is broken")
+        with pytest.raises(TooFewZones):
+            await write_durably(disk, "after")
+        await wait_until_well(disk)
+        assert await is_intact(disk)
+
+
+async def test_a_zone_that_cannot_be_added_costs_no_write(tmp_path: Path) -> None:
+    """The set is as it was, and so is the number of zones that each write waits for."""
+    make_store_of_zones(tmp_path, 1)
+    in_the_way = tmp_path / "store" / ".store.json.tmp"
+    async with opened(tmp_path / "store") as disk:
+        await put_quorum(disk, "2")
+        in_the_way.mkdir()
+        with pytest.raises(ZoneUnavailable):
+            await disk.ask(AddZone(str(tmp_path / "added")))
+        await write_durably(disk, "file")
+        in_the_way.rmdir()
+        await disk.ask(AddZone(str(tmp_path / "added")))
+        await write_durably(disk, "file")
+        assert await is_intact(disk)
 
 
 async def test_what_is_written_after_a_class_wants_more_copies_has_them(tmp_path: Path) -> None:
