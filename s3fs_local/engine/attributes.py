@@ -188,8 +188,11 @@ class Attributes:
         """The names of all stored attributes."""
         return list(self._volume.inode(ino).xattrs)
 
-    def set_xattr(self, ino: int, name: bytes, value: bytes) -> None:
+    def set_xattr(self, ino: int, name: bytes, value: bytes, *, takes_setgid: bool = False) -> None:
         """The inode has the attribute; an access ACL also sets the permission bits.
+
+        With `takes_setgid` it takes S_ISGID away, too, as chmod(2) does: whoever set it is neither
+        in the owning group nor has CAP_FSETID (posix_acl_update_mode() of the kernel).
 
         Raises:
             Protected: the inode is locked.
@@ -204,6 +207,8 @@ class Attributes:
         mode, stored = inode.mode, value
         if name == posix_acl.ACCESS_XATTR:
             mode, acl = posix_acl.mode_from_acl(posix_acl.parse(value), inode.mode)
+            if takes_setgid:
+                mode &= ~stat.S_ISGID
             stored = posix_acl.serialize(acl) if acl else b""
         elif name == posix_acl.DEFAULT_XATTR:
             stored = value if posix_acl.parse(value) else b""

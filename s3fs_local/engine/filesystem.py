@@ -332,11 +332,13 @@ class FileSystem:
             names += self.lock_attributes.names(inode, self._version_shown(inode))
         return names
 
-    def setxattr(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
-        """The stored attribute is set."""
+    def setxattr(
+        self, ino: int, name: bytes, value: bytes, caller: Caller, *, takes_setgid: bool = False
+    ) -> None:
+        """The stored attribute is set; see `Attributes.set_xattr`."""
         self._check_changeable(ino)
         del caller  # the kernel has checked who may
-        self.attributes.set_xattr(ino, name, value)
+        self.attributes.set_xattr(ino, name, value, takes_setgid=takes_setgid)
 
     async def set_lock_attribute(self, ino: int, name: bytes, value: bytes, caller: Caller) -> None:
         """`s3.*` is set, durably; waits up to a second for writers."""

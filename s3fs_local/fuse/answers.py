@@ -43,7 +43,7 @@ from s3fs_local.fuse.protocol import (
     RENAME2_IN,
     RENAME_IN,
     SETATTR_IN,
-    SETXATTR_IN,
+    SETXATTR_ACL_KILL_SGID,
     WRITE_IN,
     WRITE_KILL_SUIDGID,
     Feature,
@@ -51,6 +51,7 @@ from s3fs_local.fuse.protocol import (
     agreement,
     is_understood,
     offer_of,
+    setxattr_of,
 )
 from s3fs_local.rules.inode import Caller
 
@@ -274,9 +275,11 @@ class Answers:
 
     def setxattr(self, node: int, caller: Caller, request: memoryview) -> Reply:
         """Size, flags; name, value."""
-        size, flags = SETXATTR_IN.unpack_from(request, BODY)
-        name, _, rest = request[BODY + SETXATTR_IN.size :].tobytes().partition(b"\0")
-        return _when_there(self._to.setxattr(node, name, rest[:size], flags, caller), _nothing)
+        size, flags, more, rest = setxattr_of(request[BODY:])
+        name, _, value = rest.tobytes().partition(b"\0")
+        takes_setgid = bool(more & SETXATTR_ACL_KILL_SGID)
+        answer = self._to.setxattr(node, name, value[:size], flags, takes_setgid, caller)
+        return _when_there(answer, _nothing)
 
     def listxattr(self, node: int, caller: Caller, request: memoryview) -> bytes:
         """Size of the buffer."""

@@ -282,14 +282,23 @@ class Operations:
 
     @answered
     def setxattr(
-        self, inode: int, name: bytes, value: bytes, flags: int, caller: Caller
+        self,
+        inode: int,
+        name: bytes,
+        value: bytes,
+        flags: int,
+        takes_setgid: bool,  # noqa: FBT001  as the request has it
+        caller: Caller,
     ) -> Eventual[None]:
-        """The attribute has the value; `flags` are those of the system call."""
+        """The attribute has the value; `flags` are those of the system call.
+
+        With `takes_setgid` an access ACL takes S_ISGID away: who sets it is not in the group.
+        """
         if flags:
             self._check_there(inode, name, wanted=bool(flags & os.XATTR_REPLACE))
         if name.startswith(LOCK_ATTRIBUTE_PREFIX):
             return self._gate.waiting(self._fs.set_lock_attribute, inode, name, value, caller)
-        self._fs.setxattr(inode, name, value, caller)
+        self._fs.setxattr(inode, name, value, caller, takes_setgid=takes_setgid)
         return None
 
     @answered

@@ -88,6 +88,7 @@ class Feature(IntFlag):
     MAX_PAGES = 1 << 22
     EXPLICIT_INVAL_DATA = 1 << 25  # content changes where the kernel is told so, and only there
     HANDLE_KILLPRIV_V2 = 1 << 28  # set-id bits are taken away here, see `engine/privileges.py`
+    SETXATTR_EXT = 1 << 29  # SETXATTR says who must lose S_ISGID; Linux 5.13
 
 
 # Flags of single requests and replies are plain numbers: with enumerations their arithmetic would
@@ -111,6 +112,7 @@ FATTR_KILL_SUIDGID: Final = 1 << 11
 FSYNC_DATA_ONLY: Final = 1
 WRITE_KILL_SUIDGID: Final = 1 << 2
 OPEN_KILL_SUIDGID: Final = 1 << 0
+SETXATTR_ACL_KILL_SGID: Final = 1 << 0
 
 
 class Notification(IntEnum):
@@ -142,6 +144,7 @@ WRITE_IN: Final = Layout("=QQIIQII")  # fh, offset, size, flags, lock owner, ope
 FH_IN: Final = Layout("=Q")  # what FLUSH, RELEASE and RELEASEDIR begin with
 FSYNC_IN: Final = Layout("=QI")  # fh, flags
 SETXATTR_IN: Final = Layout("=II")  # size, flags; name, value
+SETXATTR_EXT_IN: Final = Layout("=IIII")  # size, flags, flags of FUSE, -; name, value
 GETXATTR_IN: Final = Layout("=II")  # size of the caller's buffer, -; name
 INIT_IN: Final = Layout("=IIII")  # major, minor, read-ahead, features
 
@@ -181,6 +184,19 @@ def offer_of(body: memoryview) -> Offer:
     """What the body of INIT says."""
     major, minor, read_ahead_bytes, features = INIT_IN.unpack_from(body)
     return Offer(major, minor, read_ahead_bytes, Feature(features))
+
+
+def setxattr_of(body: memoryview) -> tuple[int, int, int, memoryview]:
+    """Size, flags, flags of FUSE, and what follows, in either of the two layouts.
+
+    A kernel without SETXATTR_EXT begins the name where others have flags, of which there is one.
+    No name begins with such a byte: names have a namespace.
+    """
+    if body[SETXATTR_IN.size] > SETXATTR_ACL_KILL_SGID:
+        size, flags = SETXATTR_IN.unpack_from(body)
+        return size, flags, 0, body[SETXATTR_IN.size :]
+    size, flags, more, _ = SETXATTR_EXT_IN.unpack_from(body)
+    return size, flags, more, body[SETXATTR_EXT_IN.size :]
 
 
 def is_understood(offer: Offer) -> bool:

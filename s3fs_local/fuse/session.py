@@ -37,6 +37,7 @@ FEATURES: Final = (
     | Feature.ASYNC_DIO
     | Feature.PARALLEL_DIROPS
     | Feature.HANDLE_KILLPRIV_V2
+    | Feature.SETXATTR_EXT
 )
 """What the kernel shall do in any case."""
 

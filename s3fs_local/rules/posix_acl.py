@@ -135,7 +135,7 @@ def mode_from_acl(acl: Acl, mode: int) -> tuple[int, Acl]:
     As posix_acl_equiv_mode(). The group bits show the mask where there is one, so that programs
     which know only modes never see less access than is granted. Removing the ACL leaves the mode as
     it is. posix_acl_update_mode() also drops S_ISGID if the caller is not in the owning group and
-    lacks CAP_FSETID; that needs the caller's groups and is the caller's to do.
+    lacks CAP_FSETID; that needs the caller's groups, so the kernel says so with the request.
     """
     if not acl:
         return mode, ()

@@ -227,8 +227,6 @@ def call_of(step: Step, serial: int, there: dict[str, int], handles: Sequence[in
         meant = MEANT_FOR[step.kind]
         paths = [path for path in paths if stat.S_IFMT(there[path]) == meant] or paths
     odd = _odd_paths(paths[0] if paths else "missing")
-    # A mount does not hear that another user's ACL takes the S_ISGID: see docs/posix-suite.md.
-    may_be_other = IS_ROOT and step.kind is not Kind.SET_ACL
     directories = [path for path, mode in there.items() if stat.S_ISDIR(mode)]
     directories += [path for path, mode in there.items() if stat.S_ISLNK(mode)]
     return Call(
@@ -242,7 +240,7 @@ def call_of(step: Step, serial: int, there: dict[str, int], handles: Sequence[in
         second=step.second,
         third=step.third,
         fourth=step.fourth,
-        user=OTHER_USER if step.is_other_user and may_be_other else 0,
+        user=OTHER_USER if step.is_other_user and IS_ROOT else 0,
         serial=serial,
     )
 

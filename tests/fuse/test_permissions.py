@@ -287,6 +287,17 @@ def test_the_umask_has_no_say_where_there_is_a_default_acl(folder: Path) -> None
     assert acl_of(folder / "file") == acl_of(folder / "shared")
 
 
+def test_an_acl_takes_setgid_from_whoever_is_not_in_the_group(folder: Path, as_user: As) -> None:
+    """As chmod does: else an owner lends the rights of a group that is not theirs."""
+    for entry in (folder / "file", folder / "sub"):
+        entry.mkdir() if entry.name == "sub" else entry.touch()
+        os.chown(entry, ALICE, STAFF)
+        for groups, expected in ((str(STAFF), "2777"), (str(ALICE), "777")):
+            entry.chmod(0o2755)
+            as_user(ALICE, folder, f"setfacl -m u::rwx,g::rwx,o::rwx {entry.name}", groups=groups)
+            assert mode_of(entry) == expected
+
+
 def test_a_malformed_acl_is_refused(folder: Path) -> None:
     """By the kernel or by us, with the errno of the manual."""
     for value in (b"\x02\x00\x00\x00" + b"x" * 7, b"\x09\x00\x00\x00" + b"x" * 8):

@@ -49,6 +49,7 @@ FILE = Inode(
         (protocol.CREATE_IN, 16),
         (protocol.WRITE_IN, 40),
         (protocol.SETXATTR_IN, 8),
+        (protocol.SETXATTR_EXT_IN, 16),
         (protocol.GETXATTR_IN, 8),
         (protocol.ATTR_OUT, 104),
         (protocol.STATX_OUT, 288),
@@ -213,7 +214,17 @@ ASKED = [
     (
         Opcode.SETXATTR,
         struct.pack("=II", 3, 1) + b"user.n\0v\0w",
-        ("setxattr", 2, b"user.n", b"v\0w", 1),
+        ("setxattr", 2, b"user.n", b"v\0w", 1, False),
+    ),
+    (
+        Opcode.SETXATTR,
+        struct.pack("=IIII", 3, 1, 0, 0) + b"user.n\0v\0w",
+        ("setxattr", 2, b"user.n", b"v\0w", 1, False),
+    ),
+    (
+        Opcode.SETXATTR,
+        struct.pack("=IIII", 3, 0, 1, 0) + b"user.n\0v\0w",
+        ("setxattr", 2, b"user.n", b"v\0w", 0, True),
     ),
     (Opcode.REMOVEXATTR, b"user.n\0", ("removexattr", 2, b"user.n")),
     (
