@@ -1,11 +1,9 @@
-"""Adding, removing and repairing zones of an open store: who is in `store.json`, and in what order.
+"""Adding, removing and repairing zones of an open store: their places, and `store.json`.
 
-The order keeps a crash harmless: a zone that has nothing yet is known as behind before it is known
-at all, and so is one that goes, before anything is acknowledged without it.
+In what order, says `engine/zone_turnover.py`.
 """
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -33,13 +31,12 @@ from s3fs_local.daemon.zones import (
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.zone_care import ZoneCare
+from s3fs_local.engine.zone_turnover import ZoneTurnover
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone import Zone
 from s3fs_local.rules.quorum import ZONES_MAX
 from s3fs_local.rules.storage_classes import ZoneKind, check_zones_suffice
 from s3fs_local.system.randomness import SystemRandomness
-
-logger = logging.getLogger(__name__)
 
 _ID_BYTES: Final = 16
 
@@ -59,6 +56,7 @@ class ZoneChanges:
         self._description = description
         self._volume = filesystem.volume
         self._zones = filesystem.volume.zones
+        self._turnover = ZoneTurnover(filesystem.volume, self)
         self._mutex = trio.Lock()  # one change at a time: each begins with the zones there are
 
     @property
@@ -108,15 +106,14 @@ class ZoneChanges:
         if len(self._record.zones) >= ZONES_MAX:
             raise errors.InvalidArgument(f"a store has at most {ZONES_MAX} zones")
         zone_id = SystemRandomness().bytes(_ID_BYTES).hex()
-        new = ZoneRecord(zone_id=zone_id, url=url, kind=kind)
+        zone = Zone(None, zone_id=zone_id, url=url, kind=kind, reason="it is new", has_threads=True)
+        new = _record_for(zone)
         check_vacant(self._path, self._record, new)
         record = structs.replace(self._record, zones=(*self._record.zones, new))
         await run_in_thread(
             partial(make_zone, self._path, record, new, key_ring=self._ring_files.present)
         )
-        zone = Zone(None, zone_id=zone_id, url=url, kind=kind, reason="it is new", has_threads=True)
-        zone.joins = True
-        await self._take_in(zone, new)
+        await self._turnover.take_in(zone)
         return zone
 
     async def remove(self, text: str, care: ZoneCare, *, report: Callable[[int], object]) -> Zone:
@@ -134,15 +131,7 @@ class ZoneChanges:
                 raise errors.InvalidArgument("it is the only zone of the store")
             self._zones.members.check_left(left)
             check_zones_suffice(self._volume.settings.storage_classes, len(left))
-            zone.leaves = True
-            try:
-                async with care.alone():
-                    await care.move_away(zone, report=report)
-                    await self._leave_out(zone, left)
-            finally:
-                zone.leaves = False
-                self._zones.members.recount()
-        zone.leave_lanes()
+            await self._turnover.remove(zone, care, report=report)
         self._zones.members.held.let_go(zone.zone_id)
         return zone
 
@@ -202,80 +191,15 @@ class ZoneChanges:
                 return each
         raise errors.ZoneUnavailable(f"{zone.url} is being added or removed")
 
-    async def _drain(self, zones: list[Zone]) -> None:
-        for zone in zones:
-            if zone.is_well:
-                await run_in_thread(partial(self._zones.members.drain, zone))
+    async def write(self, zones: Sequence[Zone]) -> None:
+        """See `Roster`."""
+        records = tuple(map(_record_for, zones))
+        await self._description.change(lambda record: structs.replace(record, zones=records))
 
-    async def _take_in(self, zone: Zone, new: ZoneRecord) -> None:
-        """The store has one zone more, durably, known as behind; what grows may grow there, too.
-
-        Raises:
-            StorageError: one of the others does not do what it is told; the store has the zones it
-                had.
-        """
-        former = list(self._zones.zones)
-        self._zones.members.check_may_grow()
-        await self._volume.durability.settle()
-        await self._drain(former)
-        for each in former:
-            each.use_threads()
-        self._zones.members.reopen([*former, zone])
-        try:
-            await self._volume.durability.begin_anew()
-            await run_in_thread(partial(self._zones.members.record_behind, zone))
-            await self._record_zones(lambda zones: (*zones, new))
-        except BaseException:
-            self._zones.members.reopen(former)
-            raise
-        await self._tell_record()
-
-    async def _leave_out(self, zone: Zone, left: list[Zone]) -> None:
-        """The store has only the zones `left`, durably, and each of them has everything.
-
-        Not a quorum together with the one that goes: that is suspended first, and until the store
-        does not know it any more it is known as behind. So whatever ends this half way, the store
-        has the zone, and brings it back.
-
-        Raises:
-            StorageError: one of them does not do what it is told; the store has the zones it had.
-        """
-        members = self._zones.members
-        durability = self._volume.durability
-
-        def leave_out() -> None:
-            members.check_left(left)  # again: zones may have failed since
-            if not members.leave_out(zone):
-                raise errors.TooFewZones("no other zone is well any more")
-
-        await durability.settle()
-        await self._drain(left)
-        await durability.begin_anew(leave_out)
-        await self._drain(left)  # what was acknowledged before
-        await run_in_thread(partial(members.record_behind, zone))
-        await self._record_zones(
-            lambda zones: tuple(each for each in zones if each.zone_id != zone.zone_id)
-        )
-        members.reopen(left)
-        await self._tell_record()
-        if len(left) == 1:
-            await durability.begin_anew()  # without the lanes that several zones need
-
-    async def _record_zones(
-        self, change: Callable[[tuple[ZoneRecord, ...]], tuple[ZoneRecord, ...]]
-    ) -> None:
-        """`store.json` names these zones, durably."""
-        await self._description.change(
-            lambda record: structs.replace(record, zones=change(record.zones))
-        )
-
-    async def _tell_record(self) -> None:
-        """Every zone has `store.json`, and knows which of them are behind.
-
-        One that cannot be told now is told when it comes back, or by a scrub: the change is made.
-        """
-        try:
-            await run_in_thread(self._zones.members.record_changes)
-        except errors.StorageError as error:
-            logger.warning("not all zones were told which are behind: %s", error)
+    async def tell(self) -> None:
+        """See `Roster`."""
         await self._description.tell()
+
+
+def _record_for(zone: Zone) -> ZoneRecord:
+    return ZoneRecord(zone_id=zone.zone_id, url=zone.url, kind=ZoneKind(zone.kind))

@@ -247,23 +247,42 @@ def _opened(path: Path, record: StoreRecord, held: HeldDirectories) -> ZoneSet:
         only = record.zones[0]
         store = open_zone(path, record.store_id, only, held)
         zone = Zone(store, zone_id=only.zone_id, url=only.url, kind=only.kind)
-        known = newest_record(_copies(path, [zone]).all)
-        behind = structs.replace(known, behind=())  # whoever is alone lacks nothing that is left
-        return ZoneSet([zone], record=behind, keep_record=_keeper(path))
+        return known_set([zone], _copies(path, [zone]), keep_record=_keeper(path))
     zones = [
         Zone(None, zone_id=zone.zone_id, url=zone.url, kind=zone.kind, has_threads=True)
         for zone in record.zones
     ]
     _open_each(path, record, zones, held)
-    copies = _copies(path, zones)
-    newest = newest_record(copies.all)
+    return known_set(zones, _copies(path, zones), keep_record=_keeper(path))
+
+
+class RecordCopies(Struct, frozen=True):
+    """Those of `zones.json`; empty where there is none that can be read."""
+
+    own: bytes
+    in_zones: dict[str, bytes]
+
+
+def known_set(
+    zones: list[Zone], copies: RecordCopies, *, keep_record: Callable[[bytes], None]
+) -> ZoneSet:
+    """The set of these zones, as the newest of the copies says how they are.
+
+    Raises:
+        TooFewZones: those that are there do not know all that was acknowledged.
+        FormatTooNew: of a zone.
+    """
+    newest = newest_record([copies.own, *copies.in_zones.values()])
+    if len(zones) == 1:
+        alone = structs.replace(newest, behind=())  # whoever is alone lacks nothing that is left
+        return ZoneSet(zones, record=alone, keep_record=keep_record)
     check_they_know(zones, newest)
     return ZoneSet(
         zones,
         wanted_quorum=newest.wanted_quorum,
         record=newest,
         is_record_partial=not is_everywhere(newest, copies.in_zones, copies.own),
-        keep_record=_keeper(path),
+        keep_record=keep_record,
     )
 
 
@@ -286,19 +305,7 @@ def _open_each(path: Path, record: StoreRecord, zones: list[Zone], held: HeldDir
             zone.store, zone.state, zone.reason = found, ZoneState.WELL, ""
 
 
-class _Copies(Struct, frozen=True):
-    """Those of `zones.json`; empty where there is none that can be read."""
-
-    own: bytes
-    in_zones: dict[str, bytes]
-
-    @property
-    def all(self) -> list[bytes]:
-        """From wherever."""
-        return [self.own, *self.in_zones.values()]
-
-
-def _copies(path: Path, zones: list[Zone]) -> _Copies:
+def _copies(path: Path, zones: list[Zone]) -> RecordCopies:
     there = [zone for zone in zones if zone.store is not None]
     found = answers(
         there, lambda store: store.read(RECORD_NAME, 0, _RECORD_BYTES_MAX), TIMEOUT_SECONDS
@@ -309,7 +316,7 @@ def _copies(path: Path, zones: list[Zone]) -> _Copies:
     in_zones = {
         zone.zone_id: copy if isinstance(copy, bytes) else b"" for zone, copy in found.items()
     }
-    return _Copies(own, in_zones)
+    return RecordCopies(own, in_zones)
 
 
 def check_they_know(zones: list[Zone], record: ZonesRecord) -> None:
