@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import trio
 from msgspec import structs
 
 from s3fs_local import errors
@@ -57,7 +56,6 @@ class ZoneChanges:
         self._volume = filesystem.volume
         self._zones = filesystem.volume.zones
         self._turnover = ZoneTurnover(filesystem.volume, self)
-        self._mutex = trio.Lock()  # one change at a time: each begins with the zones there are
 
     @property
     def _record(self) -> StoreRecord:
@@ -95,7 +93,7 @@ class ZoneChanges:
             StoreExists: the place is not empty.
             ZoneUnavailable, StoreFull: of the place.
         """
-        async with self._mutex:
+        async with self._turnover.mutex:
             zone = await self._added(*parse_zone(text))
             await care.bring_back(zone)
         return zone
@@ -124,7 +122,7 @@ class ZoneChanges:
                 zones than would be left.
             TooFewZones: too few would be left, or copies could not be moved.
         """
-        async with self._mutex:
+        async with self._turnover.mutex:
             zone = self.zone_of(text)
             left = [each for each in self._zones.zones if each is not zone]
             if not left:
@@ -143,7 +141,7 @@ class ZoneChanges:
             StoreExists: something else is there.
             ZoneUnavailable: it cannot be reached, or failed again.
         """
-        async with self._mutex:
+        async with self._turnover.mutex:
             zone = self.zone_of(text)
             record = self._record_of(zone)
             try:

@@ -65,11 +65,18 @@ class Healing:
         self.run_blocking: Final = volume.durability.wait_blocking
 
     def homes(
-        self, pack_id: int, placement: str, holders: set[Zone], *, without: Zone | None = None
+        self,
+        pack_id: int,
+        placement: str,
+        holders: set[Zone],
+        *,
+        without: Zone | None = None,
+        rather: Zone | None = None,
     ) -> Sequence[Zone]:
-        """The zones that should get a copy, where only `holders` have one."""
+        """The zones that should get a copy, where only `holders` have one: `ZoneSet.lacking`."""
         homes = self._packs.homes_of(placement)
-        return self._zones.lacking(homes, holders, spread=pack_count(pack_id), without=without)
+        spread = pack_count(pack_id)
+        return self._zones.lacking(homes, holders, spread=spread, without=without, rather=rather)
 
     def turn(self) -> Turn:
         """For a task that goes through many copies: see `Yielding.turn`."""

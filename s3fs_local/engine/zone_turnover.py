@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
+import trio
+
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.errors import StorageError, TooFewZones
@@ -30,9 +32,14 @@ class Roster(Protocol):
 
 
 class ZoneTurnover:
-    """Takes zones into the store that is open, and leaves them out. One change at a time."""
+    """Takes zones into the store that is open, and leaves them out.
+
+    Whoever calls it has its `mutex`: one change at a time, for each begins with the zones that
+    there are.
+    """
 
     def __init__(self, volume: Volume, roster: Roster) -> None:
+        self.mutex: Final = trio.Lock()
         self._volume = volume
         self._members: Final = volume.zones.members
         self._roster = roster

@@ -318,20 +318,39 @@ class ZoneSet:
     def homes_of(self, homes: Homes, *, spread: int = 0) -> Sequence[Zone]:
         """The zones that an object begun now belongs to, the suspended among them included.
 
-        One that leaves has only what every zone has.
+        One that returns is relied on by nothing yet. One that leaves neither, but it may stay in
+        the end, and then lacks nothing.
         """
-        stay = [zone for zone in self.zones if homes == EVERYWHERE or not zone.leaves]
-        described = [Home(zone.kind, zone.takes_new) for zone in stay]
-        return [stay[index] for index in choose(described, homes, spread=spread)]
+        chosen = self._chosen(self.zones, homes, spread)
+        leaving = [zone for zone in chosen if zone.leaves]
+        if not leaving or homes == EVERYWHERE:
+            return chosen
+        stay = [zone for zone in self.zones if not zone.leaves]
+        return [*self._chosen(stay, homes, spread), *leaving]
+
+    @staticmethod
+    def _chosen(zones: Sequence[Zone], homes: Homes, spread: int) -> Sequence[Zone]:
+        described = [Home(zone.kind, zone.is_well) for zone in zones]
+        return [zones[index] for index in choose(described, homes, spread=spread)]
 
     def lacking(
-        self, homes: Homes, holders: set[Zone], *, spread: int, without: Zone | None = None
+        self,
+        homes: Homes,
+        holders: set[Zone],
+        *,
+        spread: int,
+        without: Zone | None = None,
+        rather: Zone | None = None,
     ) -> Sequence[Zone]:
-        """The zones that should get a copy and can, where only `holders` have one."""
+        """The zones that should get a copy and can, where only `holders` have one.
+
+        None of them is `without`; where several could get a copy, `rather` is among them.
+        """
         zones = [zone for zone in self.zones if zone is not without]
         described = [Home(zone.kind, zone.takes_new) for zone in zones]
         held = {index for index, zone in enumerate(zones) if zone in holders}
-        wanted = lacking(described, held, homes, spread=spread)
+        first = zones.index(rather) if rather in zones else None
+        wanted = lacking(described, held, homes, spread=spread, rather=first)
         return [zones[index] for index in wanted if zones[index].takes_new]
 
     def _appender(self, name: str, zones: Sequence[Zone]) -> MirroredAppender:

@@ -464,7 +464,12 @@ class PackStore:
     def _begin(self, placement: str) -> _OpenPack:
         pack_id = self._allocate_pack(placement)
         homes = self._homes_now(pack_id, placement)
-        pack = _OpenPack(pack_id, self._create(pack_id, placement), homes)
+        try:
+            pack = _OpenPack(pack_id, self._create(pack_id, placement), homes)
+        except TRANSIENT:
+            if self._homes_now(pack_id, placement) == homes:
+                raise
+            return self._begin(placement)  # its zones failed; others take it
         with self._mutex:
             self._open[placement] = pack
         return pack

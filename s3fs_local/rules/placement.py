@@ -25,11 +25,14 @@ class Homes(Struct, frozen=True):
 EVERYWHERE = Homes()
 
 
-def choose(zones: Sequence[Home], homes: Homes, *, spread: int = 0) -> list[int]:
+def choose(
+    zones: Sequence[Home], homes: Homes, *, spread: int = 0, rather: int | None = None
+) -> list[int]:
     """The indices of the zones that an object begun now belongs to, the best first.
 
     Zones of kinds that were not asked for only fill up. With fewer copies than zones those that are
-    well come first, and `spread` (the number of the object) decides between equals.
+    well come first, and between equals the one that it should `rather` be, then `spread` (the
+    number of the object) decides.
     """
     if not homes.kinds and homes.copies == EVERY:
         return list(range(len(zones)))
@@ -40,18 +43,28 @@ def choose(zones: Sequence[Home], homes: Homes, *, spread: int = 0) -> list[int]
         best = min(ranks.get(zone.kind, last) for zone in there)
         return [index for index, zone in enumerate(zones) if ranks.get(zone.kind, last) == best]
 
-    def order(index: int) -> tuple[bool, int, int]:
+    def order(index: int) -> tuple[bool, int, bool, int]:
         zone = zones[index]
-        return not zone.is_well, ranks.get(zone.kind, last), (index - spread) % len(zones)
+        rank = ranks.get(zone.kind, last)
+        return not zone.is_well, rank, index != rather, (index - spread) % len(zones)
 
     return sorted(range(len(zones)), key=order)[: homes.copies]
 
 
-def lacking(zones: Sequence[Home], holders: set[int], homes: Homes, *, spread: int) -> list[int]:
+def lacking(
+    zones: Sequence[Home],
+    holders: set[int],
+    homes: Homes,
+    *,
+    spread: int,
+    rather: int | None = None,
+) -> list[int]:
     """The zones that should get a copy, where only `holders` have one.
 
-    A copy in any zone counts, wherever it would be put today: nothing moves for its own sake.
+    A copy in any zone counts, wherever it would be put today: nothing moves for its own sake. Of
+    those that should get one, `rather` is the first.
     """
-    wanted = choose(zones, homes, spread=spread)
+    wanted = choose(zones, homes, spread=spread, rather=rather)
     missing = len(wanted) - len([index for index in holders if zones[index].is_well])
-    return [index for index in wanted if index not in holders][: max(missing, 0)]
+    without = [index for index in wanted if index not in holders]
+    return sorted(without, key=lambda index: index != rather)[: max(missing, 0)]

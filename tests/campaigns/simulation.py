@@ -12,6 +12,7 @@ from tests.simulation.walk import (
     history_of_locks,
     history_of_names,
     history_of_regions,
+    history_of_turnover,
     history_without_versioning,
     shortest,
 )
@@ -24,6 +25,8 @@ NAMES_EACH = 16
 """One of so many is of names in it, and little else."""
 LOCKS_EACH = 16
 """Likewise, of locks that fall by themselves."""
+TURNOVER_EACH = 8
+"""In one of so many zones are added and removed."""
 SUSPENDED_EACH = 8
 """In one of so many versioning is suspended now and then."""
 
@@ -47,4 +50,6 @@ def _drawn_as(number: int) -> Callable[[int], list[Operation]]:
         return history_of_names if number % NAMES_EACH == 0 else history_of_regions
     if number % LOCKS_EACH == 2:
         return history_of_locks
+    if number % TURNOVER_EACH == 3:
+        return history_of_turnover
     return history_without_versioning if number % SUSPENDED_EACH == 1 else history

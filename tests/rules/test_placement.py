@@ -65,3 +65,12 @@ def test_a_copy_anywhere_counts() -> None:
     assert lacking(zones, {1}, EVERYWHERE, spread=0) == [0, 2]
     assert lacking(zones, set(), Homes(1), spread=1) == [1]
     assert lacking([HOT, Home("hot", is_well=False)], {1}, Homes(1), spread=0) == [0]
+
+
+def test_a_zone_that_is_being_given_things_is_given_what_is_lacking() -> None:
+    """Whoever is chosen else is given nothing now, and one copy less would be there until then."""
+    three = [HOT] * 3
+    assert lacking(three, {0}, Homes(2), spread=1) == [1]
+    assert lacking(three, {0}, Homes(2), spread=1, rather=2) == [2]
+    assert lacking(three, {0, 1}, Homes(2), spread=1, rather=2) == [], "nothing is lacking"
+    assert lacking([HOT, COLD], set(), Homes(1, ("hot",)), spread=0, rather=1) == [0]

@@ -3,9 +3,12 @@
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import count
 from random import Random  # noqa: TID251 - repeatable on purpose
 from threading import Thread
+from typing import Final
 
 import trio
 from msgspec import structs
@@ -15,6 +18,7 @@ from s3fs_local.crypto.sealing import digest
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.draft_records import FLOOR_SETTING
+from s3fs_local.engine.durability import RunBlocking
 from s3fs_local.engine.healing import Healing, Streams
 from s3fs_local.engine.lifecycle import Outcome
 from s3fs_local.engine.lifecycle_keys import Key
@@ -26,7 +30,8 @@ from s3fs_local.engine.scrubbing import Scrubbing
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
-from s3fs_local.errors import Archived
+from s3fs_local.engine.zone_turnover import ZoneTurnover
+from s3fs_local.errors import Archived, StorageError
 from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.zone import Zone
@@ -54,10 +59,13 @@ from tests.simulation.reference.locks import Bypass as Asked
 from tests.simulation.reference.locks import Demand
 from tests.simulation.reference.restoring import ARCHIVED
 from tests.simulation.region import Region
-from tests.simulation.zones import SimulatedZones
+from tests.simulation.zones import HOT, ROSTER_NAME, SimulatedZones
 
 START_S = START_NS // SECOND_NS
 DAY_NS = 86_400 * SECOND_NS
+ZONES_MAX: Final = 5
+COPIES: Final = 3
+"""Of packs of all classes but STANDARD, of which every zone has one."""
 DRAFT_MEMORY_BYTES = 9000  # so that drafts are sealed early often
 
 
@@ -68,6 +76,23 @@ class NothingToCheckpoint:
 
     def checkpoint(self) -> None:
         """It is durable already."""
+
+
+class SimulatedRoster:
+    """See `Roster`."""
+
+    def __init__(self, zones: SimulatedZones, run_blocking: RunBlocking) -> None:
+        self._zones = zones
+        self._run_blocking = run_blocking
+
+    async def write(self, zones: Sequence[Zone]) -> None:
+        """See `Roster`."""
+        await self._run_blocking(partial(self._zones.write, zones))
+
+    async def tell(self) -> None:
+        """See `Roster`."""
+        with suppress(StorageError):  # who cannot be told now is told later
+            await self._run_blocking(self._zones.tell)
 
 
 class DrivenStore:
@@ -123,7 +148,9 @@ class DrivenStore:
         healing = Healing(volume, durability.packs, VerifiedCopies())
         packs = durability.packs
         shares = ShareCare(volume, packs)
-        streams = Streams(self._best_copy, self._is_blank)
+        streams = Streams(self._best_copy, self._is_blank, self._small_files)
+        self.zones.packs = self._pack_names
+        self.turnover = ZoneTurnover(volume, SimulatedRoster(self.zones, durability.run_blocking))
         self.care = ZoneCare(
             volume, packs, healing, shares, reopen=self.zones.reopen, streams=streams
         )
@@ -153,6 +180,15 @@ class DrivenStore:
 
     def _is_blank(self, name: str, copies: Sequence[bytes]) -> bool:
         return self._keeper(name).is_blank(name, copies)
+
+    def _small_files(self) -> dict[str, bytes]:
+        return {ROSTER_NAME: self.zones.roster}
+
+    def _pack_names(self) -> set[str]:
+        volume = self.store.fs.volume
+        drafts = volume.drafts.values()
+        of_drafts = {block.pack_id for draft in drafts for block in draft.blocks.values()}
+        return {pack_name(each) for each in of_drafts | volume.metadata.pack_placements().keys()}
 
     def _keeper(self, name: str) -> Journal | Ledger:
         durability = self.store.fs.volume.durability
@@ -579,21 +615,59 @@ class DrivenStore:
         )
         if self.disturbances == before:
             self.zones.rotten -= {
-                number for number in self.zones.rotten if self._zone(number).is_well
+                number
+                for number in self.zones.rotten
+                if (zone := self._zone(number)) is not None and zone.is_well
             }
-            self.check_copies()
+            self.check_copies(are_complete=True)
 
     async def bring_back(self, number: int) -> None:
         """The zone is told what it missed."""
         await self.care.notice()
         zone = self._zone(number)
+        if zone is None:
+            return  # it was removed meanwhile
         if not zone.is_well:
             await self.care.bring_back(zone)
-        if zone.is_well and number not in self.zones.gone:
+        self._note_if_well(number)
+
+    def _note_if_well(self, number: int) -> None:
+        zone = self._zone(number)
+        if zone is not None and zone.is_well and number not in self.zones.gone:
             self.zones.emptied.discard(number)
             if number in self.zones.flickers:
                 self.zones.come(number)
             self.check_copies()
+
+    async def add_zone(self, kind: str = HOT) -> None:
+        """The store has one zone more, and that has everything that it should."""
+        async with self.turnover.mutex:
+            if len(self.zones.numbers) >= ZONES_MAX or not self.zones.may_grow():
+                return
+            zone = self.zones.make(kind)
+            self.zones.is_growing = True
+            try:
+                await self.turnover.take_in(zone)
+            finally:
+                self.zones.is_growing = False
+            await self.care.bring_back(zone)
+            self._note_if_well(self.zones.numbers[-1])
+
+    async def remove_zone(self, number: int) -> None:
+        """The zone is none of the store's, unless it has what no other zone has."""
+        async with self.turnover.mutex:
+            zone = self._zone(number)
+            if zone is None or len(self.zones.numbers) == 1 or not self.zones.may_leave(number):
+                return
+            before, are_whole = self.disturbances, self._are_whole
+            await self.turnover.remove(zone, self.care, report=lambda _: None)
+            self.zones.throw_away(zone)
+            are_complete = are_whole and self._are_whole and self.disturbances == before
+            self.check_copies(are_complete=are_complete)
+
+    @property
+    def _are_whole(self) -> bool:
+        return self.zones.whole() == set(self.zones.numbers)
 
     async def mend(self) -> None:
         """What readers found damaged is whole again."""
@@ -605,18 +679,41 @@ class DrivenStore:
         """Packs that somebody found damaged in a zone."""
         return self.store.fs.volume.durability.packs.suspects
 
-    def _zone(self, number: int) -> Zone:
-        return self.zones.set.zones[number]
+    def _zone(self, number: int) -> Zone | None:
+        numbers = self.zones.numbers
+        return self.zones.set.zones[numbers.index(number)] if number in numbers else None
 
-    def check_copies(self) -> None:
-        """Every block lies as it was sealed in each zone that is well and was not harmed."""
-        volume = self.store.fs.volume
-        for pack_id, _, _ in volume.metadata.packs():
-            for block in volume.metadata.blocks_in_pack(pack_id):
-                for number in self.zones.whole():
+    def check_copies(self, *, are_complete: bool = False) -> None:
+        """Every block lies as it was sealed wherever its pack lies and nobody harmed it.
+
+        With `are_complete`, in as many zones as it should.
+        """
+        metadata = self.store.fs.volume.metadata
+        for pack_id, placement in metadata.pack_placements().items():
+            blocks = metadata.blocks_in_pack(pack_id)
+            holders = self._holders(pack_name(pack_id)) if blocks else set()
+            for block in blocks:
+                for number in holders - self.zones.rotten:
                     disk = self.zones.disks[number]
                     sealed = disk.read(pack_name(pack_id), block.pack_offset, block.sealed_length)
                     assert digest(sealed) == block.digest, f"zone {number} has not {block}"
+            if blocks:
+                least = self._copies_wanted(placement, are_complete=are_complete)
+                assert len(holders) >= least, f"{pack_id:x} lies in {holders} only"
+
+    def _copies_wanted(self, placement: str, *, are_complete: bool) -> int:
+        """So many of the zones that are well have each pack: at once, or in the end."""
+        there = self.zones.there()
+        hot = {number for number in there if self.zones.kinds[number] == HOT}
+        if placement == "STANDARD":
+            return len(hot)
+        if are_complete or len(self.zones.known) <= COPIES:
+            return min(COPIES, len(there))
+        return 1
+
+    def _holders(self, name: str) -> set[int]:
+        disks = self.zones.disks
+        return {number for number in self.zones.there() if name in set(disks[number].list(name))}
 
 
 def _bypass(asked: Asked | None) -> Bypass | None:

@@ -105,6 +105,8 @@ class Kind(StrEnum):
     ZONE_EMPTIED = "zone emptied"
     ZONE_ROTS = "zone rots"
     ZONE_FLICKERS = "zone flickers"
+    ADD_ZONE = "add a zone"
+    REMOVE_ZONE = "remove a zone"
 
 
 BY_ITSELF: Final = frozenset(list(Kind)[list(Kind).index(Kind.DAYS_GO_BY) :])
@@ -114,10 +116,15 @@ BACKGROUND: Final = frozenset(
         *(Kind.UPKEEP, Kind.SETTLE_CLASSES, Kind.ADVANCE_RETRIEVALS, Kind.RUN_LIFECYCLE),
         *(Kind.COLLECT_GARBAGE, Kind.TELL),
         *(Kind.ROTATE_KEYS, Kind.SCRUB, Kind.MEND),
+        *(Kind.BRING_BACK, Kind.ADD_ZONE, Kind.REMOVE_ZONE),
     )
 )
 OF_REGIONS: Final = frozenset((Kind.TELL, Kind.WAY_BREAKS, Kind.OTHER_SIDE_DIES))
 """A history with one of these has another region in it."""
+OF_TURNOVER: Final = frozenset((Kind.ADD_ZONE, Kind.REMOVE_ZONE))
+"""The store has more zones, or fewer."""
+COPYING_AHEAD: Final = frozenset((Kind.BRING_BACK, Kind.ADD_ZONE))
+"""A zone is given the journal as far as it goes, be it durable or not."""
 WAITING: Final = frozenset((Kind.RETAIN, Kind.HOLD, Kind.CHMOD))
 """These may wait for somebody, and others go on meanwhile."""
 KEEPING: Final = frozenset((Kind.FSYNC, Kind.FLUSH, Kind.SETTLE, Kind.LEAVE_SEGMENT))

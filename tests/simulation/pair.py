@@ -10,7 +10,7 @@ from hypothesis.internal.entropy import deterministic_PRNG
 from trio.testing import MockClock
 
 from s3fs_local.engine.lifecycle import Outcome
-from s3fs_local.errors import S3fsLocalError, ZoneUnavailable
+from s3fs_local.errors import S3fsLocalError, TooFewZones, ZoneUnavailable
 from s3fs_local.rules import retrieval as retrieving
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import SECOND_NS
@@ -22,8 +22,10 @@ from tests.simulation.driven_store import START_S, DrivenStore, trio_apart
 from tests.simulation.operations import (
     BACKGROUND,
     BY_ITSELF,
+    COPYING_AHEAD,
     KEEPING,
     OF_REGIONS,
+    OF_TURNOVER,
     WAITING,
     Call,
     Kind,
@@ -42,6 +44,7 @@ from tests.simulation.region_comparison import compare_region
 from tests.simulation.words import as_lock
 
 ZONES: Final = 3
+ZONE_KINDS: Final = ("hot", "cold", "hot", "archive")
 DAY_S: Final = 86_400
 _WORDS: Final = {
     Action.EXPIRE: REMOVE,
@@ -69,6 +72,8 @@ class Pair:
         self.driven.on_pass = self._note_pass
         self._listens = False
         self._is_copied_ahead = False
+        self._ahead: list[Kept] = []  # what may be durable, and nobody knows it
+        self._has_turnover = False
         self._being_journaled: set[int] = set()  # drafts, while the journal is appended to
 
     def _note_journal(self, what: str) -> None:
@@ -77,7 +82,8 @@ class Pair:
             return
         self._note_what_it_did()
         if what == "sync":
-            self._is_copied_ahead = Kind.BRING_BACK in self.background.running
+            self._is_copied_ahead = not COPYING_AHEAD.isdisjoint(self.background.running)
+            self._ahead.clear()
             self.reference.note_durable()
             return
         clean = self.driven.journaled_drafts()
@@ -86,6 +92,12 @@ class Pair:
             self._being_journaled = numbers
         else:
             self.reference.note_journaled(numbers)
+            self._note_ahead()
+
+    def _note_ahead(self) -> None:
+        """A zone that is being given the journal may have it up to here."""
+        if self._is_copied_ahead:
+            self._ahead.append(self.reference.journaled)
 
     def _note_pass(self, outcome: Outcome, now_ns: int) -> None:
         """Lifecycle looked at a name: the reference does, too, and to the same effect."""
@@ -137,10 +149,11 @@ class Pair:
             return
         if kind in BY_ITSELF:
             self._listens = True
-            if Kind.BRING_BACK in (kind, *self.background.running):
+            if not COPYING_AHEAD.isdisjoint((kind, *self.background.running)):
                 self._is_copied_ahead = True
             await self._by_itself(operation)
             self._note_what_it_did()
+            self._note_ahead()
             self._listens = False
             self.reference.note_moment()
             self.contents.clear()  # bytes may have moved: they are read anew
@@ -149,7 +162,6 @@ class Pair:
         call = call_of(operation, self.reference)
         if call is None:
             return
-        journaled = self.reference.journaled
         if kind in (Kind.CRASH, Kind.POWER_CUT):
             await self._die()
         self._pass_time(1)
@@ -165,20 +177,22 @@ class Pair:
             self._listens = kind in WAITING
             found = await _outcome(call, self.driven)
             self._listens = False
-        assert found == expected
+        assert found == expected, f"{kind}: {found} instead of {expected}"
         if kind is Kind.POWER_CUT and self._is_copied_ahead:
-            self._take_what_came_back(journaled)
+            self._take_what_came_back()
+        self._note_ahead()
         self.reference.note_moment()
         self.compare_now()
 
-    def _take_what_came_back(self, journaled: Kept) -> None:
+    def _take_what_came_back(self) -> None:
         """A zone that was being given the journal may have it durably, further than anybody knew.
 
-        Nobody was told of it, so either is right.
+        Nobody was told of it, so each state of it is right.
         """
+        ahead, self._ahead = self._ahead, []
         self._is_copied_ahead = False
-        if not self._is_as_expected():
-            self.reference.durable = journaled
+        while ahead and not self._is_as_expected():
+            self.reference.durable = ahead.pop()
             self.reference.crash(power=True)
 
     def _is_as_expected(self) -> bool:
@@ -215,27 +229,29 @@ class Pair:
                 self.reference.lock_quiet()
             case Kind.MIDNIGHT:
                 await self._midnight()
-            case Kind.BRING_BACK:
-                await self._bring_back(operation.first % ZONES)
             case Kind.GO_ON:
                 for _ in range(1 + operation.second):
                     await self.background.go_on(operation.first)
             case Kind.GO_ON_AND_DIE:
                 await self._go_on_and_die(operation)
             case _ if kind in BACKGROUND:
-                await self._begin(kind, self._works()[kind])
+                await self._begin(kind, self._works(operation)[kind])
             case _ if kind in OF_REGIONS:
                 self._region_changes(operation)
             case _:
                 self._zone_changes(operation)
         self._check_failures()
 
-    async def _bring_back(self, number: int) -> None:
-        await self._begin(Kind.BRING_BACK, partial(self.driven.bring_back, number))
+    def _picked_zone(self, operation: Operation) -> int:
+        numbers = self.driven.zones.numbers
+        return numbers[operation.first % len(numbers)]
 
-    def _works(self) -> dict[Kind, Work]:
-        driven = self.driven
+    def _works(self, operation: Operation) -> dict[Kind, Work]:
+        driven, number = self.driven, self._picked_zone(operation)
         return {
+            Kind.BRING_BACK: partial(driven.bring_back, number),
+            Kind.ADD_ZONE: partial(driven.add_zone, ZONE_KINDS[operation.first % len(ZONE_KINDS)]),
+            Kind.REMOVE_ZONE: partial(driven.remove_zone, number),
             Kind.UPKEEP: driven.upkeep,
             Kind.SETTLE_CLASSES: driven.settle_classes,
             Kind.ADVANCE_RETRIEVALS: driven.advance_retrievals,
@@ -248,9 +264,15 @@ class Pair:
         }
 
     async def _begin(self, kind: Kind, work: Work) -> None:
-        """Unless it goes on already."""
+        """Unless it goes on already.
+
+        A zone that is behind keeps others from being added or removed, so either may fail.
+        """
         if kind in self.background.running:
             return
+        if kind in OF_TURNOVER:
+            self.driven.disturbances += 1
+            self._has_turnover = True
         await self.background.start(kind, work, self.driven.zones.process)
 
     def _region_changes(self, operation: Operation) -> None:
@@ -262,7 +284,7 @@ class Pair:
             self.region.die()
 
     def _zone_changes(self, operation: Operation) -> None:
-        zones, number = self.driven.zones, operation.first % ZONES
+        zones, number = self.driven.zones, self._picked_zone(operation)
         self.driven.disturbances += 1
         match operation.kind:
             case Kind.ZONE_COMES:
@@ -304,7 +326,8 @@ class Pair:
     def _check_failures(self) -> None:
         """Only zones that were harmed keep work from being done."""
         for name, error in self.background.failures:
-            if not (isinstance(error, ZoneUnavailable) and self.driven.disturbances):
+            is_of_zones = isinstance(error, (ZoneUnavailable, TooFewZones))
+            if not (is_of_zones and self.driven.disturbances):
                 raise AssertionError(f"{name}: {error!r}") from error
         self.background.failures.clear()
 
@@ -312,22 +335,32 @@ class Pair:
         """All zones come back and are told, all work is done: each zone alone has everything."""
         self._listens = True
         await self.background.finish()
-        for number in range(ZONES):
-            self.driven.zones.come(number)
-        for number in range(ZONES):
-            await self._done(partial(self.driven.bring_back, number))
-        await self._done(self.driven.scrub)
+        await self._all_zones_come_back()
+        if self._has_turnover:
+            await self._done(self.driven.add_zone)
+            await self._done(partial(self.driven.remove_zone, self.driven.zones.numbers[0]))
+            await self._done(self.driven.scrub)
         self._note_what_it_did()
         self.reference.note_moment()
         self._listens = False
-        assert self.driven.zones.whole() == set(range(ZONES)), "a zone does not come back"
-        self.driven.check_copies()
         await self._done(self.driven.settle_classes)
         await self._done(self.driven.collect_garbage)
         self.contents.clear()
         self.compare_now()
         if self.region is not None:
             await self._end_region(self.region)
+
+    async def _all_zones_come_back(self) -> None:
+        zones = self.driven.zones
+        for number in zones.numbers:
+            zones.come(number)
+        for number in zones.numbers:
+            await self._done(partial(self.driven.bring_back, number))
+        await self._done(self.driven.scrub)
+        assert zones.whole() == set(zones.known), "a zone does not come back"
+        assert zones.numbers == zones.known
+        self.driven.check_copies(are_complete=True)
+        self.driven.disturbances = 0
 
     async def _end_region(self, region: Region) -> None:
         """Whatever was written is saved, and told: the other region has it all."""

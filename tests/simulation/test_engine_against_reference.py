@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from tests.simulation.operations import OF_REGIONS, Kind, Operation
 from tests.simulation.pair import go_through
 from tests.simulation.walk import (
+    history_of_a_removal,
     history_of_locks,
     history_of_names,
     history_of_regions,
+    history_of_turnover,
     history_without_versioning,
 )
 
@@ -66,3 +68,15 @@ def test_names_in_another_region_are_those_of_here(seed: int) -> None:
 def test_what_versioning_does_not_keep_is_replaced_and_nothing_else(seed: int) -> None:
     """While it is suspended, each name has one version null, in whatever order things happen."""
     go_through(history_without_versioning(seed))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_zones_come_and_go_and_nothing_is_lost(seed: int) -> None:
+    """Hot ones and others, beside all that is written and moved, and whatever becomes of them."""
+    go_through(history_of_turnover(seed))
+
+
+def test_what_is_written_while_the_only_hot_zone_goes_stays() -> None:
+    """At whatever step of it."""
+    for steps in range(1, 24, 6):
+        go_through(history_of_a_removal(steps))

@@ -4,6 +4,7 @@ import pytest
 
 from tests.simulation.operations import Kind, Operation
 from tests.simulation.pair import go_through
+from tests.simulation.walk import ONE_OF_EACH_KIND
 
 HISTORIES = {
     "a pack that takes the number of one that a crash orphaned is mended like any other": [
@@ -329,6 +330,46 @@ HISTORIES = {
         Operation(Kind.CRASH, 2, 1, 5),
         Operation(Kind.APPEND_ONLY, 4, 8, 5),
         Operation(Kind.RENAME, 1, 11, 5),
+    ],
+    "a zone is removed although a crash left the row of a pack that no zone has": [
+        Operation(Kind.CREATE, 2, 11, 3),
+        Operation(Kind.APPEND, 9, 1, 8),
+        Operation(Kind.UNLINK, 3, 3, 9),
+        Operation(Kind.SETTLE_CLASSES, 0, 1, 8),
+        Operation(Kind.ADD_ZONE, 8, 2, 1),
+        Operation(Kind.GO_ON, 6, 8, 3),
+        Operation(Kind.COLLECT_GARBAGE, 6, 11, 10),
+        Operation(Kind.REMOVE_ZONE, 7, 10, 10),
+        Operation(Kind.PURGE, 0, 1, 10),
+        Operation(Kind.GO_ON, 10, 10, 6),
+        Operation(Kind.GO_ON_AND_DIE, 4, 6, 3),
+    ],
+    "what is written while the only hot zone comes back goes to another": [
+        *ONE_OF_EACH_KIND,
+        Operation(Kind.ADD_ZONE, 6, 8, 4),
+        Operation(Kind.REMOVE_ZONE, 8, 8, 8),
+        Operation(Kind.GO_ON, 9, 8, 4),
+        Operation(Kind.GO_ON, 1, 11, 3),
+        Operation(Kind.CREATE, 10, 11, 6),
+        Operation(Kind.GO_ON, 3, 11, 8),
+        Operation(Kind.GO_ON, 10, 8, 6),
+        Operation(Kind.APPEND, 6, 1, 4),
+        Operation(Kind.WRITE, 5, 0, 9),
+    ],
+    "a pack whose only zone fails as it is begun is begun in another": [
+        *ONE_OF_EACH_KIND,
+        Operation(Kind.ZONE_EMPTIED, 2, 4, 2),
+        Operation(Kind.CREATE, 5, 4, 5),
+        Operation(Kind.APPEND, 5, 0, 3),
+        Operation(Kind.CLOSE, 0, 6, 11),
+    ],
+    "a zone that is added gets the copies that are lacking, whichever other zone might": [
+        *ONE_OF_EACH_KIND,
+        Operation(Kind.ZONE_EMPTIED, 8, 9, 0),
+        Operation(Kind.CREATE, 2, 0, 6),
+        Operation(Kind.UPKEEP, 0, 3, 0),
+        Operation(Kind.APPEND, 6, 5, 8),
+        Operation(Kind.GO_ON_AND_DIE, 6, 4, 11),
     ],
 }
 

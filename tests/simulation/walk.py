@@ -5,7 +5,14 @@ from collections.abc import Callable, Collection, Sequence
 from random import Random  # noqa: TID251 - with a seed, repeatable on purpose
 from typing import Final
 
-from tests.simulation.operations import BACKGROUND, BY_ITSELF, OF_REGIONS, Kind, Operation
+from tests.simulation.operations import (
+    BACKGROUND,
+    BY_ITSELF,
+    OF_REGIONS,
+    OF_TURNOVER,
+    Kind,
+    Operation,
+)
 
 UNLIKE_THERE: Final = frozenset(
     (
@@ -24,6 +31,7 @@ OFTEN: Final = frozenset(
     (
         *(Kind.CREATE, Kind.WRITE, Kind.APPEND, Kind.CLOSE, Kind.PURGE, Kind.SET_CLASS),
         *(Kind.SETTLE_CLASSES, Kind.COLLECT_GARBAGE, Kind.BRING_BACK, Kind.GO_ON),
+        *OF_TURNOVER,
         *(Kind.TELL, Kind.GO_ON_AND_DIE, Kind.RETAIN, Kind.PUT_LIFECYCLE, Kind.MIDNIGHT),
     )
 )
@@ -43,6 +51,21 @@ NAMING: Final = (
     *(Kind.GO_ON,) * 4,
 )
 """What becomes of names, told again and again."""
+TURNING_OVER: Final = (
+    *(Kind.CREATE, Kind.WRITE, Kind.APPEND, Kind.CLOSE, Kind.UNLINK, Kind.PURGE, Kind.RENAME_OVER),
+    *(Kind.SET_CLASS, Kind.SETTLE_CLASSES, Kind.COLLECT_GARBAGE, Kind.ROTATE_KEYS, Kind.SCRUB),
+    *(Kind.FSYNC, Kind.UPKEEP, Kind.LEAVE_SEGMENT, Kind.CRASH, Kind.POWER_CUT),
+    *(Kind.ZONE_GOES, Kind.ZONE_COMES, Kind.ZONE_EMPTIED, Kind.ZONE_ROTS, Kind.ZONE_FLICKERS),
+    *(Kind.ADD_ZONE, Kind.REMOVE_ZONE, Kind.BRING_BACK, Kind.GO_ON_AND_DIE),
+    *(Kind.ADD_ZONE, Kind.REMOVE_ZONE, *(Kind.GO_ON,) * 6),
+)
+"""What becomes of bytes while zones come and go."""
+ONE_OF_EACH_KIND: Final = tuple(
+    step
+    for change in (Operation(Kind.ADD_ZONE, 1), *(Operation(Kind.REMOVE_ZONE),) * 2)
+    for step in (change, *(Operation(Kind.GO_ON, 0, NUMBERS_MAX),) * 6)
+)
+"""A hot zone is left, and a cold one: what is written lies in one zone."""
 LOCKS_AND_AGE: Final = frozenset(
     (
         *(Kind.RETAIN, Kind.CLEAR_RETENTION, Kind.HOLD, Kind.LIFT_HOLD, Kind.APPEND_ONLY),
@@ -59,7 +82,7 @@ Check = Callable[[Sequence[Operation]], None]
 def history(seed: int, *, without: Collection[Kind] = ()) -> list[Operation]:
     """The operations that the seed means, of all kinds or of all but some."""
     chosen = Random(seed)  # noqa: S311 - repeatable on purpose
-    left_out = {*without, *OF_REGIONS, Kind.SET_VERSIONING}
+    left_out = {*without, *OF_REGIONS, *OF_TURNOVER, Kind.SET_VERSIONING}
     kinds = [kind for kind in Kind if kind not in left_out]
     return _drawn(chosen, kinds)
 
@@ -67,7 +90,22 @@ def history(seed: int, *, without: Collection[Kind] = ()) -> list[Operation]:
 def history_of_regions(seed: int) -> list[Operation]:
     """Likewise, with another region that is told what happens."""
     chosen = Random(seed)  # noqa: S311 - repeatable on purpose
-    return [Operation(Kind.TELL), *_drawn(chosen, [k for k in Kind if k not in UNLIKE_THERE])]
+    kinds = [kind for kind in Kind if kind not in UNLIKE_THERE | OF_TURNOVER]
+    return [Operation(Kind.TELL), *_drawn(chosen, kinds)]
+
+
+def history_of_turnover(seed: int) -> list[Operation]:
+    """Likewise, of a store that is given zones, and has zones taken away."""
+    chosen = Random(seed)  # noqa: S311 - repeatable on purpose
+    return [*(ONE_OF_EACH_KIND if chosen.randint(0, 1) else ()), *_drawn(chosen, TURNING_OVER)]
+
+
+def history_of_a_removal(steps: int) -> list[Operation]:
+    """The only hot zone goes, and after so many steps of it a file is written and saved."""
+    writing = (Operation(Kind.APPEND, 0, 0, 2), Operation(Kind.CLOSE))
+    removing = (Operation(Kind.REMOVE_ZONE), *(Operation(Kind.GO_ON),) * steps)
+    meanwhile = (Operation(Kind.CREATE, 1), *writing)
+    return [*ONE_OF_EACH_KIND, Operation(Kind.CREATE), *writing, *removing, *meanwhile]
 
 
 def history_of_locks(seed: int) -> list[Operation]:
@@ -87,7 +125,7 @@ def history_of_names(seed: int) -> list[Operation]:
 def history_without_versioning(seed: int) -> list[Operation]:
     """Likewise, of a store without locks, where versioning is suspended now and then."""
     chosen = Random(seed)  # noqa: S311 - repeatable on purpose
-    left_out = {*OF_REGIONS, *LOCKS_AND_AGE}
+    left_out = {*OF_REGIONS, *OF_TURNOVER, *LOCKS_AND_AGE}
     kinds = [kind for kind in Kind if kind not in left_out]
     return [Operation(Kind.SET_VERSIONING, 1), *_drawn(chosen, kinds)]
 
