@@ -328,7 +328,7 @@ def check_they_know(zones: list[Zone], record: ZonesRecord) -> None:
     behind = {zone.zone_id for zone in record.behind}
     in_sync = [zone for zone in zones if zone.zone_id not in behind]
     there = [zone for zone in in_sync if zone.store is not None]
-    quorum = quorum_of(len(zones), wanted=record.wanted_quorum)
+    quorum = quorum_of(record.counted or len(zones), wanted=record.wanted_quorum)
     if len(there) < enough_to_know(len(in_sync), quorum):
         missing = "; ".join(f"{zone.url}: {zone.reason}" for zone in in_sync if zone not in there)
         raise errors.TooFewZones(

@@ -94,6 +94,12 @@ class Membership:
         return [zone for zone in self.zones if zone.is_well or not zone.leaves]
 
     @property
+    def _recorded_count(self) -> int:
+        """See `ZonesRecord`."""
+        counted = len(self._counted)
+        return 0 if counted == len(self.zones) else counted
+
+    @property
     def well(self) -> list[Zone]:
         """The zones that count."""
         return [zone for zone in self.zones if zone.is_well]
@@ -254,7 +260,8 @@ class Membership:
             TooFewZones: not in enough of them.
             StoreFull: the same, for want of room.
         """
-        if self._record.wanted_quorum != self.wanted_quorum and len(self.well) >= self.quorum:
+        told = (self._record.wanted_quorum, self._record.counted)
+        if told != (self.wanted_quorum, self._recorded_count) and len(self.well) >= self.quorum:
             # Who reads the record takes it that so many zones have what was acknowledged before.
             self.do_everywhere(lambda _: None)
             self._unrecorded = True
@@ -288,7 +295,10 @@ class Membership:
             )
             # No epoch is used twice, whatever happens below.
             self._record = ZonesRecord(
-                epoch=self._record.epoch + 1, behind=behind, wanted_quorum=self.wanted_quorum
+                epoch=self._record.epoch + 1,
+                behind=behind,
+                wanted_quorum=self.wanted_quorum,
+                counted=self._recorded_count,
             )
         data = encode_record(self._record)
         try:

@@ -35,6 +35,7 @@ class ZonesRecord(Struct, frozen=True):
     epoch: int = 0
     behind: tuple[BehindZone, ...] = ()
     wanted_quorum: int = MAJORITY  # by which it was acknowledged
+    counted: int = 0  # of how many zones that is a quorum; 0 = of all: none was being removed
     format: int = FORMAT
 
 

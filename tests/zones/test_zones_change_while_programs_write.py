@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 import trio
@@ -14,11 +15,12 @@ from s3fs_local.daemon.layout import KEY_RING_NAME
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.daemon.zones import check_they_know
 from s3fs_local.errors import InvalidArgument, StorageError, StoreFull, TooFewZones, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone import Zone
-from s3fs_local.objects.zone_record import RECORD_NAME
+from s3fs_local.objects.zone_record import RECORD_NAME, newest_record
 from tests.store_on_disk import (
     StoreOnDisk,
     make_store,
@@ -40,6 +42,11 @@ async def remove(disk: StoreOnDisk, place: Path, report: Callable[[int], object]
     """As `zone remove`; `report` is told of each pack that was moved."""
     zoning = disk.store.zoning
     return await zoning.changes.remove(str(place), zoning.care, report=report)
+
+
+def wait_for(event: Event) -> None:
+    """As a slow zone."""
+    event.wait()
 
 
 def urls(disk: StoreOnDisk) -> list[str]:
@@ -265,6 +272,42 @@ async def test_a_removal_that_a_crash_ends_takes_nothing_along(
         told_late = {piece["Name"] for piece in (await disk.ask_scrub())["Damaged"]}
         assert told_late <= {STORE_FILE_NAME}
         assert not (await disk.ask_scrub())["Damaged"]
+
+
+async def test_two_zones_that_lack_something_do_not_open_a_store_that_a_zone_was_leaving(
+    tmp_path: Path,
+) -> None:
+    """Of five zones three must acknowledge, of the four that stay two; the record says which."""
+    make_store_of_zones(tmp_path, 5)
+    goes_on = Event()
+    async with opened(tmp_path / "store") as disk:
+        disk.write("before", CONTENT)
+        await disk.sync_everywhere()
+        zones = disk.zones.zones
+        zones[4].leaves = True
+        assert disk.zones.members.leave_out(zones[4])
+        for slow in zones[2:4]:
+            slow.lane.submit(partial(wait_for, goes_on))
+        try:
+            disk.write("file", CONTENT)
+            await disk.sync()
+            record = newest_record([(tmp_path / "store" / RECORD_NAME).read_bytes()])
+        finally:
+            goes_on.set()
+        zones[4].leaves = False
+        disk.zones.members.recount()
+        await wait_until_well(disk)
+
+    def known_by(there: set[int]) -> None:
+        as_opened = [
+            Zone(zone.store if number in there else None, zone_id=zone.zone_id, url=zone.url)
+            for number, zone in enumerate(zones)
+        ]
+        check_they_know(as_opened, record)
+
+    with pytest.raises(TooFewZones):
+        known_by({2, 3})
+    known_by({1, 2, 3})
 
 
 async def test_a_zone_that_does_not_take_a_new_key_ring_does_not_count(tmp_path: Path) -> None:
