@@ -84,7 +84,7 @@ async def undelete(request: Undelete, context: Context) -> Restoration:
     was, at_ns = deleted_state(context.filesystem, spot.directory, spot.name)
     if was.is_directory:
         at_ns = last_instant_of_tree(context.filesystem.volume.metadata, was.ino, at_ns)
-        was = state_at(context.filesystem, spot.directory, spot.name, at_ns)
+        was = context.filesystem.histories.inode_at(was.ino, at_ns) or was
     return await _bring_back(context, was, at_ns, request.path, dry_run=request.dry_run)
 
 

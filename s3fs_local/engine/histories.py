@@ -6,7 +6,7 @@ about a name is asked of every directory that ever was at that path.
 
 from collections.abc import Iterable, Iterator
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, starmap
 from typing import Final
 
 from msgspec import Struct, structs
@@ -60,7 +60,7 @@ class Histories:
         intervals: list[Entry] = []
         for tenure in self._tenures(directory):
             found = self._metadata.name_history(tenure.ino, name)
-            intervals += [_within(entry, tenure.to_ns) for entry in found]
+            intervals += _within_all(found, tenure.to_ns)
         intervals.sort(key=lambda entry: entry.from_ns)
         versions = self._versions_of(intervals)
         return NameHistory(name, intervals, versions, history_of(intervals, versions))
@@ -116,7 +116,7 @@ class Histories:
         return [
             _within(entry, until[entry.parent])
             for entry in self._metadata.entries_of(ino)
-            if entry.name == name and entry.parent in until
+            if entry.name == name and entry.from_ns < until.get(entry.parent, 0)
         ]
 
     def _intervals_before(self, directory: int, name: bytes) -> Iterator[Entry]:
@@ -128,7 +128,7 @@ class Histories:
         before_ns = OPEN_NS
         for step in _growing():
             found = self._metadata.name_before(tenure.ino, name, before_ns, step)
-            yield from (_within(entry, tenure.to_ns) for entry in found)
+            yield from _within_all(found, tenure.to_ns)
             if len(found) < step:
                 return
             before_ns = found[-1].from_ns
@@ -163,12 +163,15 @@ class Histories:
         return inode is not None and inode.is_directory
 
     def _tenures(self, directory: int) -> list[Tenure]:
-        """Every directory that was at this one's path until it was removed, and this one."""
+        """Every directory that was at this one's path until it was removed, and this one.
+
+        Each once: one that was removed there, brought back and removed again was there till then.
+        """
         inode = self._volume.inode(directory)
-        tenures = [Tenure(directory, OPEN_NS)]
+        until_ns = {directory: OPEN_NS}
         place = self._place_of(inode)
         if place is None:
-            return tenures
+            return [Tenure(directory, OPEN_NS)]
         for above in self._tenures(place.parent):
             for entry in self._metadata.name_history(above.ino, place.name):
                 if entry.is_marker or entry.ino == directory:
@@ -179,8 +182,9 @@ class Histories:
                 if earlier is None or not earlier.is_directory:
                     continue
                 if not self._for_everyone or _is_as_open(earlier, inode):
-                    tenures.append(Tenure(earlier.ino, min(entry.to_ns, above.to_ns)))
-        return tenures
+                    ended_ns = min(entry.to_ns, above.to_ns)
+                    until_ns[earlier.ino] = max(ended_ns, until_ns.get(earlier.ino, 0))
+        return list(starmap(Tenure, until_ns.items()))
 
     def _place_of(self, directory: Inode) -> Entry | None:
         """Where the directory is, or was last; None for the root."""
@@ -289,6 +293,11 @@ def _growing() -> Iterator[int]:
 def _is_as_open(earlier: Inode, present: Inode) -> bool:
     """Whether all who may list and search the present directory could do so with the earlier."""
     return is_as_open(access_of(earlier), access_of(present), LIST_AND_SEARCH)
+
+
+def _within_all(entries: Iterable[Entry], to_ns: int) -> Iterator[Entry]:
+    """The intervals as far as their directory was at the path; it may have gone on elsewhere."""
+    return (_within(entry, to_ns) for entry in entries if entry.from_ns < to_ns)
 
 
 def _within(entry: Entry, to_ns: int) -> Entry:

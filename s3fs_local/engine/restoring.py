@@ -19,9 +19,10 @@ from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.namespace import Namespace
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import NoSuchName, NotDeleted, NothingToRestore, Protected
+from s3fs_local.metadata.interface import Metadata
 from s3fs_local.rules.inode import Caller, Inode
 from s3fs_local.rules.names import printed
-from s3fs_local.rules.namespace import Ending
+from s3fs_local.rules.namespace import AWAY, Ending, Entry
 from s3fs_local.rules.retention import Operation
 from s3fs_local.rules.versioning import VersioningState
 
@@ -257,12 +258,22 @@ def deleted_state(filesystem: FileSystem, directory: int, name: bytes) -> tuple[
     if filesystem.volume.metadata.lookup(directory, name) is not None:
         raise NotDeleted(f"{printed(name)} is not deleted")
     history = filesystem.histories.of_name(directory, name)
+    metadata = filesystem.volume.metadata
     for entry in reversed(history.intervals):
-        if (entry.was_removed or entry.ending is Ending.REPLACED) and not entry.is_marker:
+        ended = entry.ending is Ending.REPLACED or is_removal(metadata, entry)
+        if ended and not entry.is_marker:
             was = filesystem.histories.inode_at(entry.ino, entry.to_ns - 1)
             if was is not None:
                 return was, entry.to_ns - 1
     raise NothingToRestore(f"{printed(name)} was never deleted here")
+
+
+def is_removal(metadata: Metadata, entry: Entry) -> bool:
+    """Whether the name was removed, be it one of several that the file had; not renamed away."""
+    if entry.ending not in AWAY:
+        return entry.was_removed
+    last = metadata.names_before(entry.ino, entry.to_ns, 1)
+    return not last or last[0].from_ns != entry.to_ns
 
 
 def state_at(filesystem: FileSystem, directory: int, name: bytes, at_ns: int) -> Inode:

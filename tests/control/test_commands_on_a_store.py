@@ -41,10 +41,11 @@ from s3fs_local.control.results.locks import Explanation, HoldListing, LockListi
 from s3fs_local.control.results.store import SettingListing, Statistics, Status
 from s3fs_local.control.results.versions import EventListing, Removal, Restoration, VersionListing
 from s3fs_local.rules.inode import Caller
-from s3fs_local.rules.instants import format_rfc3339
+from s3fs_local.rules.instants import SECOND_NS, format_rfc3339
 from tests.engine.memory_store import ALICE, ROOT, MemoryStore
 
 Wanted = TypeVar("Wanted", bound=Struct)
+HOUR_NS = 3600 * SECOND_NS
 BOB = Caller(uid=1001, gid=1001)
 
 
@@ -303,6 +304,79 @@ def test_a_tree_that_came_back_elsewhere_is_undeleted_where_it_was(store: Memory
     assert sorted(store.listing("a/tree")) == [b"early", b"late"]
     assert store.read("a/tree/late") == b"2"
     assert sorted(store.listing("elsewhere/tree")) == [b"early", b"new"]
+
+
+def test_a_removed_tree_of_hard_links_comes_back_whole(store: MemoryStore) -> None:
+    """`cp -al` makes such trees, and so do programs that back up by them.
+
+    A name that is removed from a file with others ends as one that was renamed away does: the
+    undelete took it for that, and made an empty directory.
+    """
+    store.mkdir("daily.0")
+    store.mkdir("daily.1")
+    for name in ("a", "b"):
+        store.write(f"daily.0/{name}", name.encode())
+        store.link(f"daily.0/{name}", f"daily.1/{name}")
+    store.rename("daily.1/b", "daily.1/c")
+    store.tick(3600)
+    for name in ("daily.1/a", "daily.1/c", "daily.1"):
+        store.remove(name)
+    store.write("daily.0/a", b"written since")
+
+    ask(store, Undelete(b"daily.1"))
+
+    assert sorted(store.listing("daily.1")) == [b"a", b"c"]
+    assert store.read("daily.1/a") == b"a"
+    assert store.read("daily.1/c") == b"b"
+    assert store.read("daily.0/a") == b"written since"
+    store.remove("daily.1/c")
+    ask(store, Undelete(b"daily.1/c"))
+    assert store.read("daily.1/c") == b"b"
+
+
+def test_one_removed_name_of_several_is_undeleted(store: MemoryStore) -> None:
+    """It has no delete marker, for the file is still there. A name that moved away is no such."""
+    store.write("one", b"1")
+    store.link("one", "two")
+    store.remove("two")
+    ask(store, Undelete(b"two"))
+    assert store.read("two") == b"1"
+    store.rename("one", "elsewhere")
+    with pytest.raises(errors.NothingToRestore):
+        ask(store, Undelete(b"one"))
+
+
+def test_the_history_of_a_path_is_told_once_and_tells_of_no_other_place(store: MemoryStore) -> None:
+    """A directory that was removed, brought back and removed again is one, and so is each version.
+
+    One that lives elsewhere since has a history of its own there: a name made there was told of
+    here, with an end before its beginning, and an undelete brought that back.
+    """
+    store.mkdir("d")
+    store.write("d/f", b"1")
+    for _ in range(2):
+        store.tick(3600)
+        for name in ("d/f", "d"):
+            store.remove(name)
+        ask(store, Undelete(b"d"))
+    store.tick(3600)
+    for name in ("d/f", "d"):
+        store.remove(name)
+    seen = store.tick(3600)
+    store.mkdir("d")
+    listing = ask_as(VersionListing, store, ListVersions(b"d/f"))
+    assert len(listing.versions) == 1
+    assert len(listing.delete_markers) == 3
+
+    ask(store, Restore(b"d", at=format_rfc3339(seen - 2 * HOUR_NS), to=b"elsewhere"))
+    store.write("elsewhere/f", b"2")
+    store.write("elsewhere/new", b"3")
+    listing = ask_as(VersionListing, store, ListVersions(b"d/f"))
+    assert len(listing.versions) == 1
+    with pytest.raises(errors.NothingToRestore):
+        ask(store, Undelete(b"d/new"))
+    ask(store, Undelete(b"d/f"))
+    assert store.read("d/f") == b"1"
 
 
 def test_one_file_of_a_removed_tree_comes_back_with_its_folders(store: MemoryStore) -> None:
