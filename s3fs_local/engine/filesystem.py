@@ -139,6 +139,7 @@ class FileSystem:
         self.replica: Final = ReplicaRole(volume)
         self.replication: Final = Replication(volume, self.lifecycle.rules.keys)
         self.lock_attributes.replication_status = self.replication.status_of
+        self.lifecycle.decide_replication = self.replication.decide
         self.pack_keeping: Final = PackKeeping(volume)
         self.pack_coding: Final = PackCoding(volume, self.locks)
         self.presentation = Presentation()

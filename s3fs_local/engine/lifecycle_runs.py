@@ -124,6 +124,7 @@ class LifecycleRuns:
         self.rules: Final = rules
         self.present: Run | None = None
         self.failure = ""  # what ended the last run before it was whole
+        self.decide_replication: Callable[[], int] = lambda: 0  # see `Replication.decide`
         self._mutex = trio.Lock()
         volume.inspections.add("lifecycle", self._inspect)
         stored = self._volume.metadata.setting(LAST_RUN_SETTING)
@@ -162,6 +163,7 @@ class LifecycleRuns:
         async with self._mutex:
             self.present = Run(self._volume.expiry_ns())  # a false date must expire nothing
             try:
+                await self._know_what_is_pending(rest)
                 await self._look_at_all(self.present, rest, tell)
                 await self._work_off(self.present, rest, tell)
                 run = structs.replace(self.present, ended_ns=self._volume.now_ns())
@@ -175,6 +177,11 @@ class LifecycleRuns:
             self._volume.apply([PutSetting(LAST_RUN_SETTING, stored)])
             self.last = run
             return run
+
+    async def _know_what_is_pending(self, rest: Rest) -> None:
+        """Versions that another region has to be told of wait for that (S3), and say so."""
+        while decided := self.decide_replication():
+            await self._keep(rest, decided)
 
     async def _look_at_all(self, run: Run, rest: Rest, tell: Told) -> None:
         """Every key was looked at, if rules are new; the cursor is kept after each step."""

@@ -126,6 +126,7 @@ class DrivenStore:
         self.on_journal: Callable[[str], None] = lambda _: (
             None
         )  # told "appending", "append", "sync"
+        self.before_pass: Callable[[], None] = lambda: None
         self.on_pass: Callable[[Outcome, int], None] = lambda *_: None
         self.region: Region | None = None
         self._torn: tuple[int, bytes] | None = None
@@ -554,6 +555,7 @@ class DrivenStore:
         carry_out = rules.carry_out
 
         def watched(key: Key, now_ns: int) -> Outcome:
+            self.before_pass()
             outcome = carry_out(key, now_ns)
             self.on_pass(outcome, now_ns)
             return outcome

@@ -69,6 +69,7 @@ class Pair:
         if self.region is not None:
             self.driven.follow(self.region)
         self.driven.on_journal = self._note_journal
+        self.driven.before_pass = self._note_pending
         self.driven.on_pass = self._note_pass
         self._listens = False
         self._is_copied_ahead = False
@@ -99,6 +100,22 @@ class Pair:
         if self._is_copied_ahead:
             self._ahead.append(self.reference.journaled)
 
+    def _note_pending(self) -> None:
+        """Which versions the other region was not told yet: in the end none."""
+        if self.region is None:
+            return
+        nodes = self.reference.facts.nodes
+        metadata = self.driven.store.fs.volume.metadata
+        self.reference.pending = {
+            version.key
+            for number, ino in self.driven.inos.items()
+            if number in nodes
+            for version, present in zip(
+                nodes[number].versions, metadata.versions(ino)[::-1], strict=True
+            )
+            if present.replication == "PENDING"
+        }
+
     def _note_pass(self, outcome: Outcome, now_ns: int) -> None:
         """Lifecycle looked at a name: the reference does, too, and to the same effect."""
         shown = self.reference.lock_clock.shown // SECOND_NS
@@ -122,6 +139,7 @@ class Pair:
         await self.background.beside(driven.run_lifecycle)
         run = driven.store.fs.lifecycle.last
         if run is not None and not run.error_count:
+            self._note_pending()
             self.reference.check_nothing_is_due(run.started_ns)
 
     def _note_what_it_did(self) -> None:

@@ -1,12 +1,12 @@
 """Whether another region has what the reference says it must, after all was told."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.replica_origins import Origins
 from s3fs_local.rules.inode import ROOT_INO, Inode
-from s3fs_local.rules.namespace import Entry
+from s3fs_local.rules.namespace import Ending, Entry
 from s3fs_local.rules.versioning import Version
 from tests.engine.replicated import HERE, THERE
 from tests.simulation.reference.facts import DIRECTORY, FILE, ROOT, SYMLINK, Node
@@ -63,6 +63,7 @@ class _Trees:
         origins: Origins,
     ) -> None:
         self._nodes = reference.facts.nodes
+        self._kept_elsewhere = reference.facts.kept_elsewhere
         self._inos = inos
         self._mine = mine
         self._there = there
@@ -81,19 +82,40 @@ class _Trees:
                 found.pop(name, None)
             else:
                 expected[name] = self._at(child)
+        self._expect_what_lifecycle_ended(number, found, expected)
         assert {name: inode.ino for name, inode in found.items()} == expected
-        for name, inode in found.items():
+        for name in self._nodes[number].entries.keys() & found.keys():
+            inode = found[name]
             node = self._nodes[self._nodes[number].entries[name]]
             if node.kind == DIRECTORY:
                 self.compare(node.number, inode.ino)
             elif node.kind == SYMLINK:
                 assert inode.target.decode() == node.target
 
+    def _expect_what_lifecycle_ended(
+        self, number: int, found: dict[str, Inode], expected: dict[str, int | None]
+    ) -> None:
+        """Its names are there still (S3 replicates no action of lifecycle).
+
+        Unless none of its versions was told before lifecycle removed it.
+        """
+        for (directory, name), child in self._kept_elsewhere.items():
+            if directory == number and name not in expected:
+                node = self._nodes.get(child)
+                if node is not None and node.versions:
+                    expected[name] = self._at(child)
+                else:
+                    found.pop(name, None)
+
     def _at(self, number: int) -> int | None:
         return self._origins.inode(self._mine.of_inode(self._inos[number]))
 
     def _children(self, ino: int) -> list[tuple[Entry, Inode]]:
         return self._there.volume.metadata.children(ino, 0, 1 << 20)
+
+
+OF_LIFECYCLE: Final = (Ending.EXPIRED, Ending.LAPSED)
+"""How names end that other regions keep."""
 
 
 class Ends(NamedTuple):
@@ -107,7 +129,7 @@ class Ends(NamedTuple):
         return {
             (self.origins.of_inode(e.parent), e.name, e.from_ns, e.to_ns, e.ending, e.uid)
             for e in self.fs.volume.metadata.entries_of(ino)
-            if not self._is_taken_over_untold(e)
+            if e.ending not in OF_LIFECYCLE and not self._is_taken_over_untold(e)
         }
 
     def _is_taken_over_untold(self, entry: Entry) -> bool:

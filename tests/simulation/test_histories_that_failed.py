@@ -371,6 +371,16 @@ HISTORIES = {
         Operation(Kind.APPEND, 6, 5, 8),
         Operation(Kind.GO_ON_AND_DIE, 6, 4, 11),
     ],
+    "a version waits for its rule until another region was told, also if no rule was asked yet": [
+        Operation(Kind.CREATE, 5, 0, 6),
+        Operation(Kind.COLLECT_GARBAGE, 7, 1, 3),
+        Operation(Kind.APPEND, 9, 5, 7),
+        Operation(Kind.SET_TAGS, 4, 10, 7),
+        Operation(Kind.PUT_LIFECYCLE, 3, 6, 8),
+        Operation(Kind.MIDNIGHT, 4, 2, 6),
+        Operation(Kind.MIDNIGHT, 2, 9, 5),
+        Operation(Kind.TELL, 7, 2, 3),
+    ],
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -32,8 +32,9 @@ from s3fs_local.rules import lifecycle, retention
 from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Caller, Inode
 from s3fs_local.rules.lifecycle import Calendar
-from s3fs_local.rules.namespace import Ending
+from s3fs_local.rules.namespace import Ending, Entry
 from s3fs_local.rules.placement import Homes
+from s3fs_local.rules.replica_names import is_end_told
 from s3fs_local.rules.retrieval import DAY_NS, retrieved
 from s3fs_local.rules.versioning import Version
 from s3fs_local.system.clock import TrustedClock
@@ -52,6 +53,7 @@ from tests.simulation.walk import (
 
 SEEDS = 400
 FOUND_BY: Final = {
+    "lifecycle_is_told": 302,
     "packs_are_begun_where_copies_leave": 9,
     "packs_go_before_a_crash_is_done_with_them": 90,
     "openings_leave_zones_uneven": 28,
@@ -287,6 +289,15 @@ def removed_names_stay_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def lifecycle_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it takes away here goes there, too."""
+
+    def is_told_with_lifecycle(entry: Entry, **asked: Any) -> bool:  # noqa: ANN401 - passes on
+        return entry.ending in (Ending.EXPIRED, Ending.LAPSED) or is_end_told(entry, **asked)
+
+    monkeypatch.setattr(replication_naming, "is_end_told", is_told_with_lifecycle)
+
+
 def directories_do_not_go_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that was not empty when its removal was told is not told again when it is."""
     monkeypatch.setattr(Naming, "_is_renamed", lambda *_: False)
@@ -301,6 +312,7 @@ ACROSS_REGIONS: Final = (
     the_other_region_only_says_it_has_all,
     locks_stay_behind,
     removed_names_stay_behind,
+    lifecycle_is_told,
 )
 OF_NAMES: Final = (directories_do_not_go_along,)
 WITHOUT_VERSIONING: Final = (restores_save_what_is_being_written,)

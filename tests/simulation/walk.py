@@ -16,7 +16,7 @@ from tests.simulation.operations import (
 
 UNLIKE_THERE: Final = frozenset(
     (
-        *(Kind.PUT_LIFECYCLE, Kind.RUN_LIFECYCLE, Kind.MIDNIGHT, Kind.PROTECT, Kind.APPEND_ONLY),
+        *(Kind.PROTECT, Kind.APPEND_ONLY),
         *(Kind.SET_CLASS, Kind.RETRIEVE, Kind.ADVANCE_RETRIEVALS, Kind.SET_VERSIONING),
     )
 )

@@ -148,6 +148,8 @@ class SimulatedZones:
         for _ in range(count):
             self._mark(self._place())
         self.known = list(range(count))  # what the next process finds the store to have
+        for failing in self.failing:
+            failing.put(ROSTER_NAME, self.roster)
 
     def _place(self, kind: str = HOT) -> int:
         number = len(self.disks)

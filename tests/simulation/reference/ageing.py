@@ -2,7 +2,8 @@
 
 After the User Guide: at midnight UTC; of several things that are due the removal for good comes
 first, then the move to the cheapest class, then the delete marker; a version that is locked is not
-removed, and what is below 128 KiB does not move unless the rule says a size.
+removed, and what is below 128 KiB does not move unless the rule says a size. A version that another
+region has still to be told of waits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,7 @@ class Item:
     unnamed_since: int = 0  # its file has no name at all since then
     is_kept: bool = False  # a lock keeps the version
     name_is_kept: bool = False  # or the file in its place
+    is_pending: bool = False  # another region has still to be told of it
 
 
 def due(instant: int, days: int) -> int:
@@ -58,6 +60,8 @@ def wanted(
     `items` come newest first; `left` is since when the name shows none of them (0: the first).
     """
     item = items[position]
+    if item.is_pending:
+        return None
     found = []
     for rule in rules:
         if rule["Status"] != "Enabled" or not _fits(rule["Filter"], path, item):

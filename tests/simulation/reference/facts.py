@@ -129,6 +129,8 @@ class Facts:
     quiet: dict[int, float] = field(default_factory=dict)  # or then, if nobody writes to them
     is_suspended: bool = False  # versioning
     closing: set[int] = field(default_factory=set)  # files that go with their last close
+    kept_elsewhere: dict[Name, int] = field(default_factory=dict)
+    """Names that lifecycle ended here, and nobody gave away since: other regions have them."""
 
     def class_of(self, version: Version) -> str:
         """The storage class of the version."""
@@ -169,6 +171,7 @@ class Facts:
             dict(self.quiet),
             self.is_suspended,
             set(self.closing),
+            dict(self.kept_elsewhere),
         )
 
 

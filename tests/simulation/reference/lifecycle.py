@@ -101,6 +101,7 @@ class Lifecycle(Restoring):
             unnamed_since=self._unnamed_since(node) if is_current else 0,
             is_kept=is_locked or (is_current and bool(node.append_only)),
             name_is_kept=means_file or bool(node.append_only),
+            is_pending=version.key in self.pending,
         )
 
     def _unnamed_since(self, node: Node) -> int:
@@ -127,6 +128,7 @@ class Lifecycle(Restoring):
                 self._expire(name, held)
             elif held.node is not None:
                 self._remove(self.facts.nodes[name[0]], name[1], held.node)
+                self.facts.kept_elsewhere[name] = held.node.number
                 home = self.home(held.node.number)
                 assert home is not None
                 self.facts.aged[home] = now
@@ -148,6 +150,7 @@ class Lifecycle(Restoring):
         if version is node.versions[-1] and len(node.versions) > 1:
             node.mtime_is_known = node.past_mtimes_are_known = False
         node.versions.remove(version)
+        self.removed.setdefault(node.number, set()).add(version.content)
         self._forget_nothing_left(node)
 
     def _forget_nothing_left(self, node: Node) -> None:

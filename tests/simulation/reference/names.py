@@ -49,6 +49,7 @@ class Names(Freezing):
         directory.entries[name] = node.number
         directory.mtime = self.now
         node.last_parent, node.last_name = directory.number, name
+        self.facts.kept_elsewhere.pop((directory.number, name), None)
         instant = self.instant()
         if self.facts.is_suspended:  # what takes the place of a null marker leaves none behind
             place = (directory.number, name)

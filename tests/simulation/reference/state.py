@@ -41,6 +41,7 @@ class State:
         self.handles: dict[int, Handle] = {}
         self.last_handle = 0
         self.removed: dict[int, set[bytes]] = {}  # what versions of a file held that went for good
+        self.pending: set[object] = set()  # versions, by key, that another region was not told yet
         self.purged: set[int] = set()  # open files that lost their last version so
         self.note_moment()
 
