@@ -34,12 +34,11 @@ FEATURES: Final = (
     | Feature.EXPORT_SUPPORT
     | Feature.EXPLICIT_INVAL_DATA
     | Feature.DO_READDIRPLUS
-    | Feature.ASYNC_DIO
     | Feature.PARALLEL_DIROPS
     | Feature.HANDLE_KILLPRIV_V2
     | Feature.SETXATTR_EXT
 )
-"""What the kernel shall do in any case."""
+"""What the kernel shall do in any case. Not ASYNC_DIO: see decision 0041."""
 
 READ_AHEAD_KIB: Final = 1024
 """One block. The kernel's default of 128 KiB would open each block eight times."""

@@ -1,16 +1,22 @@
 """The flags of open(2): O_APPEND, O_DIRECT, O_SYNC, O_TMPFILE, O_EXCL, O_TRUNC."""
 
+import ctypes
 import errno
 import mmap
 import os
+import threading
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.fuse.calls import fails_with, together
 from tests.mounting import MountedStore
+from tests.scenarios import io_uring
 
 pytestmark = [pytest.mark.mount, pytest.mark.slow]
+
+DIRECT_BYTES: Final = 640 << 10
 
 APPEND = """
 import os, sys
@@ -140,3 +146,35 @@ def test_no_follow_and_directory_flags_are_kept(folder: Path) -> None:
         os.open(folder / "link", os.O_RDONLY | os.O_NOFOLLOW)
     with fails_with(errno.ENOTDIR):
         os.open(folder / "file", os.O_RDONLY | os.O_DIRECTORY)
+
+
+def test_what_was_written_past_the_cache_is_read_through_it(folder: Path) -> None:
+    """Databases write so, by threads of the kernel's own, and a backup reads as everybody does.
+
+    The kernel forgets pages before such a write, and has to once more after it: who reads meanwhile
+    brings the old ones back.
+    """
+    file = folder / "file"
+    file.write_bytes(bytes(DIRECT_BYTES))
+    is_over = threading.Event()
+
+    def read_all_the_time() -> None:
+        while not is_over.is_set():
+            file.read_bytes()
+
+    readers = [threading.Thread(target=read_all_the_time) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    descriptor = os.open(file, os.O_WRONLY | os.O_DIRECT)
+    try:
+        with io_uring.ring() as ring, mmap.mmap(-1, DIRECT_BYTES) as aligned:
+            for number in range(200):
+                aligned[:] = bytes([number]) * DIRECT_BYTES
+                address = ctypes.addressof(ctypes.c_char.from_buffer(aligned))
+                ring.call(io_uring.WRITE, fd=descriptor, address=address, size=DIRECT_BYTES)
+                assert set(file.read_bytes()) == {number}
+    finally:
+        is_over.set()
+        for reader in readers:
+            reader.join()
+        os.close(descriptor)
