@@ -1,6 +1,6 @@
 """What commands about zones may use: what the daemon put together for them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -17,7 +17,14 @@ class ChangesOfZones(Protocol):
         """The zone is one of the store's."""
         ...
 
-    async def remove(self, text: str, care: ZoneCare, *, report: Callable[[int], object]) -> Zone:
+    async def remove(
+        self,
+        text: str,
+        care: ZoneCare,
+        *,
+        read_copies: Callable[[], Awaitable[object]],
+        report: Callable[[int], object],
+    ) -> Zone:
         """The zone is none of the store's any more."""
         ...
 

@@ -1,6 +1,7 @@
 """Commands zone and scrub: where bytes are kept, and whether they are what they were."""
 
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -17,9 +18,12 @@ from s3fs_local.objects.reading import lengths_in
 from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.shares import share_of
 from s3fs_local.rules.inode import ROOT_INO
+from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import Operation
 
-_UNHURRIED = 1 << 40  # bytes a second: a person waits for it
+READ_LATELY_NS: Final = 86_400 * SECOND_NS
+"""Before a zone goes, copies that were read since then are taken for what they were."""
+_UNHURRIED: Final = 1 << 40  # bytes a second: a person waits for it
 
 
 async def list_zones(_: ListZones, context: Context) -> ZoneListing:
@@ -45,7 +49,12 @@ async def remove_zone(request: RemoveZone, context: Context) -> ZoneDescription:
     volume = context.filesystem.volume
     context.filesystem.locks.check(Operation.REMOVE_ZONE, volume.inode(ROOT_INO))
     if not request.dry_run:
-        await zoning.changes.remove(request.url, zoning.care, report=lambda _: None)
+        await zoning.changes.remove(
+            request.url,
+            zoning.care,
+            read_copies=partial(_read_copies, context, not_for_ns=READ_LATELY_NS),
+            report=lambda _: None,
+        )
     return described
 
 
@@ -65,18 +74,7 @@ async def repair_zone(request: RepairZone, context: Context) -> ScrubResult:
 async def scrub(request: Scrub, context: Context) -> ScrubResult:
     """All copies in all zones."""
     zoning = _zoning(context)
-    outlet = context.outlet
-
-    async def report(findings: Findings) -> None:
-        await outlet.progress("reading", done=findings.copies, total=findings.total_copies)
-
-    findings = await zoning.scrubbing.run(
-        before_ns=context.filesystem.volume.now_ns(),
-        rate_bytes=_UNHURRIED,
-        with_growing=True,
-        mends=request.mends,
-        report=report,
-    )
+    findings = await _read_copies(context, mends=request.mends)
     wrong = zoning.check_metadata() if request.checks_metadata else []
     return msgspec.structs.replace(_result(findings), metadata=wrong)
 
@@ -86,6 +84,21 @@ def _zoning(context: Context) -> Zoning:
     if context.zoning is None:
         raise errors.Unsupported("the zones of this store cannot be changed from here")
     return context.zoning
+
+
+async def _read_copies(context: Context, *, not_for_ns: int = 0, mends: bool = True) -> Findings:
+    """Every copy that nobody read for so long was read, and mended from the others (if `mends`)."""
+
+    async def report(findings: Findings) -> None:
+        await context.outlet.progress("reading", done=findings.copies, total=findings.total_copies)
+
+    return await _zoning(context).scrubbing.run(
+        before_ns=context.filesystem.volume.now_ns() - not_for_ns,
+        rate_bytes=_UNHURRIED,
+        with_growing=True,
+        mends=mends,
+        report=report,
+    )
 
 
 def _result(findings: Findings) -> ScrubResult:

@@ -3,7 +3,7 @@
 In what order, says `engine/zone_turnover.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -114,8 +114,17 @@ class ZoneChanges:
         await self._turnover.take_in(zone)
         return zone
 
-    async def remove(self, text: str, care: ZoneCare, *, report: Callable[[int], object]) -> Zone:
+    async def remove(
+        self,
+        text: str,
+        care: ZoneCare,
+        *,
+        read_copies: Callable[[], Awaitable[object]],
+        report: Callable[[int], object],
+    ) -> Zone:
         """The zone is none of the store's any more; what it alone should keep, others have.
+
+        `read_copies` mends what is wrong in others, as long as the zone, which is well, is there.
 
         Raises:
             InvalidArgument: it is no zone of the store, or its last one, or a class wants more
@@ -129,6 +138,8 @@ class ZoneChanges:
                 raise errors.InvalidArgument("it is the only zone of the store")
             self._zones.members.check_left(left)
             check_zones_suffice(self._volume.settings.storage_classes, len(left))
+            if zone.is_well:
+                await read_copies()
             await self._turnover.remove(zone, care, report=report)
         self._zones.members.held.let_go(zone.zone_id)
         return zone

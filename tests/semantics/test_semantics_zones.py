@@ -1,5 +1,6 @@
 """Promises of section 11: zones. The long form of each is in tests/zones and tests/objects."""
 
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from errno import EIO
@@ -105,8 +106,10 @@ def test_a_zone_that_comes_back_is_given_what_it_missed(tmp_path: Path) -> None:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         disk.write("more", b"more")
         await disk.sync()
+        await disk.wait_for_zones()  # two of them were enough
         assert disk.states == ["well", "behind", "well"]
         await wait_until_well(disk)
+        assert (await disk.ask(Verify(reads_all=True)))["Intact"]
 
     _in_a_store(tmp_path, work)
     packs = [
@@ -366,6 +369,30 @@ def test_a_zone_that_is_removed_takes_nothing_along(tmp_path: Path) -> None:
             shutil.rmtree(tmp_path / "b")
             assert (await disk.ask(Verify(reads_all=True)))["Intact"]
             assert await disk.read("file") == b"content"
+
+    trio.run(work)
+
+
+@promise(
+    "Before a zone that is well goes, copies that were not read within the last day are read, and "
+    "mended from it."
+)
+def test_the_last_good_copy_does_not_go_with_its_zone(tmp_path: Path) -> None:
+    """A disk that rots says nothing: the one that is taken away may be the only good one."""
+
+    async def work() -> None:
+        make_store(tmp_path / "store", [tmp_path / "a", tmp_path / "b"])
+        async with opened(tmp_path / "store") as disk:
+            disk.write("file", bytes(5000))
+            await disk.sync()
+        for pack in (tmp_path / "a" / "packs").rglob("*.pack"):
+            with pack.open("r+b") as file:
+                file.seek(-100, os.SEEK_END)
+                file.write(b"rotten" * 10)
+        async with opened(tmp_path / "store") as disk:
+            await disk.ask(RemoveZone(str(tmp_path / "b")))
+            shutil.rmtree(tmp_path / "b")
+            assert await disk.read("file") == bytes(5000)
 
     trio.run(work)
 

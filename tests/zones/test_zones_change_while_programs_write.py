@@ -41,7 +41,9 @@ async def is_as_the_ledger_says(disk: StoreOnDisk) -> bool:
 async def remove(disk: StoreOnDisk, place: Path, report: Callable[[int], object]) -> Zone:
     """As `zone remove`; `report` is told of each pack that was moved."""
     zoning = disk.store.zoning
-    return await zoning.changes.remove(str(place), zoning.care, report=report)
+    return await zoning.changes.remove(
+        str(place), zoning.care, read_copies=trio.lowlevel.checkpoint, report=report
+    )
 
 
 def wait_for(event: Event) -> None:
