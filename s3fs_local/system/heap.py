@@ -6,7 +6,9 @@ from contextlib import suppress
 from typing import Final
 
 KEPT_BYTES: Final = 256 << 20
-LARGE_BYTES: Final = 32 << 20
+LARGE_BYTES: Final = 8 << 20
+"""What is larger (whole segments of a log, which a scrub or a verification reads) is mapped by
+itself, and given back when it is freed."""
 
 YOUNG_OBJECTS_MAX: Final = 10_000
 """New containers until the collector looks at them; by default 700, some ten requests."""
