@@ -196,11 +196,17 @@ class Pair:
             found = await _outcome(call, self.driven)
             self._listens = False
         assert found == expected, f"{kind}: {found} instead of {expected}"
-        if kind is Kind.POWER_CUT and self._is_copied_ahead:
-            self._take_what_came_back()
+        if kind is Kind.POWER_CUT:
+            self._start_anew()
         self._note_ahead()
         self.reference.note_moment()
         self.compare_now()
+
+    def _start_anew(self) -> None:
+        """The machine does: the date is right again, and what was withheld for it counts."""
+        self._look_at_lock_clock()
+        if self._is_copied_ahead:
+            self._take_what_came_back()
 
     def _take_what_came_back(self) -> None:
         """A zone that was being given the journal may have it durably, further than anybody knew.

@@ -371,6 +371,14 @@ HISTORIES = {
         Operation(Kind.APPEND, 6, 5, 8),
         Operation(Kind.GO_ON_AND_DIE, 6, 4, 11),
     ],
+    "a power cut puts a false date right, and lifecycle runs before anybody looks at the clock": [
+        Operation(Kind.CREATE, 5, 2, 2),
+        Operation(Kind.SET_DATE, 6, 9, 5),
+        Operation(Kind.PUT_LIFECYCLE, 5, 7, 10),
+        Operation(Kind.SETTLE, 4, 8, 8),
+        Operation(Kind.POWER_CUT, 4, 0, 10),
+        Operation(Kind.RUN_LIFECYCLE, 0, 6, 5),
+    ],
     "a version waits for its rule until another region was told, also if no rule was asked yet": [
         Operation(Kind.CREATE, 5, 0, 6),
         Operation(Kind.COLLECT_GARBAGE, 7, 1, 3),
