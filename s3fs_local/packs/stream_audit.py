@@ -50,6 +50,7 @@ def audit(zone: ObjectStore, *, key: bytes, store_id: bytes, stream: str) -> Ite
             if segment is not None:
                 segments[number] = segment
                 origins[number] = segment.origin(head) or _NO_ORIGIN
+    cut_short = _cut_short(zone, stream, numbers, origins)
     for number, end in _in_order(numbers, origins):
         data = b""
         if number in numbers:
@@ -57,10 +58,25 @@ def audit(zone: ObjectStore, *, key: bytes, store_id: bytes, stream: str) -> Ite
             data = zone.read(name, 0, zone.length(name))
         segment = segments.get(number)
         if segment is None or segment.origin(data) is None:
-            was_begun = end is None and number == numbers[-1] and len(data) <= HEAD_BYTES
-            yield Hole(number, 0, is_tail=was_begun)
+            yield Hole(number, 0, is_tail=number in cut_short)
         if segment is not None:
             yield from _records(segment, data, end)
+
+
+def _cut_short(
+    zone: ObjectStore, stream: str, numbers: list[int], origins: dict[int, tuple[int, int]]
+) -> set[int]:
+    """The newest segments of which nothing but a part of the head is there.
+
+    A crash leaves one where it is begun; so does the next crash, if nothing was appended before.
+    """
+    found = set()
+    for number in reversed(numbers):
+        has_head = origins.get(number, _NO_ORIGIN) != _NO_ORIGIN
+        if has_head or zone.length(segment_name(number, stream)) > HEAD_BYTES:
+            break
+        found.add(number)
+    return found
 
 
 def _in_order(

@@ -126,6 +126,20 @@ def test_an_audit_reads_past_damage() -> None:
     assert _audited(zone) == [whole[0], Hole(1, second.offset), *whole[2:]]
 
 
+def test_processes_that_died_as_they_began_a_segment_have_lost_nothing() -> None:
+    """Each leaves one without a whole head. To call one lost is to say that somebody took it."""
+    zone = MemoryObjects()
+    _append(_ledger(zone), b"one")
+    whole = _audited(zone)
+    for number, left in ((2, b""), (3, b"S3FS")):
+        zone.put(segment_name(number, STREAM), left)
+
+    begun = [Hole(2, 0, is_tail=True), Hole(3, 0, is_tail=True)]
+    assert _audited(zone) == [*whole, *begun]
+    _append(_ledger(zone), b"two")
+    assert [type(item) for item in _audited(zone)] == [Found, Found]
+
+
 def test_an_audit_tells_a_cut_from_a_torn_end() -> None:
     """A power cut may tear the newest end; a segment that was followed by another was whole."""
     zone = MemoryObjects()
