@@ -71,9 +71,9 @@ class Histories:
         Each is looked up when it is asked for, and what it was only as far as is needed: a name may
         have meant thousands of files in turn.
         """
-        names = merge(*(self._names_in(tenure.ino) for tenure in self._tenures(directory)))
-        for name, _ in groupby(names):
-            intervals = self._intervals_before(directory, name)
+        tenures = self._tenures(directory)
+        for name, _ in groupby(merge(*(self._names_in(tenure.ino) for tenure in tenures))):
+            intervals = self._intervals_before(tenures, name)
             if is_listed(intervals, self._versions_before, self._is_directory):
                 yield name
 
@@ -86,12 +86,12 @@ class Histories:
 
     def has_history(self, directory: int, name: bytes) -> bool:
         """Whether the name ever meant anything here."""
-        return next(self._intervals_before(directory, name), None) is not None
+        return next(self._intervals_before(self._tenures(directory), name), None) is not None
 
     def newest(self, directory: int, name: bytes, count: int) -> list[Version]:
         """The first versions of its history, whatever the others are."""
         items = newest_of(
-            self._intervals_before(directory, name),
+            self._intervals_before(self._tenures(directory), name),
             lambda ino, before_ns: self._metadata.versions_before(ino, before_ns, count + 1),
             count,
         )
@@ -119,9 +119,9 @@ class Histories:
             if entry.name == name and entry.from_ns < until.get(entry.parent, 0)
         ]
 
-    def _intervals_before(self, directory: int, name: bytes) -> Iterator[Entry]:
-        """The intervals of the name, newest first, in steps."""
-        streams = [self._intervals_in(tenure, name) for tenure in self._tenures(directory)]
+    def _intervals_before(self, tenures: Iterable[Tenure], name: bytes) -> Iterator[Entry]:
+        """The intervals of the name in these directories, newest first, in steps."""
+        streams = [self._intervals_in(tenure, name) for tenure in tenures]
         return merge(*streams, key=lambda entry: entry.from_ns, reverse=True)
 
     def _intervals_in(self, tenure: Tenure, name: bytes) -> Iterator[Entry]:

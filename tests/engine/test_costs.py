@@ -163,3 +163,21 @@ def test_the_first_names_of_a_long_listing_are_there_at_once(counted: Counted) -
         assert next(iter(entries))[0] == b"f000"
 
     assert counted.cost(look)[0] < 20
+
+
+def test_a_name_deep_in_the_tree_is_listed_as_quickly_as_one_at_the_root(counted: Counted) -> None:
+    """Which directories were at a path is asked once for a listing, not for each of its names."""
+    path, ino, costs = "", ROOT_INO, []
+    for depth in range(9):
+        if depth in (0, 8):
+            for number in range(50):
+                counted.store.write(f"{path}/f{number:02}", b"content")
+            folder = counted.fs.lookup(ino, b".versions")
+
+            def look(folder_ino: int = folder.ino) -> None:
+                handle = counted.fs.opendir(folder_ino, ALICE)
+                assert len(list(counted.fs.readdir(handle, 0))) >= 50
+
+            costs.append(counted.cost(look)[0])
+        path, ino = f"{path}/d", counted.fs.mkdir(ino, b"d", 0o040755, ALICE).ino
+    assert costs[1] < costs[0] + 50
