@@ -53,6 +53,17 @@ async def put_rules(disk: StoreOnDisk, there: Path) -> None:
     await disk.ask(ChangeReplication(document()))
 
 
+async def followed(here: Path, name: str) -> Path:
+    """Another store, which has a file of this name from here; nobody has either open."""
+    there = beside(here)
+    async with opened(here) as disk:
+        await put_rules(disk, there)
+        disk.write(name, b"1")
+        await disk.store.following.drain()
+    let_go(there)
+    return there
+
+
 def versions_of(disk: StoreOnDisk, path: str) -> list[tuple[str, int]]:
     """The ids and sizes in the history of the path."""
     items = disk.fs.histories.of_name(*disk.place(path)).items
@@ -273,12 +284,7 @@ async def test_a_sync_ends_at_a_destination_that_takes_nothing(here: Path) -> No
 
     A promoted destination never takes anything again, and `status` says what to do about that.
     """
-    there = beside(here)
-    async with opened(here) as disk:
-        await put_rules(disk, there)
-        disk.write("shared", b"1")
-        await disk.store.following.drain()
-    let_go(there)
+    there = await followed(here, "shared")
     async with opened(there) as replica:
         await replica.ask(Promote())
     async with opened(here) as disk, trio.open_nursery() as nursery:
@@ -304,12 +310,7 @@ async def test_a_sync_ends_at_a_destination_that_takes_nothing(here: Path) -> No
 
 async def test_a_replica_is_not_promoted_under_a_source_that_is_alive(here: Path) -> None:
     """Two stores that both believe to be the one cannot be put together again."""
-    there = beside(here)
-    async with opened(here) as disk:
-        await put_rules(disk, there)
-        disk.write("a", b"1")
-        await disk.store.following.drain()
-    let_go(there)
+    there = await followed(here, "a")
     async with opened(there) as replica:
         replica.fs.replica.connections += 1
         for dry_run in (True, False):
