@@ -26,9 +26,12 @@ def mounted(store: Path, tmp_path: Path) -> MountedStore:
 
 
 def mounting(mounted: MountedStore) -> subprocess.Popen[str]:
-    """The command, in a session of its own as that of a terminal."""
+    """The command, in a session of its own as that of a terminal.
+
+    Ctrl-C counts there, also where the tests run in the background of a shell, which ignores it.
+    """
     return subprocess.Popen(
-        [*COMMAND, "mount", mounted.store, mounted.path],
+        ["env", "--default-signal=INT", *COMMAND, "mount", mounted.store, mounted.path],
         env=os.environ | {MARK: str(mounted.path)},
         stderr=subprocess.PIPE,
         text=True,
