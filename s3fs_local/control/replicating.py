@@ -86,6 +86,7 @@ async def change_replication(request: ChangeReplication, context: Context) -> Do
     replication = context.filesystem.replication
     while replication.decide():  # by the rules that were in force then
         await trio.lowlevel.checkpoint()
+    context.filesystem.replica.check_writable()  # the other store may have put a rule meanwhile
     replication.put(document, stores)
     await _abandon(context)
     return Done()

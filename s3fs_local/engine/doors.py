@@ -436,7 +436,8 @@ _REPLICATION: Final = (
     ),
     Door(
         "engine.replica_receiving.Receiver._take_file",
-        "attributes of a replica follow the source, where the gate was asked",
+        "attributes of a replica follow the source, where the gate was asked; append-only stays",
+        asks=(Operation.CLEAR_APPEND_ONLY,),
     ),
     Door(
         "engine.replica_layouts._plan_cell",

@@ -1,5 +1,7 @@
 """Files that a destination is receiving: their numbers here, and the keys of their new bytes."""
 
+from collections.abc import Collection
+
 from msgspec import Struct, structs
 
 from s3fs_local.engine.replica_origins import Origins
@@ -69,6 +71,18 @@ class Makings:
     def inos(self) -> list[int]:
         """The numbers of them all."""
         return [making.ino for making in self._makings.values()]
+
+    def of_keys(self, key_ids: Collection[int]) -> list[Making]:
+        """The files with keys among these that no fact knows yet.
+
+        A block that one version brought may count first with another: that of a file which shares
+        it, while the file that it was carried for is refused.
+        """
+        return [
+            making
+            for making in self._makings.values()
+            if any(put.key_id in key_ids for put in making.new_keys)
+        ]
 
     def recorded(self, making: Making) -> None:
         """Facts know its keys now, or nothing came of them."""

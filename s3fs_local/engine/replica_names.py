@@ -22,8 +22,14 @@ from s3fs_local.metadata.changes import (
 )
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.names import printed
-from s3fs_local.rules.namespace import BY_RULE, OPEN_NS, Entry
-from s3fs_local.rules.replica_names import Told, cut, fitted, in_one_place
+from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.replica_names import (
+    Told,
+    cut,
+    fitted,
+    in_one_place,
+    is_ended_elsewhere,
+)
 
 _LISTING_LIMIT: Final = 1024
 
@@ -37,20 +43,24 @@ class ReplicaNames:
         self._origins = origins
         self._renamed: dict[int, None] = {}  # inodes whose links are to be counted
 
-    def put(
+    def plan(
         self, inode: Inode, names: Sequence[Told], before: Sequence[Collection[int | None]]
-    ) -> None:
-        """The inode has these names; all that is told of it is told at once.
+    ) -> Sequence[Told]:
+        """What `put` is to make of what is told of the inode, all at once; nothing is changed.
 
         `before` are for each name inodes that had it before, of which the source knows.
 
         Raises:
-            ReplicaDiverged: somebody else uses a name here; nothing was changed.
+            ReplicaDiverged: somebody else uses a name here, or took one away.
         """
         for told, previous in zip(names, before, strict=True):
-            self._check(told, previous)
+            self._check(inode, told, previous)
         if inode.is_directory and names:
-            names = self._in_one_place(inode, names)
+            return self._in_one_place(inode, names)
+        return names
+
+    def put(self, names: Sequence[Told]) -> None:
+        """Names are as `plan` said just before."""
         for told in names:
             self._put(told)
             self._volume.invalidation.entry(told.entry.parent, told.entry.name)
@@ -59,13 +69,13 @@ class ReplicaNames:
             self._volume.invalidation.inode(ino)
         self._renamed.clear()
 
-    def _check(self, told: Told, before: Collection[int | None]) -> None:
+    def _check(self, inode: Inode, told: Told, before: Collection[int | None]) -> None:
         wanted = told.entry
         present = self._metadata.interval(wanted.parent, wanted.name, wanted.from_ns)
         if present is not None:
             if present.ino != wanted.ino:
                 raise ReplicaDiverged(f"{printed(wanted.name)} means another file at that instant")
-            if self._is_live_elsewhere(told) and present.ending not in BY_RULE:
+            if is_ended_elsewhere(told, present, is_directory=inode.is_directory):
                 raise ReplicaDiverged(f"{printed(wanted.name)} was taken from it here since")
             return
         if self._is_live_elsewhere(told):

@@ -7,7 +7,7 @@ source says later. Nothing that somebody else wrote here is overwritten.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -45,9 +45,11 @@ from s3fs_local.errors import (
 from s3fs_local.metadata.changes import Change, KeepAttributes, PutInode
 from s3fs_local.rules.encryption import Algorithm, Encryption
 from s3fs_local.rules.inode import Inode
+from s3fs_local.rules.lawfulness import frees_append_only
 from s3fs_local.rules.namespace import OPEN_NS
 from s3fs_local.rules.replica_names import Told, placed_ns
 from s3fs_local.rules.replication import ATTRIBUTES, Reason, ReplicaKind, Status
+from s3fs_local.rules.retention import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class Receiver:
         self._versions = ReplicaVersions(filesystem, self.origins, self.arrivals, self._makings)
         self._failures: list[Failed] = []
         self._together: list[TakeFile] = []  # that wait for the last of them
+        self._nameless: dict[Origin, list[TakeVersion]] = {}  # that wait for a name
 
     def begin(self, source: bytes) -> None:
         """Numbers without an origin are this store's from now on."""
@@ -78,6 +81,7 @@ class Receiver:
         self.arrivals.forget()
         self._makings.clear()
         self._together.clear()
+        self._nameless.clear()
 
     def look(self, message: Look) -> Looked:
         """What there is of some files."""
@@ -170,7 +174,18 @@ class Receiver:
         self._makings.recorded(making)
 
     def take_version(self, message: TakeVersion) -> None:
-        """The version is there as it is at the source; or its failure is noted."""
+        """The version is there as it is at the source; or its failure is noted.
+
+        That of a file without a name waits for it: whoever promotes the store meanwhile finds no
+        file there that nobody can reach, and that `resync` takes for one that is not missing.
+        """
+        ino = self.origins.inode(message.origin)
+        if ino is None or not self._metadata.entries_of(ino):
+            self._nameless.setdefault(message.origin, []).append(message)
+        else:
+            self._take_version(message)
+
+    def _take_version(self, message: TakeVersion) -> None:
         with (
             noting(partial(self._fail, message.origin, message.version.stamp_ns)),
             self._volume.outbox.resting(),
@@ -187,6 +202,9 @@ class Receiver:
             return
         together, self._together = self._together, []
         for each in together:
+            if each.names:
+                for version in self._nameless.pop(each.origin, ()):
+                    self._take_version(version)
             note = partial(self._fail, each.origin, ATTRIBUTES)
             with noting(note), self._volume.outbox.resting():
                 self._take_file(each)
@@ -213,18 +231,21 @@ class Receiver:
             if present is None or present.to_ns != kept.to_ns:
                 changes.append(KeepAttributes(structs.replace(kept, ino=making.ino)))
         attributed = _with_attributes(inode, message.inode)
+        if frees_append_only(inode, attributed):
+            self._filesystem.locks.check(Operation.CLEAR_APPEND_ONLY, inode)
+        names = self._planned(message.names, inode)
         changes.append(PutInode(attributed))
         volume.apply([*changes, *self._filesystem.locks.note_protection(attributed)])
         volume.invalidation.inode(making.ino)
-        if message.names:
-            self._take_names(message.names, making.ino)
+        if names:
+            self._names.put(names)
             volume.apply(self._filesystem.locks.note_protection(volume.inode(making.ino)))
 
     def _has_failed(self, origin: Origin) -> bool:
         return any(failed.origin == origin for failed in self._failures)
 
-    def _take_names(self, names: tuple[Name, ...], ino: int) -> None:
-        told, before = [], []
+    def _planned(self, names: tuple[Name, ...], inode: Inode) -> Sequence[Told]:
+        ino, told, before = inode.ino, [], []
         for name in names:
             parent = self.origins.inode(name.parent)
             if parent is None:
@@ -233,10 +254,14 @@ class Receiver:
             marker = name.marker and structs.replace(name.marker, parent=parent, ino=0)
             told.append(Told(entry, is_end_told=name.is_end_told, marker=marker))
             before.append({self.origins.inode(origin) for origin in name.before})
-        self._names.put(self._volume.inode(ino), told, before)
+        return self._names.plan(inode, told, before)
 
     async def settle(self) -> Settled:
         """What was taken is durable. Blocks that no version came for are dead bytes of packs."""
+        for versions in self._nameless.values():  # under names that no rule lets through
+            for version in versions:
+                self._take_version(version)
+        self._nameless.clear()
         await self.arrivals.release(self._makings.inos)
         await self.arrivals.release_stale()
         await self._volume.durability.flush(durable=True, only_facts=True)

@@ -17,7 +17,7 @@ from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.instants import format_rfc3339
 from s3fs_local.rules.replication import Reason
-from s3fs_local.rules.versioning import VersioningState
+from s3fs_local.rules.versioning import Version, VersioningState
 
 ROLE_SETTING: Final = "fact.replica"
 """Whose replica the store is or was, as JSON."""
@@ -31,6 +31,7 @@ class Role(Struct, frozen=True):
     host: str
     since_ns: int
     promoted_ns: int = 0
+    own_until_ns: int = 0  # what is older may have been changed by this store itself; 0 = nothing
 
 
 class ReplicaRole:
@@ -64,7 +65,10 @@ class ReplicaRole:
         if refusal is not None:
             return refusal
         if not self.is_replica or self.role is None:
-            self._put(Role(hello.source.hex(), hello.path, hello.host, self._volume.now_ns()))
+            now_ns = self._volume.now_ns()
+            own_until_ns = 0 if self._is_empty() else now_ns
+            source = (hello.source.hex(), hello.path, hello.host)
+            self._put(Role(*source, since_ns=now_ns, own_until_ns=own_until_ns))
         elif (self.role.path, self.role.host) != (hello.path, hello.host):
             self._put(structs.replace(self.role, path=hello.path, host=hello.host))
         return Welcome(store_id, self._volume.settings.object_lock)
@@ -83,18 +87,21 @@ class ReplicaRole:
                 str(Reason.DST_BUCKET_UNVERSIONED),
                 "Destination bucket must have versioning enabled.",
             )
+        if self.role is not None and self.is_replica and self.role.source != hello.source.hex():
+            return Refusal(str(Reason.DST_NOT_PERMITTED), "it is a replica of another store")
         if hello.replica_of != store_id.hex():
-            return self._refusal_of_stranger(hello)
-        if has_rules:
-            return Refusal("", "it has replication rules of its own: delete them first")
-        return None
+            return self._refusal_of_stranger()
+        rules = Refusal("", "it has replication rules of its own: delete them first")
+        return rules if has_rules else None
 
-    def _refusal_of_stranger(self, hello: Hello) -> Refusal | None:
+    def _is_empty(self) -> bool:
+        return not self._volume.metadata.inodes_after(ROOT_INO, 1)
+
+    def _refusal_of_stranger(self) -> Refusal | None:
         role = self.role
         if role is None:
-            is_empty = not self._volume.metadata.inodes_after(ROOT_INO, 1)
             refused = Refusal(str(Reason.DST_NOT_PERMITTED), "it holds files of its own")
-            return None if is_empty else refused
+            return None if self._is_empty() else refused
         if role.promoted_ns:
             at = format_rfc3339(role.promoted_ns)
             return Refusal(
@@ -103,9 +110,15 @@ class ReplicaRole:
                 " here any more: `bucket replication delete` ends the rule; `resync` of the"
                 " promoted store shows what either lacks",
             )
-        if role.source != hello.source.hex():
-            return Refusal(str(Reason.DST_NOT_PERMITTED), "it is a replica of another store")
         return None
+
+    def may_have_locked(self, version: Version) -> bool:
+        """Whether the version's lock may be one that its source never heard of.
+
+        A store that was written to by others before it became the replica of this source has such
+        locks, and does not know which: so it keeps all that are on versions from before that.
+        """
+        return self.role is not None and version.stamp_ns <= self.role.own_until_ns
 
     def promotable(self, *, source_is_alive: str, force: bool) -> Role:
         """What the store is, if it may be promoted; nothing is changed.

@@ -18,7 +18,7 @@ from s3fs_local.engine.replica_origins import Origins, put_replica
 from s3fs_local.engine.replica_refusals import Refused
 from s3fs_local.engine.replication_messages import Failed, Origin, TakeVersion
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import ControlError
+from s3fs_local.errors import ControlError, ReplicaDiverged
 from s3fs_local.metadata.changes import Change, PutInode, PutVersion, ShareBlocks
 from s3fs_local.rules.extents import CELL_BYTES, Block, Extent, Layout, decode_layout
 from s3fs_local.rules.inode import Inode
@@ -92,12 +92,15 @@ class ReplicaVersions:
         """A lock may become weaker only where the gate would let somebody do so here.
 
         Raises:
+            ReplicaDiverged: it may have been placed here, and the source never heard of it.
             Protected: it would not; COMPLIANCE before its date.
         """
         volume = self._volume
         at_ns = volume.expiry_ns()
         if not is_weaker(held.lock, told.lock, at_ns):
             return
+        if self._filesystem.replica.may_have_locked(held):
+            raise ReplicaDiverged("a lock that was placed here is not weakened by its source")
         source = Bypass(entitled=True, reason="as at the source", who=Actor(0))
         if is_weaker(_without_holds(held.lock), _without_holds(told.lock), at_ns):
             self._filesystem.locks.check_version(Operation.CLEAR_RETENTION, held, bypass=source)
@@ -114,6 +117,10 @@ class ReplicaVersions:
             changes.append(put_replica(message.origin, ReplicaKind.INODE, making.ino))
         place = Place(making.ino, message.version.stamp_ns, self._next_ns(inode, message.version))
         layouts, carried = self._translated(message)
+        sealers = self._makings.of_keys({block.key_id for block in carried.values()})
+        others = [each for each in sealers if each is not making]
+        for other in others:
+            changes += other.new_keys
         laid = plan_layouts(
             metadata,
             place,
@@ -128,14 +135,15 @@ class ReplicaVersions:
             put_replica(origin, ReplicaKind.BLOCK, block.block_id)
             for origin, block in carried.items()
         ]
-        changes += self._shared(making.ino, version)
+        changes += self._shared(making.ino, version, others)
         changes.append(PutVersion(version))
         changes += self._inode_with(inode, version, place, laid.data_bytes, making.key_id)
         if version.storage_class != STANDARD or volume.uses_classes:
             changes += [*volume.note_classes(), volume.mark_unsettled(making.ino)]
         volume.apply(changes)
         self._arrivals.recorded(carried)
-        self._makings.recorded(making)
+        for each in (making, *others):
+            self._makings.recorded(each)
         volume.invalidation.inode(making.ino)
         volume.on_commit(making.ino)
 
@@ -218,10 +226,14 @@ class ReplicaVersions:
                 found[block.key_id] = None
         return tuple(sorted(found))
 
-    def _shared(self, ino: int, version: Version) -> list[Change]:
-        """What is sealed by keys of other files is shared with those."""
+    def _shared(self, ino: int, version: Version, others: list[Making]) -> list[Change]:
+        """What is sealed by keys of other files is shared with those.
+
+        Also with `others`, of which no fact tells yet: their blocks came first with this version.
+        """
         wrapped = [self._metadata.key(key_id) for key_id in version.key_ids]
         owners = {ino_of(key) for key in wrapped if key is not None}
+        owners.update(other.ino for other in others)
         return [ShareBlocks(ino, owner) for owner in sorted(owners - {ino, 0})]
 
     def _inode_with(

@@ -13,7 +13,14 @@ from s3fs_local.rules.extents import Block
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.ledger_notes import Bypassed, LockLifted, Note
 from s3fs_local.rules.namespace import OPEN_NS
-from s3fs_local.rules.retention import COMPLIANCE, DirectoryPolicy, Lock, is_protected
+from s3fs_local.rules.retention import (
+    APPENDABLE,
+    COMPLIANCE,
+    SEALING,
+    DirectoryPolicy,
+    Lock,
+    is_protected,
+)
 from s3fs_local.rules.versioning import Version
 
 _NEVER: Final = '"permanently-disabled"'
@@ -26,8 +33,7 @@ def judge_inode(before: Inode | None, after: Inode, *, at_ns: int, notes: Sequen
     is_same_content = before.version_ns == after.version_ns
     if is_same_content and is_weaker(before.lock, after.lock, at_ns) and not _lifted(notes, after):
         return "its lock was weakened without anybody's lifting it"
-    retained = after.lock is not None and after.lock.retention is not None
-    if before.append_only and not after.append_only and not retained:  # as rotation does
+    if frees_append_only(before, after):
         return "append-only was taken away"
     if _is_laxer(before.policy, after.policy):
         return "the directory's policy was weakened"
@@ -92,6 +98,20 @@ def is_weaker(before: Lock | None, after: Lock | None, at_ns: int) -> bool:
         now is None
         or now.until_ns < was.until_ns
         or (was.mode == COMPLIANCE and now.mode != COMPLIANCE)
+    )
+
+
+def frees_append_only(before: Inode, after: Inode) -> bool:
+    """Whether bytes that could only be added to may be changed again, or a sealed log appended to.
+
+    Rotation ends append-only where a retention takes its place.
+    """
+    retained = after.lock is not None and after.lock.retention is not None
+    if not before.append_only or retained:
+        return False
+    return not after.append_only or (before.append_only, after.append_only) == (
+        SEALING,
+        APPENDABLE,
     )
 
 

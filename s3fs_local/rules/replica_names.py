@@ -101,6 +101,22 @@ def fitted(told: Told, present: Entry | None, following_ns: int) -> Entry:
     return _until(wanted, following_ns, Ending.REPLACED)
 
 
+def is_ended_elsewhere(told: Told, present: Entry, *, is_directory: bool) -> bool:
+    """Whether somebody took the name from the inode in the region, where the source did not.
+
+    An interval ends once, so what the source told before ends as it tells now. What the region's
+    own lifecycle ended is its own matter. Both may have removed it; who renamed it has it still
+    under another name.
+    """
+    wanted = told.entry
+    if not told.is_end_told or present.to_ns == OPEN_NS or present.ending in BY_RULE:
+        return False
+    if wanted.to_ns == OPEN_NS:
+        return True
+    is_moved = present.ending is Ending.MOVED and present.to_ns != wanted.to_ns
+    return is_moved and not is_directory  # which has one place: the last one is looked at
+
+
 def cut(entry: Entry, at_ns: int, by: int) -> Entry:
     """The interval, which ends because the name means something else from then on."""
     ended = _until(entry, at_ns, Ending.SUPERSEDED if entry.is_marker else Ending.REPLACED)

@@ -22,7 +22,6 @@ ONLY_ADD = {"KeepAttributes", "OpenEntry", "AddBlock", "PutPack", "PutPendingLoc
 }
 GATE = {"check", "check_version"}
 NOT_ASKED_YET = {
-    Operation.CLEAR_APPEND_ONLY,
     Operation.REPAIR,
 }
 """No door of theirs is there; whoever builds one takes its operation out of here."""

@@ -135,6 +135,35 @@ def test_content_restored_from_another_file_shares_there_too(regions: Regions) -
     check_same(regions)
 
 
+def test_a_file_that_shares_with_one_that_is_refused_can_be_read_there() -> None:
+    """Its bytes came for the other file, under a key that went when that file was refused."""
+    regions = Regions(object_lock="true")
+    regions.there = MemoryStore()
+    regions.there.randomness.bits(77)
+    regions.put_rules(rule())
+    here = regions.here
+    content = b"content" * 1000
+    here.write("locked", content)
+    locked = here.stat("locked")
+    retention = Retention("COMPLIANCE", here.tick() + 10**15)
+    here.fs.locks.set_retention(locked.ino, retention, caller=ALICE)
+    here.write("copy", b"")
+    here.tick()
+    copy = here.stat("copy").ino
+    here.fs.restore_content(copy, locked.ino, locked.version_ns, caller=ALICE)
+    regions.tell()
+    there = regions.there
+    there.flush(durable=True)
+    there.crash()
+
+    failed = here.metadata.failed_tasks(9)
+    assert {(task.ino, task.reason) for task in failed} == {
+        (locked.ino, "DstBucketObjectLockConfigMissing")
+    }
+    assert there.read("copy") == content
+    check_invariants(there)
+
+
 def test_names_follow(regions: Regions) -> None:
     """Renames of files and directories, links, exchanges, removals, names used again."""
     here = regions.here
