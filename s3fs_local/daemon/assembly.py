@@ -47,6 +47,7 @@ from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.metadata.sqlite.engine import Caches, SqliteMetadata
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.zone_mark import MARK_NAME
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.checkpoints import Checkpoints
@@ -335,10 +336,10 @@ def zoning_of(
         "checkpoint": checkpoints,
     }
 
-    def best_copy(name: str, copies: Sequence[bytes]) -> bytes | None:
+    def best_copy(name: str, copies: Sequence[ObjectCopy]) -> ObjectCopy | None:
         return keepers[name.partition("/")[0]].best_copy(name, copies)
 
-    def is_blank(name: str, copies: Sequence[bytes]) -> bool:
+    def is_blank(name: str, copies: Sequence[ObjectCopy]) -> bool:
         return keepers[name.partition("/")[0]].is_blank(name, copies)
 
     streams = Streams(best_copy, is_blank, changes.small_files)

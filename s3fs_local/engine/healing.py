@@ -22,6 +22,7 @@ from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.yielding import Turn, pieces
 from s3fs_local.errors import StorageError, ZoneUnavailable
 from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.reading import gather
 from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.pack_store import HEADER_BYTES, PackStore, pack_count, pack_name
@@ -33,7 +34,7 @@ PUT_SECONDS_MAX: Final = 120.0
 PAGE: Final = 256
 """Rows of blocks a step: a pack of small files has thousands, for which all requests waited."""
 
-BestCopy = Callable[[str, Sequence[bytes]], bytes | None]
+BestCopy = Callable[[str, Sequence[ObjectCopy]], ObjectCopy | None]
 """The copy of a segment or checkpoint that counts, of those there are; None: none makes sense."""
 
 
@@ -41,7 +42,7 @@ class Streams(Struct, frozen=True):
     """What is known of what every zone has beside packs: segments, checkpoints and small files."""
 
     best_copy: BestCopy
-    is_blank: Callable[[str, Sequence[bytes]], bool]  # no copy makes sense, and none ever did
+    is_blank: Callable[[str, Sequence[ObjectCopy]], bool]  # no copy makes sense, and none ever did
     small_files: Callable[[], dict[str, bytes]] = dict  # by name, as they should be; blocks
 
 

@@ -7,7 +7,7 @@ off goes on where it was. Copies that grow now are read in the next pass.
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 from msgspec import Struct
@@ -16,6 +16,7 @@ from s3fs_local.engine.healing import Healing, Piece, Streams, block_name
 from s3fs_local.engine.share_care import ShareCare
 from s3fs_local.engine.yielding import Turn
 from s3fs_local.errors import S3fsLocalError, StorageError, ZoneUnavailable
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.reading import lengths_in
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
@@ -49,6 +50,13 @@ class _Due(Struct, frozen=True):
     length: int
     share: int | None = None  # None: a copy
     is_new: bool = False  # a copy that nobody made yet, and nobody missed
+
+
+class _Compared(NamedTuple):
+    """What zones have of an object that all should have."""
+
+    best: ObjectCopy | None  # as it should be; None: no copy makes sense
+    others: Sequence[Zone]  # those that are well and have something else, or nothing
 
 
 async def _tell_nobody(_: Findings) -> None:
@@ -218,51 +226,57 @@ class Scrubbing:
         pieces: list[Piece] = []
         growing = {each.name for each in self._zones.growing}
         for prefix in STREAM_PREFIXES:
-            listing = partial(self._zones.list, prefix)  # what only others have was never promised
-            names: list[str] = list(await self._healing.run_blocking(listing))
-            for name in names:
+            for name in await self._listed(prefix):
                 if name not in growing:
-                    pieces += await self._stream(name, None, mends=mends)
+                    pieces += await self._stream(name, mends=mends)
                     await turn.over()
         small: dict[str, bytes] = await self._healing.run_blocking(self._of_streams.small_files)
         for name, data in small.items():
-            pieces += await self._stream(name, data, mends=mends)
+            pieces += await self._stream(name, wanted=ObjectCopy.of(data), mends=mends)
         return pieces
 
-    async def _stream(self, name: str, best: bytes | None, *, mends: bool) -> list[Piece]:
-        copies: dict[Zone, bytes] = await self._healing.run_blocking(
-            partial(self._zones.copies, name, 0, None)
-        )
-        if best is None:
-            there = that_count(copies)
-            choosing = partial(self._of_streams.best_copy, name, there)
-            best = await self._healing.run_blocking(choosing)
-            if best is None and await self._has_nothing(name, there):
-                return []
+    async def _listed(self, prefix: str) -> list[str]:
+        listing = partial(self._zones.list, prefix)  # what only others have was never promised
+        return list(await self._healing.run_blocking(listing))
+
+    async def _stream(
+        self, name: str, *, mends: bool, wanted: ObjectCopy | None = None
+    ) -> list[Piece]:
+        comparing = partial(self._compared, name, wanted)
+        compared: _Compared = await self._healing.run_blocking(comparing)
+        if compared.others and wanted is None and not await self._listed(name):
+            return []  # a newer one took its place meanwhile
         pieces = []
-        for zone in self._zones.well:
-            if best is not None and copies.get(zone) == best:
-                continue
-            repaired = mends and best is not None and await self._put(zone, name, best)
-            if best is not None or zone in copies:
-                pieces.append(Piece(zone=zone.url, name=name, repaired=repaired))
-        for piece in pieces:
-            logger.warning("zone %s: %s was damaged", piece.zone, piece.name)
+        for zone in compared.others:
+            repaired = mends and await self._put(zone, name, compared.best)
+            pieces.append(Piece(zone=zone.url, name=name, repaired=repaired))
+            logger.warning("zone %s: %s was damaged", zone.url, name)
         return pieces
 
-    async def _has_nothing(self, name: str, copies: Sequence[bytes]) -> bool:
+    def _compared(self, name: str, wanted: ObjectCopy | None) -> _Compared:
+        """The copy that counts, and who has another. Blocks."""
+        copies = self._zones.object_copies(name)
+        there = that_count(copies)
+        best = wanted or self._of_streams.best_copy(name, there)
+        if best is None and self._has_nothing(name, there):
+            return _Compared(None, [])
+        if best is None:
+            return _Compared(None, [zone for zone in self._zones.well if zone in copies])
+        same = {zone for zone, copy in copies.items() if copy.is_same(best)}
+        return _Compared(best, [zone for zone in self._zones.well if zone not in same])
+
+    def _has_nothing(self, name: str, copies: Sequence[ObjectCopy]) -> bool:
         try:
-            asking = partial(self._of_streams.is_blank, name, copies)
-            is_blank: bool = await self._healing.run_blocking(asking)
+            return self._of_streams.is_blank(name, copies)
         except S3fsLocalError as error:
             logger.warning("%s: %s", name, error)
             return False
-        return is_blank
 
-    async def _put(self, zone: Zone, name: str, data: bytes) -> bool:
-        if name in {each.name for each in self._zones.growing}:
+    async def _put(self, zone: Zone, name: str, best: ObjectCopy | None) -> bool:
+        if best is None or name in {each.name for each in self._zones.growing}:
             return False
         try:
+            data = await self._healing.run_blocking(best.whole)
             await self._healing.in_zone(zone, lambda store: store.put(name, data))
         except (StorageError, ZoneUnavailable):
             return False

@@ -421,13 +421,13 @@ class ZoneCare:
 
         What the zone itself has counts where it is the same object: others may have rotted.
         """
-        copies = self._zones.copies(name, 0, length)
-        whole = {each: copy for each, copy in copies.items() if len(copy) == length}
+        copies = self._zones.object_copies(name)
+        whole = {each: copy.up_to(length) for each, copy in copies.items() if copy.length >= length}
         best = self._streams.best_copy(name, [copy for each, copy in whole.items() if each.is_well])
         own = whole.get(zone)
         if own is not None and (best is None or is_same_object(own, best)):
             best = self._streams.best_copy(name, [own] if best is None else [best, own])
-        return self._zones.read_good(name, 0, length) if best is None else best
+        return self._zones.read_good(name, 0, length) if best is None else best.whole()
 
     async def _give_small_files(self, zone: Zone) -> int:
         """They are there as they were when this began; returns how many were not."""

@@ -16,6 +16,7 @@ from s3fs_local.errors import DataDamaged, StorageError, ZoneUnavailable
 from s3fs_local.objects.interface import Appender, ObjectStore
 from s3fs_local.objects.membership import TIMEOUT_SECONDS, Membership
 from s3fs_local.objects.mirrored import Copy, MirroredAppender
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.reading import LISTING_SECONDS_MAX, Verify, answers, first_good
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_mark import MARK_NAME
@@ -259,6 +260,21 @@ class ZoneSet:
         asked = [zone for zone in self.readable if among is None or zone in among]
         found = self._ask(asked, reading)
         return {zone: each for zone, each in found.items() if not isinstance(each, Exception)}
+
+    def object_copies(self, name: str) -> dict[Zone, ObjectCopy]:
+        """The object as each zone that answers has it, to be read a piece at a time."""
+        found = self._ask(self.readable, lambda store: store.length(name))
+        return {
+            zone: ObjectCopy(partial(self._bytes_in, zone, name), length)
+            for zone, length in found.items()
+            if not isinstance(length, Exception)
+        }
+
+    def _bytes_in(self, zone: Zone, name: str, offset: int, length: int) -> bytes:
+        """Up to so many bytes; none where the zone does not answer."""
+        with suppress(ZoneUnavailable):
+            return self.copies(name, offset, length, among=[zone]).get(zone, b"")
+        return b""
 
     def lengths_of(self, name: str) -> dict[Zone, int]:
         """How long the object is in each zone that is well and has it.

@@ -18,7 +18,8 @@ import zstandard
 
 from s3fs_local.crypto.frames import SALT_BYTES, TAG_BYTES
 from s3fs_local.crypto.sealing import RecordCipher
-from s3fs_local.errors import DataDamaged, FormatTooNew, StorageError
+from s3fs_local.errors import DataDamaged, FormatTooNew, StorageError, ZoneUnavailable
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.system.randomness import Randomness
 
@@ -104,16 +105,20 @@ class Checkpoints:
 
         Raises:
             DataDamaged: no zone that answers has a whole one.
+            ZoneUnavailable: the zone does not have it any more, in the middle.
             FormatTooNew: a newer release wrote it.
         """
         name = checkpoint_name(position)
-        for copy in self._zones.copies(name, 0, None).values():
+        for copy in self._zones.object_copies(name).values():
             if self.is_whole(position, copy):
-                yield from self._opened(position, copy)
+                try:
+                    yield from self._opened(position, copy)
+                except DataDamaged as error:
+                    raise ZoneUnavailable(f"{name} was whole, and is not any more") from error
                 return
         raise DataDamaged(f"{name} is damaged in every zone")
 
-    def is_whole(self, position: int, copy: bytes) -> bool:
+    def is_whole(self, position: int, copy: ObjectCopy) -> bool:
         """Whether the bytes are that checkpoint, from its head to its end."""
         try:
             for _ in self._opened(position, copy):
@@ -122,14 +127,14 @@ class Checkpoints:
             return False
         return True
 
-    def best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+    def best_copy(self, name: str, copies: Sequence[ObjectCopy]) -> ObjectCopy | None:
         """The first of the copies of a checkpoint that is whole. Reads only what it is given."""
         position = checkpoint_position(name)
         if position is None:
             return None
         return next((copy for copy in copies if self.is_whole(position, copy)), None)
 
-    def is_blank(self, name: str, copies: Sequence[bytes]) -> bool:
+    def is_blank(self, name: str, copies: Sequence[ObjectCopy]) -> bool:
         """Never: a checkpoint is there whole or not at all."""
         del name, copies
         return False
@@ -149,9 +154,9 @@ class Checkpoints:
         end = cipher.seal(b"", offset=offset)
         yield _LENGTH.pack(len(end)) + end
 
-    def _opened(self, position: int, copy: bytes) -> Iterator[bytes]:
+    def _opened(self, position: int, copy: ObjectCopy) -> Iterator[bytes]:
         """The image in these bytes. Raises DataDamaged where they go wrong, FormatTooNew."""
-        header = copy[: _HEADER.size]
+        header = bytes(copy.piece(0, _HEADER.size))
         if len(header) < _HEADER.size:
             raise DataDamaged("a checkpoint has no header")
         magic, version, zero, owner, its_position, salt = _HEADER.unpack(header)
@@ -164,15 +169,16 @@ class Checkpoints:
         offset = len(header)
         while True:
             start = offset + _LENGTH.size
-            if len(copy) < start:
+            prefix = copy.piece(offset, start)
+            if len(prefix) < _LENGTH.size:
                 raise DataDamaged("a checkpoint is cut short")
-            (length,) = _LENGTH.unpack_from(copy, offset)
+            (length,) = _LENGTH.unpack(prefix)
             if length > _PIECE_BYTES_MAX:
                 raise DataDamaged("a checkpoint has a piece that is too long")
-            compressed = cipher.open(copy[start : start + length], offset=offset)
+            compressed = cipher.open(copy.piece(start, start + length), offset=offset)
             offset = start + length
             if not compressed:
-                if offset != len(copy):
+                if offset != copy.length:
                     raise DataDamaged("a checkpoint goes on after its end")
                 return
             try:

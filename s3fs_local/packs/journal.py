@@ -23,6 +23,7 @@ from s3fs_local.errors import (
     ZoneUnavailable,
 )
 from s3fs_local.objects.interface import Appender, ObjectStore
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Segment
 from s3fs_local.packs.segment_copies import JOURNAL, Head, SegmentCopies, numbers_of, segment_name
@@ -246,7 +247,7 @@ class Journal:
         current = self._begin()
         self._position = _position(current.segment.number, current.end)
 
-    def is_blank(self, name: str, copies: Sequence[bytes]) -> bool:
+    def is_blank(self, name: str, copies: Sequence[ObjectCopy]) -> bool:
         """Whether the segment has no record to lose: a process died while it began it. Blocks.
 
         Of damage it is told by its length, and by the next segment, which names an earlier one.
@@ -255,7 +256,7 @@ class Journal:
             ZoneUnavailable: no zone answers.
         """
         (number,) = numbers_of([name], self._stream)
-        if any(len(copy) > HEAD_BYTES for copy in copies):
+        if any(copy.length > HEAD_BYTES for copy in copies):
             return False
         for later in self._copies.numbers():
             if later > number:
@@ -264,7 +265,7 @@ class Journal:
                     return head.before != number
         return self._before[0] != number
 
-    def best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+    def best_copy(self, name: str, copies: Sequence[ObjectCopy]) -> ObjectCopy | None:
         """See `SegmentCopies`."""
         return self._copies.best_copy(name, copies)
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from s3fs_local.crypto.signing import SIGNATURE_BYTES, Signer, is_signed
 from s3fs_local.errors import JournalDamaged
 from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.segment_copies import numbers_of
@@ -193,11 +194,11 @@ class Ledger:
                 raise JournalDamaged("a record of the ledger makes no sense")
             yield position, signed
 
-    def best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+    def best_copy(self, name: str, copies: Sequence[ObjectCopy]) -> ObjectCopy | None:
         """See `Journal.best_copy`."""
         return self._stream.best_copy(name, copies)
 
-    def is_blank(self, name: str, copies: Sequence[bytes]) -> bool:
+    def is_blank(self, name: str, copies: Sequence[ObjectCopy]) -> bool:
         """See `Journal.is_blank`."""
         return self._stream.is_blank(name, copies)
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from s3fs_local.crypto.frames import SALT_BYTES, TAG_BYTES
 from s3fs_local.crypto.sealing import RecordCipher
 from s3fs_local.errors import DataDamaged, FormatTooNew
+from s3fs_local.objects.object_copy import PIECE_BYTES, ObjectCopy
 
 FORMAT: Final = 1
 
@@ -32,13 +33,13 @@ OVERHEAD_BYTES: Final = _FRAME.size + _DURABLE.size + TAG_BYTES
 HEAD_BYTES: Final = _HEADER.size + OVERHEAD_BYTES + _ORIGIN.size
 
 
-def is_same_object(one: bytes, other: bytes) -> bool:
+def is_same_object(one: ObjectCopy, other: ObjectCopy) -> bool:
     """Whether both are copies of one segment or checkpoint, damaged or not behind their headers.
 
     Two of one name are not where a crash left one in a zone that the next process did not reach:
     each has chance in its header.
     """
-    return one[:HEADER_BYTES] == other[:HEADER_BYTES]
+    return one.piece(0, HEADER_BYTES) == other.piece(0, HEADER_BYTES)
 
 
 class Record(Struct, frozen=True):
@@ -65,15 +66,15 @@ class Segment:
         return cls(key, _HEADER.pack(_MAGIC, FORMAT, 0, store_id, number, salt))
 
     @classmethod
-    def of(cls, data: bytes, key: bytes, *, store_id: bytes, number: int) -> Self | None:
-        """The segment whose file begins with `data`; None where that is not its header.
+    def of(cls, copy: ObjectCopy, key: bytes, *, store_id: bytes, number: int) -> Self | None:
+        """The segment that this is a copy of; None where it does not begin with its header.
 
         Raises:
             FormatTooNew: a newer release wrote it.
         """
-        if len(data) < _HEADER.size:
+        header = bytes(copy.piece(0, _HEADER.size))
+        if len(header) < _HEADER.size:
             return None
-        header = data[: _HEADER.size]
         magic, version, zero, owner, its_number, _ = _HEADER.unpack(header)
         if (magic, zero, owner, its_number) != (_MAGIC, 0, store_id, number):
             return None
@@ -86,9 +87,9 @@ class Segment:
         origin = self.record(_ORIGIN.pack(before, before_end), offset=_HEADER.size, durable=0)
         return self._header + origin
 
-    def origin(self, data: bytes) -> tuple[int, int] | None:
+    def origin(self, copy: ObjectCopy) -> tuple[int, int] | None:
         """(segment before this one, its length), from record 0; None where that is damaged."""
-        record = self.read(data, _HEADER.size)
+        record = self.read(copy, _HEADER.size)
         if record is None or record.end != HEAD_BYTES:
             return None
         before, before_end = _ORIGIN.unpack(record.payload)
@@ -99,42 +100,70 @@ class Segment:
         sealed = self._cipher.seal(_DURABLE.pack(durable) + payload, offset=offset)
         return _FRAME.pack(len(sealed), self._check(offset, len(sealed))) + sealed
 
-    def read(self, data: bytes, offset: int) -> Record | None:
+    def read(self, copy: ObjectCopy, offset: int) -> Record | None:
         """The record at `offset`; None where there is no whole and authentic one."""
-        start = offset + _FRAME.size
-        if len(data) < start:
-            return None
-        length, check = _FRAME.unpack_from(data, offset)
-        end = start + length
-        if check != self._check(offset, length) or len(data) < end:
+        end = self._end_of(copy.piece(offset, offset + _FRAME.size), offset)
+        if end is None or end > copy.length:
             return None
         try:
-            plain = self._cipher.open(memoryview(data)[start:end], offset=offset)
+            sealed = copy.piece(offset + _FRAME.size, end)
+            plain = self._cipher.open(sealed, offset=offset)
         except DataDamaged:
             return None
         (durable,) = _DURABLE.unpack_from(plain)
         return Record(end=end, durable=durable, payload=plain[_DURABLE.size :])
 
-    def run(self, data: bytes, offset: int) -> Iterator[Record]:
+    def run(self, copy: ObjectCopy, offset: int) -> Iterator[Record]:
         """The records from `offset` on, up to the first place where there is none."""
-        while (record := self.read(data, offset)) is not None:
+        while (record := self.read(copy, offset)) is not None:
             yield record
             offset = record.end
 
-    def durable_after(self, data: bytes, offset: int) -> int:
+    def next_record(self, copy: ObjectCopy, offset: int) -> tuple[int, Record] | None:
+        """The first record from `offset` on, and where it begins; None where there is no more.
+
+        Looks at every byte, for damage may have taken a length with it.
+        """
+        while offset + OVERHEAD_BYTES <= copy.length:
+            piece = copy.piece(offset, offset + PIECE_BYTES)
+            begins = self._next_frame(piece, offset)
+            if begins is None:
+                if len(piece) < PIECE_BYTES:
+                    break
+                offset += PIECE_BYTES - _FRAME.size + 1
+                continue
+            record = self.read(copy, begins)
+            if record is not None:
+                return begins, record
+            offset = begins + 1
+        return None
+
+    def durable_after(self, copy: ObjectCopy, offset: int) -> int:
         """How much of the segment was durable, as authentic records after a hole at `offset` tell.
 
-        0 where there is none. Looks at every byte, for the hole may have taken a length with it.
+        0 where there is none.
         """
         durable = 0
-        while offset + OVERHEAD_BYTES <= len(data):
-            record = self.read(data, offset)
-            if record is None:
-                offset += 1
-            else:
-                durable = max(durable, record.durable)
-                offset = record.end
+        while (found := self.next_record(copy, offset)) is not None:
+            _, record = found
+            durable, offset = max(durable, record.durable), record.end
         return durable
+
+    def _end_of(self, frame: memoryview, offset: int) -> int | None:
+        """Where the record at `offset` ends that begins with `frame`; None where none begins so."""
+        if len(frame) < _FRAME.size:
+            return None
+        length, check = _FRAME.unpack(frame)
+        return offset + _FRAME.size + length if check == self._check(offset, length) else None
+
+    def _next_frame(self, piece: memoryview, offset: int) -> int | None:
+        """Where the first frame begins in the piece, which begins at `offset`."""
+        unpack, check_of = _FRAME.unpack_from, self._check
+        for place in range(len(piece) - _FRAME.size + 1):
+            length, check = unpack(piece, place)
+            if check == check_of(offset + place, length):
+                return offset + place
+        return None
 
     def _check(self, offset: int, length: int) -> int:
         return crc32(_FRAME.pack(offset, length), self._salt_crc)

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from s3fs_local.errors import FormatTooNew, JournalDamaged
 from s3fs_local.objects.interface import ObjectStore
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.segment import (
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 UNEVEN_SEGMENTS_MAX: Final = 8
 """So many segments, more than ever wait for a slow zone, are compared between zones at opening."""
 JOURNAL: Final = "journal"
+_NOTHING: Final = ObjectCopy.of(b"")
 
 
 class Head(Struct, frozen=True):
@@ -74,14 +76,14 @@ class SegmentCopies:
                 return Head(segment=segment, before=origin[0], before_end=origin[1])
         if too_new is not None:
             raise too_new
-        if any(len(copy) > known for copy in copies):
+        if any(copy.length > known for copy in copies):
             raise JournalDamaged(f"the head of {self._stream} segment {number} is damaged")
         return None
 
     def run(self, segment: Segment, start: int, end: int | None) -> tuple[list[Record], int]:
         """The records from `start` to `end` (None: as far as there are any), and where they end."""
         copies = self._copies(segment.number)
-        if any(copy != copies[0] for copy in copies[1:]):  # hashes of so much would take longer
+        if not all(copy.is_same(copies[0]) for copy in copies[1:]):  # hashes would take longer
             self._uneven.add(segment.number)
         best: list[Record] = []
         reached = HEAD_BYTES
@@ -104,14 +106,14 @@ class SegmentCopies:
         limit = reached if end is None else end
         return [record for record in best if start < record.end <= limit], limit
 
-    def best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+    def best_copy(self, name: str, copies: Sequence[ObjectCopy]) -> ObjectCopy | None:
         """The copy of a segment that nobody appends to with the most records; None: none has any.
 
         Of equals the one without a torn end. Reads only what it is given.
         """
         (number,) = numbers_of([name], self._stream)
         best: tuple[int, int] | None = None
-        found: bytes | None = None
+        found: ObjectCopy | None = None
         for copy in copies:
             try:
                 segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
@@ -120,7 +122,7 @@ class SegmentCopies:
             if segment is None:
                 continue
             end = _end_of_records(segment, copy)
-            rank = (end, -len(copy))
+            rank = (end, -copy.length)
             if end > HEADER_BYTES and (best is None or rank > best):
                 best, found = rank, copy
         return found
@@ -130,10 +132,12 @@ class SegmentCopies:
         name = segment_name(number, self._stream)
         if start >= end:
             return b""
-        found = that_count(self._zones.copies(name, 0, end))
-        copies = [copy for copy in found if len(copy) == end]
+        found = that_count(self._zones.object_copies(name))
+        copies = [copy.up_to(end) for copy in found if copy.length >= end]
         best = self.best_copy(name, copies)
-        return self._zones.read_good(name, start, end - start) if best is None else best[start:]
+        if best is None:
+            return self._zones.read_good(name, start, end - start)
+        return best.exactly(start, end)
 
     def make_even(self, last: int) -> None:
         """Zones that a crash kept from the last records have them, as the best copy has.
@@ -154,39 +158,42 @@ class SegmentCopies:
                 break
 
     def _even_out(self, number: int, name: str) -> None:
-        copies = self._zones.copies(name, 0, None)
+        copies = self._zones.object_copies(name)
         best = self.best_copy(name, that_count(copies))
         if best is None:
             return
         short = [
             zone
             for zone in self._zones.well
-            if copies.get(zone) != best and self._is_torn(number, copies.get(zone, b""), best)
+            if self._is_torn(number, copies.get(zone, _NOTHING), best)
         ]
         for zone in short:
             logger.warning("zone %s: %s ended early, and is completed", zone.url, name)
-        self._zones.give(short, name, best)
+        self._zones.give(short, name, best.whole())
 
-    def _is_torn(self, number: int, copy: bytes, best: bytes) -> bool:
-        """Whether a crash explains that the copy ends where it does.
+    def _is_torn(self, number: int, copy: ObjectCopy, best: ObjectCopy) -> bool:
+        """Whether the copy is not the best one, and a crash explains that it ends where it does.
 
         One that says something else than the best one was altered: whoever compares zones tells it.
         """
+        if copy.is_same(best):
+            return False
         try:
             segment = Segment.of(copy, self._key, store_id=self._store_id, number=number)
         except FormatTooNew:
             return False
         if segment is None:
-            return len(copy) < HEADER_BYTES
+            return copy.length < HEADER_BYTES
         end = _end_of_records(segment, copy)
-        return copy[:end] == best[:end] and segment.durable_after(copy, end) <= end
+        return copy.up_to(end).is_same(best.up_to(end)) and segment.durable_after(copy, end) <= end
 
-    def _copies(self, number: int, size: int | None = None) -> list[bytes]:
-        """The segment, or its first bytes, as zones that count have it."""
-        return that_count(self._zones.copies(segment_name(number, self._stream), 0, size))
+    def _copies(self, number: int, size: int | None = None) -> list[ObjectCopy]:
+        """The segment, or its first bytes, as zones that count have it: read at once."""
+        found = self._zones.copies(segment_name(number, self._stream), 0, size)
+        return that_count({zone: ObjectCopy.of(data) for zone, data in found.items()})
 
 
-def that_count(copies: Mapping[Zone, bytes]) -> list[bytes]:
+def that_count(copies: Mapping[Zone, ObjectCopy]) -> list[ObjectCopy]:
     """The copies of zones that are well; then, of others, those of the same object.
 
     One of these may be better. But a zone that is behind may have another object of that name: left
@@ -197,7 +204,7 @@ def that_count(copies: Mapping[Zone, bytes]) -> list[bytes]:
     return well + [copy for copy in others if any(is_same_object(copy, each) for each in well)]
 
 
-def _end_of_records(segment: Segment, copy: bytes) -> int:
+def _end_of_records(segment: Segment, copy: ObjectCopy) -> int:
     end = HEADER_BYTES
     for record in segment.run(copy, HEADER_BYTES):
         end = record.end

@@ -1,18 +1,20 @@
 """A stream of one zone, read past its damage: what is there, and where something is not.
 
 `Journal.replay` stops at damage, for what it gives is acted upon. Here every authentic record is
-wanted, and every place that holds none although it should.
+wanted, and every place that holds none although it should. Of a segment a piece is held at a time.
 """
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
 
 from s3fs_local.errors import FormatTooNew
 from s3fs_local.objects.interface import ObjectStore
-from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES, Segment
+from s3fs_local.objects.object_copy import ObjectCopy
+from s3fs_local.packs.segment import HEAD_BYTES, Segment
 from s3fs_local.packs.segment_copies import segment_name, segment_numbers
 
 _NO_ORIGIN: Final = (0, 0)
@@ -44,23 +46,23 @@ def audit(zone: ObjectStore, *, key: bytes, store_id: bytes, stream: str) -> Ite
     segments: dict[int, Segment] = {}
     origins: dict[int, tuple[int, int]] = {}
     for number in numbers:
-        head = zone.read(segment_name(number, stream), 0, HEAD_BYTES)
+        head = ObjectCopy.of(zone.read(segment_name(number, stream), 0, HEAD_BYTES))
         with suppress(FormatTooNew):  # whoever opened the store would have met a real one
             segment = Segment.of(head, key, store_id=store_id, number=number)
             if segment is not None:
                 segments[number] = segment
-                origins[number] = segment.origin(head) or _NO_ORIGIN
+                origin = segment.origin(head)
+                if origin is not None:
+                    origins[number] = origin
     cut_short = _cut_short(zone, stream, numbers, origins)
     for number, end in _in_order(numbers, origins):
-        data = b""
-        if number in numbers:
-            name = segment_name(number, stream)
-            data = zone.read(name, 0, zone.length(name))
-        segment = segments.get(number)
-        if segment is None or segment.origin(data) is None:
+        if number not in origins:
             yield Hole(number, 0, is_tail=number in cut_short)
+        segment = segments.get(number)
         if segment is not None:
-            yield from _records(segment, data, end)
+            name = segment_name(number, stream)
+            copy = ObjectCopy(partial(zone.read, name), zone.length(name))
+            yield from _records(segment, copy, end)
 
 
 def _cut_short(
@@ -97,26 +99,17 @@ def _in_order(
     return chain[::-1]
 
 
-def _records(segment: Segment, data: bytes, end: int | None) -> Iterator[Found | Hole]:
+def _records(segment: Segment, copy: ObjectCopy, end: int | None) -> Iterator[Found | Hole]:
     offset = HEAD_BYTES
-    limit = len(data) if end is None else end
+    limit = copy.length if end is None else end
     while offset < limit:
-        record = segment.read(data, offset)
+        record = segment.read(copy, offset)
         if record is not None:
             yield Found(segment.number, offset, record.payload)
             offset = record.end
             continue
-        resumed = _next_record(segment, data, offset + 1)
+        resumed = segment.next_record(copy, offset + 1)
         yield Hole(segment.number, offset, is_tail=end is None and resumed is None)
         if resumed is None:
             return
-        offset = resumed
-
-
-def _next_record(segment: Segment, data: bytes, offset: int) -> int | None:
-    """Where the next authentic record begins; looks at every byte."""
-    while offset + OVERHEAD_BYTES <= len(data):
-        if segment.read(data, offset) is not None:
-            return offset
-        offset += 1
-    return None
+        offset, _ = resumed

@@ -33,6 +33,7 @@ from s3fs_local.daemon.store_file import (
 )
 from s3fs_local.daemon.zones import parse_zone
 from s3fs_local.errors import S3fsLocalError
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.packs.segment import Segment
 from s3fs_local.rules import posix_acl
 from s3fs_local.rules.identifiers import parse_version_id, version_id
@@ -60,10 +61,12 @@ ACL: Final = b"\2\0\0\0" + b"".join(
 
 
 def _segment(data: bytes) -> object:
-    segment = Segment.of(data, _KEY, store_id=STORE_ID, number=1)
+    copy = ObjectCopy.of(data)
+    segment = Segment.of(copy, _KEY, store_id=STORE_ID, number=1)
     if segment is not None:
-        segment.origin(data)
-        segment.read(data, 100)
+        segment.origin(copy)
+        segment.read(copy, 100)
+        segment.next_record(copy, 0)
     return segment
 
 

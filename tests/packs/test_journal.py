@@ -17,6 +17,7 @@ from s3fs_local.errors import (
 )
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.local_directory import LocalDirectory
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.segment import HEAD_BYTES, OVERHEAD_BYTES
@@ -518,8 +519,8 @@ def test_a_segment_whose_making_was_broken_off_has_nothing_to_lose(left: int) ->
     journal, replayed = _open(zones)
     for _ in range(2):
         assert replayed == [ONE]
-        assert journal.is_blank(second, [zones[0].read(second, 0, 99)])
-        assert not journal.is_blank(first, [b""])
+        assert journal.is_blank(second, [ObjectCopy.of(zones[0].read(second, 0, 99))])
+        assert not journal.is_blank(first, [ObjectCopy.of(b"")])
         journal.append([TWO])  # in a third one, which names the first
         journal.rotate()
     assert _replayed(zones) == [ONE, TWO, TWO]

@@ -5,7 +5,8 @@ import pytest
 from s3fs_local.crypto.signing import Signer
 from s3fs_local.errors import JournalDamaged
 from s3fs_local.objects.memory import MemoryObjects
-from s3fs_local.packs.ledger import ORIGIN, STREAM, Ledger, LedgerHead
+from s3fs_local.objects.object_copy import PIECE_BYTES
+from s3fs_local.packs.ledger import ORIGIN, STREAM, Ledger, LedgerHead, decode_record
 from s3fs_local.packs.segment import HEAD_BYTES
 from s3fs_local.packs.segment_copies import segment_name
 from s3fs_local.packs.stream_audit import Found, Hole, audit
@@ -123,6 +124,43 @@ def test_an_audit_reads_past_damage() -> None:
     data[second.offset + 30] ^= 1
     zone.put(name, bytes(data))
 
+    assert _audited(zone) == [whole[0], Hole(1, second.offset), *whole[2:]]
+
+
+class _CountingObjects(MemoryObjects):
+    """Knows how much was read at once."""
+
+    most = 0
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """As every zone."""
+        data = super().read(name, offset, length)
+        self.most = max(self.most, len(data))
+        return data
+
+
+def test_an_audit_holds_a_piece_of_a_segment() -> None:
+    """Records over the edge of a piece, longer than one and behind damage are found all the same.
+
+    A verification held all of a segment for each zone: 80 MiB for five.
+    """
+    zone = _CountingObjects()
+    bodies = [bytes([number]) * (PIECE_BYTES * 3 // 8) for number in range(8)]
+    bodies.insert(5, b"long" * (PIECE_BYTES // 2))
+    _append(_ledger(zone), *bodies)
+    longest = max(map(len, bodies)) + 1000
+
+    whole = _audited(zone)
+
+    assert PIECE_BYTES <= zone.most <= longest < zone.length(segment_name(1, STREAM)) / 2
+    records = [decode_record(item.payload) for item in whole if isinstance(item, Found)]
+    assert [signed.record.body for signed in records if signed] == bodies
+    second = whole[1]
+    assert isinstance(second, Found)
+    name = segment_name(1, STREAM)
+    data = bytearray(zone.read(name, 0, zone.length(name)))
+    data[second.offset] ^= 1  # its length is not told any more
+    zone.put(name, bytes(data))
     assert _audited(zone) == [whole[0], Hole(1, second.offset), *whole[2:]]
 
 

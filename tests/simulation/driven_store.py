@@ -34,6 +34,7 @@ from s3fs_local.engine.zone_turnover import ZoneTurnover
 from s3fs_local.errors import Archived, StorageError
 from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.objects.failing import FailingObjects
+from s3fs_local.objects.object_copy import ObjectCopy
 from s3fs_local.objects.zone import Zone
 from s3fs_local.packs.journal import Journal
 from s3fs_local.packs.ledger import Ledger
@@ -176,10 +177,10 @@ class DrivenStore:
         journal.append = watched_append  # type: ignore[method-assign]
         journal.sync = watched_sync  # type: ignore[method-assign]
 
-    def _best_copy(self, name: str, copies: Sequence[bytes]) -> bytes | None:
+    def _best_copy(self, name: str, copies: Sequence[ObjectCopy]) -> ObjectCopy | None:
         return self._keeper(name).best_copy(name, copies)
 
-    def _is_blank(self, name: str, copies: Sequence[bytes]) -> bool:
+    def _is_blank(self, name: str, copies: Sequence[ObjectCopy]) -> bool:
         return self._keeper(name).is_blank(name, copies)
 
     def _small_files(self) -> dict[str, bytes]:
