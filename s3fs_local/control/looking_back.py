@@ -1,7 +1,8 @@
 """Commands versions, log and cat: what a path was."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Final, TypeVar
 
 import trio
 from msgspec import Struct
@@ -18,8 +19,8 @@ from s3fs_local.control.results.versions import (
     VersionRow,
     printed_key,
 )
+from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
-from s3fs_local.engine.histories import NameHistory
 from s3fs_local.engine.open_files import Handle
 from s3fs_local.errors import IsADirectory, NoSuchName, NoSuchVersion, NotADirectory
 from s3fs_local.rules import identifiers
@@ -32,6 +33,20 @@ from s3fs_local.rules.versioning import NULL_ID, Version
 LATEST: Final = "latest"
 PREVIOUS: Final = "previous"
 CHUNK_BYTES: Final = 1 << 20
+STEP_ITEMS: Final = 64
+"""Of a history that may have hundreds of thousands; between two steps others are served."""
+
+_Item = TypeVar("_Item")
+
+
+async def gathered(items: Iterable[_Item]) -> list[_Item]:
+    """All of the items; others are served between two steps."""
+    found = []
+    for item in items:
+        found.append(item)
+        if len(found) % STEP_ITEMS == 0:
+            await trio.lowlevel.checkpoint()
+    return found
 
 
 class Spot(Struct, frozen=True):
@@ -62,27 +77,35 @@ def _directory_named(filesystem: FileSystem, directory: int, name: bytes) -> int
     live = filesystem.volume.metadata.lookup(directory, name)
     if live is not None and live.is_directory:
         return live.ino
-    intervals = filesystem.histories.of_name(directory, name).intervals
-    for entry in reversed(intervals):
+    for entry in filesystem.histories.intervals(directory, name):
         inode = filesystem.volume.metadata.inode(entry.ino)
         if inode is not None and inode.is_directory:
             return inode.ino
-    if intervals or live is not None:
+    if live is not None or filesystem.histories.has_history(directory, name):
         raise NotADirectory(f"{printed_key(name)} never was a directory")
     raise NoSuchName(f"there never was a directory {printed_key(name)}")
 
 
-def history_at(filesystem: FileSystem, path: bytes) -> NameHistory:
-    """The history of the path.
+def spot_with_history(filesystem: FileSystem, path: bytes) -> Spot:
+    """As `spot_of`, for a name that meant something some time.
 
     Raises:
         NoSuchName: nothing ever had it.
     """
     spot = spot_of(filesystem, path)
-    history = filesystem.histories.of_name(spot.directory, spot.name)
-    if not history.intervals:
+    if not filesystem.histories.has_history(spot.directory, spot.name):
         raise NoSuchName(f"nothing ever was called {printed_key(path)}")
-    return history
+    return spot
+
+
+def items_at(filesystem: FileSystem, path: bytes) -> Iterator[HistoryItem]:
+    """The history of the path, newest first, looked up when it is asked for.
+
+    Raises:
+        NoSuchName: nothing ever had it.
+    """
+    spot = spot_with_history(filesystem, path)
+    return filesystem.histories.items(spot.directory, spot.name)
 
 
 def live_inode(filesystem: FileSystem, path: bytes) -> Inode:
@@ -112,13 +135,13 @@ def chosen_version(
     """
     if at is not None:
         return version_at(filesystem, path, at)
-    items = [item for item in history_at(filesystem, path).items if item.version is not None]
+    items = (item for item in items_at(filesystem, path) if item.version is not None)
     found = item_named(items, version or LATEST, path=path).version
     assert found is not None
     return found
 
 
-def item_named(items: Sequence[HistoryItem], name: str, *, path: bytes) -> HistoryItem:
+def item_named(items: Iterable[HistoryItem], name: str, *, path: bytes) -> HistoryItem:
     """The version or delete marker of an id; `latest` and `previous` are always versions.
 
     Raises:
@@ -126,11 +149,11 @@ def item_named(items: Sequence[HistoryItem], name: str, *, path: bytes) -> Histo
     """
     if name not in {LATEST, PREVIOUS}:
         return find_version(items, name)
-    versions = [item for item in items if item.version is not None]
-    position = 1 if name == PREVIOUS else 0
-    if len(versions) <= position:
+    versions = (item for item in items if item.version is not None)
+    found = next(islice(versions, 1 if name == PREVIOUS else 0, None), None)
+    if found is None:
         raise NoSuchVersion(f"{printed_key(path)} has no {name} version")
-    return versions[position]
+    return found
 
 
 def version_at(filesystem: FileSystem, path: bytes, at: str) -> Version:
@@ -169,11 +192,12 @@ async def list_versions(request: ListVersions, context: Context) -> VersionListi
     status_of = filesystem.replication.status_of
     directory = _live_directory(filesystem, request.path)
     if directory is None:
-        _add_rows(listing, request.path, history_at(filesystem, request.path), status_of)
+        items = items_at(filesystem, request.path)
+        await _add_rows(listing, request.path, items, status_of)
         return listing
     for done, name in enumerate(filesystem.histories.listed_names(directory)):
         path = b"/".join(part for part in (request.path, name) if part)
-        _add_rows(listing, path, filesystem.histories.of_name(directory, name), status_of)
+        await _add_rows(listing, path, filesystem.histories.items(directory, name), status_of)
         await context.outlet.progress("names", done=done + 1, total=0)
     return listing
 
@@ -186,18 +210,24 @@ def _live_directory(filesystem: FileSystem, path: bytes) -> int | None:
     return inode.ino if inode.is_directory else None
 
 
-def _add_rows(
+async def _add_rows(
     listing: VersionListing,
     path: bytes,
-    history: NameHistory,
+    items: Iterable[HistoryItem],
     status_of: Callable[[Version], str],
 ) -> None:
     key = printed_key(path)
-    for item in history.items:
+
+    def row_of(item: HistoryItem) -> MarkerRow | VersionRow:
         if item.version is None:
-            listing.delete_markers.append(_marker_row(key, item))
+            return _marker_row(key, item)
+        return _version_row(key, item, item.version, status_of(item.version))
+
+    for row in await gathered(map(row_of, items)):
+        if isinstance(row, MarkerRow):
+            listing.delete_markers.append(row)
         else:
-            listing.versions.append(_version_row(key, item, item.version, status_of(item.version)))
+            listing.versions.append(row)
 
 
 def _marker_row(key: str, item: HistoryItem) -> MarkerRow:
@@ -235,9 +265,16 @@ def _version_row(
 
 async def list_events(request: ListEvents, context: Context) -> EventListing:
     """Oldest first."""
-    history = history_at(context.filesystem, request.path)
-    events = events_of(history.intervals, history.versions)
-    return EventListing(printed_key(request.path), [_event_row(event) for event in events])
+    filesystem = context.filesystem
+    spot = spot_with_history(filesystem, request.path)
+    found = filesystem.histories.intervals(spot.directory, spot.name)
+    intervals = (await gathered(found))[::-1]
+    versions = {
+        ino: await gathered(filesystem.histories.versions_of(ino))
+        for ino in {interval.ino for interval in intervals if not interval.is_marker}
+    }
+    rows = await run_in_thread(lambda: list(map(_event_row, events_of(intervals, versions))))
+    return EventListing(printed_key(request.path), rows)
 
 
 def _event_row(event: Event) -> EventRow:

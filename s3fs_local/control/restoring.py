@@ -9,8 +9,8 @@ from s3fs_local.control.looking_back import (
     PREVIOUS,
     Spot,
     chosen_version,
-    history_at,
     item_named,
+    items_at,
     live_inode,
     spot_of,
 )
@@ -161,7 +161,7 @@ def _check_free(filesystem: FileSystem, path: bytes) -> None:
 async def purge(request: Purge, context: Context) -> Removal:
     """The version or delete marker is gone, or (dry run) could go."""
     filesystem = context.filesystem
-    items = history_at(filesystem, request.path).items
+    items = items_at(filesystem, request.path)
     item = item_named(items, request.version, path=request.path)
     bypass = context.bypass(wanted=request.bypass_governance, reason=request.reason)
     if not request.dry_run:

@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import NoSuchName
 from s3fs_local.rules.access import LIST_AND_SEARCH, access_of, is_as_open
-from s3fs_local.rules.history import HistoryItem, history_of, is_listed, newest_of
+from s3fs_local.rules.history import HistoryItem, history_of, is_listed, items_of
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.names import VersionName, printed
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
@@ -86,16 +86,15 @@ class Histories:
 
     def has_history(self, directory: int, name: bytes) -> bool:
         """Whether the name ever meant anything here."""
-        return next(self._intervals_before(self._tenures(directory), name), None) is not None
+        return next(self.intervals(directory, name), None) is not None
 
-    def newest(self, directory: int, name: bytes, count: int) -> list[Version]:
-        """The first versions of its history, whatever the others are."""
-        items = newest_of(
-            self._intervals_before(self._tenures(directory), name),
-            lambda ino, before_ns: self._metadata.versions_before(ino, before_ns, count + 1),
-            count,
-        )
-        return [item.version for item in items if item.version is not None]
+    def items(self, directory: int, name: bytes) -> Iterator[HistoryItem]:
+        """Its versions and delete markers, newest first; looked up when they are asked for."""
+        return items_of(self.intervals(directory, name), self._versions_before)
+
+    def intervals(self, directory: int, name: bytes) -> Iterator[Entry]:
+        """What the name meant, by when it ended, the last one first; looked up likewise."""
+        return self._intervals_before(self._tenures(directory), name)
 
     def version_named(self, directory: int, name: bytes, wanted: VersionName) -> Version | None:
         """The version in the name's history that was committed then, with that salt."""
@@ -120,9 +119,9 @@ class Histories:
         ]
 
     def _intervals_before(self, tenures: Iterable[Tenure], name: bytes) -> Iterator[Entry]:
-        """The intervals of the name in these directories, newest first, in steps."""
+        """The intervals of the name in these directories, the last to end first, in steps."""
         streams = [self._intervals_in(tenure, name) for tenure in tenures]
-        return merge(*streams, key=lambda entry: entry.from_ns, reverse=True)
+        return merge(*streams, key=lambda entry: entry.to_ns, reverse=True)
 
     def _intervals_in(self, tenure: Tenure, name: bytes) -> Iterator[Entry]:
         before_ns = OPEN_NS
@@ -144,6 +143,10 @@ class Histories:
                 changes_ns.update(version.stamp_ns for version in versions)
         changes_ns.discard(OPEN_NS)
         return changes_ns
+
+    def versions_of(self, ino: int) -> Iterator[Version]:
+        """The versions of the inode, newest first; looked up when they are asked for."""
+        return self._versions_before(ino, OPEN_NS)
 
     def _versions_of(self, intervals: Iterable[Entry]) -> dict[int, list[Version]]:
         inodes = {entry.ino for entry in intervals if not entry.is_marker}

@@ -361,27 +361,27 @@ class Views:
                 raise
             self.remember(inode.ino)
 
-    def _versions_in(self, folder: NameFolder) -> list[tuple[bytes, Node]]:
+    def _versions_in(self, folder: NameFolder) -> Iterator[tuple[bytes, Node]]:
         """One entry a version, newest first, then `latest`, `previous` and `log`.
 
         Past directories and symlinks that had the name are entries too: a directory shows its tree
         as it was when the name was taken from it.
         """
-        history = self._histories.of_name(folder.directory, folder.name)
-        entries: list[tuple[bytes, Node]] = [
-            (
-                _file_name(item.version, folder.name),
-                VersionFile(folder.directory, item.version.ino, item.version.stamp_ns),
-            )
-            for item in history.items
-            if item.version is not None
-        ]
-        links = zip(LINKS, [name for name, _ in entries], strict=False)
-        named = [
-            (link, VersionLink(folder.directory, folder.name, target)) for link, target in links
-        ]
-        entries += self._occupants(folder, history.intervals)
-        return [*entries, *named, (b"log", LogFile(folder.directory, folder.name))]
+        directory, of = folder.directory, folder.name
+        targets: list[bytes] = []
+        for version in self._versions_of(folder):
+            name = _file_name(version, of)
+            if len(targets) < len(LINKS):
+                targets.append(name)
+            yield name, VersionFile(directory, version.ino, version.stamp_ns)
+        yield from self._occupants(folder, self._histories.intervals(directory, of))
+        for link, target in zip(LINKS, targets, strict=False):
+            yield link, VersionLink(directory, of, target)
+        yield b"log", LogFile(directory, of)
+
+    def _versions_of(self, folder: NameFolder) -> Iterator[Version]:
+        items = self._histories.items(folder.directory, folder.name)
+        return (item.version for item in items if item.version is not None)
 
     def _child(self, folder: NameFolder, name: bytes) -> Node | None:
         """The entry that `_versions_in` has under the name, without a look at the others."""
@@ -390,30 +390,28 @@ class Views:
             return LogFile(directory, of)
         if name in LINKS:
             place = LINKS.index(name)
-            newest = self._histories.newest(directory, of, place + 1)
-            if len(newest) <= place:
-                return None
-            return VersionLink(directory, of, _file_name(newest[place], of))
+            target = next(islice(self._versions_of(folder), place, None), None)
+            return None if target is None else VersionLink(directory, of, _file_name(target, of))
         wanted = parse_version_file_name(name)
         if wanted is None:
             return None
         version = self._histories.version_named(directory, of, wanted)
         if version is not None and _file_name(version, of) == name:
             return VersionFile(directory, version.ino, version.stamp_ns)
-        past = self._histories.occupants_named(directory, of, wanted)
+        past = reversed(self._histories.occupants_named(directory, of, wanted))
         return dict(self._occupants(folder, past)).get(name)
 
-    def _occupants(self, folder: NameFolder, intervals: list[Entry]) -> list[tuple[bytes, Node]]:
-        """Past directories and symlinks among what the name meant, newest first."""
-        found: list[tuple[bytes, Node]] = []
-        for entry in reversed(intervals):
+    def _occupants(
+        self, folder: NameFolder, intervals: Iterable[Entry]
+    ) -> Iterator[tuple[bytes, Node]]:
+        """Past directories and symlinks among what the name meant, in the order given."""
+        for entry in intervals:
             inode = None if entry.is_marker else self._volume.metadata.inode(entry.ino)
             if inode is None or inode.is_file or entry.to_ns == OPEN_NS:
                 continue
             stem = f"{format_file_time(entry.to_ns)}~{short_id(entry.ino)}".encode()
             last_ns = entry.to_ns - 1
-            found.append((stem, Moment(inode.ino, last_ns, entered_from=folder.directory)))
-        return found
+            yield stem, Moment(inode.ino, last_ns, entered_from=folder.directory)
 
     def readlink(self, ino: int) -> bytes:
         """The target of a symlink in a view."""

@@ -21,6 +21,8 @@ Intervals come oldest first, as `Metadata.name_history` gives them; versions in 
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from heapq import heappop, heappush
+from itertools import count, islice
 from typing import Final
 
 from msgspec import Struct, structs
@@ -57,6 +59,11 @@ class HistoryItem(Struct, frozen=True):
         return self.entry.salt if self.version is None else self.version.salt
 
     @property
+    def stamp_and_salt(self) -> tuple[int, int]:
+        """Both halves of its id."""
+        return self.stamp_ns, self.salt
+
+    @property
     def is_null(self) -> bool:
         """Whether S3 names it `null`."""
         return self.entry.is_null if self.version is None else self.version.is_null
@@ -79,9 +86,24 @@ class HistoryItem(Struct, frozen=True):
         return self.entry.uid if self.version is None else self.version.uid
 
 
+VersionsBefore = Callable[[int, int], Iterable[Version]]
+"""The versions of an inode committed before an instant, newest first."""
+
+
 def history_of(
     intervals: Sequence[Entry], versions_of: Mapping[int, Sequence[Version]]
 ) -> list[HistoryItem]:
+    """Versions and delete markers of a name, newest first, none twice; see `items_of`."""
+
+    def versions_before(ino: int, before_ns: int) -> list[Version]:
+        found = [version for version in versions_of.get(ino, ()) if version.stamp_ns < before_ns]
+        return sorted(found, key=lambda version: version.stamp_ns, reverse=True)
+
+    by_end = sorted(intervals, key=lambda interval: interval.to_ns, reverse=True)
+    return list(items_of(by_end, versions_before))
+
+
+def items_of(intervals: Iterable[Entry], versions_before: VersionsBefore) -> Iterator[HistoryItem]:
     """Versions and delete markers of a name, newest first, none twice.
 
     "Newest" is what the name held last. An old file moved in at noon comes before what was there
@@ -92,61 +114,60 @@ def history_of(
 
     The first item is the latest if the name still means something with a history, or is deleted;
     after the last file moved away nothing is.
+
+    No more is taken than is asked for: a log has a version for each time it was closed.
+
+    Args:
+        intervals: those of the name by their ends, the last one first.
+        versions_before: asked for the inode and the end of each interval.
     """
-    items: dict[tuple[int, int], HistoryItem] = {}
-    for interval in intervals:
-        for item in _items_through(interval, versions_of):
-            key = (interval.ino, item.stamp_ns)
-            if key not in items or item.since_ns != item.stamp_ns:
-                items[key] = item
-    history = sorted(items.values(), key=_place_in_history, reverse=True)
-    if history and history[0].entry.to_ns == OPEN_NS:
-        history[0] = structs.replace(history[0], is_latest=True)
-    return history
+    upcoming = iter(intervals)
+    following = next(upcoming, None)
+    begun: list[tuple[tuple[int, int, int], int, HistoryItem, Iterator[HistoryItem]]] = []
+    told: set[tuple[int, int]] = set()
+    number = count()
 
+    def next_of(items: Iterator[HistoryItem]) -> None:
+        item = next(items, None)
+        if item is not None:
+            place = -item.since_ns, -item.stamp_ns, item.entry.ino
+            heappush(begun, (place, next(number), item, items))
 
-def newest_of(
-    intervals: Iterable[Entry],
-    versions_before: Callable[[int, int], Sequence[Version]],
-    count: int,
-) -> list[HistoryItem]:
-    """The first `count` versions of what `history_of` gives, without looking at the others.
-
-    The intervals come newest first, and no more are taken than are needed. `versions_before` gives
-    the newest versions of an inode before an instant, at least `count` + 1 if there are so many.
-    """
-    items: dict[tuple[int, int], HistoryItem] = {}
-    newest: list[HistoryItem] = []
-    for interval in intervals:
-        versions = () if interval.is_marker else versions_before(interval.ino, interval.to_ns)
-        for item in (
-            () if interval.is_marker else _items_through(interval, {interval.ino: versions})
-        ):
-            key = (interval.ino, item.stamp_ns)
-            known = items.get(key)
-            if known is None or known.since_ns == known.stamp_ns:
-                items[key] = item
-        newest = sorted(items.values(), key=_place_in_history, reverse=True)[:count]
-        if len(newest) == count and newest[-1].since_ns >= interval.from_ns:
+    while begun or following is not None:
+        # What an interval adds, the name held before the interval ended.
+        while following is not None and (not begun or following.to_ns > begun[0][2].since_ns):
+            next_of(_items_through(following, versions_before))
+            following = next(upcoming, None)
+        if not begun:
             break
-    return newest
+        place, _, item, items = heappop(begun)
+        next_of(items)
+        while begun and begun[0][0] == place:  # the name came to it through the earliest of them
+            _, _, item, items = heappop(begun)
+            next_of(items)
+        key = (item.entry.ino, item.stamp_ns)
+        if key not in told:
+            is_latest = not told and item.entry.to_ns == OPEN_NS
+            told.add(key)
+            yield structs.replace(item, is_latest=True) if is_latest else item
 
 
-def _place_in_history(item: HistoryItem) -> tuple[int, int]:
-    return item.since_ns, item.stamp_ns
-
-
-def find_version(history: Sequence[HistoryItem], text: str) -> HistoryItem:
+def find_version(history: Iterable[HistoryItem], text: str) -> HistoryItem:
     """The one item that `text` names: `null`, a whole id, a short id, or the beginning of either.
+
+    After `null` and a whole id no further item is looked at.
 
     Raises:
         NoSuchVersion: none fits.
         AmbiguousVersion: several fit and none fits exactly.
     """
+    whole = identifiers.parse_whole_id(text)
     if text == NULL_ID:
-        fitting = [item for item in history if item.is_null][:1]
+        fitting = list(islice((item for item in history if item.is_null), 1))
+    elif whole is not None:
+        fitting = list(islice((item for item in history if item.stamp_and_salt == whole), 1))
     else:
-        fitting = [item for item in history if identifiers.matches(text, item.stamp_ns, item.salt)]
+        fitting = [item for item in history if identifiers.matches(text, *item.stamp_and_salt)]
         exact = [item for item in fitting if identifiers.is_exactly(text, item.stamp_ns, item.salt)]
         fitting = exact or fitting
     if not fitting:
@@ -157,17 +178,16 @@ def find_version(history: Sequence[HistoryItem], text: str) -> HistoryItem:
     return fitting[0]
 
 
-def _items_through(
-    interval: Entry, versions_of: Mapping[int, Sequence[Version]]
-) -> Iterator[HistoryItem]:
-    """What one interval adds to the history of its name, in the order of the versions given."""
+def _items_through(interval: Entry, versions_before: VersionsBefore) -> Iterator[HistoryItem]:
+    """What one interval adds to the history of its name, newest first."""
     if interval.is_marker:
         yield HistoryItem(entry=interval, version=None, since_ns=interval.from_ns)
         return
-    seen = _versions_before_end(interval, versions_of)
-    arrived = _arrived(interval, seen)
-    for version in seen:
-        since_ns = interval.from_ns if version is arrived else version.stamp_ns
+    has_arrived = False
+    for version in versions_before(interval.ino, interval.to_ns):
+        since_ns = version.stamp_ns
+        if since_ns <= interval.from_ns and not has_arrived:
+            has_arrived, since_ns = True, interval.from_ns
         yield HistoryItem(entry=interval, version=version, since_ns=since_ns)
 
 
@@ -187,7 +207,7 @@ def _arrived(interval: Entry, versions: Sequence[Version]) -> Version | None:
 
 def is_listed(
     intervals: Iterable[Entry],
-    versions_before: Callable[[int, int], Iterable[Version]],
+    versions_before: VersionsBefore,
     is_directory: Callable[[int], bool],
 ) -> bool:
     """Whether `.versions/` lists the name: somebody may look for what one of its occupants was.
@@ -208,7 +228,7 @@ def is_listed(
 
 def _is_worth_listing(
     interval: Entry,
-    versions_before: Callable[[int, int], Iterable[Version]],
+    versions_before: VersionsBefore,
     is_directory: Callable[[int], bool],
 ) -> bool:
     if interval.is_marker or interval.ending in AWAY:

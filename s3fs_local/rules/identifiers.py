@@ -60,11 +60,19 @@ def parse_version_id(text: str) -> tuple[int, int]:
         NoSuchVersion: `text` is no id that a store could have given out (`null` included, which
             names no stamp). Ids are opaque to S3's clients, so a malformed one is simply not there.
     """
-    if _VERSION_ID.fullmatch(text) is None:
+    found = parse_whole_id(text)
+    if found is None:
         raise NoSuchVersion(f"{text[:64]!r} is no version id")
+    return found
+
+
+def parse_whole_id(text: str) -> tuple[int, int] | None:
+    """The same; None where `parse_version_id` raises."""
+    if _VERSION_ID.fullmatch(text) is None:
+        return None
     stamp_ns = _decode(text[:_STAMP_DIGITS])
     if stamp_ns >= OPEN_NS:  # would not fit the engines' signed 64-bit columns
-        raise NoSuchVersion(f"{text!r} is no version id")
+        return None
     return stamp_ns, _decode(text[_STAMP_DIGITS:])
 
 
