@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 import trio
 from msgspec import Struct
@@ -19,12 +19,12 @@ from s3fs_local.control.results.versions import (
     VersionRow,
     printed_key,
 )
-from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.open_files import Handle
+from s3fs_local.engine.yielding import gathered
 from s3fs_local.errors import IsADirectory, NoSuchName, NoSuchVersion, NotADirectory
 from s3fs_local.rules import identifiers
-from s3fs_local.rules.history import Event, HistoryItem, events_of, find_version
+from s3fs_local.rules.history import Event, HistoryItem, find_version
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.instants import format_rfc3339, parse_past
 from s3fs_local.rules.retention import format_until
@@ -33,20 +33,6 @@ from s3fs_local.rules.versioning import NULL_ID, Version
 LATEST: Final = "latest"
 PREVIOUS: Final = "previous"
 CHUNK_BYTES: Final = 1 << 20
-STEP_ITEMS: Final = 64
-"""Of a history that may have hundreds of thousands; between two steps others are served."""
-
-_Item = TypeVar("_Item")
-
-
-async def gathered(items: Iterable[_Item]) -> list[_Item]:
-    """All of the items; others are served between two steps."""
-    found = []
-    for item in items:
-        found.append(item)
-        if len(found) % STEP_ITEMS == 0:
-            await trio.lowlevel.checkpoint()
-    return found
 
 
 class Spot(Struct, frozen=True):
@@ -267,13 +253,8 @@ async def list_events(request: ListEvents, context: Context) -> EventListing:
     """Oldest first."""
     filesystem = context.filesystem
     spot = spot_with_history(filesystem, request.path)
-    found = filesystem.histories.intervals(spot.directory, spot.name)
-    intervals = (await gathered(found))[::-1]
-    versions = {
-        ino: await gathered(filesystem.histories.versions_of(ino))
-        for ino in {interval.ino for interval in intervals if not interval.is_marker}
-    }
-    rows = await run_in_thread(lambda: list(map(_event_row, events_of(intervals, versions))))
+    events = await filesystem.histories.events(spot.directory, spot.name)
+    rows = await gathered(map(_event_row, events))
     return EventListing(printed_key(request.path), rows)
 
 

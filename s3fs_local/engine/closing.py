@@ -53,7 +53,7 @@ class Closing:
             self.flush(handle)
         finally:
             self._open_files.remove(handle)
-        if not opened.at_ns and opened.content is None:
+        if not opened.is_of_view:
             self._after_close(opened)
 
     def _after_close(self, closed: Handle) -> None:

@@ -16,10 +16,12 @@ class HandleReading:
         self._open_files = open_files
 
     def read_nowait(self, handle: int, offset: int, size: int) -> bytes | None:
-        """The bytes; None where a device would have to be waited for (then call `read`)."""
+        """The bytes; None where something would have to be waited for (then call `read`)."""
         opened = self._open_files.get(handle)
         if opened.content is not None:
             return opened.content[offset : offset + size]
+        if opened.make_content is not None:
+            return None
         if opened.at_ns:
             version = self._volume.metadata.version(opened.ino, opened.at_ns)
             if version is None:
@@ -57,6 +59,11 @@ class HandleReading:
 
     async def read(self, handle: int, offset: int, size: int) -> bytes:
         """As `read_nowait`, waiting for devices while others are served."""
+        opened = self._open_files.get(handle)
+        if opened.make_content is not None and opened.content is None:
+            made = await opened.make_content()
+            if opened.content is None:  # else another read was quicker, and its text counts
+                opened.content = made
         while True:
             content = self.read_nowait(handle, offset, size)
             if content is not None:
@@ -66,6 +73,8 @@ class HandleReading:
     def read_in_place(self, handle: int, offset: int, size: int) -> bytes | None:
         """As `read`, where the device is quick; None where it must be waited for (then `read`)."""
         content = None
+        if self._open_files.get(handle).make_content is not None:
+            return None
         while content is None and self._volume.blocks.fetch_in_place():
             content = self.read_nowait(handle, offset, size)
         return content

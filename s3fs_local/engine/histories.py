@@ -6,15 +6,17 @@ about a name is asked of every directory that ever was at that path.
 
 from collections.abc import Iterable, Iterator
 from heapq import merge
-from itertools import groupby, starmap
+from itertools import groupby, islice, starmap
 from typing import Final
 
+import trio
 from msgspec import Struct, structs
 
 from s3fs_local.engine.volume import Volume
+from s3fs_local.engine.yielding import gathered
 from s3fs_local.errors import NoSuchName
 from s3fs_local.rules.access import LIST_AND_SEARCH, access_of, is_as_open
-from s3fs_local.rules.history import HistoryItem, history_of, is_listed, items_of
+from s3fs_local.rules.history import Event, HistoryItem, events_of, history_of, is_listed, items_of
 from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.names import VersionName, printed
 from s3fs_local.rules.namespace import OPEN_NS, Ending, Entry
@@ -92,6 +94,25 @@ class Histories:
         """Its versions and delete markers, newest first; looked up when they are asked for."""
         return items_of(self.intervals(directory, name), self._versions_before)
 
+    async def events(self, directory: int, name: bytes) -> list[Event]:
+        """All that happened to the name, oldest first; others are served meanwhile."""
+        intervals = (await gathered(self.intervals(directory, name)))[::-1]
+        files = {interval.ino for interval in intervals if not interval.is_marker}
+        versions = {ino: await gathered(self._versions_before(ino, OPEN_NS)) for ino in files}
+        return await trio.to_thread.run_sync(events_of, intervals, versions)
+
+    def few_events(self, directory: int, name: bytes, limit: int) -> list[Event] | None:
+        """The same at once; None where they are made of more than `limit` rows."""
+        intervals = list(islice(self.intervals(directory, name), limit + 1))[::-1]
+        rows = len(intervals)
+        versions = {}
+        for ino in {interval.ino for interval in intervals if not interval.is_marker}:
+            versions[ino] = list(islice(self._versions_before(ino, OPEN_NS), limit + 1))
+            rows += len(versions[ino])
+            if rows > limit:
+                return None
+        return events_of(intervals, versions) if rows <= limit else None
+
     def intervals(self, directory: int, name: bytes) -> Iterator[Entry]:
         """What the name meant, by when it ended, the last one first; looked up likewise."""
         return self._intervals_before(self._tenures(directory), name)
@@ -143,10 +164,6 @@ class Histories:
                 changes_ns.update(version.stamp_ns for version in versions)
         changes_ns.discard(OPEN_NS)
         return changes_ns
-
-    def versions_of(self, ino: int) -> Iterator[Version]:
-        """The versions of the inode, newest first; looked up when they are asked for."""
-        return self._versions_before(ino, OPEN_NS)
 
     def _versions_of(self, intervals: Iterable[Entry]) -> dict[int, list[Version]]:
         inodes = {entry.ino for entry in intervals if not entry.is_marker}

@@ -1,7 +1,7 @@
 """What is open now: handles of files and directories, and who writes to what."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from s3fs_local.errors import BadHandle
 from s3fs_local.rules.inode import Caller
+
+MakeContent = Callable[[], Awaitable[bytes]]
 
 
 class OpenedFile(Struct, frozen=True):
@@ -22,7 +24,16 @@ class OpenedFile(Struct, frozen=True):
 class Handle:
     """One open file description."""
 
-    __slots__ = ("at_ns", "caller", "content", "ino", "provisional_ns", "writable", "wrote")
+    __slots__ = (
+        "at_ns",
+        "caller",
+        "content",
+        "ino",
+        "make_content",
+        "provisional_ns",
+        "writable",
+        "wrote",
+    )
 
     def __init__(self, ino: int, *, caller: Caller, writable: bool) -> None:
         self.ino = ino
@@ -31,7 +42,13 @@ class Handle:
         self.wrote = False  # since it was opened; such a handle commits when it is closed
         self.provisional_ns = 0  # the version that an earlier close(2) of a duplicate made
         self.at_ns = 0  # views: the instant whose layouts are read; 0 = now
-        self.content: bytes | None = None  # views: text made when it was opened
+        self.content: bytes | None = None  # views: a text
+        self.make_content: MakeContent | None = None  # views: of one that nobody has read yet
+
+    @property
+    def is_of_view(self) -> bool:
+        """Whether it reads something past, or a text."""
+        return bool(self.at_ns or self.content is not None or self.make_content)
 
 
 class OpenFiles:

@@ -8,6 +8,7 @@ the kernel knows its number.
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -19,6 +20,7 @@ from s3fs_local.engine.histories import Histories
 from s3fs_local.engine.open_files import Handle, OpenedFile
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.ways import Ways
+from s3fs_local.engine.yielding import gathered
 from s3fs_local.errors import (
     IsADirectory,
     NoSuchName,
@@ -34,7 +36,7 @@ from s3fs_local.rules.access import (
     each,
     with_access,
 )
-from s3fs_local.rules.history import events_of, format_event
+from s3fs_local.rules.history import Event, format_event
 from s3fs_local.rules.identifiers import short_id
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO, Caller, Inode
 from s3fs_local.rules.instants import SECOND_NS, format_file_time, format_samba, parse_view_instant
@@ -55,6 +57,8 @@ from s3fs_local.rules.versioning import Version
 
 _WRITE_BITS: Final = 0o222
 LINKS: Final = (b"latest", b"previous")
+SIZED_LOG_EVENTS_MAX: Final = 1000
+"""The log of a longer history is not made only to say how long it is."""
 _READ: Final = 0o4
 _GROUP_READS: Final = 0o050
 _HASH_MASK: Final = FIRST_VIRTUAL_INO - 1
@@ -259,11 +263,12 @@ class Views:
     def _text_attributes(self, node: LogFile | StatusFile, ino: int) -> Inode:
         if isinstance(node, LogFile):
             directory = self._volume.inode(node.directory)
-            return _text(directory, ino, len(self._text_of(node)), _for_all_who_search)
+            return _text(directory, ino, self._size_of_log(node), _for_all_who_search)
         root = self._volume.inode(ROOT_INO)
-        if self.status_texts[node.name].private:
+        text = self.status_texts[node.name]
+        if text.private:
             return _private(_text(root, ino, 0))
-        return _text(root, ino, len(self._text_of(node)))
+        return _text(root, ino, len(text.make()))
 
     def _version(self, node: VersionFile) -> Version:
         version = self._volume.metadata.version(node.ino, node.stamp_ns)
@@ -439,19 +444,24 @@ class Views:
                 handle.ino, handle.at_ns = node.ino, node.stamp_ns
             case Moment():
                 handle.ino, handle.at_ns = node.ino, self.get(ino).version_ns
-            case LogFile() | StatusFile():
-                handle.content = self._text_of(node)
+            case StatusFile():
+                handle.content = self.status_texts[node.name].make()
+                return handle, OpenedFile(0, keep_cache=False, direct_io=True)
+            case LogFile():
+                handle.make_content = partial(self._text_of_log, node)
                 return handle, OpenedFile(0, keep_cache=False, direct_io=True)
             case _:
                 raise IsADirectory(f"view {ino}")
         return handle, OpenedFile(0)
 
-    def _text_of(self, node: LogFile | StatusFile) -> bytes:
-        if isinstance(node, StatusFile):
-            return self.status_texts[node.name].make()
-        history = self._histories.of_name(node.directory, node.name)
-        events = events_of(history.intervals, history.versions)
-        return "".join([format_event(event) + "\n" for event in events]).encode()
+    async def _text_of_log(self, node: LogFile) -> bytes:
+        events = await self._histories.events(node.directory, node.name)
+        return b"".join(await gathered(map(_line_of, events)))
+
+    def _size_of_log(self, node: LogFile) -> int:
+        """Its bytes; 0, as of files below /proc, where it takes long to say: read it to its end."""
+        events = self._histories.few_events(node.directory, node.name, SIZED_LOG_EVENTS_MAX)
+        return 0 if events is None else sum(len(_line_of(event)) for event in events)
 
     def xattrs_of(self, ino: int) -> dict[bytes, bytes]:
         """The extended attributes that the node shows."""
@@ -466,6 +476,10 @@ class Views:
         if isinstance(node, Moment):
             return metadata.version_at(node.ino, node.at_ns)
         return None
+
+
+def _line_of(event: Event) -> bytes:
+    return f"{format_event(event)}\n".encode()
 
 
 def _file_name(version: Version, name: bytes) -> bytes:

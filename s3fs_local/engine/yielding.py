@@ -6,9 +6,9 @@ rest in one queue, so that it does not matter how many there are. While nobody u
 rests, and what began to rest before goes on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 
@@ -27,6 +27,9 @@ from s3fs_local.rules.yielding import (
 from s3fs_local.system.clock import boottime_ns
 
 T = TypeVar("T")
+
+STEP_ITEMS: Final = 64
+"""What is gathered in one step: a millisecond or two."""
 
 
 def never_late() -> float:
@@ -54,6 +57,16 @@ def pieces(
         left -= size
     if piece:
         yield piece
+
+
+async def gathered(items: Iterable[T]) -> list[T]:
+    """All of the items, which are looked up as they are asked for; others are served meanwhile."""
+    found = []
+    for item in items:
+        found.append(item)
+        if len(found) % STEP_ITEMS == 0:
+            await trio.lowlevel.checkpoint()
+    return found
 
 
 class _Rests:

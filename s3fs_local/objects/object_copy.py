@@ -61,6 +61,8 @@ class ObjectCopy:
 
     def is_same(self, other: "ObjectCopy") -> bool:
         """Whether both have the same bytes, and have them still."""
+        if self is other:
+            return True
         if self.length != other.length:
             return False
         for offset in range(0, self.length, PIECE_BYTES):

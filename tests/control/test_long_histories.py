@@ -9,9 +9,10 @@ import trio
 
 from s3fs_local.control.commands import carry_out
 from s3fs_local.control.context import Context
-from s3fs_local.control.looking_back import STEP_ITEMS
 from s3fs_local.control.requests import ListEvents, ListVersions, ReadVersion, Request
 from s3fs_local.control.results.versions import VersionListing
+from s3fs_local.engine import views
+from s3fs_local.engine.yielding import STEP_ITEMS
 from s3fs_local.metadata.sqlite import SqliteMetadata
 from s3fs_local.rules.inode import ROOT_INO
 from s3fs_local.rules.versioning import Version
@@ -106,3 +107,18 @@ def test_a_new_version_is_found_without_a_look_at_old_ones(store: MemoryStore) -
         _, content = ask_for_content(store, ReadVersion(b"log", version=name))
         assert content == str(VERSIONS - 1 - place).encode()
         assert _given(store) < 30
+
+
+def test_a_long_log_says_as_files_of_proc_do_that_it_is_read_to_its_end(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only to say how long it is all of it was made, for each who looked at its attributes."""
+    monkeypatch.setattr(views, "SIZED_LOG_EVENTS_MAX", STEP_ITEMS)
+    store.write("/short", b"content")
+    _given(store)
+
+    assert store.stat("/.versions/log/log").size == 0
+    assert _given(store) < VERSIONS
+    assert store.read("/.versions/log/log").count(b"\n") == VERSIONS + 1
+    short = "/.versions/short/log"
+    assert store.stat(short).size == len(store.read(short)) > 0
