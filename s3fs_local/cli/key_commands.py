@@ -196,17 +196,19 @@ def change_passphrase(
 def make_recovery_key(store: str, sheet: Path, *, as_json: bool) -> None:
     """Make a new recovery key, on a sheet to print, in place of an earlier one."""
     # What takes long to import is imported only by commands that need it.
-    from s3fs_local.daemon.creation import new_recovery_key, write_recovery_sheet  # noqa: PLC0415
+    from s3fs_local.daemon.creation import (  # noqa: PLC0415
+        begun_recovery_sheet,
+        new_recovery_key,
+        write_recovery_sheet,
+    )
 
     path = store_of(store)
     recovery = new_recovery_key()
     store_id = read_store_file(path).store_id
-    write_recovery_sheet(sheet, recovery, store=path, store_id=store_id)
-    try:
+    # A sheet that is there opens the store; until it does, the earlier one does.
+    with begun_recovery_sheet(sheet) as begun:
+        write_recovery_sheet(begun, recovery, store=path, store_id=store_id)
         ask(path, ChangeSecret("recovery", recovery, beside=True), Done, quiet=as_json)
-    except errors.S3fsLocalError:
-        sheet.unlink()  # the earlier sheet opens the store
-        raise
     _take_the_place(path, ChangeSecret("recovery", recovery), as_json=as_json)
     if not as_json:
         print_line(f"print {sheet}, put it away, and delete it")

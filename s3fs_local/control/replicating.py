@@ -292,8 +292,11 @@ async def promote(request: Promote, context: Context) -> Promotion:
     if request.dry_run:
         role = replica.promotable(source_is_alive=signs.alive, force=request.force)
     else:
+        replica.promotable(source_is_alive=signs.alive, force=request.force)
+        arrivals = Arrivals(context.filesystem.volume)
+        await arrivals.release_all()  # killed after the promotion, nobody would come back for it
         role = replica.promote(source_is_alive=signs.alive, force=request.force)
-        await Arrivals(context.filesystem.volume).release_all()
+        await arrivals.release_all()  # of a source that spoke until now
     return Promotion(
         source=f"{role.host}:{role.path}",
         promoted=format_rfc3339(role.promoted_ns) if role.promoted_ns else None,

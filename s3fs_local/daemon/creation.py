@@ -1,6 +1,8 @@
 """Making a new store; `store.json` comes last, so an interrupted `init` leaves no store behind."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -156,6 +158,31 @@ def new_recovery_key() -> str:
     return RecoveryKey.generate(SystemRandomness()).text()
 
 
+@contextmanager
+def begun_recovery_sheet(path: Path) -> Iterator[Path]:
+    """Where to write a sheet; at the end of the block it is at `path`, durably.
+
+    If the block fails nothing is there. What a killed process had begun is written anew.
+
+    Raises:
+        InvalidArgument: there is a file already.
+    """
+    _check_no_sheet(path)
+    begun = path.with_name(f".{path.name}.begun")
+    begun.unlink(missing_ok=True)
+    try:
+        yield begun
+        _check_no_sheet(path)
+        durable_files.move_durably(begun, path)
+    finally:
+        begun.unlink(missing_ok=True)
+
+
+def _check_no_sheet(path: Path) -> None:
+    if path.exists():
+        raise errors.InvalidArgument(f"the recovery key is not written over {path}")
+
+
 def write_recovery_sheet(path: Path, key_text: str, *, store: Path, store_id: str) -> None:
     """The sheet is in a new file.
 
@@ -164,8 +191,7 @@ def write_recovery_sheet(path: Path, key_text: str, *, store: Path, store_id: st
     """
     date = format_rfc3339(wall_ns())[: len("2026-11-22")]
     text = recovery_sheet(key_text, store=str(store), store_id=store_id, date=date)
-    if path.exists():
-        raise errors.InvalidArgument(f"the recovery key is not written over {path}")
+    _check_no_sheet(path)
     try:
         durable_files.replace(path, text.encode())
     except OSError as error:

@@ -71,6 +71,8 @@ class ReplicaNames:
 
     def _check(self, inode: Inode, told: Told, before: Collection[int | None]) -> None:
         wanted = told.entry
+        if wanted.to_ns == OPEN_NS and told.is_end_told and not self._is_reached(wanted.parent):
+            raise ReplicaDiverged(f"the directory of {printed(wanted.name)} is not there")
         present = self._metadata.interval(wanted.parent, wanted.name, wanted.from_ns)
         if present is not None:
             if present.ino != wanted.ino:
@@ -103,6 +105,15 @@ class ReplicaNames:
         if placed[-1].entry.to_ns == OPEN_NS and self._is_below(last.parent, directory.ino):
             raise ReplicaDiverged(f"{printed(last.name)} would lie in itself")
         return placed
+
+    def _is_reached(self, directory: int) -> bool:
+        """Whether it has a name, and all above it: else nobody finds what lies in it."""
+        while directory != ROOT_INO:
+            inode = self._metadata.inode(directory)
+            if inode is None or not inode.nlink:
+                return False
+            directory = inode.parent
+        return True
 
     def _is_below(self, ino: int, directory: int) -> bool:
         while ino not in (ROOT_INO, directory):

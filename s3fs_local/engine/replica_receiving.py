@@ -19,7 +19,7 @@ from s3fs_local.engine.replica_arrivals import Arrivals
 from s3fs_local.engine.replica_making import Makings, without_content
 from s3fs_local.engine.replica_names import ReplicaNames
 from s3fs_local.engine.replica_origins import Origins, put_replica
-from s3fs_local.engine.replica_refusals import noting
+from s3fs_local.engine.replica_refusals import BaseMissing, noting
 from s3fs_local.engine.replica_versions import ReplicaVersions, check_instant
 from s3fs_local.engine.replication_messages import (
     HELD,
@@ -31,7 +31,6 @@ from s3fs_local.engine.replication_messages import (
     Look,
     Looked,
     Missing,
-    Name,
     Origin,
     Question,
     Settled,
@@ -69,6 +68,7 @@ class Receiver:
         self._makings = Makings(self._volume, self.origins)
         self._versions = ReplicaVersions(filesystem, self.origins, self.arrivals, self._makings)
         self._failures: list[Failed] = []
+        self._again: list[tuple[Origin, int]] = []  # versions that must be told anew
         self._together: list[TakeFile] = []  # that wait for the last of them
         self._nameless: dict[Origin, list[TakeVersion]] = {}  # that wait for a name
 
@@ -96,7 +96,8 @@ class Receiver:
         return Answer(
             is_there=True,
             newest_ns=inode.version_ns,
-            newest_is_replica=newest is None or newest.replication == Status.REPLICA,
+            newest_is_known=newest is None
+            or newest.replication in (Status.REPLICA, Status.COMPLETED),
             below=tuple(self._below(inode.ino, stamp_ns) for stamp_ns in question.stamps),
             kept_ns=self._last_kept_ns(inode.ino),
             named_ns=self._named_ns(inode),
@@ -186,11 +187,12 @@ class Receiver:
             self._take_version(message)
 
     def _take_version(self, message: TakeVersion) -> None:
-        with (
-            noting(partial(self._fail, message.origin, message.version.stamp_ns)),
-            self._volume.outbox.resting(),
-        ):
-            self._versions.take(message)
+        place = (message.origin, message.version.stamp_ns)
+        with noting(partial(self._fail, *place)), self._volume.outbox.resting():
+            try:
+                self._versions.take(message)
+            except BaseMissing:
+                self._again.append(place)
 
     def take_file(self, message: TakeFile) -> None:
         """Attributes and names are as at the source; or the failure is noted.
@@ -202,9 +204,6 @@ class Receiver:
             return
         together, self._together = self._together, []
         for each in together:
-            if each.names:
-                for version in self._nameless.pop(each.origin, ()):
-                    self._take_version(version)
             note = partial(self._fail, each.origin, ATTRIBUTES)
             with noting(note), self._volume.outbox.resting():
                 self._take_file(each)
@@ -214,9 +213,13 @@ class Receiver:
         ino = self.origins.inode(message.origin)
         if ino is None and message.if_held:
             return
+        waiting = self._nameless.pop(message.origin, []) if message.names else []
         for instant_ns in _instants(message):
             check_instant(self._volume, instant_ns)
         making = self._makings.of(message.origin)
+        names = self._planned(message, making.ino)
+        for version in waiting:
+            self._take_version(version)
         inode = self._metadata.inode(making.ino)
         if (inode is None or (inode.is_file and not inode.version_ns)) and self._has_failed(
             message.origin
@@ -233,7 +236,6 @@ class Receiver:
         attributed = _with_attributes(inode, message.inode)
         if frees_append_only(inode, attributed):
             self._filesystem.locks.check(Operation.CLEAR_APPEND_ONLY, inode)
-        names = self._planned(message.names, inode)
         changes.append(PutInode(attributed))
         volume.apply([*changes, *self._filesystem.locks.note_protection(attributed)])
         volume.invalidation.inode(making.ino)
@@ -244,9 +246,10 @@ class Receiver:
     def _has_failed(self, origin: Origin) -> bool:
         return any(failed.origin == origin for failed in self._failures)
 
-    def _planned(self, names: tuple[Name, ...], inode: Inode) -> Sequence[Told]:
-        ino, told, before = inode.ino, [], []
-        for name in names:
+    def _planned(self, message: TakeFile, ino: int) -> Sequence[Told]:
+        """What is to become of its names. Raises ReplicaDiverged; then nothing of it is taken."""
+        told, before = [], []
+        for name in message.names:
             parent = self.origins.inode(name.parent)
             if parent is None:
                 raise ControlError("a name came before its directory")
@@ -254,6 +257,7 @@ class Receiver:
             marker = name.marker and structs.replace(name.marker, parent=parent, ino=0)
             told.append(Told(entry, is_end_told=name.is_end_told, marker=marker))
             before.append({self.origins.inode(origin) for origin in name.before})
+        inode = self._metadata.inode(ino) or without_content(message.inode, ino)
         return self._names.plan(inode, told, before)
 
     async def settle(self) -> Settled:
@@ -266,10 +270,11 @@ class Receiver:
         await self.arrivals.release_stale()
         await self._volume.durability.flush(durable=True, only_facts=True)
         failures, self._failures = tuple(self._failures), []
+        again, self._again = tuple(self._again), []
         self._makings.clear()
         self.arrivals.forget()
         self._versions.refused_blocks.clear()
-        return Settled(failures)
+        return Settled(failures, again)
 
     def _refuse_block(self, message: BlockMessage, reason: Reason, why: str) -> None:
         self._versions.refused_blocks[message.block] = Failed(

@@ -21,6 +21,10 @@ class Refused(Exception):
         self.reason = reason
 
 
+class BaseMissing(Exception):
+    """The version was told upon another one, which is not there; it will be told anew."""
+
+
 @contextmanager
 def noting(note: Callable[[Reason, str], None]) -> Iterator[None]:
     """What cannot be taken is noted, and the rest goes on."""

@@ -15,7 +15,7 @@ from s3fs_local.engine.replica_arrivals import Arrivals
 from s3fs_local.engine.replica_layouts import Place, plan_layouts
 from s3fs_local.engine.replica_making import Making, Makings, without_content
 from s3fs_local.engine.replica_origins import Origins, put_replica
-from s3fs_local.engine.replica_refusals import Refused
+from s3fs_local.engine.replica_refusals import BaseMissing, Refused
 from s3fs_local.engine.replication_messages import Failed, Origin, TakeVersion
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import ControlError, ReplicaDiverged
@@ -59,6 +59,7 @@ class ReplicaVersions:
         if message.if_held:
             return
         self._check(message.version)
+        self._check_base(ino, message)
         self._insert(message)
 
     def _check(self, version: Version) -> None:
@@ -72,6 +73,18 @@ class ReplicaVersions:
                 Reason.DST_OBJECT_LOCK_MISSING, "the destination was made without Object Lock"
             )
         check_instant(self._volume, version.stamp_ns)
+
+    def _check_base(self, ino: int | None, message: TakeVersion) -> None:
+        """What is not told of the version is here: that of the one below.
+
+        Raises:
+            BaseMissing: that one was refused just before, or is gone since its source asked.
+        """
+        if not message.base_ns:
+            return
+        below = None if ino is None else self._metadata.version_at(ino, message.version.stamp_ns)
+        if below is None or below.stamp_ns != message.base_ns:
+            raise BaseMissing
 
     def _update(self, held: Version, told: Version) -> None:
         """Tags and lock are as at the source; all else of a version never changes."""
@@ -126,7 +139,7 @@ class ReplicaVersions:
             place,
             layouts,
             {block.block_id: block for block in carried.values()},
-            is_whole=message.is_whole,
+            is_whole=not message.base_ns,
             arrived=self._arrivals.of(making.ino),
         )
         version = self._version(message, making, layouts, laid.stored_bytes)
@@ -203,7 +216,7 @@ class ReplicaVersions:
     ) -> Version:
         told = message.version
         own = self._keys_of(layouts)
-        if not message.is_whole:
+        if message.base_ns:
             below = self._metadata.version_at(making.ino, told.stamp_ns)
             older = () if below is None else below.key_ids
             own = (*(key for key in older if key not in own), *own)

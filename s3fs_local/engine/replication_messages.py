@@ -15,7 +15,7 @@ from s3fs_local.rules.inode import Inode, KeptAttributes
 from s3fs_local.rules.namespace import Entry
 from s3fs_local.rules.versioning import Version
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 MESSAGE_BYTES_MAX: Final = 1 << 28
 """The layout of a file of some terabytes fits."""
 HELD: Final = -1
@@ -76,7 +76,7 @@ class Answer(Struct, frozen=True, array_like=True):
 
     is_there: bool = False
     newest_ns: int = 0  # the current version
-    newest_is_replica: bool = True
+    newest_is_known: bool = True  # other regions have it, or had it before they removed it
     below: tuple[int, ...] = ()  # for each stamp the version before it; `HELD`; 0 = none
     kept_ns: int = 0  # the last of its earlier attributes
     named_ns: int = 0  # of a directory: see `placed_ns`
@@ -152,7 +152,7 @@ class TakeVersion(Struct, frozen=True, tag="take-version"):
     inode: Inode  # to make the file with, if it is not there
     storage_class: str = ""
     if_held: bool = False
-    is_whole: bool = True  # `cells` are all there are; else those that differ from the one below
+    base_ns: int = 0  # `cells` differ from this version, the one below; 0: they are all there are
     cells: tuple[tuple[int, bytes], ...] = ()
     blocks: dict[int, Origin] = {}  # what the numbers in the layouts are; others are the source's
 
@@ -174,6 +174,7 @@ class Settled(Struct, frozen=True, tag="settled"):
     """It is durable, but for these."""
 
     failures: tuple[Failed, ...] = ()
+    again: tuple[tuple[Origin, int], ...] = ()  # versions that were told upon one that is not there
 
 
 class List(Struct, frozen=True, tag="list"):

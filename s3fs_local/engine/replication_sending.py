@@ -7,7 +7,7 @@ may not come back with less than it told. A directory is told before what is in 
 before the end, and telling something twice changes nothing, so a batch may end anywhere.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
 from msgspec import Struct, structs
@@ -91,7 +91,7 @@ class _Telling(Struct):
     attributes: Task | None = None
     answer: Answer = Answer()
     failed: str = ""  # why nothing of it can be told
-    is_outdated: bool = False  # a version was purged while it was carried: told anew
+    is_outdated: bool = False  # a version was purged, or its rule, meanwhile: told anew
 
 
 class _Carried(Struct):
@@ -166,7 +166,7 @@ class Sender:
         failures = {(f.origin, f.stamp_ns): f.reason for f in settled.failures}
         for telling in tellings:
             if not telling.is_outdated:
-                self._note(telling, failures)
+                self._note(telling, failures, settled.again)
             await self._turn.over()
         with self._turn.waiting():
             await self._pace.spend(self._part_bytes)
@@ -207,7 +207,7 @@ class Sender:
         looked = await self._ask(Look(questions), Looked)
         for telling, answer in zip(tellings, looked.answers, strict=True):
             telling.answer = answer
-            is_known = answer.newest_is_replica or self._metadata.version(
+            is_known = answer.newest_is_known or self._metadata.version(
                 telling.inode.ino, answer.newest_ns
             )
             if not is_known:
@@ -313,6 +313,7 @@ class Sender:
             version = self._metadata.version(task.ino, task.stamp_ns)
             rule = self._replication.rule(task.rule)
             if version is None or rule is None:
+                telling.is_outdated = True
                 continue
             base_ns = 0
             if task.stamp_ns > newest_ns and self._metadata.version(task.ino, newest_ns):
@@ -328,8 +329,8 @@ class Sender:
                 version,
                 telling.inode,
                 storage_class=rule.storage_class,
-                if_held=task.if_held,
-                is_whole=not base_ns,
+                if_held=task.if_held or below == HELD,  # it has no cells then
+                base_ns=base_ns,
                 cells=cells,
                 blocks=numbers,
             )
@@ -384,15 +385,20 @@ class Sender:
 
     # Outcome
 
-    def _note(self, telling: _Telling, failures: dict[tuple[Origin, int], str]) -> None:
+    def _note(
+        self,
+        telling: _Telling,
+        failures: dict[tuple[Origin, int], str],
+        again: Collection[tuple[Origin, int]],
+    ) -> None:
         of_names = failures.get((telling.origin, ATTRIBUTES), "")
         if telling.attributes is not None:
             self._note_one(telling.attributes, telling.failed or of_names)
         for task in telling.versions:
+            if (telling.origin, task.stamp_ns) in again:
+                continue
             own = failures.get((telling.origin, task.stamp_ns), "")
-            if telling.attributes is None:
-                own = own or of_names
-            self._note_one(task, telling.failed or own)
+            self._note_one(task, telling.failed or own or of_names)
 
     def _note_one(self, task: Task, reason: str) -> None:
         if reason:

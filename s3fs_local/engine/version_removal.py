@@ -129,9 +129,13 @@ def _with_content_of(metadata: Metadata, inode: Inode, version: Version | None) 
 
 
 def destroy_keys(volume: Volume, keys: set[int]) -> None:
-    """Copies of packs elsewhere stay unreadable: keys without a block, or a draft, are gone."""
+    """Copies of packs elsewhere stay unreadable: keys without a block, or a draft, are gone.
+
+    Blocks that arrive from another region are none of facts yet, and count as well.
+    """
     drafts = {draft.key_id for draft in volume.drafts.values()}
-    for key_id in keys - drafts:
+    arriving = {block.key_id for block in volume.arriving.values()}
+    for key_id in keys - drafts - arriving:
         if volume.keys.exists(key_id) and not volume.metadata.key_in_use(key_id):
             volume.apply([RemoveKey(key_id)])
             volume.keys.forget(key_id)

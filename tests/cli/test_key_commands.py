@@ -331,6 +331,27 @@ def test_a_recovery_sheet_that_opens_the_store_is_not_thrown_away(
     assert any(opening)
 
 
+def test_a_recovery_sheet_that_opens_nothing_is_not_left_behind(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gave up, or was killed, would print it; and the command would not write over it."""
+    sheet = tmp_path / "sheet"
+
+    def give_up(*_: object, **__: object) -> None:
+        assert not sheet.exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("s3fs_local.cli.key_commands.ask", give_up)
+        assert run(["key", "recovery", str(store), str(sheet)]) != ExitCode.OK
+    assert [path.name for path in tmp_path.iterdir() if "sheet" in path.name] == []
+    (tmp_path / ".sheet.begun").write_text("as of one that was killed")
+    assert run(["key", "recovery", str(store), str(sheet)]) == ExitCode.OK
+
+    assert run(["--key-file", str(sheet), "stats", str(store)]) == ExitCode.OK
+    assert [path.name for path in tmp_path.iterdir() if "sheet" in path.name] == ["sheet"]
+
+
 @pytest.mark.parametrize("place", ["key-ring.json", "zones/zone-1/key-ring.json"])
 def test_the_key_ring_of_another_store_destroys_none(tmp_path: Path, place: str) -> None:
     """Somebody mixed two stores up. It is newer, and the same passphrase opens both."""

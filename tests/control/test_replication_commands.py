@@ -1,6 +1,7 @@
 """Replication as people use it: a rule, another store, what `status` says, and a failover."""
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -27,6 +28,8 @@ from s3fs_local.control.requests import (
     SyncReplication,
 )
 from s3fs_local.daemon.receiving import make_room
+from s3fs_local.engine.replica_arrivals import ARRIVING_SETTING
+from s3fs_local.metadata.changes import PutSetting
 from tests.replication_rules import document, rule
 from tests.store_on_disk import StoreOnDisk, make_store, opened
 
@@ -335,6 +338,31 @@ async def test_a_promotion_can_be_looked_at_first(here: Path) -> None:
         done = await replica.ask(Promote())
         assert (done["Source"], done["DryRun"]) == (would["Source"], False)
         replica.write("a", b"1")
+
+
+async def test_a_promotion_that_is_killed_keeps_no_bytes_for_ever(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of a version that will never be whole; a promoted store is not promoted again."""
+    there = beside(here)
+    async with opened(here) as disk:
+        await put_rules(disk, there)
+    let_go(there)
+    async with opened(there) as replica:
+        volume = replica.fs.volume
+        volume.apply([PutSetting(ARRIVING_SETTING, json.dumps({"77": volume.now_ns()}))])
+        left = []
+
+        def die(*_: object, **__: object) -> None:
+            left.append(volume.metadata.setting(ARRIVING_SETTING))
+            raise errors.StoreReadOnly("as if killed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(replica.fs.replica, "promote", die)
+            with pytest.raises(errors.StoreReadOnly):
+                await replica.ask(Promote())
+
+    assert left == [None]
 
 
 async def test_two_stores_do_not_tell_each_other(here: Path) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from s3fs_local.engine.purging import purge
+from s3fs_local.engine.replica_origins import Origins
 from s3fs_local.engine.replication_messages import PROTOCOL, Hello, Refusal, Reply
 from s3fs_local.errors import DestinationUnreachable
 from s3fs_local.rules.replication import Reason
@@ -143,6 +145,34 @@ def test_a_rename_that_the_lost_source_told_nobody_of_has_diverged(
     assert lost.history("renamed")[-1] == b"1"
 
 
+def test_a_version_that_was_told_and_is_gone_since_is_no_divergence() -> None:
+    """Lifecycle of the promoted store removes old versions while the other one is away."""
+    regions = split()
+    take_over(regions)
+    promoted = regions.here
+    promoted.write("f", b"2")
+    told = promoted.fs.histories.of_name(*promoted.place("f")).items[1]
+    purge(promoted.fs, told, caller=ALICE, bypass=None)
+
+    assert sync(regions) == set()
+    assert regions.there.history("f") == [b"2", b"1"]
+
+
+def test_a_version_that_nobody_was_told_of_has_diverged() -> None:
+    """Whether there were rules still or not."""
+    regions = split()
+    lost = regions.here
+    lost.write("f", b"mine")
+    regions.replication.decide()
+    lost.write("d/x", b"mine")
+    take_over(regions)
+    for path in ("f", "d/x"):
+        regions.here.write(path, b"theirs")
+
+    assert sync(regions) == {"DstObjectDiverged"}
+    assert [lost.read(path) for path in ("f", "d/x")] == [b"mine", b"mine"]
+
+
 def test_two_stores_that_took_over_do_not_both_change_the_lost_source() -> None:
     """Each would take names from the other's files: what a replica made counts as its source's."""
     regions = split()
@@ -181,3 +211,39 @@ def test_a_store_that_is_promoted_while_it_is_told_has_no_file_without_a_name() 
     assert breaks_after > 10
     assert paths(there) == ["/d", "/d/f", "/d/x"]
     assert there.history("d/f") == [b"2", b"1"]
+
+
+def made_on_both(lost: MemoryStore) -> None:
+    """A directory has the name that one of the other store gets."""
+    lost.mkdir("new")
+    lost.write("new/mine", b"mine")
+
+
+def removed_alone(lost: MemoryStore) -> None:
+    """A directory is gone in which the other store makes something."""
+    lost.remove("d/x")
+    lost.fs.rmdir(*lost.place("d"), ALICE)
+
+
+@pytest.mark.parametrize("change", [made_on_both, removed_alone])
+def test_a_file_in_a_directory_that_diverged_has_diverged(
+    change: Callable[[MemoryStore], None],
+) -> None:
+    """It said COMPLETED, and lay where nobody finds it: a second failover would have lost it."""
+    regions = split()
+    lost = regions.here
+    change(lost)
+    before = paths(lost)
+    take_over(regions)
+    promoted = regions.here
+    if change is made_on_both:
+        promoted.mkdir("new")
+    path = "new/theirs" if change is made_on_both else "d/theirs"
+    promoted.write(path, b"theirs")
+
+    assert sync(regions) == {"DstObjectDiverged"}
+    (version,) = promoted.metadata.versions(promoted.stat(path).ino)
+    assert version.replication == "FAILED"
+    assert paths(lost) == before
+    origin = Origins(promoted.metadata, THERE).of_inode(version.ino)
+    assert Origins(lost.metadata, HERE).inode(origin) is None

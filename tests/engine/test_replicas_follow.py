@@ -5,8 +5,10 @@ import pytest
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.purging import purge
 from s3fs_local.engine.replication_messages import Block
+from s3fs_local.engine.version_removal import remove_version
 from s3fs_local.errors import DestinationUnreachable
 from s3fs_local.rules.history import HistoryItem
+from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import LegalHold, Retention
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE, ROOT, MemoryStore
@@ -135,12 +137,18 @@ def test_content_restored_from_another_file_shares_there_too(regions: Regions) -
     check_same(regions)
 
 
-def test_a_file_that_shares_with_one_that_is_refused_can_be_read_there() -> None:
-    """Its bytes came for the other file, under a key that went when that file was refused."""
+def without_locks_there() -> Regions:
+    """The destination was made without Object Lock: it refuses every version that has a lock."""
     regions = Regions(object_lock="true")
     regions.there = MemoryStore()
     regions.there.randomness.bits(77)
     regions.put_rules(rule())
+    return regions
+
+
+def test_a_file_that_shares_with_one_that_is_refused_can_be_read_there() -> None:
+    """Its bytes came for the other file, under a key that went when that file was refused."""
+    regions = without_locks_there()
     here = regions.here
     content = b"content" * 1000
     here.write("locked", content)
@@ -162,6 +170,86 @@ def test_a_file_that_shares_with_one_that_is_refused_can_be_read_there() -> None
     }
     assert there.read("copy") == content
     check_invariants(there)
+
+
+def test_what_follows_a_version_that_is_refused_has_its_bytes_there() -> None:
+    """It was told as what changed since, and laid upon the one before: bytes that nobody wrote."""
+    regions = without_locks_there()
+    here = regions.here
+    here.write("f", b"one" * MIB)
+    regions.tell()
+    here.patch("f", 0, b"two")
+    ino = here.stat("f").ino
+    retention = Retention("GOVERNANCE", here.tick() + SECOND_NS)
+    here.fs.locks.set_retention(ino, retention, caller=ALICE)
+    here.tick(60)
+    here.patch("f", 2 * MIB, b"three")
+    regions.tell()
+
+    assert regions.there.read("f") == here.read("f")
+    statuses = [version.replication for version in here.metadata.versions(ino)]
+    assert statuses == ["COMPLETED", "FAILED", "COMPLETED"]
+    assert len(regions.there.history("f")) == 2
+    check_invariants(regions.there)
+
+
+def test_what_goes_there_while_its_successor_is_carried_is_not_built_upon(regions: Regions) -> None:
+    """The destination's own lifecycle may remove what it said it has."""
+    here, there = regions.here, regions.there
+    here.write("f", b"one" * MIB)
+    regions.tell()
+    set_tag = here.fs.lock_attributes.set_tags
+    set_tag(here.stat("f").ino, {"a": "b"}, ALICE)
+    here.patch("f", 0, b"two")
+
+    async def remove_there() -> None:
+        for version in there.metadata.versions(there.stat("f").ino):
+            remove_version(there.fs.volume, version)
+
+    regions.tell(on_block=remove_there)
+
+    assert there.read("f") == here.read("f")
+    assert len(there.history("f")) == 1
+    assert regions.pending() == 0
+    check_invariants(there)
+
+
+def test_a_key_is_not_destroyed_under_what_arrives(regions: Regions) -> None:
+    """The last version of the file is removed there, while the next one is carried."""
+    here, there = regions.here, regions.there
+    here.write("f", b"one")
+    regions.tell()
+    here.write("f", b"two")
+    purge(here.fs, _items(here, "f")[1], caller=ALICE, bypass=None)
+
+    async def remove_there() -> None:
+        for version in there.metadata.versions(there.stat("f").ino):
+            remove_version(there.fs.volume, version)
+
+    regions.tell(on_block=remove_there)
+    there.flush(durable=True)
+    there.crash()
+
+    assert there.read("f") == b"two"
+    check_invariants(there)
+
+
+def test_rules_that_change_while_something_is_told_leave_nothing_out(regions: Regions) -> None:
+    """What was to be told by a rule that is gone is told by the one that came: it was COMPLETED."""
+    here = regions.here
+    for name in ("first", "second", "third"):
+        here.write(name, name.encode())
+
+    async def exchange_rules() -> None:
+        regions.put_rules(rule(ID="came meanwhile"))
+
+    regions.tell(on_block=exchange_rules)
+    while regions.pending():
+        regions.tell()
+
+    for name in ("first", "second", "third"):
+        assert regions.there.read(name) == name.encode()
+    check_same(regions)
 
 
 def test_names_follow(regions: Regions) -> None:
