@@ -136,13 +136,18 @@ class ZoneChanges:
             left = [each for each in self._zones.zones if each is not zone]
             if not left:
                 raise errors.InvalidArgument("it is the only zone of the store")
-            self._zones.members.check_left(left)
-            check_zones_suffice(self._volume.settings.storage_classes, len(left))
+            self._check_suffice(left)
             if zone.is_well:
                 await read_copies()
+                self._check_suffice(left)  # which took long, and classes may want more by now
             await self._turnover.remove(zone, care, report=report)
         self._zones.members.held.let_go(zone.zone_id)
         return zone
+
+    def _check_suffice(self, left: Sequence[Zone]) -> None:
+        """Raises InvalidArgument, TooFewZones: a class, or the quorum, needs more zones."""
+        self._zones.members.check_left(left)
+        check_zones_suffice(self._volume.settings.storage_classes, len(left))
 
     async def repair(self, text: str, care: ZoneCare) -> Zone:
         """The zone, which may be a new and empty disk, has everything again and counts.

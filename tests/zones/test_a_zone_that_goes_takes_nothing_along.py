@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from s3fs_local.control.requests import AddZone, RemoveZone, Verify
-from s3fs_local.errors import StoreFull
+from s3fs_local.control.requests import AddZone, ChangeSetting, RemoveZone, Verify
+from s3fs_local.errors import InvalidArgument, StoreFull
 from s3fs_local.objects.failing import FailingObjects
 from tests.store_on_disk import StoreOnDisk, make_store_of_zones, opened, wait_until_well
 
@@ -41,6 +41,27 @@ async def test_a_zone_comes_and_goes_and_nothing_is_missing(tmp_path: Path, coun
         for name in ("before", "between", "after"):
             assert await disk.read(name) == CONTENT
         assert await disk.read("late") == CONTENT[1:]
+
+
+async def test_a_class_that_comes_to_need_the_zone_keeps_it(tmp_path: Path) -> None:
+    """The copies that stay are read before, which takes hours of a large store."""
+    make_store_of_zones(tmp_path, 3)
+    async with opened(tmp_path / "store") as disk:
+        await disk.wait_for_zones()
+        zoning = disk.store.zoning
+
+        async def read_copies() -> None:
+            value = "GLACIER_IR:shares=2+1,zones=hot,zstd=0"
+            await disk.ask(ChangeSetting("storage-classes", value))
+
+        with pytest.raises(InvalidArgument, match="needs 3 zones"):
+            await zoning.changes.remove(
+                str(tmp_path / "zone-2"),
+                zoning.care,
+                read_copies=read_copies,
+                report=lambda _: None,
+            )
+        assert len(disk.zones.zones) == 3
 
 
 async def test_it_may_come_and_go_again(tmp_path: Path) -> None:
