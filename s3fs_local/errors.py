@@ -202,7 +202,7 @@ class ReadOnlyView(AccessError):
 
 
 class StoreReadOnly(AccessError):
-    """The store went read-only after a fault; the message says which."""
+    """The store is read-only, after a fault or because its disk is; the message says which."""
 
 
 class ReplicaReadOnly(AccessError):

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +22,7 @@ from s3fs_local.control.protocol import (
     frame,
 )
 from s3fs_local.control.requests import Request
+from s3fs_local.control.sockets import address_aside, peer_of
 from s3fs_local.system.processes import has_ended
 
 OnProgress = Callable[[Progress], None]
@@ -52,9 +52,7 @@ class Client:
 
     def daemon_pid(self) -> int:
         """The process at the other end."""
-        fields = struct.Struct("3i")
-        raw = self._connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, fields.size)
-        return int(fields.unpack(raw)[0])
+        return peer_of(self._connection).pid
 
     def ask(
         self,
@@ -150,7 +148,7 @@ def connected(store: Path) -> socket.socket | None:
         connection.connect(f"/proc/self/fd/{directory}/{SOCKET_NAME}")
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
-        return None
+        return _connected_aside(store)
     except PermissionError as error:
         connection.close()
         raise errors.NotPermitted(f"the store {store} belongs to another user") from error
@@ -160,6 +158,22 @@ def connected(store: Path) -> socket.socket | None:
     finally:
         os.close(directory)
     return connection
+
+
+def _connected_aside(store: Path) -> socket.socket | None:
+    """The same, of one that could put no socket into the store's directory.
+
+    Anybody can listen there, so only root, the caller's own user and the store's are believed.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(address_aside(store))
+        if peer_of(connection).uid in {0, os.geteuid(), store.stat().st_uid}:
+            return connection
+    except OSError:
+        pass
+    connection.close()
+    return None
 
 
 def _ignore(_: object) -> None:

@@ -118,6 +118,11 @@ _OF_A_REPLICA: Final = (
 """Requests about the store itself, not its files: a replica takes them, too."""
 
 
+def _only_looks(request: Request) -> bool:
+    """Whether a request that may change the store does not, as it was made."""
+    return isinstance(request, requests.Scrub) and not request.mends
+
+
 async def carry_out(request: Request, context: Context) -> object:
     """What came of the request, as msgpack can hold it; what it changed is durable.
 
@@ -138,6 +143,8 @@ async def _carry_out(request: Request, context: Context) -> object:
     changing = _CHANGING.get(type(request))
     if changing is None:
         raise errors.Unsupported("only the daemon of a mounted store can do this")
+    if context.filesystem.volume.keeps_nothing and not _only_looks(request):
+        raise errors.StoreReadOnly(context.filesystem.volume.keeps_nothing)
     if not isinstance(request, _OF_A_REPLICA):
         context.filesystem.replica.check_writable()
     caller = context.caller

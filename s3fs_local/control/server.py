@@ -33,6 +33,7 @@ from s3fs_local.control.protocol import (
     frame,
 )
 from s3fs_local.control.requests import ReceiveReplicas, Request, decode_request
+from s3fs_local.control.sockets import address_aside
 from s3fs_local.rules.inode import Caller
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,24 @@ def listening_socket(store: Path) -> socket.socket:
             raise
     finally:
         os.close(directory)
+    return listener
+
+
+def listening_aside(store: Path) -> socket.socket:
+    """A socket that listens for a store whose directory can take none.
+
+    Who reaches it is not looked at: any user of the machine does. It goes with the process.
+
+    Raises:
+        StoreInUse: somebody else listens there.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(address_aside(store))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise errors.StoreInUse(f"another process answers for {store}") from error
     return listener
 
 

@@ -17,6 +17,7 @@ from s3fs_local.control.zone_access import Zoning
 from s3fs_local.crypto.aws_kms import AwsKms
 from s3fs_local.crypto.key_ring import KeyRing, slot_kinds_of
 from s3fs_local.crypto.slot_secrets import Passphrase
+from s3fs_local.daemon.aside import copied_aside
 from s3fs_local.daemon.checkpointing import MetadataCopies, rebuild_metadata
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
 from s3fs_local.daemon.layout import (
@@ -32,6 +33,7 @@ from s3fs_local.daemon.ring_secrets import secret_of
 from s3fs_local.daemon.store_description import StoreDescription
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.daemon.writability import why_unwritable
 from s3fs_local.daemon.zone_changes import ZoneChanges
 from s3fs_local.daemon.zones import open_zones
 from s3fs_local.engine.durability import Durability
@@ -76,6 +78,8 @@ class OpenStore(Struct, frozen=True):
     """A store that this process owns and has open."""
 
     path: Path
+    own: Path  # where its own files are: the same, or copies of them
+    unwritable: str  # why nothing of it can be written, in words; "" where it can
     record: StoreRecord
     filesystem: FileSystem
     zones: ZoneSet
@@ -92,23 +96,28 @@ async def open_store(
 ) -> AsyncIterator[OpenStore]:
     """The store for the time of the block; recovered before, and made durable after.
 
+    One that cannot be written is recovered beside itself, and nothing of it changes: it refuses
+    what would change it, and what recovering wrote goes at the end.
+
     Raises:
         NotAStore, StoreDamaged, FormatTooNew: of the directory or a part of it.
         StoreInUse: another process has it open; names it.
         WrongKey: what was given does not open its keys.
         ZoneUnavailable, JournalDamaged, MetadataDamaged: of its content.
     """
-    read_store_file(path)  # no lock is made in what is no store
+    unwritable = why_unwritable(path, read_store_file(path))  # no lock is made in what is no store
     with ExitStack() as closing:
-        closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME, mountpoint=mount_point))
+        _own(path, mount_point, closing, unwritable=bool(unwritable))
         record = read_store_file(path)  # as whoever owned it until now has left it
-        closing.callback((zones := open_zones(path, record)).members.close)
-        ring_files = KeyRingFiles(path, zones, record.store_id)
+        aside = closing.enter_context(copied_aside(path, record.store_id)) if unwritable else None
+        own = path if aside is None else aside
+        closing.callback((zones := open_zones(path, record, aside=aside)).members.close)
+        ring_files = KeyRingFiles(own, zones, record.store_id)
         ring = key_ring_of(path, record, ring_files, unlocking)
         checkpoints = checkpoints_of(zones, ring, record)
         rescue = _rescue_of(record, zones, ring, checkpoints)
         closing.callback(rescue.forget)
-        metadata = _newest_metadata(path, checkpoints, rescue)
+        metadata = _newest_metadata(own, checkpoints, rescue, is_copy=bool(unwritable))
         closing.callback(metadata.close)
         opened = _open_filesystem(
             record, ring=ring, zones=zones, metadata=metadata, save_ring=ring_files.save
@@ -123,31 +132,55 @@ async def open_store(
         durability.may_trim = copies.renew_if_due
         filesystem.pack_keeping.copy_metadata = partial(_copy_metadata, durability, copies)
         changes = _zone_changes(path, record, ring_files, filesystem)
-        zoning = zoning_of(path, changes, filesystem, checkpoints, metadata)
+        zoning = zoning_of(own, changes, filesystem, checkpoints, metadata)
         closing.callback(zoning.care.verified.save)
         recovered = len(opened.recovered)
         following = following_of(filesystem, path, bytes.fromhex(record.store_id))
         store = OpenStore(
-            path, record, filesystem, zones, metadata, rescue, zoning, following, recovered
+            path=path,
+            own=own,
+            unwritable=unwritable,
+            record=record,
+            filesystem=filesystem,
+            zones=zones,
+            metadata=metadata,
+            rescue=rescue,
+            zoning=zoning,
+            following=following,
+            recovered_files=recovered,
         )
+        if unwritable:
+            filesystem.volume.read_only_reason = filesystem.volume.keeps_nothing = unwritable
         try:
             yield store
         finally:
-            with trio.CancelScope(shield=True) as scope:
-                scope.deadline = trio.current_time() + CLOSE_SECONDS_MAX
-                await _make_durable(store)
-            if scope.cancelled_caught:
-                raise errors.ZoneUnavailable(
-                    f"not everything was durable after {CLOSE_SECONDS_MAX:g} seconds"
-                )
+            if not unwritable:
+                await _make_all_durable(store)
+
+
+def _own(path: Path, mount_point: str, closing: ExitStack, *, unwritable: bool) -> None:
+    """No other process has the store, until the end."""
+    lock = path / OWNER_LOCK_NAME
+    if not unwritable or lock.exists():  # else the zones tell whether somebody has it
+        acquired = OwnerLock.acquire(lock, mountpoint=mount_point, writes=not unwritable)
+        closing.enter_context(acquired)
 
 
 def _newest_metadata(
-    path: Path, checkpoints: Checkpoints, rescue: MetadataRescue
+    path: Path, checkpoints: Checkpoints, rescue: MetadataRescue, *, is_copy: bool
 ) -> SqliteMetadata:
-    """The store's database; made anew, where there is room, if its disk was away meanwhile."""
+    """The store's database; made anew, where there is room, if its disk was away meanwhile.
+
+    One that is a copy is made anew also where it is damaged: that destroys nothing.
+    """
     try:
         return _newest_metadata_there(path, checkpoints)
+    except (errors.MetadataDamaged, errors.StoreDamaged) as error:
+        if not is_copy or not checkpoints.positions():
+            raise
+        log.warning("%s: it is made anew from the zones", error)
+        rebuild_metadata(path, checkpoints)
+        return SqliteMetadata(path / METADATA_NAME)
     except errors.StoreFull:
         return SqliteMetadata(rescue.at_opening())
 
@@ -259,6 +292,16 @@ class _ScratchMetadata(SqliteMetadata):
         """See `Metadata`."""
         super().commit(position)
         self.checkpoint()
+
+
+async def _make_all_durable(store: OpenStore) -> None:
+    with trio.CancelScope(shield=True) as scope:
+        scope.deadline = trio.current_time() + CLOSE_SECONDS_MAX
+        await _make_durable(store)
+    if scope.cancelled_caught:
+        raise errors.ZoneUnavailable(
+            f"not everything was durable after {CLOSE_SECONDS_MAX:g} seconds"
+        )
 
 
 async def _make_durable(store: OpenStore) -> None:

@@ -12,9 +12,15 @@ from s3fs_local.workers.zone_keeper import ZoneKeeper
 
 
 def start_background_work(nursery: trio.Nursery, store: OpenStore, tending: Tending) -> None:
-    """The tasks run in the nursery until it is cancelled; none of them ends it."""
+    """The tasks run in the nursery until it is cancelled; none of them ends it.
+
+    In a store that cannot be written there is nothing to look after.
+    """
     filesystem = store.filesystem
     volume = filesystem.volume
+    nursery.start_soon(lasting, Thrift(volume.use).run)
+    if store.unwritable:
+        return
     keeper = ZoneKeeper(
         volume,
         volume.durability.packs,
@@ -23,5 +29,5 @@ def start_background_work(nursery: trio.Nursery, store: OpenStore, tending: Tend
         filesystem.pack_keeping,
     )
     tiering, upkeep = Tiering(filesystem), Upkeep(filesystem, store.metadata)
-    for run in (tiering.run, upkeep.run, tending.run, keeper.run, Thrift(volume.use).run):
+    for run in (tiering.run, upkeep.run, tending.run, keeper.run):
         nursery.start_soon(lasting, run)

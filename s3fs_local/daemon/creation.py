@@ -14,9 +14,15 @@ from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Sec
 from s3fs_local.daemon.assembly import checkpoints_of, make_metadata
 from s3fs_local.daemon.layout import DEFAULT_ZONE, KEY_FILE_NAME, KEY_RING_NAME, METADATA_NAME
 from s3fs_local.daemon.recovery_sheet import recovery_sheet
-from s3fs_local.daemon.store_file import StoreRecord, ZoneRecord, new_record, write_store_file
+from s3fs_local.daemon.store_file import (
+    StoreRecord,
+    ZoneRecord,
+    directory_of,
+    new_record,
+    write_store_file,
+)
 from s3fs_local.daemon.unlocking import put_into_keyring
-from s3fs_local.daemon.zones import check_vacant, directory_of, make_zone, parse_zone
+from s3fs_local.daemon.zones import check_vacant, make_zone, parse_zone
 from s3fs_local.engine.ledger_setup import TEST_CLOCK_SETTING
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.checkpoints import PIECE_BYTES

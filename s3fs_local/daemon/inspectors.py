@@ -9,7 +9,7 @@ from s3fs_local.control.mount_table import mount_holding, read_mounts
 from s3fs_local.crypto.key_ring import KeyState
 from s3fs_local.daemon.assembly import OpenStore
 from s3fs_local.daemon.release import RUNNING, inspect_release, installed_release
-from s3fs_local.daemon.zones import directory_of
+from s3fs_local.daemon.store_file import directory_of
 from s3fs_local.engine.blocks import STANDARD
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.scrubbing import STREAMS
@@ -37,6 +37,10 @@ SCRUBS_MISSED: Final = 2
 """One that is due takes days on a large store, and waits for the next mount on a small machine."""
 READ_ONLY_MOUNT: Final = "it is mounted read-only"
 _MEND: Final = "Mend the cause, then unmount and mount again."
+_WRITABLE_AGAIN: Final = (
+    "Read and copy what you need; nothing of it changes. If its disk failed (dmesg says so), copy"
+    " the store's directory to another one."
+)
 _BRING_BACK: Final = "Bring its disk or server back; `zone repair` gives a new one all it needs."
 _MAKE_ROOM_THERE: Final = (
     "Make room on its disk: it catches up by itself then. `zone repair` moves it to a larger disk"
@@ -56,8 +60,9 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     inspections.add("writing", lambda: _inspect_writing(volume))
     inspections.add("metadata", lambda: _inspect_metadata(store))
     inspections.add("keys", lambda: _inspect_keys(volume))
-    inspections.add("room", lambda: _inspect_room(volume))
-    inspections.add("directory", lambda: _inspect_directory(store))
+    if not store.unwritable:
+        inspections.add("room", lambda: _inspect_room(volume))
+        inspections.add("directory", lambda: _inspect_directory(store))
     inspections.add("moves", lambda: _inspect_moves(store.filesystem))
     inspections.add("clock", lambda: _inspect_clock(volume))
     inspections.add("packs", lambda: _inspect_packs(store.filesystem))
@@ -66,7 +71,8 @@ def register_inspectors(store: OpenStore, *, mount_point: Path | None) -> None:
     inspections.add("zones", lambda: _inspect_zones(store.zones))
     inspections.add("copies", lambda: _inspect_copies(volume))
     inspections.add("damage", lambda: _inspect_damage(volume))
-    inspections.add("scrub", lambda: _inspect_scrub(volume))
+    if not store.unwritable:
+        inspections.add("scrub", lambda: _inspect_scrub(volume))
     inspections.add("release", lambda: inspect_release(RUNNING, installed_release()))
     if mount_point is None:
         inspections.add("mount", lambda: _inspect_dead_mounts(store.path))
@@ -76,6 +82,9 @@ def _inspect_writing(volume: Volume) -> Iterator[Finding]:
     if volume.durability.failure is not None:
         sentence = f"read-only since a fault: {volume.durability.failure}"
         yield Finding(Severity.CRITICAL, "writing", sentence, _MEND)
+    elif volume.keeps_nothing:
+        sentence = f"it can only be read: {volume.keeps_nothing}"
+        yield Finding(Severity.WARNING, "writing", sentence, _WRITABLE_AGAIN)
     elif volume.read_only_reason == READ_ONLY_MOUNT:
         yield Finding(Severity.NOTICE, "writing", READ_ONLY_MOUNT, "")
     elif volume.read_only_reason:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +11,9 @@ from msgspec import Struct
 from s3fs_local import errors
 from s3fs_local.control.protocol import HEADER_BYTES, Failure, decode_reply, error_of
 from s3fs_local.daemon.log_setup import LOG_NAME, last_words, opened_log
-from s3fs_local.daemon.store_file import read_store_file
+from s3fs_local.daemon.store_file import StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking, secrets_of
+from s3fs_local.daemon.writability import why_unwritable
 from s3fs_local.system.processes import interpreter
 
 _LAST_LINES: Final = 5
@@ -37,9 +39,23 @@ def mount_in_background(plan: MountPlan) -> None:
             log cannot be opened.
         S3fsLocalError: whatever kept it from mounting.
     """
-    read_store_file(plan.store)  # nothing is left behind in what is no store
-    log_path = plan.store / LOG_NAME
-    log = opened_log(log_path)
+    # Nothing is left behind in what is no store.
+    log = _opened_log(plan.store, read_store_file(plan.store))
+    try:
+        _launch(plan, log)
+    finally:
+        os.close(log)
+
+
+def _opened_log(store: Path, record: StoreRecord) -> int:
+    """A descriptor that appends to the store's log; to nothing that stays, where it has none."""
+    if not why_unwritable(store, record):
+        return opened_log(store / LOG_NAME)
+    with tempfile.TemporaryFile("ab") as file:
+        return os.dup(file.fileno())
+
+
+def _launch(plan: MountPlan, log: int) -> None:
     logged_bytes = os.fstat(log).st_size
     ready_reader, ready_writer = os.pipe()
     secret_reader, secret_writer = os.pipe()
@@ -59,7 +75,7 @@ def mount_in_background(plan: MountPlan) -> None:
         stderr=log,
         pass_fds=(ready_writer, secret_reader),
     )
-    for descriptor in (log, ready_writer, secret_reader):
+    for descriptor in (ready_writer, secret_reader):
         os.close(descriptor)
     with open(secret_writer, "wb") as secret:  # noqa: PTH123  a descriptor
         secret.write(secrets_of(plan.unlocking))
@@ -67,7 +83,8 @@ def mount_in_background(plan: MountPlan) -> None:
         answer = ready.read()
     if not answer:
         daemon.wait()
-        words = last_words(log_path, since_bytes=logged_bytes, lines=_LAST_LINES)
+        logged = Path(f"/proc/self/fd/{log}")
+        words = last_words(logged, since_bytes=logged_bytes, lines=_LAST_LINES)
         raise errors.MountFailed(f"the daemon ended before the mount was ready: {words or '-'}")
     outcome = decode_reply(answer[HEADER_BYTES:])
     if isinstance(outcome, Failure):

@@ -19,7 +19,7 @@ from s3fs_local.control.receiving import receive
 from s3fs_local.control.requests import Request, Unmount
 from s3fs_local.control.results.activity import ActivitySample
 from s3fs_local.control.results.store import Done, Status
-from s3fs_local.control.server import Outlet, listening_socket, serve
+from s3fs_local.control.server import Outlet, listening_aside, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.background_work import start_background_work
 from s3fs_local.daemon.config import MountOptions, parse_mount_options
@@ -29,8 +29,10 @@ from s3fs_local.daemon.launch import MountPlan
 from s3fs_local.daemon.log_setup import LOG_NAME, check_log_format, log_to_file, log_to_stderr
 from s3fs_local.daemon.readiness import Readiness
 from s3fs_local.daemon.receiving import make_room
+from s3fs_local.daemon.store_file import read_store_file
 from s3fs_local.daemon.unmounting import detach, refuse_if_mounted_yet
 from s3fs_local.daemon.verdict_watch import VerdictWatch
+from s3fs_local.daemon.writability import check_writable, why_unwritable
 from s3fs_local.engine.filesystem import Presentation
 from s3fs_local.engine.inspections import Inspections
 from s3fs_local.engine.operation_log import operation_log
@@ -68,7 +70,10 @@ def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
     try:
         options = parse_mount_options(plan.options)
         check_log_format(options.log)
-        if ready_fd is None:
+        record = read_store_file(plan.store)
+        if not options.read_only:
+            check_writable(plan.store, record)
+        if ready_fd is None or why_unwritable(plan.store, record):
             log_to_stderr(options.log)
         else:
             log_to_file(plan.store / LOG_NAME, options.log)
@@ -98,6 +103,8 @@ async def _live(plan: MountPlan, options: MountOptions, readiness: Readiness) ->
             async with open_store(
                 plan.store, plan.unlocking, mount_point=str(plan.mount_point)
             ) as store:
+                if store.unwritable and readiness.is_awaited:
+                    log_to_file(store.own / LOG_NAME, options.log)
                 await _serve(
                     nursery, store, desk, partial(_mounted, store, plan, options, readiness)
                 )
@@ -117,8 +124,12 @@ async def _serve(
     """Answers the control socket while the mount is served; then no command uses the store."""
     desk.store = store
     accepting = trio.CancelScope()
-    listener = listening_socket(store.path)
-    served = partial(serve, listener, desk.answer, accepting=accepting, receive=desk.receive)
+    if store.unwritable:
+        listener = listening_aside(store.path)
+        served = partial(serve, listener, desk.answer_own, accepting=accepting)
+    else:
+        listener = listening_socket(store.path)
+        served = partial(serve, listener, desk.answer, accepting=accepting, receive=desk.receive)
     await nursery.start(served)
     try:
         try:
@@ -153,7 +164,7 @@ async def _mounted(
             " files that are locked meanwhile, and lose them"
         )
     register_inspectors(store, mount_point=plan.mount_point)
-    if options.read_only and not filesystem.replica.is_replica:
+    if options.read_only and not filesystem.replica.is_replica and not store.unwritable:
         volume.read_only_reason = READ_ONLY_MOUNT
     if options.snapdirname is not None:
         volume.settings = msgspec.structs.replace(volume.settings, snapdirname=options.snapdirname)
@@ -183,7 +194,8 @@ async def _mounted(
     )
     async with trio.open_nursery() as nursery:
         start_background_work(nursery, store, tending)
-        nursery.start_soon(lasting, store.following.run)
+        if not store.unwritable:
+            nursery.start_soon(lasting, store.following.run)
         if options.metrics is not None:
             # Brings a web server along, which few need.
             from s3fs_local.daemon.metrics_server import serve_metrics  # noqa: PLC0415
@@ -290,6 +302,12 @@ class _Desk:
         raise errors.DaemonUnreachable(
             f"the store was unmounted before the command was done: {self.ended_by}"
         )
+
+    async def answer_own(self, request: Request, caller: Caller, outlet: Outlet) -> object:
+        """The same, where no directory keeps other users away from the socket."""
+        if caller.uid not in {0, os.geteuid()}:
+            raise errors.NotPermitted("the store belongs to another user")
+        return await self.answer(request, caller, outlet)
 
     async def receive(self, stream: trio.SocketStream, caller: Caller) -> None:
         """A source of replication speaks."""

@@ -14,6 +14,11 @@ class Readiness:
         self._descriptor = descriptor
         self.is_ready = False
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a command waits for the mount."""
+        return self._descriptor is not None
+
     def ready(self, status: str) -> None:
         """System calls in the mount are answered; `systemctl status` shows the text.
 

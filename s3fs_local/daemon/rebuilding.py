@@ -22,6 +22,7 @@ from s3fs_local.daemon.store_file import (
     write_store_file,
 )
 from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.daemon.writability import check_directory
 from s3fs_local.daemon.zones import connect, open_zones, parse_zone
 from s3fs_local.objects.interface import Keeper, ObjectStore
 from s3fs_local.objects.zone_mark import read_mark
@@ -55,6 +56,7 @@ def rebuild(path: Path, unlocking: Unlocking, *, zones: tuple[str, ...]) -> Rebu
     """
     path = path.resolve()
     path.mkdir(mode=0o700, exist_ok=True)
+    check_directory(path)
     with ExitStack() as closing:
         closing.enter_context(OwnerLock.acquire(path / OWNER_LOCK_NAME))
         record = _record(path, zones)

@@ -5,7 +5,7 @@ by `init` and replaced as a whole afterwards: where it is, there is a store.
 """
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,6 +15,7 @@ from s3fs_local.rules.storage_classes import ZoneKind
 from s3fs_local.system import durable_files
 
 STORE_FILE_NAME: Final = "store.json"
+S3_SCHEME: Final = "s3://"
 FORMAT: Final = 1
 _MARK: Final = "s3fs_local store"
 
@@ -27,6 +28,20 @@ class ZoneRecord(Struct, frozen=True, forbid_unknown_fields=True):
     zone_id: Identifier
     url: Annotated[str, Meta(min_length=1)]  # a directory; relative ones are below the store
     kind: ZoneKind = ZoneKind.HOT
+
+
+class Placed(Protocol):
+    """A zone, as it is recorded or as it is open."""
+
+    @property
+    def url(self) -> str:
+        """See `ZoneRecord`."""
+        ...
+
+
+def directory_of(store: Path, zone: Placed) -> Path | None:
+    """Where the zone lies on this machine; None where it does not."""
+    return None if zone.url.startswith(S3_SCHEME) else store / zone.url
 
 
 class StoreRecord(Struct, frozen=True, forbid_unknown_fields=True):

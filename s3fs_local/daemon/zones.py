@@ -17,10 +17,18 @@ from msgspec import Struct, structs
 from s3fs_local import errors
 from s3fs_local.daemon.begun_zones import BEGUN_NAMES_MAX, is_begun
 from s3fs_local.daemon.layout import KEY_RING_NAME
-from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, ZoneRecord, encode_store_file
+from s3fs_local.daemon.store_file import (
+    S3_SCHEME,
+    STORE_FILE_NAME,
+    StoreRecord,
+    ZoneRecord,
+    directory_of,
+    encode_store_file,
+)
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.membership import TIMEOUT_SECONDS
+from s3fs_local.objects.overlay import Overlay
 from s3fs_local.objects.reading import answers, gather
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_mark import MARK_NAME, ZoneMark, check_zone, mark_zone
@@ -35,7 +43,6 @@ if TYPE_CHECKING:
     from s3fs_local.objects.s3 import S3Place
 
 _KIND: Final = re.compile(r"(?P<place>.+)\?kind=(?P<kind>[a-z]+)")
-_S3: Final = "s3://"
 _S3_PARAMETERS: Final = {
     "endpoint": "endpoint",
     "region": "region",
@@ -54,7 +61,7 @@ def parse_zone(text: str) -> tuple[str, ZoneKind]:
     Raises:
         InvalidArgument: it names no zone.
     """
-    if text.startswith(_S3):
+    if text.startswith(S3_SCHEME):
         place, kind = _s3_place(text)
         del place
         return text, kind
@@ -119,18 +126,13 @@ def _s3_place(url: str) -> "tuple[S3Place, ZoneKind]":
     return S3Place(bucket=parts.netloc, prefix=parts.path.strip("/"), **given), kind
 
 
-def directory_of(path: Path, zone: ZoneRecord | Zone) -> Path | None:
-    """Where the zone lies on this machine; None where it does not."""
-    return None if zone.url.startswith(_S3) else path / zone.url
-
-
 def connect(path: Path, zone: ZoneRecord) -> ObjectStore:
     """The objects of the zone, whoever they belong to.
 
     Raises:
         ZoneUnavailable: it does not answer.
     """
-    if zone.url.startswith(_S3):
+    if zone.url.startswith(S3_SCHEME):
         from s3fs_local.objects.s3 import S3Objects  # noqa: PLC0415  boto3 is half of a start
 
         return S3Objects(_s3_place(zone.url)[0])
@@ -223,8 +225,10 @@ def make_zone(path: Path, record: StoreRecord, zone: ZoneRecord, *, key_ring: by
     return objects
 
 
-def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
+def open_zones(path: Path, record: StoreRecord, *, aside: Path | None = None) -> ZoneSet:
     """The zones of the store, those that cannot be opened now marked as behind.
+
+    With `aside` none of them is ever written to; what is known of them lies there.
 
     Raises:
         ZoneUnavailable: the only zone cannot be opened.
@@ -234,7 +238,7 @@ def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
     """
     held = HeldDirectories()
     try:
-        zones = _opened(path, record, held)
+        zones = _opened(path, record, held, aside)
     except BaseException:
         held.release()
         raise
@@ -242,18 +246,23 @@ def open_zones(path: Path, record: StoreRecord) -> ZoneSet:
     return zones
 
 
-def _opened(path: Path, record: StoreRecord, held: HeldDirectories) -> ZoneSet:
+def _opened(path: Path, record: StoreRecord, held: HeldDirectories, aside: Path | None) -> ZoneSet:
+    own = path if aside is None else aside
     if len(record.zones) == 1:
         only = record.zones[0]
         store = open_zone(path, record.store_id, only, held)
-        zone = Zone(store, zone_id=only.zone_id, url=only.url, kind=only.kind)
-        return known_set([zone], _copies(path, [zone]), keep_record=_keeper(path))
+        shown = store if aside is None else Overlay(store)
+        zone = Zone(shown, zone_id=only.zone_id, url=only.url, kind=only.kind)
+        return known_set([zone], _copies(own, [zone]), keep_record=_keeper(own))
     zones = [
         Zone(None, zone_id=zone.zone_id, url=zone.url, kind=zone.kind, has_threads=True)
         for zone in record.zones
     ]
     _open_each(path, record, zones, held)
-    return known_set(zones, _copies(path, zones), keep_record=_keeper(path))
+    if aside is not None:
+        for zone in zones:
+            zone.store = None if zone.store is None else Overlay(zone.store)
+    return known_set(zones, _copies(own, zones), keep_record=_keeper(own))
 
 
 class RecordCopies(Struct, frozen=True):
@@ -305,18 +314,18 @@ def _open_each(path: Path, record: StoreRecord, zones: list[Zone], held: HeldDir
             zone.store, zone.state, zone.reason = found, ZoneState.WELL, ""
 
 
-def _copies(path: Path, zones: list[Zone]) -> RecordCopies:
+def _copies(own: Path, zones: list[Zone]) -> RecordCopies:
     there = [zone for zone in zones if zone.store is not None]
     found = answers(
         there, lambda store: store.read(RECORD_NAME, 0, _RECORD_BYTES_MAX), TIMEOUT_SECONDS
     )
-    own = b""
+    here = b""
     with suppress(OSError):
-        own = durable_files.read_small(path / RECORD_NAME)
+        here = durable_files.read_small(own / RECORD_NAME)
     in_zones = {
         zone.zone_id: copy if isinstance(copy, bytes) else b"" for zone, copy in found.items()
     }
-    return RecordCopies(own, in_zones)
+    return RecordCopies(here, in_zones)
 
 
 def check_they_know(zones: list[Zone], record: ZonesRecord) -> None:

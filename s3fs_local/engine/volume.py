@@ -104,6 +104,7 @@ class Volume:
         self.on_commit: Callable[[int], None] = lambda _: None
         self.is_open: Callable[[int], bool] = lambda _: False  # by any handle
         self.read_only_reason = ""
+        self.keeps_nothing = ""  # why what is done to the store goes with the process
         self.moving: Final = trio.Lock()  # held while blocks move, or packs are removed
         self.freshly_unsettled: set[int] = set()  # marked since their last pass began
         self.uses_classes = metadata.setting(CLASSES_SETTING) is not None

@@ -137,7 +137,7 @@ def _check_directory(mount_point: Path, *, nonempty: bool) -> None:
             f"{mount_point} is not empty, and a mount would hide what it holds: "
             f"choose an empty directory, or mount with -o nonempty"
         )
-    if not os.access(mount_point, os.W_OK):
+    if os.geteuid() != 0 and not os.access(mount_point, os.W_OK):
         raise MountPointUnusable(f"{mount_point} is not writable, which users need to mount there")
 
 

@@ -128,31 +128,30 @@ class OwnerLock:
     after a crash; a forked child that keeps running keeps it. The text inside is for people only.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, has_text: bool) -> None:
         """Takes over a descriptor that holds the lock; use `acquire`."""
         self._descriptor = descriptor
+        self._has_text = has_text
 
     @classmethod
-    def acquire(cls, path: Path, *, mountpoint: str = "") -> Self:
+    def acquire(cls, path: Path, *, mountpoint: str = "", writes: bool = True) -> Self:
         """This process owns the lock; `mountpoint` is what others are told, if it can be written.
+
+        Args:
+            path: the file; made where it is missing, if it `writes`.
+            mountpoint: for people.
+            writes: whether the file may be changed. One that is only read is locked as well; where
+                its filesystem locks no such file, anybody can own it.
 
         Raises:
             StoreInUse: another process owns it; the message names it.
             NotPermitted: this user may not own it.
             StoreFull, PathUnusable: the file cannot be made or locked.
         """
-        with _lock_errors(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            with _lock_errors(path):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = _holder_in(descriptor)
-            os.close(descriptor)
-            raise StoreInUse(f"{path.parent} is in use by {holder}") from error
-        except (NotPermitted, StorageError):
-            os.close(descriptor)
-            raise
+        flags = os.O_RDWR | os.O_CREAT if writes else os.O_RDONLY
+        descriptor = _locked(path, flags)
+        if not writes:
+            return cls(descriptor, has_text=False)
         text = json.dumps(
             {"pid": os.getpid(), "host": socket.gethostname(), "mountpoint": mountpoint}
         )
@@ -161,17 +160,19 @@ class OwnerLock:
             os.pwrite(descriptor, text.encode() + b"\n", 0)
         except OSError as error:  # a full disk must not keep anybody from reading and removing
             logger.warning("%s does not say who owns it: %s", path, error.strerror)
-        return cls(descriptor)
+        return cls(descriptor, has_text=True)
 
     @classmethod
     def refusal(cls, path: Path) -> StoreInUse | None:
         """Why the lock cannot be had now, which names its owner; None where nobody owns it.
 
         Raises:
-            NotPermitted, StoreFull, PathUnusable: as `acquire`.
+            NotPermitted, PathUnusable: as `acquire`.
         """
+        if path.parent.is_dir() and not path.exists():
+            return None
         try:
-            cls.acquire(path).release()
+            os.close(_locked(path, os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY))
         except StoreInUse as in_use:
             return in_use
         return None
@@ -180,8 +181,9 @@ class OwnerLock:
         """Anybody may acquire the lock."""
         if self._descriptor >= 0:
             # The file stays: were it removed, two processes could lock two files of one name.
-            with suppress(OSError):
-                os.ftruncate(self._descriptor, 0)
+            if self._has_text:
+                with suppress(OSError):
+                    os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -190,6 +192,26 @@ class OwnerLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _locked(path: Path, flags: int) -> int:
+    """A descriptor of the file, opened so, that holds the lock. Raises as `OwnerLock.acquire`."""
+    with _lock_errors(path):
+        descriptor = os.open(path, flags, 0o600)
+    try:
+        with _lock_errors(path):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = _holder_in(descriptor)
+        os.close(descriptor)
+        raise StoreInUse(f"{path.parent} is in use by {holder}") from error
+    except (NotPermitted, StorageError) as error:
+        if not flags & os.O_RDWR:  # NFS locks for one alone only what that one can write
+            logger.warning("%s", error)
+            return descriptor
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 @contextmanager

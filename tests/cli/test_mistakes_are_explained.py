@@ -169,15 +169,18 @@ def test_a_read_only_disk_is_a_sentence(small_disk: Path, capsys: Capture) -> No
     (small_disk / "point").mkdir()
     assert run(["init", str(store)]) == ExitCode.OK
     run_program("mount", "-o", "remount,ro", small_disk)
-    for words in (
-        ["status", str(store)],
-        ["versions", f"{store}:/"],
-        ["init", str(small_disk / "new")],
-        ["mount", str(store), str(small_disk / "point")],
+    for words, reason in (
+        (["init", str(small_disk / "new")], "Read-only file system"),
+        (
+            ["mount", str(store), str(small_disk / "point")],
+            "is read-only; mount it with -o ro to read it",
+        ),
+        (["gc", str(store)], "is read-only"),
+        (["fsck", str(store), "--rebuild"], "is read-only"),
     ):
         assert run(words) != ExitCode.OK
         first, second = capsys.readouterr().err.splitlines()
         assert str(small_disk) in first
-        assert "Read-only file system" in first
+        assert reason in first
         assert second.startswith("  ")
         assert "zone" not in second

@@ -12,6 +12,7 @@ from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.local_directory import LocalDirectory
 from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.objects.overlay import Overlay
 from s3fs_local.objects.s3 import S3Objects, S3Place
 from s3fs_local.objects.zone import Zone
 from s3fs_local.objects.zone_set import ZoneSet
@@ -33,6 +34,8 @@ FACTORIES: dict[str, Callable[[Path], ObjectStore]] = {
     "memory": lambda _: MemoryObjects(),
     "local_directory": LocalDirectory,
     "failing_without_faults": lambda _: FailingObjects(MemoryObjects()),
+    "over_memory": lambda _: Overlay(MemoryObjects()),
+    "over_a_directory": lambda path: Overlay(LocalDirectory(path)),
     "three_zones": lambda _: ZoneSet.of([MemoryObjects() for _ in range(3)]),
     "three_zones_with_threads": _three_directories,
 }

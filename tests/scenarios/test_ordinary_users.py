@@ -118,6 +118,23 @@ def test_an_ordinary_user_needs_no_rights_for_a_store(as_user: AsUser, home: Pat
     assert not is_mounted(home / "point")
 
 
+def test_a_store_in_which_one_may_not_write_can_be_read(as_user: AsUser, home: Path) -> None:
+    """A copy that was made to stay as it is; root may write anywhere, so only a user meets it."""
+    result = as_user(
+        "mkdir point; $s3fs_local init store; $s3fs_local mount store point;"
+        "echo one >point/f; echo two >point/f; $s3fs_local umount point;"
+        "find store -type d -exec chmod a-w {} +; find store -type f | sort | xargs md5sum >before;"
+        "$s3fs_local mount store point 2>refused || true;"
+        "$s3fs_local mount -o ro store point; cat point/f point/.versions/f/previous;"
+        "find store -type f | sort | xargs md5sum | diff before -;"
+        "$s3fs_local umount point; cat refused >&2; find store -type d -exec chmod u+w {} +"
+    )
+
+    assert result.stdout.endswith("\ntwo\none\n")
+    assert f"you may not write to {home / 'store'}; mount it with -o ro" in result.stderr
+    assert not any(processes_marked(home))
+
+
 @pytest.mark.usefixtures("home")
 def test_root_shares_a_mount_and_permissions_hold(make_mount: MakeMount) -> None:
     """With allow_other the kernel checks modes and owners as on any disk."""

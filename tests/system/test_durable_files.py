@@ -179,3 +179,25 @@ def test_no_space_is_told_from_other_errors() -> None:
         raise OSError(errno.EDQUOT, "full for this user")
     with pytest.raises(PermissionError), durable_files.no_space_is_store_full("x"):
         raise PermissionError(errno.EACCES, "no")
+
+
+def test_a_lock_that_may_not_be_changed_is_held_as_well(tmp_path: Path) -> None:
+    """Of a store that cannot be written: who could write to it by another road is kept out."""
+    path = tmp_path / "owner.lock"
+    OwnerLock.acquire(path).release()
+    before = path.stat()
+
+    with OwnerLock.acquire(path, writes=False):
+        for writes in (True, False):
+            with pytest.raises(StoreInUse):
+                OwnerLock.acquire(path, writes=writes)
+        assert OwnerLock.refusal(path) is not None
+    assert OwnerLock.refusal(path) is None
+    after = path.stat()
+    assert (after.st_mtime_ns, after.st_size) == (before.st_mtime_ns, before.st_size)
+
+
+def test_asking_for_the_owner_leaves_nothing(tmp_path: Path) -> None:
+    """It is asked of what may be no store."""
+    assert OwnerLock.refusal(tmp_path / "owner.lock") is None
+    assert not list(tmp_path.iterdir())
