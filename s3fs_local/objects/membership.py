@@ -73,6 +73,7 @@ class Membership:
                 zone.state = ZoneState.BEHIND
                 zone.reason = zone.reason or known.reason
                 zone.doubtful = known.doubtful
+                zone.joins = known.joins
         not_well = {zone.zone_id for zone in self.zones if not zone.is_well}
         self._is_record_partial = is_record_partial
         self._unrecorded = is_record_partial or not_well != set(behind)
@@ -289,7 +290,7 @@ class Membership:
         with self._mutex:
             self._unrecorded = False
             behind = tuple(
-                BehindZone(zone.zone_id, zone.reason, zone.doubtful)
+                BehindZone(zone.zone_id, zone.reason, zone.doubtful, joins=zone.joins)
                 for zone in self.zones
                 if not zone.is_well
             )

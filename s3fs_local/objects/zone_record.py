@@ -27,6 +27,7 @@ class BehindZone(Struct, frozen=True, omit_defaults=True):
     zone_id: str
     reason: str
     doubtful: tuple[str, ...] = ()  # objects that grew when it failed: its copies may be torn
+    joins: bool = False  # it was never well: no quorum counts on it
 
 
 class ZonesRecord(Struct, frozen=True):

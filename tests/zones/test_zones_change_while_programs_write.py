@@ -5,17 +5,25 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import cast
 
 import pytest
 import trio
 import trio.testing
 
-from s3fs_local.control.requests import AddZone, RemoveZone, RotateKey, Verify
+from s3fs_local.control.requests import (
+    AddZone,
+    ChangeSetting,
+    RemoveZone,
+    RotateKey,
+    Verify,
+)
 from s3fs_local.daemon.layout import KEY_RING_NAME
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.daemon.zones import check_they_know
+from s3fs_local.engine.zone_care import ZoneCare
 from s3fs_local.errors import InvalidArgument, StorageError, StoreFull, TooFewZones, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.interface import ObjectStore
@@ -370,3 +378,56 @@ async def test_a_key_that_changes_while_a_zone_comes_back_is_known_there(
         members.suspend(disk.zones.zones[1], "it was away")
         await wait_until_well(disk)
         assert len({(each / KEY_RING_NAME).read_bytes() for each in zones}) == 1
+
+
+class DiesFirst:
+    """Instead of whoever brings zones back: its process ended before it could."""
+
+    async def bring_back(self, zone: Zone) -> bool:
+        """Nothing happens."""
+        await trio.lowlevel.checkpoint()
+        return zone.is_well
+
+
+@pytest.mark.parametrize("wanted", ["16", "2", "majority"])
+async def test_nobody_waits_for_a_zone_whose_adding_was_broken_off(
+    tmp_path: Path, wanted: str
+) -> None:
+    """With a quorum of all zones every write was refused until it had caught up, for hours."""
+    make_store_of_zones(tmp_path, 2)
+    async with opened(tmp_path / "store") as disk:
+        await disk.ask(ChangeSetting("write-quorum", wanted))
+        disk.write("before", CONTENT)
+        care = cast("ZoneCare", DiesFirst())
+        await disk.store.zoning.changes.add(str(tmp_path / "new"), care)
+        disk.write("meanwhile", CONTENT)
+        await disk.sync()
+    for _ in range(2):  # the second knows it from what the first wrote
+        async with opened(tmp_path / "store") as disk:
+            assert sorted(disk.states) == ["behind", "well", "well"]
+            disk.write("after", CONTENT)
+            await disk.sync()
+    async with opened(tmp_path / "store") as disk:
+        await wait_until_well(disk)
+        disk.write("last", CONTENT)
+        await disk.sync_everywhere()
+        assert await is_as_the_ledger_says(disk)
+
+
+async def test_a_zone_that_was_whole_once_is_waited_for_as_its_quorum_says(
+    tmp_path: Path,
+) -> None:
+    """With `write-quorum` at the number of zones none may be away: that is what was asked for."""
+    make_store_of_zones(tmp_path, 2)
+    async with opened(tmp_path / "store") as disk:
+        await disk.ask(ChangeSetting("write-quorum", "16"))
+        await disk.store.zoning.changes.add(str(tmp_path / "new"), disk.store.zoning.care)
+        assert set(disk.states) == {"well"}
+    (tmp_path / "new").rename(tmp_path / "unplugged")
+    async with opened(tmp_path / "store") as disk:
+        with pytest.raises(TooFewZones):
+            disk.write("no", CONTENT)
+        (tmp_path / "unplugged").rename(tmp_path / "new")
+        await wait_until_well(disk)
+        disk.write("yes", CONTENT)
+        await disk.sync()
