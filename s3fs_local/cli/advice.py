@@ -55,7 +55,8 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.ZoneInUse: "Unmount the store that uses the zone, or use it through its mount.",
     errors.ZoneUnavailable: "Bring the zone's disk or server back; `s3fs-local status` names it.",
     errors.TooFewZones: "Bring zones back (`s3fs-local zone list` names them), or repair one.",
-    errors.JournalDamaged: "Do not write to the store; restore its journal from a copy.",
+    errors.JournalDamaged: "Restore its journal from a copy; without one, `s3fs-local fsck STORE"
+    " --without-journal` says what going on gives up.",
     errors.MetadataDamaged: "`s3fs-local fsck STORE --rebuild` makes it anew from the zones.",
     errors.KeyMissing: "Without its key the content is lost, unless a copy of the keys exists.",
     errors.NoSuchKey: "`s3fs-local key list STORE` lists the keys and their versions.",

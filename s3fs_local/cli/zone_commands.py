@@ -20,6 +20,7 @@ from s3fs_local.cli.store_access import KeySources, ask, store_of
 from s3fs_local.control.requests import AddZone, ListZones, RemoveZone, RepairZone, Scrub
 from s3fs_local.control.results.zones import ScrubResult, ZoneDescription, ZoneListing
 from s3fs_local.daemon.unlocking import Unlocking
+from s3fs_local.rules.instants import format_rfc3339
 
 
 class RebuiltStore(Struct, frozen=True, rename="pascal"):
@@ -30,6 +31,18 @@ class RebuiltStore(Struct, frozen=True, rename="pascal"):
     files: int
     versions: int
     recovered_files: int
+    known_until: str | None = None  # where the journal was lost, too
+
+
+class LostJournal(Struct, frozen=True, rename="pascal"):
+    """What `fsck --without-journal` prints."""
+
+    store: str
+    cause: str
+    loses_nothing: bool
+    known_until: str
+    from_ledger: bool
+    dry_run: bool
 
 
 @click.command()
@@ -39,21 +52,38 @@ class RebuiltStore(Struct, frozen=True, rename="pascal"):
 @click.option(
     "--zone", "zones", multiple=True, metavar="URL", help="With --rebuild: the zones that are left."
 )
+@click.option(
+    "--without-journal",
+    is_flag=True,
+    help="Go on where the journal is lost; says first what that gives up.",
+)
+@yes_option
+@dry_run_option
 @json_option
 @click.pass_context
-def fsck(
+def fsck(  # noqa: PLR0913  an argument each
     context: click.Context,
     store: Path,
     zones: tuple[str, ...],
     *,
     repair: bool,
     rebuild: bool,
+    without_journal: bool,
+    yes: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Read every copy and the database, and say what is wrong; exit code 9 where something is.
 
     Nothing is changed without --repair. What is broken off is simply begun again.
     """
+    if (yes or dry_run) and not without_journal:
+        raise click.UsageError("--yes and --dry-run go with --without-journal")
+    if without_journal:
+        if rebuild or repair:
+            raise click.UsageError("--without-journal goes alone")
+        _go_on_without_journal(context, store, yes=yes, dry_run=dry_run, as_json=as_json)
+        return
     if not rebuild:
         if zones:
             raise click.UsageError("--zone goes with --rebuild")
@@ -71,7 +101,10 @@ def fsck(
         unlocking = Unlocking()
     made = rebuild_store(store, unlocking, zones=zones)
     urls = [zone.url for zone in made.record.zones]
-    rebuilt = RebuiltStore(str(store), urls, made.files, made.versions, made.recovered_files)
+    until = None if made.lost is None else format_rfc3339(made.lost.known_until_ns)
+    rebuilt = RebuiltStore(
+        str(store), urls, made.files, made.versions, made.recovered_files, known_until=until
+    )
     if as_json:
         print_json(rebuilt)
         return
@@ -80,6 +113,44 @@ def fsck(
     )
     if made.recovered_files:
         print_line(f"recovered what was unclosed in {made.recovered_files} files")
+    if until is not None:
+        print_line(f"no zone has the journal: what came after {until} is lost, if anything did")
+
+
+def _go_on_without_journal(
+    context: click.Context, store: Path, *, yes: bool, dry_run: bool, as_json: bool
+) -> None:
+    # As above.
+    from s3fs_local.daemon import journal_loss  # noqa: PLC0415
+
+    sources = context.find_object(KeySources) or KeySources()
+    unlocking = sources.unlocking(store)
+    loss = journal_loss.look_at_loss(store, unlocking)
+    until = format_rfc3339(loss.known_until_ns)
+    if loss.loses_nothing:
+        sentence = (
+            f"The journal is lost ({loss.cause}). The store was closed cleanly, and its database"
+            " has all that the journal had: nothing is lost."
+        )
+    else:
+        source = "ledger" if loss.from_ledger else "database"
+        sentence = (
+            f"The journal is lost ({loss.cause}). The {source} has what was done until {until}."
+            " What came later is lost for good, if anything did: also what programs fsynced, locks"
+            " that were set, and content of files that were open."
+        )
+    if not dry_run:
+        confirm(f"{sentence} The store goes on without its journal.", yes=yes)
+        loss = journal_loss.go_on_without_journal(store, unlocking)
+    if as_json:
+        found = LostJournal(
+            str(store), loss.cause, loss.loses_nothing, until, loss.from_ledger, dry_run
+        )
+        print_json(found)
+        return
+    print_line(sentence)
+    if not dry_run:
+        print_line(f"{store} can be mounted again")
 
 
 @click.group(cls=CommandGroup)

@@ -19,6 +19,7 @@ from s3fs_local.crypto.key_ring import KeyRing, slot_kinds_of
 from s3fs_local.crypto.slot_secrets import Passphrase
 from s3fs_local.daemon.aside import copied_aside
 from s3fs_local.daemon.checkpointing import MetadataCopies, rebuild_metadata
+from s3fs_local.daemon.closed_mark import closed_cleanly, opened_again
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
 from s3fs_local.daemon.layout import (
     KEY_RING_NAME,
@@ -128,9 +129,7 @@ async def open_store(
         rescue.unjournaled = lambda: durability.unjournaled
         rescue.has_room = filesystem.volume.space.has_room
         metadata.rescue = rescue
-        copies = MetadataCopies(metadata, checkpoints, durability.journal)
-        durability.may_trim = copies.renew_if_due
-        filesystem.pack_keeping.copy_metadata = partial(_copy_metadata, durability, copies)
+        _keep_copies(filesystem, MetadataCopies(metadata, checkpoints, durability.journal))
         changes = _zone_changes(path, record, ring_files, filesystem)
         zoning = zoning_of(own, changes, filesystem, checkpoints, metadata)
         closing.callback(zoning.care.verified.save)
@@ -151,11 +150,14 @@ async def open_store(
         )
         if unwritable:
             filesystem.volume.read_only_reason = filesystem.volume.keeps_nothing = unwritable
+        else:
+            opened_again(path)
         try:
             yield store
         finally:
             if not unwritable:
                 await _make_all_durable(store)
+                _note_closed(store)
 
 
 def _own(path: Path, mount_point: str, closing: ExitStack, *, unwritable: bool) -> None:
@@ -198,6 +200,16 @@ def _newest_metadata_there(path: Path, checkpoints: Checkpoints) -> SqliteMetada
     return SqliteMetadata(path / METADATA_NAME)
 
 
+def database_of(path: Path) -> SqliteMetadata:
+    """The database of a store that is not open, as it lies there. Raises as `open_store`."""
+    return SqliteMetadata(path / METADATA_NAME)
+
+
+def new_database(path: Path) -> SqliteMetadata:
+    """An empty one, at the path of a file that is not there. Raises StoreFull."""
+    return SqliteMetadata.create(path)
+
+
 def _rescue_of(
     record: StoreRecord, zones: ZoneSet, ring: KeyRing, checkpoints: Checkpoints
 ) -> MetadataRescue:
@@ -209,6 +221,13 @@ def _rescue_of(
         open_metadata=SqliteMetadata,
         open_journal=lambda: Journal(zones, ring.subkey("journal"), store_id),
     )
+
+
+def _keep_copies(filesystem: FileSystem, copies: MetadataCopies) -> None:
+    """Zones have copies of the metadata before they lose the journal that makes up for one."""
+    durability = filesystem.volume.durability
+    durability.may_trim = copies.renew_if_due
+    filesystem.pack_keeping.copy_metadata = partial(_copy_metadata, durability, copies)
 
 
 async def _copy_metadata(durability: Durability, copies: MetadataCopies) -> list[str]:
@@ -292,6 +311,15 @@ class _ScratchMetadata(SqliteMetadata):
         """See `Metadata`."""
         super().commit(position)
         self.checkpoint()
+
+
+def _note_closed(store: OpenStore) -> None:
+    """It is known that the journal has nothing beyond the database, where that is so."""
+    volume = store.filesystem.volume
+    position = store.metadata.position()
+    has_all = position == volume.durability.journal.position and not volume.drafts
+    if has_all and store.metadata.home == store.own.absolute():
+        closed_cleanly(store.path, position)
 
 
 async def _make_all_durable(store: OpenStore) -> None:

@@ -97,7 +97,7 @@ def rebuild_metadata(path: Path, checkpoints: Checkpoints) -> None:
         except errors.DataDamaged as error:
             failure = error
             continue
-        _set_aside(path)
+        set_database_aside(path)
         durable_files.move_durably(image, path / METADATA_NAME)
         log.warning("rebuilt the metadata from the copy at journal position %d", position)
         return
@@ -124,7 +124,7 @@ def _written(image: Path) -> Iterator[BinaryIO]:
         raise errors.PathUnusable(f"{image}: {error.strerror}") from error
 
 
-def _set_aside(path: Path) -> None:
+def set_database_aside(path: Path) -> None:
     """The present database is not used; it is kept beside, for whoever wants to look at it.
 
     One that was set aside before stays: a rebuild that is killed and begun again would else leave

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from s3fs_local import errors
 from s3fs_local.daemon.assembly import checkpoints_of, key_ring_of, open_store
 from s3fs_local.daemon.checkpointing import rebuild_metadata
+from s3fs_local.daemon.journal_loss import JournalLoss, go_on_if_none_is_left
 from s3fs_local.daemon.key_ring_files import KeyRingFiles
 from s3fs_local.daemon.layout import OWNER_LOCK_NAME
 from s3fs_local.daemon.store_file import (
@@ -40,6 +41,7 @@ class Rebuilt(Struct, frozen=True):
     files: int
     versions: int
     recovered_files: int  # whose unclosed content was in the journal
+    lost: JournalLoss | None = None  # where there was no journal any more
 
 
 def rebuild(path: Path, unlocking: Unlocking, *, zones: tuple[str, ...]) -> Rebuilt:
@@ -67,7 +69,8 @@ def rebuild(path: Path, unlocking: Unlocking, *, zones: tuple[str, ...]) -> Rebu
         write_store_file(path, record)
         with suppress(errors.StorageError):  # a scrub makes up for it
             opened.put(STORE_FILE_NAME, encode_store_file(record))
-    return trio.run(_describe, path, unlocking)
+    lost = go_on_if_none_is_left(path, unlocking)
+    return structs.replace(trio.run(_describe, path, unlocking), lost=lost)
 
 
 async def _describe(path: Path, unlocking: Unlocking) -> Rebuilt:

@@ -392,6 +392,15 @@ _STORE: Final = (
         "drops the draft of a file without a name when the store is closed",
     ),
     Door(
+        "daemon.journal_loss.go_on_without_journal",
+        "where a journal that cannot be read is followed by a new one: what only it had is lost"
+        " before, and the ledger notes who went on",
+    ),
+    Door(
+        "daemon.journal_loss._make_database",
+        "all the changes in the ledger, from the first, in an empty database",
+    ),
+    Door(
         "engine.ledger.LedgerKeeper.write",
         "the database's note of the last record of the ledger; says nothing of the data",
     ),

@@ -35,17 +35,22 @@ class ClockStart(Struct, frozen=True):
     is_rehearsal: bool  # the store was made with `init --test-clock`, as the ledger has it
 
 
-def open_keeper(
-    zones: ZoneSet, ring: KeyRing, metadata: Metadata, *, store_id: bytes, randomness: Randomness
-) -> LedgerKeeper:
-    """The ledger goes on; one without any record begins with all the facts there are."""
-    ledger = Ledger(
+def ledger_of(zones: ZoneSet, ring: KeyRing, *, store_id: bytes, randomness: Randomness) -> Ledger:
+    """The store's ledger, to be opened."""
+    return Ledger(
         zones,
         key=ring.subkey("ledger"),
         signer=Signer(ring.subkey("ledger signing")),
         store_id=store_id,
         randomness=randomness,
     )
+
+
+def open_keeper(
+    zones: ZoneSet, ring: KeyRing, metadata: Metadata, *, store_id: bytes, randomness: Randomness
+) -> LedgerKeeper:
+    """The ledger goes on; one without any record begins with all the facts there are."""
+    ledger = ledger_of(zones, ring, store_id=store_id, randomness=randomness)
     opening = open_ledger(ledger, metadata)
     keeper = LedgerKeeper(ledger, opening)
     if opening.last is None and not ledger.head.number:

@@ -24,7 +24,13 @@ from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import belongs_to_ledger
 from s3fs_local.engine.pack_images import good_bytes
 from s3fs_local.engine.writing import Writing
-from s3fs_local.errors import TRANSIENT, DataDamaged, EncryptionError, StorageError
+from s3fs_local.errors import (
+    TRANSIENT,
+    DataDamaged,
+    EncryptionError,
+    JournalDamaged,
+    StorageError,
+)
 from s3fs_local.metadata.changes import AddBlock, ScheduleKey
 from s3fs_local.metadata.interface import Metadata
 from s3fs_local.packs.journal import Journal
@@ -48,6 +54,18 @@ class Replay(Struct):
     drafts: dict[int, list[DraftRecord]] = {}
 
 
+def read_journal(journal: Journal, metadata: Metadata) -> dict[int, bytes]:
+    """All records behind the floor, by their positions; then appends are possible.
+
+    Raises:
+        JournalDamaged: records are missing before the end, or the last that the facts have.
+    """
+    payloads = dict(journal.replay(int(metadata.setting(FLOOR_SETTING) or 0)))
+    if journal.lacks(metadata.position()):  # it is synced before the facts commit
+        raise JournalDamaged("the journal is missing, or ends before what the database has of it")
+    return payloads
+
+
 def replay_journal(
     journal: Journal, packs: PackStore, metadata: Metadata, *, ledger_position: int = 0
 ) -> Replay:
@@ -57,11 +75,11 @@ def replay_journal(
     was told that they are durable. What the ledger has (up to `ledger_position`) was synced.
 
     Raises:
-        JournalDamaged: records are missing before the end.
+        JournalDamaged: as `read_journal`.
     """
     committed = metadata.position()
     floor = int(metadata.setting(FLOOR_SETTING) or 0)
-    payloads = dict(journal.replay(floor))
+    payloads = read_journal(journal, metadata)
     everybody_has = min(committed, ledger_position)
     records = [
         (position, decode(payload) if position > everybody_has else decode_known(payload))

@@ -233,6 +233,20 @@ class Journal:
         self._next = max(numbers, default=0) + 1
         self._position = _position(self._next - 1, 0)
 
+    def begin_behind(self, position: int) -> None:
+        """Appends are possible without a replay, in a segment that is there durably. Blocks.
+
+        For a journal that is given up: the segment lies behind the position and all others, and
+        names none before it, so nothing that came earlier is ever replayed.
+
+        Raises:
+            StoreFull, TooFewZones, ZoneUnavailable: as `rotate`.
+        """
+        numbers = self._copies.numbers()
+        self._before = (0, 0)
+        self._next = max([position >> _SEGMENT_SHIFT, *numbers]) + 1
+        self.rotate()
+
     def rotate(self) -> None:
         """The next record goes to a new segment, which is there durably. Blocks.
 

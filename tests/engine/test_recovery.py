@@ -8,7 +8,7 @@ import trio
 from msgspec import structs
 
 from s3fs_local.engine.attributes import AttributeChange
-from s3fs_local.errors import StoreFull
+from s3fs_local.errors import JournalDamaged, StoreFull
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.rules.instants import SECOND_NS
@@ -55,6 +55,24 @@ def test_a_file_that_was_open_has_a_version_marked_recovered(store: MemoryStore)
     assert store.history("/gone") == [b"nameless"]
     assert not store.fs.volume.drafts
     check_invariants(store)
+
+
+def test_a_journal_without_what_the_facts_had_of_it_is_damage(
+    store: MemoryStore, zone: FailingObjects
+) -> None:
+    """It is the only place of what came after that, and a store that opens says that all is there.
+
+    A store that was never closed has no floor, and so no segment that it expects.
+    """
+    store.write("/f", b"settled")
+    trio.run(store.fs.volume.durability.settle)
+    store.write("/g", b"promised")
+    store.flush()
+    for name in list(zone.list("journal/")):
+        zone.delete(name)
+
+    with pytest.raises(JournalDamaged, match="missing, or ends before"):
+        store.crash()
 
 
 def test_a_file_just_made_is_empty_and_can_be_looked_back_at(store: MemoryStore) -> None:

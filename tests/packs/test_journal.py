@@ -239,6 +239,27 @@ def test_a_journal_that_is_gone_altogether_is_damage() -> None:
         _replayed(failing_zones(1), after=3 << 32 | 100)
 
 
+def test_a_journal_that_is_given_up_begins_behind_all_there_was() -> None:
+    """No position is used twice, and nothing of what was left is replayed, now or later."""
+    zones = failing_zones(1)
+    journal, _ = _open(zones)
+    journal.append([ONE])
+    journal.rotate()
+    journal.append([TWO])
+    journal.sync()
+    zones[0].delete(segment_name(1))
+    for known in (1 << 32 | 100, 7 << 32 | 100):
+        again = Journal(zones, KEY, STORE_ID)
+        again.begin_behind(known)
+        assert again.position > max(known, journal.position)
+        begun = again.position
+        again.append([THREE])
+        again.sync()
+
+        assert _replayed(zones, begun) == [THREE]
+        journal = again
+
+
 def test_damage_in_what_metadata_has_committed_harms_nobody() -> None:
     """The store still mounts."""
     zones = failing_zones(1)
