@@ -14,8 +14,9 @@ from s3fs_local.cli.store_access import KeySources, ask, store_of
 from s3fs_local.control.requests import AwaitReplication
 from s3fs_local.control.results.replication import ReplicationSync
 from s3fs_local.control.results.store import Done
-from s3fs_local.daemon.config import parse_mount_options, without_key_options
+from s3fs_local.daemon.config import is_remount, parse_mount_options, without_key_options
 from s3fs_local.daemon.launch import MountPlan, mount_in_background
+from s3fs_local.daemon.remounting import remount
 from s3fs_local.daemon.unlocking import read_secrets
 from s3fs_local.daemon.unmounting import unmount_and_wait
 
@@ -50,6 +51,11 @@ def mount(  # noqa: PLR0913  an argument each
     as_json: bool,
 ) -> None:
     """Mount a store on a directory; returns when files can be used."""
+    if is_remount(options):
+        remount(directory.parent.resolve() / directory.name, options)
+        if as_json:
+            print_json(Done())
+        return
     parsed = parse_mount_options(options)
     store = store.resolve()
     if secret_fd is None:

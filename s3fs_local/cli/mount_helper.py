@@ -15,6 +15,7 @@ import click
 
 from s3fs_local.cli.main import run
 from s3fs_local.cli.mount_note import note_helper
+from s3fs_local.daemon.config import is_remount
 from s3fs_local.system.memory_dumps import keep_memory_private
 
 SYSTEM_MOUNT_ERROR: Final = 32
@@ -37,7 +38,7 @@ def mount_helper(
     words = [word for option in options for word in ("-o", option)]
     if run(["mount", *words, "--", store, directory]):
         return SYSTEM_MOUNT_ERROR
-    if not note_helper(store, directory):
+    if not is_remount(options) and not note_helper(store, directory):
         click.echo("mount.s3fs_local: umount will not wait until all is durable", err=True)
     return 0
 

@@ -469,6 +469,16 @@ class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
     by_caller: bool = False
 
 
+class Remount(Struct, frozen=True, tag="remount", tag_field="command"):
+    """The daemon has the options, and takes changes or not; all is durable. Of a daemon only.
+
+    With `read_only` None it is only asked whether it has all other options.
+    """
+
+    options: tuple[str, ...]
+    read_only: bool | None = None
+
+
 Request = (
     Verify
     | ExportLedger
@@ -537,6 +547,7 @@ Request = (
     | RepairZone
     | Scrub
     | Unmount
+    | Remount
 )
 
 _decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

@@ -56,6 +56,13 @@ _FOR_OTHERS: Final = frozenset(
     }
 )
 """Words of /etc/fstab that mount(8) and systemd act on, and hand down."""
+_OF_THE_TABLE: Final = frozenset(
+    {
+        *("user_id", "group_id", "rootmode", "fd", "default_permissions", "max_read", "blksize"),
+        *("fsname", "subtype", "helper"),
+    }
+)
+"""Words of /proc/mounts, and of mount(8)'s notes, about what is mounted."""
 _KEY_OPTIONS: Final = frozenset({"passphrase_file", "key_file"})
 
 
@@ -73,6 +80,7 @@ MEANINGS: Final = {
     "passphrase_file=FILE": "Its first line opens the keys of the store.",
     "log=text|json|journal": "How the daemon logs: lines, JSON objects, or the system's journal.",
     "metrics=ADDRESS": "Tell OpenMetrics at a port of the loopback or a unix socket.",
+    "remount": "With ro or rw, or the kernel's: changes what is mounted, while it is in use.",
     "noexec, nosuid, nodev, noatime, dirsync, sync": "As for any mount; the kernel heeds them.",
 }
 """What mount options do, for the manual; their opposites (rw, acl, exec) are understood, too."""
@@ -85,6 +93,11 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         InvalidMountOption: an option is unknown (the nearest known one is named), or its
             value is not acceptable.
     """
+    return msgspec.convert(_fields(texts), MountOptions)
+
+
+def _fields(texts: Iterable[str]) -> dict[str, object]:
+    """Those that were named, by their names here, and the kernel's flags. Raises as above."""
     fields: dict[str, object] = {}
     kernel_flags: list[str] = []
     for option in (part.strip() for text in texts for part in text.split(",")):
@@ -92,8 +105,6 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
         name = _canonical(raw_name)
         if not name or name in _FOR_OTHERS or name.lower().startswith("x_"):
             continue
-        if name == "remount":
-            raise InvalidMountOption("a store cannot be remounted: unmount it, then mount it anew")
         if name in _VALUES:
             fields[name] = _VALUES[name](value)
         elif name not in _FLAGS and name not in _KERNEL_FLAGS:
@@ -104,12 +115,49 @@ def parse_mount_options(texts: Iterable[str]) -> MountOptions:
             kernel_flags.append(name)
         else:
             fields |= _FLAGS[name]
-    return msgspec.convert({**fields, "kernel_flags": tuple(kernel_flags)}, MountOptions)
+    return {**fields, "kernel_flags": tuple(kernel_flags)}
+
+
+class Remounting(Struct, frozen=True):
+    """What `-o remount` asks for."""
+
+    read_only: bool | None  # None = as it is
+    kernel_flags: tuple[str, ...]
+    others: dict[str, object]  # which a mount has from its beginning, by their names here
+
+
+def is_remount(texts: Iterable[str]) -> bool:
+    """Whether the options are for what is mounted already."""
+    return any(part.strip() == "remount" for text in texts for part in text.split(","))
+
+
+def parse_remount(texts: Iterable[str]) -> Remounting:
+    """The options in the arguments of all `-o`, `remount` among them.
+
+    mount(8) hands down what stands in the table of mounts, too, some of it in the kernel's words.
+
+    Raises:
+        InvalidMountOption: as `parse_mount_options`.
+    """
+    words = [part.strip() for text in texts for part in text.split(",")]
+    words = [
+        word for word in words if word.partition("=")[0] not in _OF_THE_TABLE and word != "remount"
+    ]
+    fields = _fields(without_key_options(words))
+    flags = fields.pop("kernel_flags")
+    read_only = fields.pop("read_only", None)
+    assert isinstance(flags, tuple)
+    return Remounting(None if read_only is None else bool(read_only), flags, fields)
+
+
+def changed_option(options: MountOptions, others: dict[str, object]) -> str | None:
+    """The name of one of them that the mount does not have so; None where it has all."""
+    return next((name for name, value in others.items() if getattr(options, name) != value), None)
 
 
 def known_options() -> set[str]:
     """The names of all options that take effect."""
-    return {*_FLAGS, *_VALUES, *_KERNEL_FLAGS}
+    return {*_FLAGS, *_VALUES, *_KERNEL_FLAGS, "remount"}
 
 
 def without_key_options(texts: Iterable[str]) -> tuple[str, ...]:

@@ -16,13 +16,18 @@ from s3fs_local.control.commands import carry_out
 from s3fs_local.control.context import Context
 from s3fs_local.control.protocol import SOCKET_NAME
 from s3fs_local.control.receiving import receive
-from s3fs_local.control.requests import Request, Unmount
+from s3fs_local.control.requests import Remount, Request, Unmount
 from s3fs_local.control.results.activity import ActivitySample
 from s3fs_local.control.results.store import Done, Status
 from s3fs_local.control.server import Outlet, listening_aside, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.background_work import start_background_work
-from s3fs_local.daemon.config import MountOptions, parse_mount_options
+from s3fs_local.daemon.config import (
+    MountOptions,
+    changed_option,
+    parse_mount_options,
+    parse_remount,
+)
 from s3fs_local.daemon.description import describe
 from s3fs_local.daemon.inspectors import READ_ONLY_MOUNT, inspect_tending, register_inspectors
 from s3fs_local.daemon.launch import MountPlan
@@ -280,6 +285,8 @@ class _Desk:
         """What came of the request. Raises S3fsLocalError."""
         if isinstance(request, Unmount):
             return await self._unmount(request, caller, outlet)
+        if isinstance(request, Remount):
+            return await self._remount(request, caller)
         store = self.store
         if store is None:
             raise errors.DaemonUnreachable("the store is being unmounted")
@@ -347,6 +354,31 @@ class _Desk:
         await self.store_closed.wait()
         if self.failure is not None:
             raise self.failure
+        return msgspec.to_builtins(Done())
+
+    async def _remount(self, request: Remount, caller: Caller) -> object:
+        store = self.store
+        if store is None:
+            raise errors.DaemonUnreachable("the store is being unmounted")
+        if caller.uid not in {0, os.geteuid()}:
+            raise errors.NotPermitted("only root and whoever mounted it may do this")
+        others = parse_remount(request.options).others
+        changed = changed_option(parse_mount_options(self._plan.options), others)
+        if changed is not None:
+            raise errors.InvalidMountOption(
+                f"{changed} is not changed while the store is mounted: unmount it, then mount anew"
+            )
+        volume = store.filesystem.volume
+        if request.read_only is not None:
+            log.info("process %d of user %d remounts it", caller.pid, caller.uid)
+        if request.read_only is False:
+            if volume.read_only_reason not in {"", READ_ONLY_MOUNT}:
+                raise errors.StoreReadOnly(volume.read_only_reason)
+            volume.read_only_reason = ""
+        elif request.read_only and not volume.keeps_nothing:
+            await volume.durability.settle()
+            if not store.filesystem.replica.is_replica and not volume.read_only_reason:
+                volume.read_only_reason = READ_ONLY_MOUNT
         return msgspec.to_builtins(Done())
 
     def _waiting(self) -> list[int]:

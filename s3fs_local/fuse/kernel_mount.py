@@ -6,13 +6,14 @@ import errno
 import os
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
-from s3fs_local.errors import MountFailed
-from s3fs_local.fuse.mount_point import FILESYSTEM_TYPE, SUBTYPE
+from s3fs_local.errors import MountFailed, MountInUse
+from s3fs_local.fuse.mount_point import FILESYSTEM_TYPE, SUBTYPE, flags_at
 
 DEVICE: Final = Path("/dev/fuse")
 
@@ -23,6 +24,7 @@ _HELPERS_SOCKET: Final = "_FUSE_COMMFD"  # the variable that tells it where to s
 # <sys/mount.h>: which bit each option sets (True) or clears.
 _FLAGS: Final = {
     "ro": (1, True),
+    "rw": (1, False),
     "nosuid": (2, True),
     "suid": (2, False),
     "nodev": (4, True),
@@ -34,6 +36,7 @@ _FLAGS: Final = {
     "noatime": (1024, True),
     "atime": (1024, False),
 }
+_REMOUNT: Final = 32
 _UNLESS_TOLD: Final = ("nosuid", "nodev")
 
 
@@ -93,6 +96,31 @@ def _mount(mount_point: Path, mounting: Mounting) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def remount(mount_point: Path, *, read_only: bool | None, flags: Sequence[str]) -> None:
+    """The kernel heeds these options of the mount from now on, and the others as before.
+
+    Raises:
+        MountInUse: a file is open for writing, so it cannot become read-only.
+        MountFailed: only root may, or the kernel does not otherwise.
+    """
+    there = flags_at(mount_point)
+    present = there & {name for name, (_, is_set) in _FLAGS.items() if is_set}
+    wanted = [*present, *flags, *([] if read_only is None else ["ro" if read_only else "rw"])]
+    bits = _REMOUNT
+    for name in wanted:
+        bit, is_set = _FLAGS[name]
+        bits = bits | bit if is_set else bits & ~bit
+    try:
+        _call_mount(Path("none"), mount_point, bits, "")
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise MountInUse(
+                f"{mount_point} cannot become read-only: a file is open for writing; "
+                f"`fuser -vm {mount_point}` names who uses it"
+            ) from None
+        raise MountFailed(f"{mount_point} could not be remounted: {error.strerror}") from None
 
 
 def _call_mount(source: Path, target: Path, flags: int, data: str) -> None:

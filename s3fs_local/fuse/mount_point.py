@@ -47,6 +47,19 @@ def mount_at(mount_point: Path) -> Mount | None:
     return next((mount for point, mount in reversed(mounts) if point == wanted), None)
 
 
+def flags_at(mount_point: Path) -> set[str]:
+    """The options of the topmost mount there, those of its filesystem too, as /proc names them."""
+    wanted = os.fsencode(mount_point)
+    found: set[str] = set()
+    for line in _MOUNT_TABLE.read_bytes().splitlines():
+        before, _, after = line.partition(b" - ")
+        fields = before.split(b" ")
+        if _unescaped(fields[4]) == wanted:
+            options = (fields[5], after.split(b" ")[2])
+            found = {word.decode() for part in options for word in part.split(b",")}
+    return found
+
+
 def still_mounted(device: str) -> Iterator[str]:
     """Where that filesystem is mounted yet: a path, of another namespace with one of its processes.
 
@@ -80,13 +93,17 @@ def _mounts_in(table: Path) -> Iterator[tuple[bytes, Mount]]:
         before, _, after = line.partition(b" - ")
         fields = before.split(b" ")
         yield (
-            _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), fields[4]),
+            _unescaped(fields[4]),
             Mount(
                 number=int(fields[0]),
                 device=fields[2].decode(),
                 filesystem_type=after.split(b" ")[0].decode(),
             ),
         )
+
+
+def _unescaped(field: bytes) -> bytes:
+    return _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), field)
 
 
 def prepare(mount_point: Path, *, nonempty: bool) -> None:

@@ -11,8 +11,10 @@ from s3fs_local import errors
 from s3fs_local.daemon.config import (
     MEANINGS,
     MountOptions,
+    changed_option,
     known_options,
     parse_mount_options,
+    parse_remount,
     without_key_options,
 )
 
@@ -70,7 +72,6 @@ def test_values_are_taken_whole() -> None:
         ("snapdirname=..", "cannot be the name"),
         ("snapdirname=" + "x" * 256, "over 255 bytes"),
         ("ro=1", "takes no value"),
-        ("remount,ro", "cannot be remounted"),
         ("log=loud", "text, json, journal, not 'loud'"),
         ("passphrase_file=/missing/file", "no key or passphrase file '/missing/file'"),
     ],
@@ -79,6 +80,21 @@ def test_what_makes_no_sense_is_refused_by_name(text: str, complaint: str) -> No
     """A misspelt option must not silently mount without it."""
     with pytest.raises(errors.InvalidMountOption, match=complaint):
         parse_mount_options([text])
+
+
+def test_a_remount_is_told_what_is_there_already() -> None:
+    """mount(8) hands down its table: the kernel's words are no options of a daemon."""
+    table = "ro,nosuid,nodev,relatime,remount,user_id=0,group_id=0,default_permissions,allow_other"
+    wanted = parse_remount([table, "key_file=/gone", "snapdir=visible"])
+
+    assert wanted.read_only is True
+    assert wanted.kernel_flags == ("nosuid", "nodev")
+    assert wanted.others == {"allow_other": True, "snapdir": "visible"}
+    assert changed_option(MountOptions(allow_other=True), wanted.others) == "snapdir"
+    assert changed_option(MountOptions(allow_other=True, snapdir="visible"), wanted.others) is None
+    assert parse_remount(["remount"]).read_only is None
+    with pytest.raises(errors.InvalidMountOption, match="unknown"):
+        parse_remount(["remount,nonsense"])
 
 
 def test_every_option_of_the_manual_is_one() -> None:

@@ -109,6 +109,29 @@ def test_a_line_of_fstab_is_mounted_once(system: SystemMounts) -> None:
     assert "is in use by process" in seen.stderr
 
 
+def test_a_remount_reaches_the_daemon_by_the_table_or_by_fstab(system: SystemMounts) -> None:
+    """mount(8) hands down all it knows of the mount, and there is nothing to be told anew."""
+    seen = system.sh("""
+        mount -T "$FSTAB" "$POINT"
+        echo kept >"$POINT/f"
+        mount -o remount,ro "$POINT"
+        cat "$POINT/f"
+        touch "$POINT/g" && exit 1
+        grep -c " $POINT fuse.s3fs_local ro,.*allow_other" /proc/mounts
+        mount -T "$FSTAB" -o remount,rw "$POINT"
+        echo again >"$POINT/g"
+        mount -o remount,snapdirname=.other "$POINT" && exit 1
+        cat "$POINT/g"
+        umount "$POINT"
+        flock --nonblock "$STORE/owner.lock" true
+    """)
+
+    assert seen.stdout.split() == ["kept", "1", "again"]
+    assert "Read-only file system" in seen.stderr
+    assert "unmount it, then mount anew" in seen.stderr
+    assert not list(processes_marked(system.point))
+
+
 def test_after_a_crash_the_mount_point_is_an_error_and_the_next_mount_recovers(
     system: SystemMounts,
 ) -> None:
