@@ -93,7 +93,7 @@ def _plan_cell(
     uses: Counter[int],
     laid: Laid,
 ) -> None:
-    row = _row_at(metadata, place, cell)
+    row, following_ns = _row_at(metadata, place, cell)
     old = HOLE if row is None else decode_layout(row[2])
     if old == new:
         return
@@ -104,15 +104,23 @@ def _plan_cell(
             laid.changes.append(PutCell(place.ino, cell, place.next_ns, to_ns, extents))
             uses.update(blocks_of(old))
     if new:
-        put = PutCell(place.ino, cell, place.stamp_ns, place.next_ns, encode_layout(new))
+        # A row may begin before the next version: that which began it is gone.
+        to_ns = min(place.next_ns, following_ns)
+        put = PutCell(place.ino, cell, place.stamp_ns, to_ns, encode_layout(new))
         laid.changes.append(put)
         uses.update(blocks_of(new))
     if place.is_newest:
         laid.data_bytes += data_bytes(new) - data_bytes(old)
 
 
-def _row_at(metadata: Metadata, place: Place, cell: int) -> tuple[int, int, bytes] | None:
+def _row_at(
+    metadata: Metadata, place: Place, cell: int
+) -> tuple[tuple[int, int, bytes] | None, int]:
+    """The row that holds at the version's instant, and when the next one begins."""
+    found, following_ns = None, OPEN_NS
     for _, from_ns, to_ns, extents in metadata.cell_rows(place.ino, cell, cell + 1):
         if from_ns <= place.stamp_ns < to_ns:
-            return from_ns, to_ns, extents
-    return None
+            found = (from_ns, to_ns, extents)
+        elif from_ns > place.stamp_ns:
+            following_ns = min(following_ns, from_ns)
+    return found, following_ns

@@ -443,6 +443,27 @@ def test_an_older_version_is_put_between_the_others(regions: Regions) -> None:
     check_same(regions)
 
 
+def test_an_older_version_ends_where_one_began_that_is_gone() -> None:
+    """What the destination's own lifecycle removed may have begun bytes that a later one has."""
+    regions = Regions()
+    here, there = regions.here, regions.there
+    here.write("f", b"a" * 10 + b"-" * 3 * MIB)
+    here.patch("f", 0, b"b" * 10)
+    here.tick()
+    regions.put_rules(rule())
+    here.patch("f", 0, b"c" * 10)
+    here.patch("f", 2 * MIB, b"d" * 10)
+    regions.tell()
+    _, began = there.metadata.versions(there.stat("f").ino)
+    remove_version(there.fs.volume, began)
+    source = here.metadata.versions(here.stat("f").ino)[1]
+    remove_version(here.fs.volume, source)
+    regions.replication.request_all(0)
+    regions.tell()
+
+    check_same(regions)
+
+
 def test_a_broken_link_loses_nothing_wherever_it_breaks(regions: Regions) -> None:
     """Each message may be the last one; afterwards everything is as if nothing had happened."""
     here = regions.here
