@@ -117,6 +117,8 @@ async def _live(plan: MountPlan, options: MountOptions, readiness: Readiness) ->
         except errors.S3fsLocalError as error:
             desk.failure = error
         desk.store_closed.set()
+        async with desk.detaching:  # the kernel may yet be letting go of what it has cached
+            pass
         nursery.cancel_scope.deadline = trio.current_time() + FAREWELL_SECONDS_MAX
     if desk.failure is not None:
         raise desk.failure
@@ -280,6 +282,8 @@ class _Desk:
         self._running: dict[trio.CancelScope, trio.Event] = {}
         self.kernel_hung_up = trio.Event()
         self.store_closed = trio.Event()
+        self.detaching = trio.Lock()
+        """Held while the mount is taken away here: no answer can be given before that returns."""
 
     async def answer(self, request: Request, caller: Caller, outlet: Outlet) -> object:
         """What came of the request. Raises S3fsLocalError."""
@@ -344,7 +348,8 @@ class _Desk:
             await outlet.progress("unmount", done=0)
             await self._await_detached(mount)
         else:
-            await trio.to_thread.run_sync(detach, self._plan.mount_point, self._waiting())
+            async with self.detaching:
+                await trio.to_thread.run_sync(detach, self._plan.mount_point, self._waiting())
         with trio.move_on_after(session.HANG_UP_SECONDS_MAX):
             await self.kernel_hung_up.wait()
         if mount is not None and not self.kernel_hung_up.is_set() and self.store is not None:

@@ -1,6 +1,7 @@
 """Somebody who is not root makes, mounts, uses and unmounts a store; root shares one with all."""
 
 import os
+import shutil
 import sys
 import sysconfig
 import tempfile
@@ -133,6 +134,28 @@ def test_a_store_in_which_one_may_not_write_can_be_read(as_user: AsUser, home: P
     assert result.stdout.endswith("\ntwo\none\n")
     assert f"you may not write to {home / 'store'}; mount it with -o ro" in result.stderr
     assert not any(processes_marked(home))
+
+
+def test_a_kernel_that_is_long_at_unmounting_is_waited_for(as_user: AsUser, home: Path) -> None:
+    """It lets go of what it has cached after the mount is gone: seconds, where that is gigabytes.
+
+    Here fusermount3, which is asked to unmount, takes longer than a client is given to read the
+    answer.
+    """
+    slow = home / "bin" / "fusermount3"
+    slow.parent.mkdir()
+    slow.write_text(f'#!/bin/sh\n{shutil.which("fusermount3")} "$@" || exit\nsleep 7\n')
+    slow.chmod(0o755)
+
+    result = as_user(
+        "export PATH=$HOME/bin:$PATH; mkdir point; $s3fs_local init store;"
+        "$s3fs_local mount store point; echo kept >point/f;"
+        "$s3fs_local umount point; echo unmounted"
+    )
+
+    assert result.stdout.splitlines()[-1] == "unmounted"
+    assert "everything is durable" in (home / "store" / "daemon.log").read_text()
+    assert not is_mounted(home / "point")
 
 
 @pytest.mark.usefixtures("home")
