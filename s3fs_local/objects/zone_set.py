@@ -308,7 +308,8 @@ class ZoneSet:
         if self.only is not None:
             return self.only.free_bytes()
         self.look_at_space()
-        ordered = sorted((zone.space for zone in self.well), reverse=True)
+        known = [zone.space for zone in self.well if zone.space[1]]  # one that joined may be slow
+        ordered = sorted(known, reverse=True)
         return ordered[min(self.members.quorum, len(ordered)) - 1] if ordered else (0, 0)
 
     def look_at_space(self) -> None:

@@ -135,6 +135,14 @@ def test_all_zones_full_is_a_full_store_and_no_zone_is_blamed() -> None:
     assert [memory.read("b", 0, 9) for memory in zones.memories] == [b"one"] * 3
 
 
+def test_a_zone_that_never_said_how_much_room_it_has_is_not_full() -> None:
+    """One that just joined may be slow to say; with a quorum of all, writes met a full disk."""
+    zones = Set(3, quorum=3)
+    zones.failing[2].fail("free_bytes", GONE)
+
+    assert zones.zones.free_bytes() == zones.memories[0].free_bytes()
+
+
 def test_a_zone_that_hangs_is_waited_for_once(threaded: Set) -> None:
     """Then it is suspended, and nobody waits again; what it does later harms nobody."""
     appender = threaded.zones.create("a")
