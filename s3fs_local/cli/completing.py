@@ -116,12 +116,8 @@ def _listing(where: Place) -> VersionListing:
     if client is None:
         return VersionListing([], [])
     with client:
-        answer = client.ask(ListVersions(where.path), on_progress=_ignore, on_data=_ignore)
+        answer = client.ask(ListVersions(where.path))
     return msgspec.convert(answer, VersionListing)
-
-
-def _ignore(_: object) -> None:
-    pass
 
 
 def _just_after(time: str) -> str:

@@ -105,12 +105,8 @@ def _sample(directory: Path) -> ActivitySample:
     if client is None:
         raise NotMounted(f"{directory} is not mounted, so it does nothing")
     with client:
-        answer = client.ask(DescribeActivity(), on_progress=_ignore, on_data=_ignore)
+        answer = client.ask(DescribeActivity())
     return msgspec.convert(answer, ActivitySample)
-
-
-def _ignore(_: object) -> None:
-    pass
 
 
 def _loads(

@@ -29,6 +29,10 @@ OnProgress = Callable[[Progress], None]
 OnData = Callable[[bytes], None]
 
 
+def _ignore(_: object) -> None:
+    pass
+
+
 class Client:
     """A connection to the daemon of a store; good for one request. Use as a context manager."""
 
@@ -58,8 +62,8 @@ class Client:
         self,
         request: Request,
         *,
-        on_progress: OnProgress,
-        on_data: OnData,
+        on_progress: OnProgress = _ignore,
+        on_data: OnData = _ignore,
         seconds_max: float | None = None,
     ) -> object:
         """What came of the request. Waits as long as it takes, unless `seconds_max` is given.
@@ -101,7 +105,7 @@ class Client:
         except ProcessLookupError:
             return True
         try:
-            self.ask(request, on_progress=on_progress or _ignore, on_data=_ignore)
+            self.ask(request, on_progress=on_progress or _ignore)
             return has_ended(process, seconds_max=seconds_max)
         finally:
             os.close(process)
@@ -174,7 +178,3 @@ def _connected_aside(store: Path) -> socket.socket | None:
         pass
     connection.close()
     return None
-
-
-def _ignore(_: object) -> None:
-    pass

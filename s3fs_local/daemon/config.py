@@ -100,7 +100,7 @@ def _fields(texts: Iterable[str]) -> dict[str, object]:
     """Those that were named, by their names here, and the kernel's flags. Raises as above."""
     fields: dict[str, object] = {}
     kernel_flags: list[str] = []
-    for option in (part.strip() for text in texts for part in text.split(",")):
+    for option in _words(texts):
         raw_name, separator, value = option.partition("=")
         name = _canonical(raw_name)
         if not name or name in _FOR_OTHERS or name.lower().startswith("x_"):
@@ -128,7 +128,7 @@ class Remounting(Struct, frozen=True):
 
 def is_remount(texts: Iterable[str]) -> bool:
     """Whether the options are for what is mounted already."""
-    return any(part.strip() == "remount" for text in texts for part in text.split(","))
+    return "remount" in _words(texts)
 
 
 def parse_remount(texts: Iterable[str]) -> Remounting:
@@ -139,10 +139,8 @@ def parse_remount(texts: Iterable[str]) -> Remounting:
     Raises:
         InvalidMountOption: as `parse_mount_options`.
     """
-    words = [part.strip() for text in texts for part in text.split(",")]
-    words = [
-        word for word in words if word.partition("=")[0] not in _OF_THE_TABLE and word != "remount"
-    ]
+    left_out = {*_OF_THE_TABLE, "remount"}
+    words = [word for word in _words(texts) if word.partition("=")[0] not in left_out]
     fields = _fields(without_key_options(words))
     flags = fields.pop("kernel_flags")
     read_only = fields.pop("read_only", None)
@@ -162,10 +160,16 @@ def known_options() -> set[str]:
 
 def without_key_options(texts: Iterable[str]) -> tuple[str, ...]:
     """The same options but for those that say where keys are, one a text."""
-    options = [part.strip() for text in texts for part in text.split(",")]
     return tuple(
-        option for option in options if _canonical(option.partition("=")[0]) not in _KEY_OPTIONS
+        option
+        for option in _words(texts)
+        if _canonical(option.partition("=")[0]) not in _KEY_OPTIONS
     )
+
+
+def _words(texts: Iterable[str]) -> list[str]:
+    """Each option by itself."""
+    return [part.strip() for text in texts for part in text.split(",")]
 
 
 def _canonical(name: str) -> str:

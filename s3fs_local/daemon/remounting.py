@@ -11,7 +11,6 @@ from pathlib import Path
 from s3fs_local import errors
 from s3fs_local.control.client import Client, connect
 from s3fs_local.control.mount_table import mount_at, read_mounts
-from s3fs_local.control.protocol import Progress
 from s3fs_local.control.requests import Remount
 from s3fs_local.daemon.config import parse_remount
 from s3fs_local.fuse.kernel_mount import remount as remount_in_kernel
@@ -58,8 +57,4 @@ def _ask(store: Path, request: Remount) -> None:
     if client is None:
         raise errors.DaemonUnreachable(f"no daemon answers for {store}")
     with client:
-        client.ask(request, on_progress=_ignore, on_data=_ignore)
-
-
-def _ignore(_: Progress | bytes) -> None:
-    pass
+        client.ask(request)

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from s3fs_local.errors import MountFailed, MountInUse
-from s3fs_local.fuse.mount_point import FILESYSTEM_TYPE, SUBTYPE, flags_at
+from s3fs_local.fuse.mount_point import FILESYSTEM_TYPE, SUBTYPE, mount_at
 
 DEVICE: Final = Path("/dev/fuse")
 
@@ -105,7 +105,8 @@ def remount(mount_point: Path, *, read_only: bool | None, flags: Sequence[str]) 
         MountInUse: a file is open for writing, so it cannot become read-only.
         MountFailed: only root may, or the kernel does not otherwise.
     """
-    there = flags_at(mount_point)
+    mount = mount_at(mount_point)
+    there = frozenset[str]() if mount is None else mount.options
     present = there & {name for name, (_, is_set) in _FLAGS.items() if is_set}
     wanted = [*present, *flags, *([] if read_only is None else ["ro" if read_only else "rw"])]
     bits = _REMOUNT

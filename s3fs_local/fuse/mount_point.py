@@ -38,6 +38,7 @@ class Mount(Struct, frozen=True):
     number: int  # no other mount has it while this one exists
     device: str  # "major:minor", the name of its folder in /sys/class/bdi
     filesystem_type: str
+    options: frozenset[str]  # those of its filesystem too, as /proc names them
 
 
 def mount_at(mount_point: Path) -> Mount | None:
@@ -45,19 +46,6 @@ def mount_at(mount_point: Path) -> Mount | None:
     wanted = os.fsencode(mount_point)
     mounts = list(_mounts_in(_MOUNT_TABLE))
     return next((mount for point, mount in reversed(mounts) if point == wanted), None)
-
-
-def flags_at(mount_point: Path) -> set[str]:
-    """The options of the topmost mount there, those of its filesystem too, as /proc names them."""
-    wanted = os.fsencode(mount_point)
-    found: set[str] = set()
-    for line in _MOUNT_TABLE.read_bytes().splitlines():
-        before, _, after = line.partition(b" - ")
-        fields = before.split(b" ")
-        if _unescaped(fields[4]) == wanted:
-            options = (fields[5], after.split(b" ")[2])
-            found = {word.decode() for part in options for word in part.split(b",")}
-    return found
 
 
 def still_mounted(device: str) -> Iterator[str]:
@@ -91,19 +79,17 @@ def _one_of_each_mount_namespace() -> Iterator[Path]:
 def _mounts_in(table: Path) -> Iterator[tuple[bytes, Mount]]:
     for line in table.read_bytes().splitlines():
         before, _, after = line.partition(b" - ")
-        fields = before.split(b" ")
+        fields, of_filesystem = before.split(b" "), after.split(b" ")
+        options = b",".join([fields[5], of_filesystem[2]])
         yield (
-            _unescaped(fields[4]),
+            _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), fields[4]),
             Mount(
                 number=int(fields[0]),
                 device=fields[2].decode(),
-                filesystem_type=after.split(b" ")[0].decode(),
+                filesystem_type=of_filesystem[0].decode(),
+                options=frozenset(map(os.fsdecode, options.split(b","))),
             ),
         )
-
-
-def _unescaped(field: bytes) -> bytes:
-    return _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), field)
 
 
 def prepare(mount_point: Path, *, nonempty: bool) -> None:
