@@ -1,7 +1,8 @@
 """Which keys lifecycle must look at, because something about them has changed.
 
 While rules are in force every transaction carries rows for the agenda along: the names whose
-meaning changes, and the inodes whose versions, class, tags, lock or names change. A row for an
+meaning changes, and the inodes whose versions, class, tags, lock or names change, or of which
+another region was told. A row for an
 inode (with an empty name) is cheaper to write than one for the key that it counts under: that has
 to be searched for.
 """
@@ -14,11 +15,14 @@ from s3fs_local.metadata.changes import (
     CloseEntry,
     OpenEntry,
     PutInode,
+    PutTask,
     PutVersion,
     RemoveEntry,
+    RemoveTask,
     RemoveVersion,
     ScheduleKey,
 )
+from s3fs_local.rules.replication import ATTRIBUTES
 
 
 class Agenda:
@@ -48,15 +52,20 @@ class Agenda:
 
 
 def _places(change: Change) -> Iterator[tuple[int, bytes]]:
-    if isinstance(change, PutVersion):
-        yield change.version.ino, b""
-    elif isinstance(change, RemoveVersion):
-        yield change.ino, b""
-    elif isinstance(change, PutInode):  # one name less may make it count under another
-        if change.inode.is_file:
-            yield change.inode.ino, b""
-    elif isinstance(change, CloseEntry | RemoveEntry):
-        yield change.parent, change.name
-    elif isinstance(change, OpenEntry):
-        entry = change.entry
-        yield (entry.parent, entry.name) if entry.is_marker else (entry.ino, b"")
+    match change:
+        case PutVersion(version):
+            yield version.ino, b""
+        case RemoveVersion(ino):
+            yield ino, b""
+        case PutInode(inode) if inode.is_file:  # one name less: it may count under another
+            yield inode.ino, b""
+        case CloseEntry(parent, name) | RemoveEntry(parent, name):
+            yield parent, name
+        case OpenEntry(entry):
+            yield (entry.parent, entry.name) if entry.is_marker else (entry.ino, b"")
+        case RemoveTask(_, ino, stamp_ns) if stamp_ns == ATTRIBUTES:
+            yield ino, b""
+        case PutTask(task) if task.stamp_ns == ATTRIBUTES and task.reason:
+            yield task.ino, b""
+        case _:
+            pass

@@ -19,6 +19,7 @@ from s3fs_local.rules.inode import ROOT_INO, Inode
 from s3fs_local.rules.lifecycle import Item, Stack
 from s3fs_local.rules.names import is_transient
 from s3fs_local.rules.namespace import OPEN_NS, Entry
+from s3fs_local.rules.replication import ATTRIBUTES
 from s3fs_local.rules.retention import Semantics, protected_until_ns
 
 KEY_PARTS_MAX: Final = 4096
@@ -113,9 +114,17 @@ class Keys:
             storage_class=version.storage_class,
             tier=version.tier,
             replication=version.replication,
+            is_last_to_tell=is_current and self._is_to_be_told(inode),
             named_until_ns=self._named_until_ns(inode) if is_current else 0,
             kept_until_ns=protected_until_ns(version.lock, append_only=append_only),
             name_kept_until_ns=self._name_kept_until_ns(inode) if item.is_latest else 0,
+        )
+
+    def _is_to_be_told(self, inode: Inode) -> bool:
+        """Whether another region has still to hear what the file is called, or that it is gone."""
+        return self._volume.outbox.is_kept and any(
+            task.stamp_ns == ATTRIBUTES and not task.reason
+            for task in self._metadata.tasks_of(inode.ino)
         )
 
     def _named_until_ns(self, inode: Inode) -> int:

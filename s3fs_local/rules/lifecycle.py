@@ -154,6 +154,7 @@ class Item(Struct, frozen=True):
     storage_class: str = StorageClass.STANDARD
     tier: Tier = Tier.NONE
     replication: str = ""
+    is_last_to_tell: bool = False  # news of its file, for another region, would go with it
     named_until_ns: int = 0  # its file had a name, this or another, until then; 0: says nothing
     kept_until_ns: int = 0  # a lock forbids removing it for good until then
     name_kept_until_ns: int = 0  # a lock forbids taking the name from it until then
@@ -289,6 +290,8 @@ def _removals(rule: Rule, item: Item, circumstances: Circumstances) -> Iterator[
     is_lost = circumstances.state is VersioningState.UNVERSIONED or (
         circumstances.state is VersioningState.SUSPENDED and item.is_null
     )
+    if is_lost and item.is_last_to_tell:
+        return
     action = Action.EXPIRE if is_lost else Action.ADD_MARKER
     yield Verdict(item, action, rule.rule_id, due_ns)
 
@@ -319,6 +322,7 @@ def _noncurrent_removals(
         expiration is None
         or circumstances.state is VersioningState.UNVERSIONED
         or item.replication == _PENDING
+        or item.is_last_to_tell
         or _newer_noncurrent(stack, position) < expiration.kept
     ):
         return

@@ -2,6 +2,7 @@
 
 import pytest
 
+from s3fs_local.rules.replication import Reason
 from tests.engine.invariants import check_invariants
 from tests.engine.lifecycle_store import LifecycleStore
 from tests.engine.replicated import Regions
@@ -9,6 +10,7 @@ from tests.engine.test_replicas_names import paths
 from tests.replication_rules import rule
 
 EXPIRE_3 = {"ID": "old", "Expiration": {"Days": 3}}
+FORGET_1 = {"ID": "gone", "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
 
 
 def regions_with_lifecycle() -> tuple[Regions, LifecycleStore]:
@@ -77,3 +79,39 @@ def test_a_rule_of_the_other_region_is_no_divergence(names: int) -> None:
     assert regions.pending() == 0
     assert paths(there) == ["/b"][: names - 1]
     check_invariants(there)
+
+
+def test_the_last_version_waits_until_the_other_region_heard_that_its_file_is_gone() -> None:
+    """The way is down meanwhile; with the version nothing would be left to tell of."""
+    regions, here = regions_with_lifecycle()
+    here.put_rules(FORGET_1)
+    here.write("/a", b"first")
+    here.write("/a", b"second")
+    regions.tell()
+    here.remove("/a")
+    assert here.pass_days(4) == ["2 Expire a"], "but the version before it need not wait"
+    regions.tell()
+
+    assert paths(regions.there) == []
+    assert here.pass_days(2) == ["1 Expire a"]
+    check_invariants(here)
+    check_invariants(regions.there)
+
+
+def test_a_last_version_does_not_wait_for_what_was_refused_or_for_no_region() -> None:
+    """What a region does not take is never told, nor what no rule is for any more."""
+    for end in (_refuse, Regions.delete_rules):
+        regions, here = regions_with_lifecycle()
+        here.put_rules(FORGET_1)
+        here.write("/a", b"content")
+        regions.tell()
+        here.remove("/a")
+        assert here.pass_days(3) == []
+        end(regions)
+
+        assert here.pass_days(2)[0] == "1 Expire a"
+
+
+def _refuse(regions: Regions) -> None:
+    for task in regions.here.metadata.tasks("west", 9):
+        regions.replication.fail(task, Reason.DST_DIVERGED)

@@ -165,6 +165,18 @@ def test_what_could_not_be_replicated_moves_no_class() -> None:
         assert done(lifecycle, stack(version("2025", replication=status)), "2026") == steps
 
 
+def test_what_another_region_could_hear_of_nowhere_else_is_not_removed_for_good() -> None:
+    """Ours: the last version of a file of whose names or removal a region was not told."""
+    last = structs.replace(version("2025"), is_last_to_tell=True)
+    other = structs.replace(null("2025"), is_last_to_tell=True)
+
+    assert done(rules(rule(nv_expire(1))), stack(marker("2025-02"), last), "2026") == []
+    for state in (UNVERSIONED, SUSPENDED):
+        assert done(rules(rule(expire(1))), stack(other), "2026", state) == []
+    assert done(rules(rule(expire(1))), stack(last), "2026") == [_step("0 DeleteMarker")]
+    assert done(rules(rule(move(("GLACIER", 1)))), stack(last), "2026") == [_step("0 → GLACIER")]
+
+
 def test_vector_28_a_disabled_rule_does_not_exist() -> None:
     """It is left out when the document is read: see test_lifecycle_documents."""
     assert (28, rules()) in [(number, lifecycle) for number, lifecycle, *_ in VECTORS]

@@ -15,6 +15,7 @@ from s3fs_local.rules import retrieval as retrieving
 from s3fs_local.rules.inode import Inode
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.lifecycle import Action
+from s3fs_local.rules.replication import ATTRIBUTES
 from tests.engine.invariants import check_invariants
 from tests.engine.memory_store import ALICE
 from tests.simulation.background import Background, Work
@@ -101,7 +102,7 @@ class Pair:
             self._ahead.append(self.reference.journaled)
 
     def _note_pending(self) -> None:
-        """Which versions the other region was not told yet: in the end none."""
+        """Which versions and files the other region was not told of yet: in the end none."""
         if self.region is None:
             return
         nodes = self.reference.facts.nodes
@@ -114,6 +115,11 @@ class Pair:
                 nodes[number].versions, metadata.versions(ino)[::-1], strict=True
             )
             if present.replication == "PENDING"
+        }
+        self.reference.untold = {
+            number
+            for number, ino in self.driven.inos.items()
+            if any(task.stamp_ns == ATTRIBUTES for task in metadata.tasks_of(ino))
         }
 
     def _note_pass(self, outcome: Outcome, now_ns: int) -> None:

@@ -418,6 +418,22 @@ HISTORIES = {
         Operation(Kind.MIDNIGHT, 2, 9, 5),
         Operation(Kind.TELL, 7, 2, 3),
     ],
+    "lifecycle removes the last version of a file before another region heard that it is gone": [
+        Operation(Kind.MIDNIGHT, 4, 6, 4),
+        Operation(Kind.PUT_LIFECYCLE, 5, 0, 11),
+        Operation(Kind.SETTLE, 6, 8, 8),
+        Operation(Kind.MKNOD, 8, 0, 2),
+        Operation(Kind.PUT_LIFECYCLE, 1, 10, 2),
+        Operation(Kind.TELL, 11, 6, 4),
+        Operation(Kind.LEAVE_SEGMENT, 5, 9, 2),
+        Operation(Kind.MKNOD, 9, 2, 10),
+        Operation(Kind.GO_ON, 11, 9, 6),
+        Operation(Kind.RESTORE_ROOT, 4, 6, 9),
+        Operation(Kind.GO_ON, 8, 4, 0),
+        Operation(Kind.MIDNIGHT, 8, 5, 10),
+        Operation(Kind.PUT_LIFECYCLE, 5, 4, 7),
+        Operation(Kind.MIDNIGHT, 5, 3, 0),
+    ],
 }
 
 

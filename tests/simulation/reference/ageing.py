@@ -45,6 +45,7 @@ class Item:
     is_kept: bool = False  # a lock keeps the version
     name_is_kept: bool = False  # or the file in its place
     is_pending: bool = False  # another region has still to be told of it
+    is_last_to_tell: bool = False  # or what became of its file, which would go with it
 
 
 def due(instant: int, days: int) -> int:
@@ -75,7 +76,7 @@ def wanted(
         if item.is_marker and len(items) == 1:
             found += list(_of_lone_marker(rule, item, now))
     moves = [(what, where) for what, where in found if what == MOVE]
-    if (REMOVE, "") in found and not item.is_kept:
+    if (REMOVE, "") in found and not (item.is_kept or item.is_last_to_tell):
         return REMOVE, ""
     if moves:
         return min(moves, key=lambda move: CHEAPEST.index(move[1]))

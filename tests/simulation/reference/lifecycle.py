@@ -102,6 +102,7 @@ class Lifecycle(Restoring):
             is_kept=is_locked or (is_current and bool(node.append_only)),
             name_is_kept=means_file or bool(node.append_only),
             is_pending=version.key in self.pending,
+            is_last_to_tell=is_current and node.number in self.untold,
         )
 
     def _unnamed_since(self, node: Node) -> int:

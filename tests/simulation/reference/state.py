@@ -42,6 +42,7 @@ class State:
         self.last_handle = 0
         self.removed: dict[int, set[bytes]] = {}  # what versions of a file held that went for good
         self.pending: set[object] = set()  # versions, by key, that another region was not told yet
+        self.untold: set[int] = set()  # files of whose names it has still to hear
         self.purged: set[int] = set()  # open files that lost their last version so
         self.note_moment()
 
