@@ -36,7 +36,7 @@ CLOCK_INTERVAL_NS: Final = 3_600 * 10**9
 """How often the clock is in the ledger at least: so much measured time a crash and a boot cost."""
 BODY_BYTES_MAX: Final = 1 << 30
 """Of a body as it is before compression. A settle is due long before: see `durability`."""
-_LEVEL: Final = 3
+_LEVEL: Final = 1
 _CLOCK: Final = msgspec.msgpack.Decoder(ClockState)
 _BATCHES: Final = msgspec.msgpack.Decoder(list[ChangeBatch])
 _ARRAY_32: Final = b"\xdd"

@@ -6,11 +6,12 @@ sync covered, or the part of it that the test chooses. `put` and `delete` are du
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from s3fs_local.errors import S3fsLocalError, ZoneUnavailable
+from s3fs_local.objects.attended import AttendedAppender, AttendedObjects
 from s3fs_local.objects.interface import Appender, ObjectStore
 
 
@@ -26,58 +27,37 @@ class Fault(Struct, frozen=True):
     for_ever: bool = False  # every later call too
 
 
-class FailingAppender:
+class FailingAppender(AttendedAppender):
     """Grows an object of a `FailingObjects`."""
 
     def __init__(self, store: "FailingObjects", name: str, inner: Appender) -> None:
         """Wraps the appender of the inner store."""
+        super().__init__(inner, self._count)
         self._store = store
         self._name = name
-        self._inner = inner
         self._powered = store.cuts
-
-    @property
-    def length(self) -> int:
-        """See `Appender`."""
-        return self._inner.length
-
-    @property
-    def can_grow(self) -> bool:
-        """See `Appender`."""
-        return self._inner.can_grow
-
-    def append(self, data: bytes | bytearray | memoryview) -> int:
-        """See `Appender`."""
-        self._check_power()
-        self._store.count("append")
-        return self._inner.append(data)
 
     def sync(self) -> None:
         """See `Appender`."""
-        self._check_power()
-        length = self._inner.length
-        self._store.count("sync")
-        self._inner.sync()
+        length = self.length
+        super().sync()
         self._store.note_durable(self._name, length)
 
-    def close(self) -> None:
-        """See `Appender`."""
-        self._inner.close()
-
-    def _check_power(self) -> None:
+    def _count(self, method: str) -> None:
         if self._powered != self._store.cuts:
             raise ZoneUnavailable("the power was cut")
+        self._store.count(method)
 
 
-class FailingObjects:
+class FailingObjects(AttendedObjects):
     """An `ObjectStore` over another, which meets the faults it is given."""
 
     def __init__(self, inner: ObjectStore) -> None:
         """Without faults at first; what `inner` holds already is durable."""
+        super().__init__(inner, self.count)
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
         self.cuts = 0  # how often the power was cut
-        self._inner = inner
         self._durable: dict[str, int | None] = {}  # only objects that grew; None: not even the name
 
     def fail(
@@ -122,8 +102,7 @@ class FailingObjects:
 
     def put(self, name: str, data: bytes) -> None:
         """See `ObjectStore`."""
-        self.count("put")
-        self._inner.put(name, data)
+        super().put(name, data)
         self._durable.pop(name, None)
 
     def create(self, name: str) -> FailingAppender:
@@ -140,42 +119,7 @@ class FailingObjects:
         self._durable.setdefault(name, inner.length)
         return FailingAppender(self, name, inner)
 
-    def read(self, name: str, offset: int, length: int) -> bytes:
-        """See `ObjectStore`."""
-        self.count("read")
-        return self._inner.read(name, offset, length)
-
-    def read_nowait(self, name: str, offset: int, length: int) -> bytes | None:
-        """See `ObjectStore`."""
-        self.count("read_nowait")
-        return self._inner.read_nowait(name, offset, length)
-
-    def length(self, name: str) -> int:
-        """See `ObjectStore`."""
-        self.count("length")
-        return self._inner.length(name)
-
-    def list(self, prefix: str) -> Iterator[str]:
-        """See `ObjectStore`."""
-        self.count("list")
-        return self._inner.list(prefix)
-
     def delete(self, name: str) -> None:
         """See `ObjectStore`."""
-        self.count("delete")
-        self._inner.delete(name)
+        super().delete(name)
         self._durable.pop(name, None)
-
-    def sweep(self) -> int:
-        """See `ObjectStore`."""
-        self.count("sweep")
-        return self._inner.sweep()
-
-    def read_anew(self) -> None:
-        """See `ObjectStore`."""
-        self._inner.read_anew()
-
-    def free_bytes(self) -> tuple[int, int]:
-        """See `ObjectStore`."""
-        self.count("free_bytes")
-        return self._inner.free_bytes()

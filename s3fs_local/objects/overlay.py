@@ -4,7 +4,7 @@ So whatever opening a store has to write, to recover from its last end, is writt
 what it was. Nothing of it survives the process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.names import check_name
@@ -85,27 +85,26 @@ class Overlay:
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """See `ObjectStore`."""
-        above = self._above.get(name)
-        if above is None:
-            self._check_there(name)
-            return self._below.read(name, offset, length)
-        below_bytes = min(length, above.start - offset)
-        if below_bytes <= 0:
-            return _of_rest(above, offset, length)
-        head = self._below.read(name, offset, below_bytes)
-        return head + _of_rest(above, above.start, length - below_bytes)
+        content = self._read(self._below.read, name, offset, length)
+        assert content is not None, "what waits has all"
+        return content
 
     def read_nowait(self, name: str, offset: int, length: int) -> bytes | None:
         """See `ObjectStore`."""
+        return self._read(self._below.read_nowait, name, offset, length)
+
+    def _read(
+        self, read_below: Callable[[str, int, int], bytes | None], name: str, offset: int, size: int
+    ) -> bytes | None:
         above = self._above.get(name)
         if above is None:
             self._check_there(name)
-            return self._below.read_nowait(name, offset, length)
-        below_bytes = min(length, above.start - offset)
+            return read_below(name, offset, size)
+        below_bytes = min(size, above.start - offset)
         if below_bytes <= 0:
-            return _of_rest(above, offset, length)
-        head = self._below.read_nowait(name, offset, below_bytes)
-        return None if head is None else head + _of_rest(above, above.start, length - below_bytes)
+            return _of_rest(above, offset, size)
+        head = read_below(name, offset, below_bytes)
+        return None if head is None else head + _of_rest(above, above.start, size - below_bytes)
 
     def length(self, name: str) -> int:
         """See `ObjectStore`."""

@@ -7,14 +7,15 @@ well, a quorum stays, and one at least whose bytes nobody touched; of each pack,
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from random import Random  # noqa: TID251 - with a seed, repeatable on purpose
 from typing import Final
 
 from s3fs_local.daemon.zones import RecordCopies, known_set
 from s3fs_local.errors import ZoneUnavailable
+from s3fs_local.objects.attended import AttendedObjects
 from s3fs_local.objects.failing import FailingObjects
-from s3fs_local.objects.interface import Appender, ObjectStore
+from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.objects.zone_mark import ZoneMark, check_zone, mark_zone
@@ -24,108 +25,23 @@ from s3fs_local.rules.quorum import quorum_of
 from tests.engine.memory_store import STORE_ID
 from tests.simulation.background import Process
 
-METHODS: Final = (
-    *("put", "create", "append_to", "append", "sync", "delete"),
-    *("read", "read_nowait", "length", "list", "free_bytes"),
-)
+WRITING: Final = ("put", "create", "append_to", "append", "sync", "delete")
+METHODS: Final = (*WRITING, "read", "read_nowait", "length", "list", "free_bytes")
 RECORD_BYTES_MAX: Final = 1 << 20
 ROSTER_NAME: Final = "store.json"
 HOT: Final = "hot"
 
 
-class MortalAppender:
-    """Grows an object for a process."""
+def as_seen_by(process: Process, zone: ObjectStore) -> AttendedObjects:
+    """The zone as one process sees it, which may die at any call that writes."""
 
-    def __init__(self, inner: Appender, process: Process) -> None:
-        self._inner = inner
-        self._process = process
+    def before(method: str) -> None:
+        if method in WRITING:
+            process.count()
+        else:
+            process.check()
 
-    @property
-    def length(self) -> int:
-        """See `Appender`."""
-        return self._inner.length
-
-    @property
-    def can_grow(self) -> bool:
-        """See `Appender`."""
-        return self._inner.can_grow
-
-    def append(self, data: bytes | bytearray | memoryview) -> int:
-        """See `Appender`."""
-        self._process.count()
-        return self._inner.append(data)
-
-    def sync(self) -> None:
-        """See `Appender`."""
-        self._process.count()
-        self._inner.sync()
-
-    def close(self) -> None:
-        """See `Appender`."""
-        self._inner.close()
-
-
-class MortalObjects:
-    """The objects of a zone as one process sees them: it may die at any call."""
-
-    def __init__(self, inner: ObjectStore, process: Process) -> None:
-        self._inner = inner
-        self._process = process
-
-    def put(self, name: str, data: bytes) -> None:
-        """See `ObjectStore`."""
-        self._process.count()
-        self._inner.put(name, data)
-
-    def create(self, name: str) -> MortalAppender:
-        """See `ObjectStore`."""
-        self._process.count()
-        return MortalAppender(self._inner.create(name), self._process)
-
-    def append_to(self, name: str) -> MortalAppender:
-        """See `ObjectStore`."""
-        self._process.count()
-        return MortalAppender(self._inner.append_to(name), self._process)
-
-    def read(self, name: str, offset: int, length: int) -> bytes:
-        """See `ObjectStore`."""
-        self._process.check()
-        return self._inner.read(name, offset, length)
-
-    def read_nowait(self, name: str, offset: int, length: int) -> bytes | None:
-        """See `ObjectStore`."""
-        self._process.check()
-        return self._inner.read_nowait(name, offset, length)
-
-    def length(self, name: str) -> int:
-        """See `ObjectStore`."""
-        self._process.check()
-        return self._inner.length(name)
-
-    def list(self, prefix: str) -> Iterator[str]:
-        """See `ObjectStore`."""
-        self._process.check()
-        return self._inner.list(prefix)
-
-    def delete(self, name: str) -> None:
-        """See `ObjectStore`."""
-        self._process.count()
-        self._inner.delete(name)
-
-    def sweep(self) -> int:
-        """See `ObjectStore`."""
-        self._process.check()
-        return self._inner.sweep()
-
-    def read_anew(self) -> None:
-        """See `ObjectStore`."""
-        self._process.check()
-        self._inner.read_anew()
-
-    def free_bytes(self) -> tuple[int, int]:
-        """See `ObjectStore`."""
-        self._process.check()
-        return self._inner.free_bytes()
+    return AttendedObjects(zone, before)
 
 
 class SimulatedZones:
@@ -189,7 +105,7 @@ class SimulatedZones:
         except ZoneUnavailable as error:
             zone.reason = str(error)
         else:
-            zone.store = MortalObjects(self.failing[number], self.process)
+            zone.store = as_seen_by(self.process, self.failing[number])
             zone.state, zone.reason = ZoneState.WELL, ""
         return zone
 
@@ -213,7 +129,7 @@ class SimulatedZones:
             if number in self.gone:
                 raise
             self._mark(number)
-        return MortalObjects(self.failing[number], self.process)
+        return as_seen_by(self.process, self.failing[number])
 
     def _number(self, zone: Zone) -> int:
         return self.ids.index(zone.zone_id)
@@ -228,7 +144,7 @@ class SimulatedZones:
     def make(self, kind: str) -> Zone:
         """A new place, marked as a zone of the store, which does not know it yet."""
         number = self._place(kind)
-        store = MortalObjects(self.failing[number], self.process)
+        store = as_seen_by(self.process, self.failing[number])
         store.put(ROSTER_NAME, self.roster)
         mark_zone(store, ZoneMark(STORE_ID.hex(), self.ids[number]))
         return self._zone(number, reason="it is new")

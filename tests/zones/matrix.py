@@ -25,7 +25,8 @@ from s3fs_local.control.requests import ChangeClass, ChangeSetting, ListVersions
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.errors import TRANSIENT, Archived, DataDamaged, ZoneUnavailable
-from s3fs_local.objects.interface import Appender, ObjectStore
+from s3fs_local.objects.attended import AttendedObjects
+from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone import Zone, ZoneState
 from s3fs_local.system.randomness import SeededRandomness
 from tests.store_on_disk import (
@@ -82,38 +83,11 @@ def some_cells(seed: int) -> Iterator[Cell]:
         yield whole[fault, operation, CLASSES[(row + column + seed) % len(CLASSES)]]
 
 
-class _StrickenAppender:
-    """Grows one object of a `Stricken`."""
-
-    def __init__(self, inner: Appender, before: Callable[[], None]) -> None:
-        self._inner = inner
-        self._before = before
-
-    @property
-    def length(self) -> int:
-        return self._inner.length
-
-    @property
-    def can_grow(self) -> bool:
-        return self._inner.can_grow
-
-    def append(self, data: bytes | bytearray | memoryview) -> int:
-        self._before()
-        return self._inner.append(data)
-
-    def sync(self) -> None:
-        self._before()
-        self._inner.sync()
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-class Stricken:
+class Stricken(AttendedObjects):
     """A zone that the fault strikes at the nth call after `arm`."""
 
     def __init__(self, inner: ObjectStore, strike: Callable[[], None]) -> None:
-        self._inner = inner
+        super().__init__(inner, self._count)
         self._strike = strike
         self._left = 0  # calls until it strikes; 0: not armed, or struck
 
@@ -127,28 +101,11 @@ class Stricken:
             self._left = 0
             self._strike()
 
-    def _before(self) -> None:
+    def _count(self, _method: str) -> None:
         if self._left:
             self._left -= 1
             if not self._left:
                 self._strike()
-
-    def create(self, name: str) -> Appender:
-        """See `ObjectStore`."""
-        self._before()
-        return _StrickenAppender(self._inner.create(name), self._before)
-
-    def append_to(self, name: str) -> Appender:
-        """See `ObjectStore`."""
-        self._before()
-        return _StrickenAppender(self._inner.append_to(name), self._before)
-
-    def __getattr__(self, method: str) -> Any:  # noqa: ANN401 - all other methods, as they are
-        def called(*arguments: Any) -> Any:  # noqa: ANN401 - see above
-            self._before()
-            return getattr(self._inner, method)(*arguments)
-
-        return called
 
 
 Operation = Callable[[StoreOnDisk, Contents, int], Awaitable[None]]
@@ -281,8 +238,7 @@ async def run_cell(place: Path, cell: Cell) -> None:
             victim.wrap()
         store: Any = victim.zone.store
         stricken = Stricken(store, lambda: FAULTS[cell.fault](victim))
-        stricken_store: Any = stricken
-        victim.zone.store = stricken_store
+        victim.zone.store = stricken
         try:
             stricken.arm(cell.call)
             await _operate(disk, contents, cell)
