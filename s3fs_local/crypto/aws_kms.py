@@ -61,21 +61,27 @@ class AwsKms:
 
     def make(self, key: str, context: Mapping[str, str]) -> MadeKey:
         """See `KeyService`."""
-        answer = self._ask(
-            lambda client: client.generate_data_key(
+
+        def request(client: Any) -> MadeKey:  # noqa: ANN401  boto3 makes its classes as it runs
+            answer = client.generate_data_key(
                 KeyId=key, NumberOfBytes=KEY_BYTES, EncryptionContext=dict(context)
-            ),
-            about=f"the key {key!r}",
-        )
-        return MadeKey(answer["Plaintext"], answer["CiphertextBlob"])
+            )
+            made = MadeKey(_bytes_in(answer, "Plaintext"), _bytes_in(answer, "CiphertextBlob"))
+            if len(made.plain) != KEY_BYTES:
+                raise _NoAnswerOfAKms("Plaintext")
+            return made
+
+        made: MadeKey = self._ask(request, about=f"the key {key!r}")
+        return made
 
     def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
         """See `KeyService`."""
-        answer = self._ask(
-            lambda client: client.decrypt(CiphertextBlob=blob, EncryptionContext=dict(context)),
-            about="a data key",
-        )
-        plain: bytes = answer["Plaintext"]
+
+        def request(client: Any) -> bytes:  # noqa: ANN401  as above
+            answer = client.decrypt(CiphertextBlob=blob, EncryptionContext=dict(context))
+            return _bytes_in(answer, "Plaintext")
+
+        plain: bytes = self._ask(request, about="a data key")
         if len(plain) != KEY_BYTES:
             raise DataDamaged("the key service unwrapped something that is no data key")
         return plain
@@ -106,14 +112,33 @@ class AwsKms:
             kind = _ERRORS.get(code.removeprefix("KMS."))
             if kind is not None:
                 self.problem = ""  # it answers
+                if kind is KeyNotPermitted:  # credentials may have been exchanged: read them anew
+                    self._client = None
                 return kind(f"KMS.{code}: {message or about}")
-        elif isinstance(error, EncryptionError) or not isinstance(error, BotoCoreError | OSError):
+        elif isinstance(error, EncryptionError) or not isinstance(
+            error, BotoCoreError | OSError | _NoAnswerOfAKms
+        ):
             return error
         elif type(error).__name__ in _NO_CREDENTIALS:
+            self._client = None
             return KeyNotPermitted(f"the key service cannot be asked: {error}")
         self._failed_at = self._seconds()
         self.problem = f"the key service does not answer: {error}"
         return KeyServiceUnavailable(self.problem)
+
+
+class _NoAnswerOfAKms(Exception):
+    """Somebody else answered, such as a portal that wants a login."""
+
+    def __init__(self, lacks: str) -> None:
+        super().__init__(f"its answer has no {lacks}: is there a proxy or portal in between?")
+
+
+def _bytes_in(answer: Mapping[str, Any], name: str) -> bytes:
+    found = answer.get(name)
+    if not isinstance(found, bytes) or not found:
+        raise _NoAnswerOfAKms(name)
+    return found
 
 
 def _make_client(endpoint: str, region: str) -> Any:  # noqa: ANN401  as above
