@@ -33,6 +33,9 @@ class SpaceGuard:
         if self._allowance >= 0:
             return
         free, total = self._free_bytes()
+        if not total:  # no zone has said it yet; one that is full says so when it is written to
+            self._allowance = LOOK_AGAIN_BYTES
+            return
         spare = free - self.reserve(total) - unsealed_bytes - size_bytes
         if spare < 0:
             raise StoreFull(

@@ -8,6 +8,7 @@ import trio
 from s3fs_local.engine.attribute_meanings import ATTRIBUTES
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.filesystem import Presentation
+from s3fs_local.engine.space import LOOK_AGAIN_BYTES, RESERVE_BYTES_MIN, SpaceGuard
 from s3fs_local.errors import (
     AttributeTooLarge,
     InvalidArgument,
@@ -166,3 +167,14 @@ def test_tags_belong_to_the_version(store: MemoryStore) -> None:
     assert store.fs.getxattr(ino, b"s3.tags") == b"case=7&kind=log"
     with pytest.raises((InvalidArgument, ValueError)):
         trio.run(store.fs.set_lock_attribute, ino, b"s3.tags", b"=", ALICE)
+
+
+def test_room_that_no_zone_has_told_yet_is_not_taken_for_none() -> None:
+    """A bucket far away may take longer for its first answer than anybody waits for."""
+    space = (0, 0)
+    guard = SpaceGuard(lambda: space)
+    guard.claim(1000, unsealed_bytes=0)
+    space = (RESERVE_BYTES_MIN, RESERVE_BYTES_MIN)
+
+    with pytest.raises(StoreFull):
+        guard.claim(LOOK_AGAIN_BYTES + 1, unsealed_bytes=0)
