@@ -26,6 +26,7 @@ from s3fs_local.daemon.zones import (
     make_zone,
     open_zone,
     parse_zone,
+    zone_for,
 )
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.filesystem import FileSystem
@@ -104,8 +105,8 @@ class ZoneChanges:
         if len(self._record.zones) >= ZONES_MAX:
             raise errors.InvalidArgument(f"a store has at most {ZONES_MAX} zones")
         zone_id = SystemRandomness().bytes(_ID_BYTES).hex()
-        zone = Zone(None, zone_id=zone_id, url=url, kind=kind, reason="it is new", has_threads=True)
-        new = _record_for(zone)
+        new = ZoneRecord(zone_id=zone_id, url=url, kind=kind)
+        zone = zone_for(new, reason="it is new", has_threads=True)
         check_vacant(self._path, self._record, new)
         record = structs.replace(self._record, zones=(*self._record.zones, new))
         await run_in_thread(

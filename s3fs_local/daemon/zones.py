@@ -156,6 +156,27 @@ def open_zone(path: Path, store_id: str, zone: ZoneRecord, held: HeldDirectories
     return objects
 
 
+def zone_for(
+    record: ZoneRecord,
+    store: ObjectStore | None = None,
+    *,
+    reason: str = "",
+    has_threads: bool = False,
+) -> Zone:
+    """The zone of the record; see `Zone`."""
+    is_far = record.url.startswith(S3_SCHEME)
+    zone = Zone(
+        store,
+        zone_id=record.zone_id,
+        url=record.url,
+        kind=record.kind,
+        reason=reason,
+        has_threads=has_threads or is_far,
+    )
+    zone.is_far = is_far
+    return zone
+
+
 def check_vacant(path: Path, record: StoreRecord, zone: ZoneRecord) -> None:
     """Nothing lies where the zone is to be made, save what was left when its making was broken off.
 
@@ -252,12 +273,9 @@ def _opened(path: Path, record: StoreRecord, held: HeldDirectories, aside: Path 
         only = record.zones[0]
         store = open_zone(path, record.store_id, only, held)
         shown = store if aside is None else Overlay(store)
-        zone = Zone(shown, zone_id=only.zone_id, url=only.url, kind=only.kind)
+        zone = zone_for(only, shown)
         return known_set([zone], _copies(own, [zone]), keep_record=_keeper(own))
-    zones = [
-        Zone(None, zone_id=zone.zone_id, url=zone.url, kind=zone.kind, has_threads=True)
-        for zone in record.zones
-    ]
+    zones = [zone_for(zone, has_threads=True) for zone in record.zones]
     _open_each(path, record, zones, held)
     if aside is not None:
         for zone in zones:

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS: Final = 10.0
 """How long the others wait for a zone before they go on without it."""
+LAST_SECONDS: Final = 30.0
+"""How long the last zone that is well may take where a network lies in between: nobody could go on
+without it, and a piece takes its time over a slow line."""
 LAG_BYTES_MAX: Final = 64 << 20
 """What may wait for one slow zone; beyond it is suspended, and caught up from its neighbours."""
 
@@ -354,15 +357,17 @@ class Membership:
             with self._mutex:
                 self._rounds.discard(this)
             raise TooFewZones(f"{len(counted)} zones are well, {needed} are needed")
+        patience = self._patience(counted)
         try:
+            self._check_last(counted, patience)
             for zone, job in jobs:
                 zone.lane.submit(partial(self._perform, this, zone, job), size_bytes)
-            late = this.wait(self.timeout_seconds) if needed else []
+            late = this.wait(patience) if needed else []
         finally:
             with self._mutex:
                 self._rounds.discard(this)
         if this.errors or late:
-            self._conclude(this, late)
+            self._conclude(this, late, patience)
         for zone, _ in jobs:  # what waits for a returning zone is in memory, too
             if zone.takes_new and zone.lane.waiting_bytes > LAG_BYTES_MAX:
                 self._check_lane(zone)
@@ -391,12 +396,28 @@ class Membership:
         else:
             this.note(zone, None)
 
-    def _conclude(self, this: Round, late: Sequence[Zone]) -> None:
+    def _patience(self, counted: Sequence[Zone]) -> float:
+        """How long these are waited for."""
+        is_last = len(counted) == 1 and counted[0].is_far
+        return max(self.timeout_seconds, LAST_SECONDS) if is_last else self.timeout_seconds
+
+    @staticmethod
+    def _check_last(counted: Sequence[Zone], patience: float) -> None:
+        """Where there is but one, it is not one that hangs: what waits for it would pile up.
+
+        Raises:
+            TooFewZones: it does.
+        """
+        if len(counted) == 1 and counted[0].lane.busy_seconds > patience:
+            zone = counted[0]
+            raise TooFewZones(f"{zone.url or zone.zone_id}: no answer for {patience:g} s")
+
+    def _conclude(self, this: Round, late: Sequence[Zone], patience: float) -> None:
         for error in this.errors.values():
             if not isinstance(error, StorageError):
                 raise error
         failures: dict[Zone, Exception] = dict(this.errors)
-        no_answer = ZoneUnavailable(f"no answer for {self.timeout_seconds:g} s")
+        no_answer = ZoneUnavailable(f"no answer for {patience:g} s")
         failures |= dict.fromkeys(late, no_answer)
         full = [error for error in failures.values() if isinstance(error, StoreFull)]
         for zone, error in failures.items():

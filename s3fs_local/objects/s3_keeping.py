@@ -47,7 +47,7 @@ class BucketKeeping:
 
     def __init__(self, client: Any, bucket: str, choice: str) -> None:  # noqa: ANN401 - as in s3.py
         """`choice`: see `rules.keeping.bucket_class`."""
-        self._client = client
+        self.client = client  # replaced where credentials were
         self._bucket = bucket
         self._choice = choice
         self.has_classes = choice != OFF
@@ -67,7 +67,7 @@ class BucketKeeping:
     def ask_back(self, key: str) -> None:
         """An archived object is on its way back, unless it is already, or cannot be asked for."""
         with suppress(ClientError):
-            self._client.restore_object(
+            self.client.restore_object(
                 Bucket=self._bucket,
                 Key=key,
                 RestoreRequest={"Days": DAYS_BACK, "GlacierJobParameters": {"Tier": "Standard"}},
@@ -80,7 +80,7 @@ class BucketKeeping:
             return 0
         present: set[str] = set()
         former: dict[str, list[str]] = {}  # versions that a plain reader does not see
-        pages = self._client.get_paginator("list_object_versions").paginate(
+        pages = self.client.get_paginator("list_object_versions").paginate(
             Bucket=self._bucket, Prefix=root
         )
         for page in pages:
@@ -101,7 +101,7 @@ class BucketKeeping:
             head = self._head(key, VersionId=version)
             if _retention_in(head) is not None or head.get("ObjectLockLegalHoldStatus") == "ON":
                 source = {"Bucket": self._bucket, "Key": key, "VersionId": version}
-                self._client.copy_object(
+                self.client.copy_object(
                     Bucket=self._bucket, Key=key, CopySource=source, ChecksumAlgorithm=CHECKSUM
                 )
                 return True
@@ -117,7 +117,7 @@ class BucketKeeping:
             self.ask_back(key)
             raise ZoneUnavailable(f"a rule of the bucket archived {key}: it was asked for")
         try:
-            self._client.copy_object(
+            self.client.copy_object(
                 Bucket=self._bucket,
                 Key=key,
                 CopySource={"Bucket": self._bucket, "Key": key},
@@ -138,14 +138,14 @@ class BucketKeeping:
         try:
             target = stricter(_retention_in(head), _in_seconds(wanted.retention))
             if target is not None and target != _retention_in(head):
-                self._client.put_object_retention(
+                self.client.put_object_retention(
                     Bucket=self._bucket,
                     Key=key,
                     Retention={"Mode": target.mode, "RetainUntilDate": _datetime(target.until_ns)},
                     ChecksumAlgorithm=CHECKSUM,
                 )
             if (head.get("ObjectLockLegalHoldStatus") == "ON") != wanted.is_held:
-                self._client.put_object_legal_hold(
+                self.client.put_object_legal_hold(
                     Bucket=self._bucket,
                     Key=key,
                     LegalHold={"Status": "ON" if wanted.is_held else "OFF"},
@@ -156,12 +156,12 @@ class BucketKeeping:
         return ""
 
     def _head(self, key: str, **more: str) -> Head:
-        head: Head = self._client.head_object(Bucket=self._bucket, Key=key, **more)
+        head: Head = self.client.head_object(Bucket=self._bucket, Key=key, **more)
         return head
 
     def _has_object_lock(self) -> bool:
         try:
-            answer = self._client.get_object_lock_configuration(Bucket=self._bucket)
+            answer = self.client.get_object_lock_configuration(Bucket=self._bucket)
         except ClientError as error:
             if code_of(error) not in _NO_LOCKS:
                 logger.warning("whether %s has Object Lock is not told: %s", self._bucket, error)

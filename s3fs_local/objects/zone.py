@@ -46,6 +46,7 @@ class Zone:
         self.leaves = False  # is being removed: no copy begun now counts on it
         self.missing_bytes = 0  # of a zone that is not well: what it has yet to be given, as known
         self.has_threads = has_threads
+        self.is_far = False  # a network lies in between: its calls take long, if alone too
         self.lane: Lane
         self.readers: Lane
         self.errands: Lane  # long work that nobody waits for

@@ -4,7 +4,8 @@ What is written goes to every zone that is well, and is there when enough of the
 well, and what happens to one that fails, is `membership.py`. What is read comes from the first zone
 that has it whole.
 
-A set of one zone hands everything to it, at once and without a thread.
+A set of one zone hands everything to it, at once and without a thread, unless a network lies in
+between: then it is waited for no longer than any other.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -62,8 +63,8 @@ class ZoneSet:
 
     @property
     def only(self) -> ObjectStore | None:
-        """The zone of a store that has but one."""
-        return self.zones[0].store if len(self.zones) == 1 else None
+        """The zone of a store that has but one, where no network keeps anybody waiting for it."""
+        return self.zones[0].store if len(self.zones) == 1 and not self.zones[0].is_far else None
 
     @property
     def zones(self) -> Sequence[Zone]:

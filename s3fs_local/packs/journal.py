@@ -20,6 +20,7 @@ from s3fs_local.errors import (
     TRANSIENT,
     JournalDamaged,
     StorageError,
+    ZoneInUse,
     ZoneUnavailable,
 )
 from s3fs_local.objects.interface import Appender, ObjectStore
@@ -320,7 +321,11 @@ class Journal:
             return created
 
     def _create(self, before: tuple[int, int]) -> _OpenSegment | None:
-        """A new segment; None where a zone that replay did not reach has one of its number."""
+        """A new segment; None where a zone that replay did not reach has one of its number.
+
+        Raises:
+            ZoneInUse: the only zone has one: somebody began it since.
+        """
         number, self._next = self._next, self._next + 1  # never reused, whatever happens here
         salt = self._randomness.bytes(SALT_BYTES)
         segment = Segment.new(self._key, store_id=self._store_id, number=number, salt=salt)
@@ -328,7 +333,9 @@ class Journal:
         name = segment_name(number, self._stream)
         try:
             appender = self._zones.create(name)
-        except FileExistsError:
+        except FileExistsError as error:
+            if len(self._zones.zones) == 1:
+                raise ZoneInUse(f"another process has begun {name}") from error
             return None
         try:
             appender.append(head)

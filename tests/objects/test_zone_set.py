@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -167,6 +168,35 @@ class LeftLane(DirectLane):
         """Nobody will say that it is done."""
         del work, size_bytes
         self._zones.members.suspend(self._zone, "scripted")
+
+
+def test_the_only_zone_may_hang_behind_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who writes is told, at once while it hangs, so nothing piles up; and then it goes on."""
+    monkeypatch.setattr(membership, "LAST_SECONDS", 0.2)
+    hanging = HangingObjects(MemoryObjects())
+    zone = Zone(hanging, zone_id="0", has_threads=True)
+    zone.is_far = True
+    zones = ZoneSet([zone], timeout_seconds=0.2)
+    appender = zones.create("a")
+    appender.append(b"abc")
+    appender.sync()
+    hanging.goes_on.clear()
+    with pytest.raises(TooFewZones, match="no answer"):
+        appender.sync()
+    waiting = zone.lane.waiting_bytes
+    for _ in range(3):
+        with pytest.raises(TooFewZones, match="no answer"):
+            zones.create("b").append(b"more")
+    assert zone.lane.waiting_bytes == waiting
+    is_through = Event()
+    zone.lane.submit(is_through.set)
+    hanging.goes_on.set()
+    is_through.wait()
+    appender.sync()
+
+    assert zones.read("a", 0, 9) == b"abc"
+    assert zone.is_well
+    zones.members.close()
 
 
 def test_nobody_waits_for_a_zone_that_was_suspended_meanwhile() -> None:

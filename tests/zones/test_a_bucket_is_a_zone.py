@@ -1,6 +1,7 @@
 """A bucket of a real S3 server as a zone: beside directories, alone, and gone for a while."""
 
 import shutil
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from s3fs_local.control.requests import ListZones
 from s3fs_local.daemon.rebuilding import rebuild
 from s3fs_local.daemon.unlocking import Unlocking
 from s3fs_local.daemon.zones import parse_zone
-from s3fs_local.errors import InvalidArgument, StoreExists, ZoneUnavailable
+from s3fs_local.errors import InvalidArgument, StorageError, StoreExists, ZoneUnavailable
 from s3fs_local.objects.s3 import PART_BYTES, PIECE_BYTES_MAX, S3Objects, S3Place
 from tests.aws_server import AwsServer
 from tests.store_on_disk import make_store, opened, wait_until_well
@@ -126,3 +127,35 @@ def test_a_bucket_that_is_not_there_or_not_empty_is_refused(tmp_path: Path, aws:
     with pytest.raises(StoreExists):
         make_store(tmp_path / "store", [url])
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("writes_first", [True, False], ids=["a writer", "an idler"])
+async def test_of_two_machines_with_one_store_the_later_has_it(
+    tmp_path: Path, aws: AwsServer, *, writes_first: bool
+) -> None:
+    """No lock reaches across machines. The former one is told so before it loses anything."""
+    make_store(tmp_path / "former", [_url(aws)])
+    async with opened(tmp_path / "former") as disk:
+        disk.write("a", b"one")
+    told = ""
+    with suppress(StorageError):  # the former one cannot end well
+        async with opened(tmp_path / "former") as disk:
+            if writes_first:
+                disk.write("b", b"two")
+                await disk.sync()
+            shutil.copytree(tmp_path / "former", tmp_path / "later")
+            async with opened(tmp_path / "later") as other:
+                other.write("c", b"three")
+                await other.sync()
+                disk.write("d", b"four")
+                try:
+                    await disk.sync()
+                except StorageError as error:
+                    told = str(error)
+                other.write("e", b"five")
+                await other.sync()
+
+    assert "another" in told
+    async with opened(tmp_path / "later") as other:
+        there = {"a": b"one", "c": b"three", "e": b"five"} | ({"b": b"two"} if writes_first else {})
+        assert {name: await other.read(name) for name in there} == there
