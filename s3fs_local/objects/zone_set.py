@@ -314,8 +314,18 @@ class ZoneSet:
         return ordered[min(self.members.quorum, len(ordered)) - 1] if ordered else (0, 0)
 
     def look_at_space(self) -> None:
-        """What is known of the room in each zone is of now, unless it takes long to say."""
-        found = self._ask(self.well, lambda store: store.free_bytes(), seconds=_SPACE_SECONDS_MAX)
+        """What is known of the room in each zone is of now, unless it takes long to say.
+
+        One that has not answered others for long is known as failing, and is not asked as well.
+        """
+        asked = []
+        for zone in self.well:
+            silent_seconds = max(zone.lane.busy_seconds, zone.readers.busy_seconds)
+            if silent_seconds > self.timeout_seconds:
+                zone.failing = f"no answer for {silent_seconds:.0f} s"
+            else:
+                asked.append(zone)
+        found = self._ask(asked, lambda store: store.free_bytes(), seconds=_SPACE_SECONDS_MAX)
         for zone, answer in found.items():
             if isinstance(answer, Exception):
                 zone.failing = str(answer)
