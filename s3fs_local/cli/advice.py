@@ -6,7 +6,7 @@ from s3fs_local import errors
 
 ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.NoSuchName: "Check the spelling; `s3fs-local versions DIR` lists deleted names too.",
-    errors.NameTaken: "Choose another name with --to, or move what is there out of the way.",
+    errors.NameTaken: "Choose another name, or move what is there out of the way.",
     errors.NotADirectory: "Name a directory.",
     errors.IsADirectory: "Name a file, not a directory.",
     errors.DirectoryNotEmpty: "Name an empty directory, or empty this one first.",
@@ -65,7 +65,7 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.KeyServiceUnavailable: "See `s3fs-local status` and bring the key service back.",
     errors.WrongKey: "Give the right --passphrase-file or --key-file (also as mount options).",
     errors.NotAStore: "Name a directory made by `s3fs-local init`.",
-    errors.StoreExists: "Give `init` a new or an empty directory.",
+    errors.StoreExists: "Give a new or an empty directory.",
     errors.StoreInUse: "Use the store through its mount, or unmount it there first.",
     errors.StoreDamaged: "Restore the file that is named from a copy of the store.",
     errors.FormatTooNew: "Install the release that wrote the store, or a newer one.",

@@ -3,7 +3,7 @@
 import click
 
 from s3fs_local.cli.command_group import CommandGroup
-from s3fs_local.cli.options import json_option, path_argument
+from s3fs_local.cli.options import VERSION, json_option, path_argument
 from s3fs_local.cli.output import print_json, print_line
 from s3fs_local.cli.store_access import ask, place
 from s3fs_local.control.requests import ChangeClass, DescribeClass, Request, Retrieve
@@ -11,7 +11,7 @@ from s3fs_local.control.results.classes import ClassRow
 from s3fs_local.rules.retrieval import RetrievalTier
 
 version_option = click.option(
-    "--version", metavar="ID", help="Another version than the current one."
+    "--version", type=VERSION, metavar="ID", help="Another version than the current one."
 )
 
 

@@ -125,7 +125,8 @@ def plan_lifecycle(
         request = PlanLifecycle(days=CHART_DAYS, with_curve=True)
         coming = ask(where, request, LifecyclePlan, quiet=as_json)
         save(plan_chart(coming.curve, Look()), chart)
-    plan = ask(where, PlanLifecycle(at=at, days=days or 30), LifecyclePlan, quiet=as_json)
+    request = PlanLifecycle(at=at, days=30 if days is None else days)
+    plan = ask(where, request, LifecyclePlan, quiet=as_json)
     if as_json:
         print_json(plan)
         return

@@ -24,6 +24,11 @@ from s3fs_local.cli.object_lock_commands import object_lock
 from s3fs_local.cli.options import unlock_options
 from s3fs_local.cli.output import PROGRAM, print_error, print_fault, report
 from s3fs_local.cli.replication_commands import promote, receive, replication, resync
+from s3fs_local.cli.standard_streams import (
+    drop_unwritten_output,
+    forget_output,
+    open_standard_streams,
+)
 from s3fs_local.cli.store_access import KeySources
 from s3fs_local.cli.store_commands import bucket, config, gc, init, stats, status
 from s3fs_local.cli.system_refusals import as_refusal
@@ -86,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # Whoever read our output (`| head`) has enough. What is still buffered goes nowhere. The
         # code is the one with which click ends where it notices first.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()
         return ExitCode.FAILURE
     except (errors.S3fsLocalError, OSError) as error:
         return report(as_refusal(error), as_json="--json" in arguments)
@@ -111,5 +116,8 @@ def _told(error: click.ClickException, *, as_json: bool) -> int:
 
 def main() -> NoReturn:
     """The program `s3fs-local`."""
+    open_standard_streams()
     keep_memory_private()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    drop_unwritten_output()
+    sys.exit(code)

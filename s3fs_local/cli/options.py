@@ -1,10 +1,12 @@
 """Options and arguments that several commands share."""
 
 import getpass
+import os
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -16,8 +18,42 @@ from s3fs_local.cli.completing import (
     offer_versions,
 )
 
-ANY_PATH: Final = click.Path(readable=False)
-ANY_PLACE: Final = click.Path(readable=False, path_type=Path)
+
+class GivenPath(click.Path):
+    """A path that is not empty: that would be the current directory."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """The path. Raises BadParameter."""
+        return super().convert(_given(value, param, ctx), param, ctx)
+
+
+class GivenText(click.ParamType[str]):
+    """A text that is not empty: that would mean what is meant where nothing is said."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text. Raises BadParameter."""
+        return _given(value, param, ctx)
+
+
+_Value = TypeVar("_Value")
+
+
+def _given(value: _Value, param: click.Parameter | None, ctx: click.Context | None) -> _Value:
+    """The value, which a variable of a script that was never set is not."""
+    if value == "":
+        raise click.BadParameter("it is empty", ctx, param)
+    return value
+
+
+ANY_PATH: Final = GivenPath(readable=False)
+ANY_PLACE: Final = GivenPath(readable=False, path_type=Path)
 """Whether somebody may read what lies there is not asked here, but where it is used."""
 
 json_option: Final = click.option(
@@ -32,8 +68,13 @@ path_argument: Final = click.argument("path", type=ANY_PATH, shell_complete=offe
 deleted_path_argument: Final = click.argument(
     "path", type=ANY_PATH, shell_complete=offer_deleted_paths
 )
+VERSION: Final = GivenText()
 version_option: Final = click.option(
-    "--version", metavar="ID", help="Version id, or its beginning.", shell_complete=offer_versions
+    "--version",
+    type=VERSION,
+    metavar="ID",
+    help="Version id, or its beginning.",
+    shell_complete=offer_versions,
 )
 at_option: Final = click.option(
     "--at",
@@ -58,13 +99,22 @@ def chart_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
 
 def bypass_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--bypass-governance --reason TEXT`."""
+    """`--bypass-governance --reason TEXT`: the first is not given without the second."""
+
+    @wraps(command)
+    def with_a_reason(
+        *arguments: object, reason: str, bypass_governance: bool, **named: object
+    ) -> None:
+        if bypass_governance and not reason.strip():
+            raise click.UsageError("--bypass-governance needs --reason, which the record keeps")
+        command(*arguments, reason=reason, bypass_governance=bypass_governance, **named)
+
     bypass = click.option(
         "--bypass-governance",
         is_flag=True,
         help="Override GOVERNANCE retention (root and the bypass group; needs --reason).",
     )
-    return bypass(reason_option(command))
+    return bypass(reason_option(with_a_reason))
 
 
 def unlock_options(command: Callable[..., Any]) -> Callable[..., Any]:

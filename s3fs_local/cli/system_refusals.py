@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from s3fs_local import errors
+from s3fs_local.cli.standard_streams import OUTPUT
 from s3fs_local.system.durable_files import NO_SPACE, store_full
 
 
@@ -19,6 +20,8 @@ def as_refusal(error: errors.S3fsLocalError | OSError) -> errors.S3fsLocalError:
         return errors.PathUnusable("the current directory was removed: cd to one that is there")
     if error.filename is None:
         raise error
+    if error.filename == OUTPUT:
+        return errors.PathUnusable(f"what was printed could not be written: {error.strerror}")
     path = os.fsdecode(error.filename)
     if isinstance(error, PermissionError):
         return errors.NotPermitted(f"{path}: {error.strerror}")

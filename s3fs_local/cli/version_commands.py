@@ -22,6 +22,7 @@ from s3fs_local.cli.completing import (
 from s3fs_local.cli.differences import Chosen, fetched, show_difference
 from s3fs_local.cli.options import (
     ANY_PATH,
+    VERSION,
     at_option,
     bypass_options,
     chart_option,
@@ -262,8 +263,8 @@ class Difference(Struct, frozen=True, rename="pascal"):
 
 @click.command()
 @path_argument
-@click.argument("older", default=PREVIOUS, shell_complete=offer_versions_and_words)
-@click.argument("newer", default=LATEST, shell_complete=offer_versions_and_words)
+@click.argument("older", type=VERSION, default=PREVIOUS, shell_complete=offer_versions_and_words)
+@click.argument("newer", type=VERSION, default=LATEST, shell_complete=offer_versions_and_words)
 @json_option
 def diff(path: str, older: str, newer: str, *, as_json: bool) -> None:
     """Compare two versions of a file.
@@ -387,6 +388,7 @@ def _cells(change: RestoredRow) -> list[str]:
 @path_argument
 @click.option(
     "--version",
+    type=VERSION,
     metavar="ID",
     required=True,
     help="Version id, or its beginning.",

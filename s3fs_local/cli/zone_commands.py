@@ -57,8 +57,12 @@ class LostJournal(Struct, frozen=True, rename="pascal"):
     is_flag=True,
     help="Go on where the journal is lost; says first what that gives up.",
 )
-@yes_option
-@dry_run_option
+@click.option("--yes", is_flag=True, help="With --without-journal: do not ask.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="With --without-journal: say what would happen, and change nothing.",
+)
 @json_option
 @click.pass_context
 def fsck(  # noqa: PLR0913  an argument each
@@ -207,7 +211,7 @@ def remove_zone(store: str, url: str, *, yes: bool, dry_run: bool, as_json: bool
     """Take a zone away; what it alone holds is copied to others first."""
     if not dry_run:
         confirm(f"{url} will be a zone of {store} no more.", yes=yes)
-    request = RemoveZone(url=_absolute(url), dry_run=dry_run)
+    request = RemoveZone(url=url, dry_run=dry_run, seen_from=str(Path.cwd()))
     found = ask(store_of(store), request, ZoneDescription, quiet=as_json)
     if as_json:
         print_json(found)
@@ -224,7 +228,8 @@ def remove_zone(store: str, url: str, *, yes: bool, dry_run: bool, as_json: bool
 @click.pass_context
 def repair_zone(context: click.Context, store: str, url: str, *, as_json: bool) -> None:
     """Make a zone whole: after a fault, or on a new and empty disk in the old one's place."""
-    found = ask(store_of(store), RepairZone(url=_absolute(url)), ScrubResult, quiet=as_json)
+    request = RepairZone(url=url, seen_from=str(Path.cwd()))
+    found = ask(store_of(store), request, ScrubResult, quiet=as_json)
     _print_scrub(context, found, as_json=as_json)
 
 

@@ -22,7 +22,13 @@ from s3fs_local.control.results.versions import (
 from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.open_files import Handle
 from s3fs_local.engine.yielding import gathered
-from s3fs_local.errors import IsADirectory, NoSuchName, NoSuchVersion, NotADirectory
+from s3fs_local.errors import (
+    InvalidArgument,
+    IsADirectory,
+    NoSuchName,
+    NoSuchVersion,
+    NotADirectory,
+)
 from s3fs_local.rules import identifiers
 from s3fs_local.rules.history import Event, HistoryItem, find_version
 from s3fs_local.rules.inode import ROOT_INO, Inode
@@ -69,7 +75,16 @@ def _directory_named(filesystem: FileSystem, directory: int, name: bytes) -> int
             return inode.ino
     if live is not None or filesystem.histories.has_history(directory, name):
         raise NotADirectory(f"{printed_key(name)} never was a directory")
-    raise NoSuchName(f"there never was a directory {printed_key(name)}")
+    raise _nothing(filesystem, directory, name, f"there never was a directory {printed_key(name)}")
+
+
+def _nothing(
+    filesystem: FileSystem, directory: int, name: bytes, problem: str
+) -> NoSuchName | InvalidArgument:
+    """The error where a name means nothing: a view is no file of the store."""
+    if filesystem.namespace.is_reserved(directory, name):
+        return InvalidArgument(f"{printed_key(name)} is no part of the path: name the file itself")
+    return NoSuchName(problem)
 
 
 def spot_with_history(filesystem: FileSystem, path: bytes) -> Spot:
@@ -80,7 +95,9 @@ def spot_with_history(filesystem: FileSystem, path: bytes) -> Spot:
     """
     spot = spot_of(filesystem, path)
     if not filesystem.histories.has_history(spot.directory, spot.name):
-        raise NoSuchName(f"nothing ever was called {printed_key(path)}")
+        raise _nothing(
+            filesystem, spot.directory, spot.name, f"nothing ever was called {printed_key(path)}"
+        )
     return spot
 
 
@@ -104,7 +121,7 @@ def live_inode(filesystem: FileSystem, path: bytes) -> Inode:
     for name in path.split(b"/") if path else ():
         found = filesystem.volume.metadata.lookup(inode.ino, name)
         if found is None:
-            raise NoSuchName(f"there is no {printed_key(path)}")
+            raise _nothing(filesystem, inode.ino, name, f"there is no {printed_key(path)}")
         inode = found
     return inode
 
@@ -122,7 +139,12 @@ def chosen_version(
     if at is not None:
         return version_at(filesystem, path, at)
     items = (item for item in items_at(filesystem, path) if item.version is not None)
-    found = item_named(items, version or LATEST, path=path).version
+    try:
+        found = item_named(items, version or LATEST, path=path).version
+    except NoSuchVersion:
+        if _live_directory(filesystem, path) is not None:
+            raise IsADirectory(f"{printed_key(path)} is a directory: name a file in it") from None
+        raise
     assert found is not None
     return found
 

@@ -395,12 +395,14 @@ class RemoveZone(Struct, frozen=True, tag="zone-remove", tag_field="command"):
 
     url: str
     dry_run: bool = False
+    seen_from: str = ""  # the directory in which a relative path was typed
 
 
 class RepairZone(Struct, frozen=True, tag="zone-repair", tag_field="command"):
     """The zone, which may be a new disk, holds what it should, and was read through."""
 
     url: str
+    seen_from: str = ""  # the directory in which a relative path was typed
 
 
 class Scrub(Struct, frozen=True, tag="scrub", tag_field="command"):

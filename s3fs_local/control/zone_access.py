@@ -32,7 +32,7 @@ class ChangesOfZones(Protocol):
         """The zone is whole."""
         ...
 
-    def zone_of(self, text: str) -> Zone:
+    def zone_of(self, text: str, seen_from: str = "") -> Zone:
         """The zone that is named."""
         ...
 

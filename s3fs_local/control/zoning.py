@@ -44,13 +44,13 @@ async def add_zone(request: AddZone, context: Context) -> ZoneDescription:
 async def remove_zone(request: RemoveZone, context: Context) -> ZoneDescription:
     """One less."""
     zoning = _zoning(context)
-    zone = zoning.changes.zone_of(request.url)
+    zone = zoning.changes.zone_of(request.url, request.seen_from)
     described = await _describe(zone)
     volume = context.filesystem.volume
     context.filesystem.locks.check(Operation.REMOVE_ZONE, volume.inode(ROOT_INO))
     if not request.dry_run:
         await zoning.changes.remove(
-            request.url,
+            zone.url,
             zoning.care,
             read_copies=partial(_read_copies, context, not_for_ns=READ_LATELY_NS),
             report=lambda _: None,
@@ -61,7 +61,8 @@ async def remove_zone(request: RemoveZone, context: Context) -> ZoneDescription:
 async def repair_zone(request: RepairZone, context: Context) -> ScrubResult:
     """As it should be, every copy in it read."""
     zoning = _zoning(context)
-    zone = await zoning.changes.repair(request.url, zoning.care)
+    named = zoning.changes.zone_of(request.url, request.seen_from)
+    zone = await zoning.changes.repair(named.url, zoning.care)
     findings = await zoning.scrubbing.run(
         before_ns=context.filesystem.volume.now_ns(),
         rate_bytes=_UNHURRIED,

@@ -177,15 +177,17 @@ class ZoneChanges:
         held = self._zones.members.held
         return open_zone(self._path, self._record.store_id, record, held)
 
-    def zone_of(self, text: str) -> Zone:
+    def zone_of(self, text: str, seen_from: str = "") -> Zone:
         """The zone of that URL, or of that beginning of its id.
+
+        A path may be written as `zone list` shows it, or as it is from the directory `seen_from`.
 
         Raises:
             InvalidArgument: there is none; names those there are.
         """
         places = {text, str(self._path / text)}
         if "://" not in text:
-            places.add(str(Path(text).resolve()))
+            places.add(str(Path(seen_from, text).resolve()))
         for zone in self._zones.zones:
             is_named = len(text) >= 8 and zone.zone_id.startswith(text)
             if is_named or zone.url in places or str(self._path / zone.url) in places:

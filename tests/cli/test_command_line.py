@@ -124,6 +124,26 @@ def test_zones_are_directories_or_file_urls(tmp_path: Path, capsys: Capture) -> 
         assert run(["init", str(tmp_path / "other"), "--zone", wrong]) == ExitCode.USAGE
 
 
+def test_a_zone_is_named_as_it_is_listed_or_as_it_lies_here(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Whoever copies from `zone list`, or types the path that they see, means that zone."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(["zone", "add", str(store), "two"]) == ExitCode.OK
+    capsys.readouterr()
+    assert run(["zone", "list", str(store), "--json"]) == ExitCode.OK
+    first, second = json.loads(capsys.readouterr().out)["Zones"]
+    assert first["Url"] == "zones/zone-1"
+    for text in (first["Url"], first["ZoneId"][:8], str(store / first["Url"])):
+        assert run(["zone", "repair", str(store), text]) == ExitCode.OK
+        assert run(["zone", "remove", str(store), text, "--dry-run"]) == ExitCode.OK
+        assert "zones/zone-1 would be removed" in capsys.readouterr().out
+    for text in ("two", "./two", "../elsewhere/two", second["Url"]):
+        assert run(["zone", "remove", str(store), text, "--dry-run"]) == ExitCode.OK
+        assert f"{tmp_path / 'elsewhere/two'} would be removed" in capsys.readouterr().out
+
+
 def test_a_passphrase_and_a_recovery_key_each_open_a_store(tmp_path: Path, capsys: Capture) -> None:
     """The recovery key is for the day nobody remembers the words."""
     words, wrong = tmp_path / "words", tmp_path / "wrong"
@@ -398,3 +418,30 @@ def test_output_cut_off_by_the_reader_is_no_error(store: Path) -> None:
     os.close(writer)
 
     assert done.stderr == ""
+
+
+def test_output_that_cannot_be_written_is_told(store: Path) -> None:
+    """A full disk below `> file` is no fault of the program."""
+    write(store, b"f", b"content")
+    for command in ("versions", "cat", "log"):
+        typed = [sys.executable, "-m", "s3fs_local", command, f"{store}:/f"]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                typed, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert done.returncode == ExitCode.STORAGE_FAILED
+        first, _ = done.stderr.splitlines()
+        assert first == "s3fs-local: what was printed could not be written: No space left on device"
+
+
+def test_streams_that_are_closed_lead_nowhere(store: Path) -> None:
+    """As a daemon or a job without any starts us: nothing else gets their numbers."""
+    write(store, b"f", b"content")
+    program = f"'{sys.executable}' -m s3fs_local"
+    for command in (f"versions {store}:/f", f"log {store}:/f --json", f"status {store}"):
+        script = f"exec {program} {command} <&- >&-"
+        done = subprocess.run(["sh", "-c", script], stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+    script = f"{program} purge {store}:/f --version none <&- 2>&-"
+    done = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout) == (ExitCode.NOT_FOUND, "")

@@ -87,6 +87,16 @@ MISTAKES = [
     ),
     Mistake("key enable store store --version 7", ExitCode.NOT_FOUND, "no version 7", "key list"),
     Mistake("zone add store a/zone", ExitCode.STORAGE_FAILED, "no directory", "whether it exists"),
+    Mistake("lifecycle plan store --days 0", ExitCode.USAGE, "1 to 3660 days, not 0", "--help"),
+    Mistake("versions store:/.versions", ExitCode.USAGE, "name the file itself", "--help"),
+    Mistake("cat store:/a/.versions/f", ExitCode.NOT_FOUND, "never was a directory a", "spelling"),
+    Mistake("restore store:/.versions/f", ExitCode.USAGE, "name the file itself", "--help"),
+    Mistake("retention info store:/.versions/f", ExitCode.USAGE, "name the file itself", "--help"),
+    Mistake(
+        "retention clear store:/f --bypass-governance", ExitCode.USAGE, "needs --reason", "--help"
+    ),
+    Mistake("key add store store", ExitCode.ALREADY_EXISTS, "is there already", "another name,"),
+    Mistake("zone remove store elsewhere --yes", ExitCode.USAGE, "elsewhere is no zone", "--help"),
     Mistake("purge store:/ --version zz --yes", ExitCode.WRONG_KIND, "name a file", "Name a file"),
     Mistake("ledger export store a/out", ExitCode.USAGE, "a/out cannot be written", "--help"),
 ]
@@ -106,6 +116,29 @@ def test_a_mistake_is_two_lines(
     assert mistake.advice in second
     assert said.out == ""
     assert {path.name for path in place.iterdir()} == {"store", "full", "point"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", ""],
+        ["gc", ""],
+        ["versions", ""],
+        ["cat", "store:/f", "--version", ""],
+        ["restore", "store:/f", "--version", ""],
+        ["restore", "store:/f", "--to", ""],
+        ["purge", "store:/f", "--version", "", "--yes"],
+        ["class", "set", "store:/f", "GLACIER", "--version", ""],
+        ["diff", "store:/f", ""],
+    ],
+)
+def test_what_is_empty_is_not_taken_for_what_was_not_typed(
+    words: list[str], place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """`--version "$ID"`, where nothing set ID, means no version: not the latest one."""
+    monkeypatch.chdir(place)
+    assert run(words) == ExitCode.USAGE
+    assert "it is empty" in capsys.readouterr().err
 
 
 def test_nothing_typed_shows_what_can_be(capsys: Capture) -> None:
