@@ -48,6 +48,7 @@ from s3fs_local.rules.versioning import NULL_ID, Origin, Version
 from s3fs_local.system.processes import program_of
 
 PREFIX: Final = b"s3."
+_LOCKS: Final = (b"object-lock", b"append-only")
 _ENCRYPTION: Final = b"server-side-encryption"
 _NO_CHOICE: Final = (
     "NotImplemented: a file is encrypted as the store's default says when it is written; keys that"
@@ -117,6 +118,7 @@ class LockAttributes:
             NoSuchAttribute: the attribute cannot be written.
             Protected, ObjectLockDisabled, NotPermitted: see `Locks`.
         """
+        self._check_may_set(name, ino, caller)
         text = _text(value)
         match name.removeprefix(PREFIX):
             case b"object-lock":
@@ -137,7 +139,7 @@ class LockAttributes:
                 self._locks.set_append_only(ino, caller=caller)
             case b"restore-request":
                 days, tier = parse_request(text)
-                stamp_ns = self._volume.inode(ino).version_ns
+                stamp_ns = self._committed(ino).stamp_ns
                 self._retrieving.request(ino, stamp_ns, days=days, tier=tier, caller=caller)
             case b"tags":
                 self.set_tags(ino, decode_tags(text), caller)
@@ -145,6 +147,11 @@ class LockAttributes:
                 raise Unsupported(_NO_CHOICE)
             case _:
                 raise NoSuchAttribute(printed(name))
+
+    def _check_may_set(self, name: bytes, ino: int, caller: Caller) -> None:
+        """Where nobody may lock, no value of a lock is looked at."""
+        if name.removeprefix(PREFIX).startswith(_LOCKS):
+            self._locks.check_may_lock(self._volume.inode(ino), caller)
 
     def _count(self, inode: Inode, version: Version | None) -> str | None:
         ino = inode.ino if version is None else version.ino  # of a view: whose past it shows
@@ -217,7 +224,7 @@ class LockAttributes:
         if on:
             hold = LegalHold(XATTR_CASE, "set by xattr", caller.uid, self._volume.now_ns())
             await self.set_legal_hold(ino, hold, caller)
-        else:
+        elif self._locks.is_held(ino):
             self._locks.clear_legal_hold(ino, XATTR_CASE, caller=caller)
 
     async def until_unwritten(self, ino: int, *, cut_writers: bool) -> None:
@@ -254,11 +261,13 @@ class LockAttributes:
             raise NotPermitted("only the owner and root may change tags")
         self._locks.check(Operation.SET_TAGS, inode)
         self.settle_draft(ino)
-        inode = self._volume.inode(ino)
-        version = self._volume.metadata.version(ino, inode.version_ns)
+        self._volume.apply([PutVersion(msgspec.structs.replace(self._committed(ino), tags=tags))])
+
+    def _committed(self, ino: int) -> Version:
+        version = self._volume.metadata.version(ino, self._volume.inode(ino).version_ns)
         if version is None:
-            raise InvalidArgument("only files with a committed version have tags")
-        self._volume.apply([PutVersion(msgspec.structs.replace(version, tags=tags))])
+            raise InvalidArgument("only files with a committed version have that")
+        return version
 
 
 def _named_process(pid: int) -> str:

@@ -183,15 +183,25 @@ class Locks:
         operation = Operation.SET_RETENTION if wanted else Operation.CLEAR_RETENTION
         self.check(operation, inode, bypass=bypass)
         bypass = self._as_the_store_allows(bypass)
-        now_ns = self._volume.expiry_ns()
         with self._noting(operation, ino):
-            return inode, plan_retention(inode.lock, wanted, now_ns=now_ns, bypass=bypass)
+            return inode, plan_retention(
+                inode.lock,
+                wanted,
+                now_ns=self._volume.expiry_ns(),
+                dated_ns=self._volume.now_ns(),
+                bypass=bypass,
+            )
 
     def set_legal_hold(self, ino: int, hold: LegalHold, *, caller: Caller) -> None:
         """The hold is on. Raises as `set_retention`."""
         inode = self._lockable(ino, caller)
         self.check(Operation.SET_LEGAL_HOLD, inode)
         self._put_lock(inode, add_hold(inode.lock, hold))
+
+    def is_held(self, ino: int) -> bool:
+        """Whether a legal hold of any case is on."""
+        lock = self._volume.inode(ino).lock
+        return lock is not None and bool(lock.holds)
 
     def clear_legal_hold(self, ino: int, case: str, *, caller: Caller) -> None:
         """The case's hold is off. Raises as `set_retention`; InvalidArgument: there is none.
@@ -230,7 +240,7 @@ class Locks:
         directory = self._volume.inode(ino)
         if not directory.is_directory:
             raise NotADirectory("a directory is protected; `retention set` locks a file")
-        self._check_may_lock(directory, caller)
+        self.check_may_lock(directory, caller)
         wanted = self.policies.complete(directory, policy)
         meant = self.policies.semantics(directory)
         if meant is Semantics.FILE and wanted.semantics == Semantics.S3:
@@ -241,12 +251,13 @@ class Locks:
 
     def _lockable(self, ino: int, caller: Caller) -> Inode:
         inode = self._volume.inode(ino)
-        self._check_may_lock(inode, caller)
+        self.check_may_lock(inode, caller)
         if not inode.is_file:
             raise IsADirectory("only regular files are locked; see `protect` for directories")
         return inode
 
-    def _check_may_lock(self, inode: Inode, caller: Caller) -> None:
+    def check_may_lock(self, inode: Inode, caller: Caller) -> None:
+        """Raises ObjectLockDisabled, NotPermitted: nobody locks here, or not this caller."""
         if not self._volume.settings.object_lock:
             raise ObjectLockDisabled(
                 "the store was made without Object Lock: `config set STORE object-lock on`"

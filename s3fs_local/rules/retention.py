@@ -349,9 +349,17 @@ def _describe_end(until_ns: int) -> str:
 
 
 def plan_retention(
-    current: Lock | None, wanted: Retention | None, *, now_ns: int, bypass: Bypass | None
+    current: Lock | None,
+    wanted: Retention | None,
+    *,
+    now_ns: int,
+    bypass: Bypass | None,
+    dated_ns: int = 0,
 ) -> Lock:
     """The lock with its retention replaced by `wanted` (None clears it); holds stay as they are.
+
+    What has ended is judged by `now_ns`, which lags where time was not measured; how far away the
+    wanted date is, by the date of the day as well (`dated_ns`), from which periods are counted.
 
     Retention only grows: a later date, and GOVERNANCE to COMPLIANCE with no earlier date, are open
     to everyone who may lock at all. (Ceph's s3-tests want a bypass for that change of mode; AWS
@@ -365,7 +373,7 @@ def plan_retention(
     """
     if wanted is not None:
         parse_mode(wanted.mode)
-        _check_until(wanted.until_ns, now_ns)
+        _check_until(wanted.until_ns, now_ns, max(now_ns, dated_ns))
     present = current or Lock()
     if _weakens(present.retention, wanted, now_ns):
         lock = Lock(retention=present.retention)
@@ -474,7 +482,7 @@ def parse_until(text: str, *, now_ns: int) -> int:
             f"{text[:40]!r} is no retain-until date; write 2033-01-31T12:00:00Z, 2033-01-31,"
             " or a period from now such as 30d or 7y"
         )
-    _check_until(until_ns, now_ns)
+    _check_until(until_ns, now_ns, now_ns)
     return until_ns
 
 
@@ -525,14 +533,14 @@ def check_period(period_ns: int) -> None:
         )
 
 
-def _check_until(until_ns: int, now_ns: int) -> None:
+def _check_until(until_ns: int, now_ns: int, dated_ns: int) -> None:
     # The date itself is not printed: it may lie outside every calendar.
     if until_ns <= now_ns:
         raise errors.InvalidRetention(
             f"the retain-until date must be in the future; it is {format_until(now_ns)} now"
         )
-    if until_ns > now_ns + MAX_PERIOD_NS:
+    if until_ns > dated_ns + MAX_PERIOD_NS:
         raise errors.InvalidRetention(
             "the retain-until date may be at most 36500 days (100 years) away:"
-            f" {format_until(now_ns + MAX_PERIOD_NS)}"
+            f" {format_until(dated_ns + MAX_PERIOD_NS)}"
         )

@@ -323,6 +323,33 @@ def test_a_store_without_object_lock_has_no_locks(store: MemoryStore) -> None:
         lock(store, "/f", "COMPLIANCE 30d")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["object-lock", "object-lock-mode", "object-lock-retain-until-date", "object-lock-legal-hold"],
+)
+def test_without_object_lock_no_value_of_a_lock_is_looked_at(store: MemoryStore, name: str) -> None:
+    """Nobody who tries whether a store has locks needs to know a right value."""
+    store.write("/f", b"x")
+    for value in ("nonsense", "GOVERNANCE", "30d", "OFF"):
+        with pytest.raises(ObjectLockDisabled):
+            set_attribute(store, "/f", f"s3.{name}".encode(), value)
+    with pytest.raises(ObjectLockDisabled):
+        set_attribute(store, "/f", b"s3.append-only", "2")
+
+
+def test_a_hold_that_is_not_on_may_be_switched_off(store_with_locks: MemoryStore) -> None:
+    """As in S3. What another case holds stays held, and that is said."""
+    store = store_with_locks
+    store.write("/f", b"x")
+    set_attribute(store, "/f", b"s3.object-lock-legal-hold", "OFF")
+    ino = store.stat("/f").ino
+    store.fs.locks.set_legal_hold(ino, LegalHold("17", "court", 0, START_NS), caller=ROOT)
+
+    with pytest.raises(InvalidArgument):
+        set_attribute(store, "/f", b"s3.object-lock-legal-hold", "OFF")
+    assert store.fs.getxattr(ino, b"s3.object-lock-legal-hold") == b"ON"
+
+
 def test_marks_that_are_out_of_date_never_hide_a_later_lock(
     store_with_locks: MemoryStore,
 ) -> None:

@@ -1,6 +1,7 @@
 """Locks and lifecycle judge by the compliance clock: a date that nobody measured ends nothing."""
 
 import pytest
+import trio
 
 from s3fs_local.errors import Protected
 from s3fs_local.rules.instants import SECOND_NS
@@ -59,3 +60,13 @@ def test_work_goes_on(store: LifecycleStore) -> None:
     store.write("/h", b"new")
     assert store.stat("/h").mtime_ns > START_NS + 49 * YEAR_NS
     check_verified(store)
+
+
+def test_the_longest_lock_is_counted_from_the_date(store: LifecycleStore) -> None:
+    """As every period is: S3's hundred years are not too long by the time that nobody measured."""
+    store.write("/h", b"new")
+    ino = store.stat("/h").ino
+    trio.run(store.fs.set_lock_attribute, ino, b"s3.object-lock", b"COMPLIANCE 100y", ALICE)
+
+    with pytest.raises(Protected):
+        store.remove("/h")
