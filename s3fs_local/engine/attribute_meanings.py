@@ -15,7 +15,7 @@ class AttributeMeaning(Struct, frozen=True):
 ATTRIBUTES: Final = {
     "version-id": AttributeMeaning("The id of the version."),
     "versions": AttributeMeaning("How many versions the file has."),
-    "etag": AttributeMeaning("The ETag of the version, in quotes."),
+    "etag": AttributeMeaning("The ETag of the version, in quotes; no MD5."),
     "storage-class": AttributeMeaning("The storage class of the version."),
     "restore": AttributeMeaning(
         "As S3's header x-amz-restore: whether a retrieval goes on or ended."

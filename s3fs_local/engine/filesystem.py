@@ -311,7 +311,12 @@ class FileSystem:
         """As `getxattr`; None: there is no such attribute."""
         if name.startswith(PREFIX):
             inode = self.getattr(ino)
-            return self.lock_attributes.find(inode, self._version_shown(inode), name)
+            version = self._version_shown(inode)
+            return (
+                None
+                if _is_text(inode, version)
+                else self.lock_attributes.find(inode, version, name)
+            )
         if ino >= FIRST_VIRTUAL_INO:
             return self.views.xattrs_of(ino).get(name)
         return self.attributes.find_xattr(ino, name)
@@ -326,11 +331,13 @@ class FileSystem:
     def listxattr(self, ino: int) -> list[bytes]:
         """The names of the stored attributes; `s3.*` are not listed."""
         if ino >= FIRST_VIRTUAL_INO:
-            return list(self.views.xattrs_of(ino))
-        names = self.attributes.list_xattrs(ino)
+            names = list(self.views.xattrs_of(ino))
+        else:
+            names = self.attributes.list_xattrs(ino)
         if self.presentation.lists_lock_attributes:
             inode = self.getattr(ino)
-            names += self.lock_attributes.names(inode, self._version_shown(inode))
+            version = self._version_shown(inode)
+            names += [] if _is_text(inode, version) else self.lock_attributes.names(inode, version)
         return names
 
     def setxattr(
@@ -627,3 +634,8 @@ class FileSystem:
         if ino >= FIRST_VIRTUAL_INO:
             raise ReadOnlyView("views cannot be changed")
         self.replica.check_writable()
+
+
+def _is_text(inode: Inode, version: Version | None) -> bool:
+    """Whether it is a text that a view makes, such as `log`: nothing that the store keeps."""
+    return inode.ino >= FIRST_VIRTUAL_INO and inode.is_file and version is None

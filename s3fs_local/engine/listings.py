@@ -84,15 +84,18 @@ class Listings:
     ) -> Iterator[tuple[bytes, Inode, int]]:
         if not after:
             opened.until_ns = self._volume.now_ns()  # rewinddir(3) looks anew
+        door = self._volume.settings.snapdirname.encode()
         if shows_views and after < FIRST_ENTRY_OFFSET:
             folder = self._views.versions_of(opened.ino)
             self._views.remember(folder.ino)
-            yield self._volume.settings.snapdirname.encode(), folder, FIRST_ENTRY_OFFSET
+            yield door, folder, FIRST_ENTRY_OFFSET
         while batch := self._volume.metadata.children(opened.ino, after, BATCH):
             for entry, inode in batch:
                 after = entry.from_ns
                 if after > opened.until_ns:
                     return
+                if entry.name == door:
+                    continue  # made under another snapdirname: nobody gets to it by this name
                 shown = inode
                 if inode.ino in self._volume.drafts:
                     shown = self._attributes.get(inode.ino)

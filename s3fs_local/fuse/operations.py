@@ -295,7 +295,7 @@ class Operations:
         With `takes_setgid` an access ACL takes S_ISGID away: who sets it is not in the group.
         """
         if flags:
-            self._check_there(inode, name, wanted=bool(flags & os.XATTR_REPLACE))
+            self._check_there(inode, name, flags)
         if name.startswith(LOCK_ATTRIBUTE_PREFIX):
             return self._gate.waiting(self._fs.set_lock_attribute, inode, name, value, caller)
         self._fs.setxattr(inode, name, value, caller, takes_setgid=takes_setgid)
@@ -320,10 +320,10 @@ class Operations:
         del caller
         return self._fs.statfs()
 
-    def _check_there(self, inode: int, name: bytes, *, wanted: bool) -> None:
-        """Whether the attribute exists is as wanted."""
+    def _check_there(self, inode: int, name: bytes, flags: int) -> None:
+        """Whether the attribute exists is as the flags want it."""
         is_there = self._fs.find_xattr(inode, name) is not None
-        if wanted and not is_there:
+        if flags & os.XATTR_REPLACE and not is_there:
             raise NoSuchAttribute(printed(name))
-        if is_there and not wanted:
+        if flags & os.XATTR_CREATE and is_there:
             raise NameTaken(os.fsdecode(name))

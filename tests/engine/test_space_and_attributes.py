@@ -153,6 +153,29 @@ def test_lock_attributes_are_listed_where_they_are_asked_for(store: MemoryStore)
         assert store.fs.find_xattr(ino, name) is None
 
 
+def test_attributes_of_old_versions_are_listed_as_those_of_files(store: MemoryStore) -> None:
+    """A text that a view makes, such as `log`, is nothing that the store keeps: it has none."""
+    store.write("/f", b"x")
+    store.fs.presentation = Presentation(lists_lock_attributes=True)
+    name = store.listing("/.versions/f")[0].decode()
+    ino = store.stat(f"/.versions/f/{name}").ino
+
+    assert store.fs.listxattr(ino) == store.fs.listxattr(store.stat("/f").ino)
+    assert store.fs.getxattr(ino, b"s3.storage-class") == b"STANDARD"
+    log = store.stat("/.versions/f/log").ino
+    assert store.fs.listxattr(log) == []
+    for word in ATTRIBUTES:
+        assert store.fs.find_xattr(log, f"s3.{word}".encode()) is None
+
+
+@pytest.mark.parametrize("name", [b"s3.tags", b"s3.restore-request"])
+def test_what_only_versions_have_is_not_set_on_a_directory(store: MemoryStore, name: bytes) -> None:
+    """ENOENT would say that the directory is not there."""
+    store.mkdir("/d")
+    with pytest.raises(InvalidArgument):
+        trio.run(store.fs.set_lock_attribute, store.stat("/d").ino, name, b"1", ALICE)
+
+
 def test_tags_belong_to_the_version(store: MemoryStore) -> None:
     """A new version has none, a restored one has those of its source (as a copy in S3)."""
     store.write("/f", b"one")

@@ -43,6 +43,8 @@ def test_flags_and_errors_are_those_of_the_manual(file: Path) -> None:
     os.setxattr(file, "user.a", b"1", os.XATTR_CREATE)
     with fails_with(errno.EEXIST):
         os.setxattr(file, "user.a", b"2", os.XATTR_CREATE)
+    with fails_with(errno.EEXIST):
+        os.setxattr(file, "user.a", b"2", os.XATTR_CREATE | os.XATTR_REPLACE)
     os.setxattr(file, "user.a", b"3", os.XATTR_REPLACE)
     assert os.getxattr(file, "user.a") == b"3"
     os.removexattr(file, "user.a")

@@ -6,12 +6,13 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from s3fs_local.control.looking_back import version_at
 from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.filesystem import Presentation
-from s3fs_local.errors import InvalidTime, NameReserved, NoSuchName, ReadOnlyView
+from s3fs_local.errors import DirectoryNotEmpty, InvalidTime, NameReserved, NoSuchName, ReadOnlyView
 from s3fs_local.rules.inode import FIRST_VIRTUAL_INO, ROOT_INO
 from s3fs_local.rules.instants import SECOND_NS, format_file_time, format_rfc3339
 from tests.engine.memory_store import ALICE, ROOT, START_NS, MemoryStore
@@ -31,6 +32,29 @@ def test_no_listing_leads_into_versions(store: MemoryStore) -> None:
     assert store.listing("/d/.versions") == [b"f"]
     store.fs.presentation = Presentation(snapdir_visible=True)
     assert store.listing("/d") == [b".versions", b"f"]
+
+
+def test_what_another_snapdirname_let_be_made_leads_nowhere_either(store: MemoryStore) -> None:
+    """A directory that is called as the folder of versions is now is not reached, nor listed."""
+    rename_versions(store, ".history")
+    store.mkdir("/d")
+    store.mkdir("/d/.versions")
+    store.write("/d/.versions/f", b"kept")
+    rename_versions(store, ".versions")
+
+    assert store.listing("/d") == []
+    with pytest.raises(DirectoryNotEmpty):
+        store.fs.rmdir(*store.place("/d"), ALICE)
+    store.fs.presentation = Presentation(snapdir_visible=True)
+    assert store.listing("/d") == [b".versions"]
+    rename_versions(store, ".history")
+    assert store.read("/d/.versions/f") == b"kept"
+
+
+def rename_versions(store: MemoryStore, name: str) -> None:
+    """As mounting with `snapdirname=NAME` does."""
+    volume = store.fs.volume
+    volume.settings = msgspec.structs.replace(volume.settings, snapdirname=name)
 
 
 @promise(
