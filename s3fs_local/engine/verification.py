@@ -5,7 +5,8 @@
     facts     the database says what the records, applied to an empty engine, say
     bytes     the blocks of locked versions (or of all) are in every zone as they were sealed
 
-A store in use goes on meanwhile: what is compared is the state right after everything settled once.
+A store in use goes on meanwhile: what is compared is the state right after everything settled once,
+and not before the zones that a quorum did not wait for have it, too.
 The ledger's facts grow in a scratch engine, so memory does not grow with the store.
 """
 
@@ -104,6 +105,7 @@ class Verification:
         head, facts, counters, now_ns = await volume.durability.settled(
             lambda: (ledger.head, metadata.facts(), metadata.counters(), volume.expiry_ns())
         )
+        await volume.durability.run_blocking(volume.zones.members.wait_for_lanes)
         for finding in ledger.findings:
             self._found.add(Discrepancy(Kind.RECORD, finding, at_ns=now_ns))
         if signed is not None:

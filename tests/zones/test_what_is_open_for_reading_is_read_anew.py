@@ -1,7 +1,9 @@
 """A daemon has packs open; who takes one away, or exchanges it, does not deceive it."""
 
 import shutil
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -9,6 +11,11 @@ from s3fs_local.control.requests import RotateKey, Verify
 from tests.store_on_disk import StoreOnDisk, make_store, make_store_of_zones, opened
 
 CONTENT = bytes(range(256)) * 1024
+
+
+def wait_for(event: Event) -> None:
+    """It has happened."""
+    event.wait()
 
 
 async def is_intact(disk: StoreOnDisk) -> bool:
@@ -76,3 +83,30 @@ async def test_a_scrub_reads_the_copy_that_lies_there(tmp_path: Path) -> None:
         exchange(pack)
         assert (await disk.ask_scrub())["Damaged"]
         assert not (await disk.ask_scrub())["Damaged"]
+
+
+async def test_a_zone_that_is_late_lacks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quorum acknowledges, and the third zone gets its records a moment later: no alarm."""
+    make_store_of_zones(tmp_path)
+    async with opened(tmp_path / "store") as disk:
+        disk.write("file", CONTENT)
+        await disk.sync_everywhere()
+        goes_on = Event()
+        members = disk.zones.members
+        wait_for_lanes = members.wait_for_lanes
+
+        def wait_until_late_ones_have_come() -> None:
+            goes_on.set()
+            wait_for_lanes()
+
+        monkeypatch.setattr(members, "wait_for_lanes", wait_until_late_ones_have_come)
+        try:
+            disk.zones.zones[2].lane.submit(partial(wait_for, goes_on))
+            disk.write("another", CONTENT)
+            verified = await disk.ask(Verify(reads_all=True))
+        finally:
+            goes_on.set()
+        assert verified["Intact"], verified["Discrepancies"]
+        assert not verified.get("LeftOut")
