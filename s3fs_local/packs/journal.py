@@ -366,7 +366,7 @@ class Journal:
         if self._before_is_durable:
             return
         self._zones.check_writable()
-        self._copies.make_even(self._before[0])
+        self._copies.make_even(self._next - 1)  # one that was begun, too
         with suppress(KeyError):
             number = self._before[0]
             missing = partial(self._copies.bytes_of, number)

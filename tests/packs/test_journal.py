@@ -485,6 +485,26 @@ def test_a_segment_begun_in_one_zone_only_binds_nobody() -> None:
     assert _replayed(zones[1:]) == [ONE, TWO]
 
 
+@pytest.mark.parametrize("left", [None, 0, 1, HEAD_BYTES - 1])
+def test_a_segment_begun_in_one_zone_only_is_in_both_soon(left: int | None) -> None:
+    """Or a scrub would call it damaged in the other one for ever, where nothing is."""
+    zones = failing_zones(2)
+    journal, _ = _open(zones)
+    journal.append([ONE])
+    journal.rotate()
+    second = segment_name(2)
+    head = zones[0].read(second, 0, 1 << 20)
+    if left is None:
+        zones[1].delete(second)
+    else:
+        zones[1].put(second, head[:left])
+    journal, _ = _open(zones)
+    journal.append([TWO])
+
+    assert zones[1].read(second, 0, 1 << 20) == head
+    assert _replayed(zones[1:]) == [ONE, TWO]
+
+
 def test_a_record_that_one_zone_missed_is_in_both_before_anything_relies_on_it() -> None:
     """A zone flickers, nobody has synced, the process is killed: either zone may be lost later."""
     zones = failing_zones(2)
