@@ -378,8 +378,9 @@ def key_ring_of(
 def _zone_changes(
     path: Path, record: StoreRecord, ring_files: KeyRingFiles, filesystem: FileSystem
 ) -> ZoneChanges:
-    """Who changes `store.json`: for its zones, and for what opens the store."""
+    """Who changes `store.json`, which its zones have: for them, and for what opens the store."""
     description = StoreDescription(path, record, filesystem.volume.zones)
+    description.spread()
     filesystem.key_administration.name_opener = description.name_opener
     return ZoneChanges(path, description, ring_files, filesystem)
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from s3fs_local import errors
 from s3fs_local.crypto.key_ring import generation_of, store_of
 from s3fs_local.daemon.layout import KEY_RING_NAME
+from s3fs_local.daemon.zone_copies import put_copy, read_copy
 from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.system import durable_files
@@ -50,7 +51,7 @@ class KeyRingFiles:
             FormatTooNew: a newer release wrote it.
         """
         self._here = self._read_here()
-        self._in_zones = {zone: _read_in(zone) for zone in self._stores}
+        self._in_zones = {zone: read_copy(zone, KEY_RING_NAME) for zone in self._stores}
         copies = [
             self._found(self._here, "the store's own copy"),
             *(self._found(copy, "a zone's copy") for copy in self._in_zones.values()),
@@ -75,7 +76,7 @@ class KeyRingFiles:
                 log.warning("the key ring cannot be replaced: %s", error)
         for zone, copy in self._in_zones.items():
             if copy != self.present:
-                _put_copy(zone, self.present)
+                put_copy(zone, KEY_RING_NAME, self.present)
 
     def save(self, data: bytes) -> None:
         """The ring is this, durably. A zone that cannot take it is suspended, and told later.
@@ -90,7 +91,7 @@ class KeyRingFiles:
         self._put_here(data)
         self.present = data  # what a zone is told by others from now on
         for zone in self._zones.well:
-            why = None if zone.store is None else _put_copy(zone.store, data)
+            why = None if zone.store is None else put_copy(zone.store, KEY_RING_NAME, data)
             if why is not None and not self._zones.members.suspend(zone, why):
                 self.present = former
                 self._put_here(former)
@@ -120,21 +121,3 @@ class KeyRingFiles:
         except errors.StoreDamaged as error:
             log.warning("%s of the key ring cannot be read: %s", what, error)
         return None
-
-
-def _read_in(zone: ObjectStore) -> bytes | None:
-    try:
-        return zone.read(KEY_RING_NAME, 0, zone.length(KEY_RING_NAME))
-    except (KeyError, errors.StorageError) as error:
-        log.warning("a zone's copy of the key ring cannot be read: %s", error)
-        return None
-
-
-def _put_copy(zone: ObjectStore, data: bytes) -> errors.StorageError | None:
-    """The zone has the ring; or why not."""
-    try:
-        zone.put(KEY_RING_NAME, data)
-    except errors.StorageError as error:
-        log.warning("a zone did not take the key ring: %s", error)
-        return error
-    return None

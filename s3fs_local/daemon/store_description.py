@@ -15,6 +15,7 @@ from s3fs_local.daemon.store_file import (
     encode_store_file,
     write_store_file,
 )
+from s3fs_local.daemon.zone_copies import put_copy, read_copy
 from s3fs_local.engine.durability import run_in_thread
 from s3fs_local.engine.key_administration import Opener
 from s3fs_local.objects.zone_set import ZoneSet
@@ -65,6 +66,13 @@ class StoreDescription:
                 await run_in_thread(put)
             except errors.StorageError as error:
                 logger.warning("%s was not told to all zones: %s", STORE_FILE_NAME, error)
+
+    def spread(self) -> None:
+        """Every zone that is well has it: who changed it may have died before zones were told."""
+        text = encode_store_file(self.record)
+        for zone in self._zones.well:
+            if zone.store is not None and read_copy(zone.store, STORE_FILE_NAME) != text:
+                put_copy(zone.store, STORE_FILE_NAME, text)
 
     async def name_opener(self, opener: Opener) -> None:
         """See `NameOpener`; raises as `change`."""

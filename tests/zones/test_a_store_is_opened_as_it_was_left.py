@@ -8,6 +8,7 @@ import pytest
 
 from s3fs_local.cli.exit_codes import ExitCode
 from s3fs_local.cli.main import run
+from s3fs_local.control.requests import AddZone, Scrub
 from s3fs_local.daemon.store_file import read_store_file
 from s3fs_local.system.durable_files import OwnerLock
 from tests.store_on_disk import make_store_of_zones, opened, wait_until_well
@@ -41,3 +42,21 @@ async def test_a_mount_has_the_zone_that_was_added_a_moment_before(
         ]
     assert codes == [ExitCode.OK]
     assert len(read_store_file(store).zones) == 2
+
+
+async def test_zones_hear_of_a_change_that_was_told_to_none(tmp_path: Path) -> None:
+    """A process is killed as it adds a zone: the store knows, and the zones must hear of it soon.
+
+    One of them may be all that is left; and a scrub would call what they have damaged.
+    """
+    zones = make_store_of_zones(tmp_path)
+    earlier = (zones[0] / "store.json").read_bytes()
+    async with opened(tmp_path / "store") as disk:
+        await disk.ask(AddZone(str(tmp_path / "another")))
+    for zone in zones:
+        (zone / "store.json").write_bytes(earlier)
+    async with opened(tmp_path / "store") as disk:
+        assert not (await disk.ask(Scrub(mends=False)))["Damaged"]
+
+    expected = (tmp_path / "store" / "store.json").read_bytes()
+    assert [(zone / "store.json").read_bytes() == expected for zone in zones] == [True] * 3
