@@ -14,13 +14,13 @@ from s3fs_local.objects.zone_mark import MARK_NAME, check_zone
 from s3fs_local.system.durable_files import temporary_name
 
 PARTS: Final = (STORE_FILE_NAME, KEY_RING_NAME, MARK_NAME)
-_UNFINISHED: Final = frozenset(map(temporary_name, PARTS))
-BEGUN_NAMES_MAX: Final = len(PARTS) + len(_UNFINISHED)
+UNFINISHED: Final = frozenset(map(temporary_name, PARTS))
+BEGUN_NAMES_MAX: Final = len(PARTS) + len(UNFINISHED)
 
 
 def is_begun(objects: ObjectStore, names: set[str], record: StoreRecord) -> bool:
     """Whether what lies there is all of a zone that this store began to make, and never used."""
-    parts = names - _UNFINISHED
+    parts = names - UNFINISHED
     if parts != set(PARTS[: len(parts)]):
         return False
     if STORE_FILE_NAME in parts and not _is_of(objects, record):

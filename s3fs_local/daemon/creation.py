@@ -12,9 +12,11 @@ from s3fs_local import errors
 from s3fs_local.crypto.key_ring import KeyRing
 from s3fs_local.crypto.slot_secrets import KeyFile, Passphrase, RecoveryKey, Secret
 from s3fs_local.daemon.assembly import checkpoints_of, make_metadata
+from s3fs_local.daemon.begun_zones import PARTS, UNFINISHED
 from s3fs_local.daemon.layout import DEFAULT_ZONE, KEY_FILE_NAME, KEY_RING_NAME, METADATA_NAME
 from s3fs_local.daemon.recovery_sheet import recovery_sheet
 from s3fs_local.daemon.store_file import (
+    STORE_FILE_NAME,
     StoreRecord,
     ZoneRecord,
     directory_of,
@@ -26,6 +28,7 @@ from s3fs_local.daemon.zones import check_vacant, make_zone, parse_zone
 from s3fs_local.engine.ledger_setup import TEST_CLOCK_SETTING
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.checkpoints import PIECE_BYTES
+from s3fs_local.packs.checkpoints import STREAM as CHECKPOINTS
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import format_rfc3339
 from s3fs_local.rules.quorum import ZONES_MAX
@@ -36,6 +39,18 @@ from s3fs_local.system.clock import wall_ns
 from s3fs_local.system.randomness import SystemRandomness
 
 _ID_BYTES: Final = 16
+_PARTS: Final = (KEY_FILE_NAME, KEY_RING_NAME, METADATA_NAME)
+_MADE_IN_A_STORE: Final = frozenset(
+    {
+        *_PARTS,
+        *map(durable_files.temporary_name, (*_PARTS, STORE_FILE_NAME)),
+        *(f"{METADATA_NAME}-{log}" for log in ("journal", "wal", "shm")),
+        DEFAULT_ZONE.partition("/")[0],
+    }
+)
+"""What lies in a store's directory before it is one: `store.json` comes last."""
+_MADE_IN_A_ZONE: Final = frozenset({*PARTS, *UNFINISHED, CHECKPOINTS})
+"""What lies in a zone before anybody opened its store."""
 
 
 class StorePlan(Struct, frozen=True, kw_only=True):
@@ -63,8 +78,9 @@ def create_store(path: Path, plan: StorePlan) -> StoreRecord:
     record = _new_record(plan)
     zone_directories = [directory_of(path, zone) for zone in record.zones]
     directories = [path, *(directory for directory in zone_directories if directory is not None)]
-    for directory in directories:
-        _check_empty(directory)
+    _check_empty(path, _MADE_IN_A_STORE)
+    for directory in directories[1:]:
+        _check_empty(directory, _MADE_IN_A_ZONE)
     for zone in record.zones:
         if directory_of(path, zone) is None:
             check_vacant(path, record, zone)
@@ -88,9 +104,15 @@ def create_store(path: Path, plan: StorePlan) -> StoreRecord:
     return record
 
 
-def _check_empty(directory: Path) -> None:
+def _check_empty(directory: Path, made: frozenset[str]) -> None:
     if directory.is_dir():
-        if any(directory.iterdir()):
+        names = {entry.name for entry in directory.iterdir()}
+        if names and names <= made:
+            raise errors.StoreExists(
+                f"{directory} is not empty: it has only what init makes, and was never used; if an"
+                f" init that named it was ended, remove {directory}"
+            )
+        if names:
             raise errors.StoreExists(f"{directory} is not empty")
     elif directory.exists() or directory.is_symlink():
         raise errors.StoreExists(f"{directory} is a file")
@@ -186,7 +208,10 @@ def begun_recovery_sheet(path: Path) -> Iterator[Path]:
 
 def _check_no_sheet(path: Path) -> None:
     if path.exists():
-        raise errors.InvalidArgument(f"the recovery key is not written over {path}")
+        raise errors.InvalidArgument(
+            f"the recovery key is not written over {path}: name another sheet, or move it away;"
+            " until one is made, an earlier one may open the store"
+        )
 
 
 def write_recovery_sheet(path: Path, key_text: str, *, store: Path, store_id: str) -> None:

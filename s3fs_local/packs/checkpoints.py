@@ -26,7 +26,8 @@ from s3fs_local.system.randomness import Randomness
 FORMAT: Final = 1
 PIECE_BYTES: Final = 1 << 20
 
-_FOLDER: Final = "checkpoint/"
+STREAM: Final = "checkpoint"
+_FOLDER: Final = f"{STREAM}/"
 _SUFFIX: Final = ".checkpoint"
 _MAGIC: Final = b"S3FSMETA"
 _HEADER: Final = Layout(f">8sII16sQ{SALT_BYTES}s")  # magic, format, zero, store id, position, salt

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -108,6 +109,34 @@ def test_init_clears_up_after_an_interruption(
 
     assert run(["init", str(store)]) == ExitCode.INTERRUPTED
     assert list(store.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["store", "zone"])
+def test_what_a_killed_init_left_is_known_as_that(
+    tmp_path: Path, capsys: Capture, place: str
+) -> None:
+    """Nobody has to guess whether there is anything in it. Of what was used it is not said."""
+    store, zone = tmp_path / "store", tmp_path / "zone"
+    again = ["init", str(store), "--zone", str(zone)]
+    assert run(again) == ExitCode.OK
+    (store / "store.json").unlink()  # which comes last
+    (store / ".store.json.tmp").touch()
+    if place == "zone":
+        shutil.rmtree(store)
+    said = f"if an init that named it was ended, remove {tmp_path / place}"
+    assert run(again) == ExitCode.ALREADY_EXISTS
+    assert said in capsys.readouterr().err
+
+    shutil.rmtree(zone)
+    shutil.rmtree(store, ignore_errors=True)
+    assert run(again) == ExitCode.OK
+    assert run(["status", str(store)]) == ExitCode.OK
+    (store / "store.json").unlink()
+    if place == "zone":
+        shutil.rmtree(store)
+    capsys.readouterr()
+    assert run(again) == ExitCode.ALREADY_EXISTS
+    assert "remove" not in capsys.readouterr().err
 
 
 def test_zones_are_directories_or_file_urls(tmp_path: Path, capsys: Capture) -> None:

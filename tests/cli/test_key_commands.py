@@ -176,12 +176,16 @@ def test_who_gives_nothing_is_told_what_would_open_the_store(
     assert "other is opened by a passphrase, and none was given" in capsys.readouterr().err
 
 
-def test_a_new_recovery_sheet_makes_the_old_one_worthless(store: Path, tmp_path: Path) -> None:
+def test_a_new_recovery_sheet_makes_the_old_one_worthless(
+    store: Path, tmp_path: Path, capsys: Capture
+) -> None:
     """And is never written over another file."""
     sheets = [tmp_path / "1", tmp_path / "2"]
     for sheet in sheets:
         assert run(["key", "recovery", str(store), str(sheet)]) == ExitCode.OK
+    capsys.readouterr()
     assert run(["key", "recovery", str(store), str(sheets[0])]) == ExitCode.USAGE
+    assert "name another sheet, or move it away" in capsys.readouterr().err
 
     assert run(["--key-file", str(sheets[0]), "stats", str(store)]) == ExitCode.WRONG_KEY
     assert run(["--key-file", str(sheets[1]), "stats", str(store)]) == ExitCode.OK
