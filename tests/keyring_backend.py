@@ -33,4 +33,6 @@ class FileKeyring(KeyringBackend):
 
     def set_password(self, service: str, username: str, password: str) -> None:
         """The keyring has the password."""
-        self._path.write_text(json.dumps(self._all() | {f"{service}/{username}": password}))
+        new = self._path.with_suffix(".new")  # as a real one: a killed writer loses nothing
+        new.write_text(json.dumps(self._all() | {f"{service}/{username}": password}))
+        new.replace(self._path)

@@ -6,6 +6,7 @@ from typing import Final
 import trio
 
 from tests.campaigns import (
+    admin_kills,
     bit_flips,
     endings,
     faults,
@@ -126,6 +127,13 @@ LINES: Final = {
             "kills",
             *(5, 1000, 20),
             fsck_kills.run,
+        ),
+        Line(
+            "admin-kills",
+            "a command over keys, zones, settings or locks that is killed at any call is whole",
+            "states at most",
+            *(6, admin_kills.STATES_MAX * len(admin_kills.CELLS), admin_kills.STATES_MAX),
+            admin_kills.run,
         ),
         Line(
             "replication",
