@@ -33,6 +33,7 @@ from s3fs_local.objects.interface import ObjectStore
 from s3fs_local.objects.lanes import DirectLane, Lane, ThreadLane
 from s3fs_local.objects.reading import gather, heads_in, lengths_in
 from s3fs_local.objects.zone import Zone, ZoneState
+from s3fs_local.objects.zone_mark import read_mark
 from s3fs_local.packs.coded_packs import CodedPack
 from s3fs_local.packs.pack_store import PackStore, pack_id_of, pack_name
 from s3fs_local.packs.segment import HEADER_BYTES, is_same_object
@@ -280,6 +281,7 @@ class ZoneCare:
                 break
         else:
             raise ZoneUnavailable("it does not catch up with what is written")
+        await self._healing.in_zone(zone, read_mark)  # emptied meanwhile it lacks what was given
         await self._healing.run_blocking(partial(self._settle, zone))
         for _ in range(ROUNDS_MAX):
             if not await self._give_small_files(zone):

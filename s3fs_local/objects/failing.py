@@ -57,6 +57,7 @@ class FailingObjects(AttendedObjects):
         super().__init__(inner, self.count)
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
+        self.failures = 0  # calls that failed
         self.cuts = 0  # how often the power was cut
         self._durable: dict[str, int | None] = {}  # only objects that grew; None: not even the name
 
@@ -75,6 +76,7 @@ class FailingObjects(AttendedObjects):
             if fault.method == method and (
                 call == fault.nth or (fault.for_ever and call > fault.nth)
             ):
+                self.failures += 1
                 raise fault.error
 
     def note_durable(self, name: str, length: int) -> None:

@@ -434,6 +434,29 @@ HISTORIES = {
         Operation(Kind.PUT_LIFECYCLE, 5, 4, 7),
         Operation(Kind.MIDNIGHT, 5, 3, 0),
     ],
+    "a zone is emptied again while it catches up, and counts although it lacks a pack": [
+        Operation(Kind.ZONE_EMPTIED, 10, 0, 6),
+        Operation(Kind.CREATE, 2, 3, 5),
+        Operation(Kind.CLOSE, 6, 8, 7),
+        Operation(Kind.OPEN_TRUNCATE, 4, 1, 9),
+        Operation(Kind.CREATE, 0, 10, 7),
+        Operation(Kind.BRING_BACK, 4, 11, 11),
+        Operation(Kind.APPEND, 10, 5, 7),
+        Operation(Kind.ZONE_COMES, 4, 8, 8),
+        Operation(Kind.GO_ON, 0, 11, 2),
+        Operation(Kind.PURGE, 6, 9, 3),
+        Operation(Kind.ZONE_EMPTIED, 10, 5, 0),
+        Operation(Kind.ZONE_COMES, 1, 4, 0),
+    ],
+    "a task learns that a zone was away when another one is away": [
+        Operation(Kind.BRING_BACK, 0, 9, 11),
+        Operation(Kind.ZONE_GOES, 9, 5, 1),
+        Operation(Kind.GO_ON, 8, 2, 3),
+        Operation(Kind.ZONE_COMES, 0, 3, 4),
+        Operation(Kind.ZONE_GOES, 5, 5, 3),
+        Operation(Kind.GO_ON, 6, 10, 11),
+        Operation(Kind.CREATE, 9, 5, 10),
+    ],
 }
 
 

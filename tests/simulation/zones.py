@@ -56,6 +56,7 @@ class SimulatedZones:
         self.emptied: set[int] = set()  # and not yet told what it lost
         self.rotten: set[int] = set()
         self.flickers: set[int] = set()  # those that fail once, or have, and were not told yet
+        self.answered: dict[int, int] = {}  # failures of each when it was opened last
         self.process = Process()
         self.set: ZoneSet
         self.packs: Callable[[], set[str]] = set  # those that the store has, by name
@@ -105,6 +106,7 @@ class SimulatedZones:
         except ZoneUnavailable as error:
             zone.reason = str(error)
         else:
+            self._note_answered(number)
             zone.store = as_seen_by(self.process, self.failing[number])
             zone.state, zone.reason = ZoneState.WELL, ""
         return zone
@@ -129,7 +131,11 @@ class SimulatedZones:
             if number in self.gone:
                 raise
             self._mark(number)
+        self._note_answered(number)
         return as_seen_by(self.process, self.failing[number])
+
+    def _note_answered(self, number: int) -> None:
+        self.answered[number] = self.failing[number].failures
 
     def _number(self, zone: Zone) -> int:
         return self.ids.index(zone.zone_id)
@@ -217,8 +223,12 @@ class SimulatedZones:
         return well - self.gone - self.emptied - self.flickers
 
     def _staying(self) -> set[int]:
-        """Those of them that are not being removed."""
-        return self.there() - {self._number(zone) for zone in self.set.zones if zone.leaves}
+        """Those of them that are not being removed, and of which no task knows that they failed.
+
+        It says so when it goes on.
+        """
+        there = self.there() - {self._number(zone) for zone in self.set.zones if zone.leaves}
+        return {n for n in there if self.failing[n].failures == self.answered.get(n, 0)}
 
     def whole(self) -> set[int]:
         """The zones that should have everything as it was sealed."""
