@@ -31,6 +31,7 @@ _STATUS: Final = (
     (errors.NoSuchName, HTTPStatus.NOT_FOUND),
     (errors.NoSuchVersion, HTTPStatus.NOT_FOUND),
     (errors.NothingToRestore, HTTPStatus.NOT_FOUND),
+    (errors.IsADirectory, HTTPStatus.NOT_FOUND),
     (errors.InvalidArgument, HTTPStatus.BAD_REQUEST),
     (errors.InvalidTime, HTTPStatus.BAD_REQUEST),
     (errors.NotPermitted, HTTPStatus.FORBIDDEN),

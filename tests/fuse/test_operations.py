@@ -129,6 +129,8 @@ def test_failures_have_their_errno(tmp_path: Path) -> None:
         with fails_with(errno.EROFS):
             (tmp_path / ".versions" / "new").touch()
         with fails_with(errno.EINVAL):
+            os.setxattr(tmp_path / "file", "s3.tags", b"a=1&a=2")
+        with fails_with(errno.EOPNOTSUPP):
             os.setxattr(tmp_path / "file", "s3.object-lock", b"nonsense")
 
 
