@@ -2,9 +2,8 @@
 
 While rules are in force every transaction carries rows for the agenda along: the names whose
 meaning changes, and the inodes whose versions, class, tags, lock or names change, or of which
-another region was told. A row for an
-inode (with an empty name) is cheaper to write than one for the key that it counts under: that has
-to be searched for.
+another region was told. A row for an inode (with an empty name) is cheaper to write than one for
+the key that it counts under: that has to be searched for.
 """
 
 from collections.abc import Iterator, Sequence

@@ -37,6 +37,7 @@ CLOCK_INTERVAL_NS: Final = 3_600 * 10**9
 BODY_BYTES_MAX: Final = 1 << 30
 """Of a body as it is before compression. A settle is due long before: see `durability`."""
 _LEVEL: Final = 1
+"""Of zstd. Others wait meanwhile: level 3 takes twice as long, and saves a twentieth."""
 _CLOCK: Final = msgspec.msgpack.Decoder(ClockState)
 _BATCHES: Final = msgspec.msgpack.Decoder(list[ChangeBatch])
 _ARRAY_32: Final = b"\xdd"
