@@ -15,8 +15,8 @@ from s3fs_local.cli.options import (
     store_argument,
     yes_option,
 )
-from s3fs_local.cli.output import confirm, print_json, print_line, print_table
-from s3fs_local.cli.store_access import ask, ask_by_secret, store_of
+from s3fs_local.cli.output import print_json, print_line, print_table
+from s3fs_local.cli.store_access import ask, ask_by_secret, confirm_what_would_be, store_of
 from s3fs_local.control.requests import (
     AddKey,
     ChangeSecret,
@@ -102,11 +102,17 @@ def disable_key(
 ) -> None:
     """Keep a key from being used until it is enabled again: what it wraps cannot be opened."""
     what = f"key {name}" if version is None else f"version {version} of key {name}"
-    if not dry_run:
-        sentence = f"No file whose key is wrapped by {what} can be opened until it is enabled."
-        confirm(sentence, yes=yes)
+    where = store_of(store)
     request = SetKeyState(name, enabled=False, version=version, dry_run=dry_run)
-    listing = ask(store_of(store), request, KeyListing, quiet=as_json)
+
+    def warning(would: KeyListing) -> str:
+        return (
+            f"No file whose key is wrapped by {what} can be opened until it is enabled; it wraps"
+            f" {_data_keys(would, name, version)} data keys."
+        )
+
+    confirm_what_would_be(where, request, KeyListing, warning, yes=yes or dry_run, quiet=as_json)
+    listing = ask(where, request, KeyListing, quiet=as_json)
     _print(listing, as_json=as_json)
     if dry_run and not as_json:
         print_line(f"{what} would be disabled, with {_data_keys(listing, name, version)} data keys")
@@ -142,14 +148,11 @@ def rewrap_keys(
     store: str, name: str | None, *, forget_old: bool, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     """Wrap every file's key by the newest version of its key; data is not touched."""
-    if forget_old and not dry_run:
-        confirm(
-            "Earlier versions of the keys will be destroyed: old copies of the store and of its"
-            " zones stay closed to the present key ring for ever.",
-            yes=yes,
-        )
+    where = store_of(store)
     request = RewrapKeys(name, forget_old=forget_old, dry_run=dry_run)
-    done = ask(store_of(store), request, Rewrapping, quiet=as_json)
+    agreed = yes or dry_run or not forget_old
+    confirm_what_would_be(where, request, Rewrapping, _warning, yes=agreed, quiet=as_json)
+    done = ask(where, request, Rewrapping, quiet=as_json)
     if as_json:
         print_json(done)
         return
@@ -159,6 +162,14 @@ def rewrap_keys(
         print_line(f"{done.left} were left, because what wraps them is disabled or missing")
     for gone in done.destroyed:
         print_line(f"version {gone.version} of key {gone.name} {would}destroyed")
+
+
+def _warning(would: Rewrapping) -> str:
+    gone = ", ".join(f"version {one.version} of {one.name}" for one in would.destroyed)
+    return (
+        f"Earlier versions of the keys will be destroyed ({gone or 'there are none now'}): old"
+        " copies of the store and of its zones stay closed to the present key ring for ever."
+    )
 
 
 @key.command("passphrase")

@@ -16,8 +16,8 @@ from s3fs_local.cli.options import (
     store_argument,
     yes_option,
 )
-from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
-from s3fs_local.cli.store_access import ask, place, store_of
+from s3fs_local.cli.output import human_size, print_json, print_line, print_table
+from s3fs_local.cli.store_access import ask, confirm_what_would_be, place, store_of
 from s3fs_local.cli.store_commands import bucket
 from s3fs_local.control.requests import (
     ChangeLifecycle,
@@ -141,12 +141,9 @@ def plan_lifecycle(
 @json_option
 def run_lifecycle(store: str, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Do now what is due by the rules; a mounted store does so by itself every day."""
-    where = store_of(store)
-    if not dry_run and not yes:
-        planned = ask(where, RunLifecycle(dry_run=True), LifecycleRun, quiet=as_json)
-        if planned.days:
-            confirm(_warning(planned), yes=False)
-    run = ask(where, RunLifecycle(dry_run=dry_run), LifecycleRun, quiet=as_json)
+    where, request = store_of(store), RunLifecycle(dry_run=dry_run)
+    confirm_what_would_be(where, request, LifecycleRun, _warning, yes=yes or dry_run, quiet=as_json)
+    run = ask(where, request, LifecycleRun, quiet=as_json)
     if as_json:
         print_json(run)
         return
@@ -160,6 +157,8 @@ def run_lifecycle(store: str, *, dry_run: bool, yes: bool, as_json: bool) -> Non
 
 
 def _warning(planned: LifecycleRun) -> str:
+    if not planned.days:
+        return ""
     actions = [row for day in planned.days for row in day.actions]
     parts = []
     for action, verb in _VERBS.items():

@@ -22,7 +22,7 @@ from s3fs_local.cli.lock_commands import append_only, legal_hold, protect, reten
 from s3fs_local.cli.mount_commands import mount, umount
 from s3fs_local.cli.object_lock_commands import object_lock
 from s3fs_local.cli.options import unlock_options
-from s3fs_local.cli.output import PROGRAM, print_error, print_fault, report
+from s3fs_local.cli.output import PROGRAM, NotConfirmed, print_error, report
 from s3fs_local.cli.replication_commands import promote, receive, replication, resync
 from s3fs_local.cli.standard_streams import (
     drop_unwritten_output,
@@ -102,16 +102,16 @@ def _told(error: click.ClickException, *, as_json: bool) -> int:
     """The code for what click noticed, which is told."""
     if isinstance(error, NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
-    elif as_json:
-        print_fault(error, error.format_message())
-        return error.exit_code
-    elif isinstance(error, click.UsageError):
-        path = error.ctx.command_path if error.ctx is not None else PROGRAM
-        print_error(error.format_message(), f"`{path} --help` says how to use it.")
     else:
-        error.show()
-        return error.exit_code
-    return ExitCode.USAGE
+        print_error(error, error.format_message(), _advice_on(error), as_json=as_json)
+    return error.exit_code
+
+
+def _advice_on(error: click.ClickException) -> str:
+    if isinstance(error, NotConfirmed):
+        return error.advice
+    usage = error.ctx if isinstance(error, click.UsageError) else None
+    return f"`{usage.command_path if usage else PROGRAM} --help` says how to use it."
 
 
 def main() -> NoReturn:

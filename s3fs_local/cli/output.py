@@ -34,11 +34,6 @@ class NotConfirmed(click.ClickException):
     exit_code: ClassVar[int] = ExitCode.NOT_CONFIRMED
     advice: ClassVar[str] = "Repeat the command with --yes; --dry-run shows what it would do."
 
-    def show(self, file: object = None) -> None:
-        """In the form of all our errors."""
-        del file
-        print_error(self.message, self.advice)
-
 
 def print_json(value: Struct) -> None:
     """The value as indented JSON, as `aws` prints it."""
@@ -82,25 +77,20 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def print_error(problem: str, advice: str) -> None:
-    """Two lines on stderr: what was wrong with which input, and what to do."""
+def print_error(error: Exception, problem: str, advice: str, *, as_json: bool) -> None:
+    """What was wrong with which input, and what to do: two lines on stderr, or one of JSON."""
+    if as_json:
+        told = {"Code": type(error).__name__, "Message": problem, "Advice": advice}
+        click.echo(json.dumps({"Error": told}), err=True)
+        return
     click.echo(f"{PROGRAM}: {printable(problem)}", err=True)
     click.echo(f"  {printable(advice)}", err=True)
 
 
 def report(error: errors.S3fsLocalError, *, as_json: bool) -> ExitCode:
     """The error is told; returns the code to exit with."""
-    if as_json:
-        print_fault(error, str(error))
-    else:
-        print_error(str(error), advice_on(error))
+    print_error(error, str(error), advice_on(error), as_json=as_json)
     return exit_code_of(error)
-
-
-def print_fault(error: Exception, message: str) -> None:
-    """One line of JSON on stderr: which error, and what it says."""
-    fault = {"Error": {"Code": type(error).__name__, "Message": message}}
-    click.echo(json.dumps(fault), err=True)
 
 
 def confirm(sentence: str, *, yes: bool) -> None:

@@ -13,8 +13,8 @@ from s3fs_local.cli.options import (
     store_argument,
     yes_option,
 )
-from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
-from s3fs_local.cli.store_access import KeySources, ask, store_of
+from s3fs_local.cli.output import human_size, print_json, print_line, print_table
+from s3fs_local.cli.store_access import KeySources, ask, confirm_what_would_be, store_of
 from s3fs_local.cli.store_commands import bucket
 from s3fs_local.control.requests import (
     ChangeReplication,
@@ -155,12 +155,16 @@ def sync_replication(store: str, *, as_json: bool) -> None:
 @json_option
 def promote(store: str, *, force: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Make a replica a store of its own, which anybody may write to, after its source was lost."""
-    if not dry_run:
-        confirm(
-            "The store takes nothing from its source any more, which is never taken back.", yes=yes
+    where, request = store_of(store), Promote(force, dry_run=dry_run)
+
+    def warning(would: Promotion) -> str:
+        return (
+            f"{would.checked}. The store takes nothing from {would.source} any more, which is never"
+            " taken back."
         )
-    request = Promote(force, dry_run=dry_run)
-    found = ask(store_of(store), request, Promotion, quiet=as_json)
+
+    confirm_what_would_be(where, request, Promotion, warning, yes=yes or dry_run, quiet=as_json)
+    found = ask(where, request, Promotion, quiet=as_json)
     if as_json:
         print_json(found)
         return

@@ -6,11 +6,11 @@ from typing import Any, Final, TypeVar
 
 import click
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from s3fs_local import errors
 from s3fs_local.cli.options import ask_passphrase
-from s3fs_local.cli.output import shown_progress
+from s3fs_local.cli.output import confirm, shown_progress
 from s3fs_local.control.client import connect
 from s3fs_local.control.mount_table import Place, place_of, read_mounts
 from s3fs_local.control.requests import DescribeStatus, Request
@@ -76,6 +76,36 @@ def ask(
         if about in str(error):
             raise
         raise type(error)(f"{about}: {error}") from error
+
+
+def confirm_what_would_be(
+    store: Path,
+    request: Request,
+    wanted: type[Wanted],
+    sentence: Callable[[Wanted], str],
+    *,
+    yes: bool,
+    quiet: bool,
+) -> None:
+    """Somebody who has not said yes is told what the request would do, and agrees to it.
+
+    Args:
+        store: whom to ask.
+        request: which has a dry run: what would be refused is, before anybody is asked.
+        wanted: what comes of it.
+        sentence: what would be done, by what came of the dry run; empty = nothing to agree to.
+        yes: they have said so.
+        quiet: shows no progress.
+
+    Raises:
+        NotConfirmed: they do not agree, or there is nobody to ask.
+        S3fsLocalError: why the request would be refused.
+    """
+    if yes:
+        return
+    would = ask(store, structs.replace(request, dry_run=True), wanted, quiet=quiet)
+    if told := sentence(would):
+        confirm(told, yes=False)
 
 
 def ask_by_secret(

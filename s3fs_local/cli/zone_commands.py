@@ -16,7 +16,7 @@ from s3fs_local.cli.options import (
     yes_option,
 )
 from s3fs_local.cli.output import confirm, human_size, print_json, print_line, print_table
-from s3fs_local.cli.store_access import KeySources, ask, store_of
+from s3fs_local.cli.store_access import KeySources, ask, confirm_what_would_be, store_of
 from s3fs_local.control.requests import AddZone, ListZones, RemoveZone, RepairZone, Scrub
 from s3fs_local.control.results.zones import ScrubResult, ZoneDescription, ZoneListing
 from s3fs_local.daemon.unlocking import Unlocking
@@ -209,10 +209,16 @@ def add_zone(store: str, url: str, *, as_json: bool) -> None:
 @json_option
 def remove_zone(store: str, url: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Take a zone away; what it alone holds is copied to others first."""
-    if not dry_run:
-        confirm(f"{url} will be a zone of {store} no more.", yes=yes)
+    where = store_of(store)
     request = RemoveZone(url=url, dry_run=dry_run, seen_from=str(Path.cwd()))
-    found = ask(store_of(store), request, ZoneDescription, quiet=as_json)
+
+    def warning(would: ZoneDescription) -> str:
+        return f"{would.url} will be a zone of {store} no more."
+
+    confirm_what_would_be(
+        where, request, ZoneDescription, warning, yes=yes or dry_run, quiet=as_json
+    )
+    found = ask(where, request, ZoneDescription, quiet=as_json)
     if as_json:
         print_json(found)
     elif dry_run:

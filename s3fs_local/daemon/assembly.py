@@ -237,6 +237,13 @@ async def _copy_metadata(durability: Durability, copies: MetadataCopies) -> list
     return [checkpoint, STORE_FILE_NAME, KEY_RING_NAME, MARK_NAME]
 
 
+def _told_instant(told: str, floor_ns: int) -> int:
+    try:
+        return parse_instant(told, now_ns=floor_ns)
+    except errors.InvalidTime as error:
+        raise errors.InvalidTime(f"{TEST_CLOCK_VARIABLE}: {error}") from error
+
+
 def _open_filesystem(
     record: StoreRecord,
     *,
@@ -248,8 +255,7 @@ def _open_filesystem(
     def make_clock(start: ClockStart) -> Clock:
         told = os.environ.get(TEST_CLOCK_VARIABLE)
         if record.test_clock and start.is_rehearsal and told is not None:
-            floor_ns = start.floor_ns
-            return SettableClock(max(floor_ns, parse_instant(told, now_ns=floor_ns)))
+            return SettableClock(max(start.floor_ns, _told_instant(told, start.floor_ns)))
         return TrustedClock(floor_ns=start.floor_ns, state=start.state)
 
     return open_filesystem(

@@ -342,6 +342,18 @@ def test_time_can_be_rehearsed_in_a_test_store_only(
     assert not may_remove(store)
 
 
+def test_a_rehearsed_time_that_is_none_names_its_variable(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands on no command line, so nobody would know where to look."""
+    store = str(tmp_path / "store")
+    run(["init", store, "--test-clock"])
+    monkeypatch.setenv("S3FS_LOCAL_TEST_CLOCK", "soon")
+    capsys.readouterr()
+    assert run(["log", f"{store}:/"]) == ExitCode.USAGE
+    assert "S3FS_LOCAL_TEST_CLOCK: " in capsys.readouterr().err
+
+
 def test_no_edit_of_the_last_stamp_ends_a_lock(store: Path, capsys: Capture) -> None:
     """The database says it is 2080 already; the ledger knows how late it was."""
     write(store, b"f", b"x")

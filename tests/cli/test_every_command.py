@@ -66,16 +66,18 @@ def test_whatever_goes_wrong_is_told_in_json(tmp_path: Path, capsys: Capture) ->
     store = str(tmp_path / "store")
     assert run(["init", store]) == ExitCode.OK
     capsys.readouterr()
-    for words, code, name in (
-        (["key", "disable", store, "store"], ExitCode.NOT_CONFIRMED, "NotConfirmed"),
-        (["key", "disable", store], ExitCode.USAGE, "MissingParameter"),
-        (["status", store, "--nonsense"], ExitCode.USAGE, "NoSuchOption"),
-        (["log", f"{store}:/none"], ExitCode.NOT_FOUND, "NoSuchName"),
+    for words, code, name, advice in (
+        (["key", "disable", store, "store"], ExitCode.NOT_CONFIRMED, "NotConfirmed", "--yes"),
+        (["key", "disable", store], ExitCode.USAGE, "MissingParameter", "key disable --help"),
+        (["status", store, "--nonsense"], ExitCode.USAGE, "NoSuchOption", "status --help"),
+        (["log", f"{store}:/none"], ExitCode.NOT_FOUND, "NoSuchName", "Check the spelling"),
     ):
         assert run([*words, "--json"]) == code
         said = capsys.readouterr()
         assert said.out == ""
-        assert json.loads(said.err)["Error"]["Code"] == name
+        told = json.loads(said.err)["Error"]
+        assert told["Code"] == name
+        assert advice in told["Advice"]
 
 
 def test_an_export_that_fails_leaves_no_half_of_one(tmp_path: Path, capsys: Capture) -> None:
@@ -104,3 +106,36 @@ def test_who_may_not_read_a_place_is_not_told_that_the_words_were_wrong() -> Non
     }
 
     assert places == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "name"),
+    [
+        (["promote", "STORE"], ExitCode.WRONG_KIND, "NotAReplica"),
+        (["zone", "remove", "STORE", "/nowhere"], ExitCode.USAGE, "InvalidArgument"),
+        (["key", "disable", "STORE", "nobody"], ExitCode.NOT_FOUND, "NoSuchKey"),
+        (["key", "rewrap", "STORE", "nobody", "--forget-old"], ExitCode.NOT_FOUND, "NoSuchKey"),
+        (["purge", "STORE:/none", "--version", "0"], ExitCode.NOT_FOUND, "NoSuchName"),
+    ],
+)
+def test_what_would_be_refused_asks_nobody(
+    words: list[str], code: ExitCode, name: str, tmp_path: Path, capsys: Capture
+) -> None:
+    """Whoever repeats it with --yes, as they were told to, would be refused then."""
+    store = str(tmp_path / "store")
+    assert run(["init", store]) == ExitCode.OK
+    capsys.readouterr()
+    assert run([word.replace("STORE", store) for word in words] + ["--json"]) == code
+    assert json.loads(capsys.readouterr().err)["Error"]["Code"] == name
+
+
+def test_who_is_asked_is_told_what_would_be_done(tmp_path: Path, capsys: Capture) -> None:
+    """By the command's own dry run."""
+    store = str(tmp_path / "store")
+    assert run(["init", store]) == ExitCode.OK
+    assert run(["key", "rotate", store, "store"]) == ExitCode.OK
+    capsys.readouterr()
+    assert run(["key", "disable", store, "store", "--version", "1"]) == ExitCode.NOT_CONFIRMED
+    assert "it wraps 0 data keys" in capsys.readouterr().err
+    assert run(["key", "rewrap", store, "--forget-old"]) == ExitCode.NOT_CONFIRMED
+    assert "(version 1 of store)" in capsys.readouterr().err

@@ -457,6 +457,15 @@ HISTORIES = {
         Operation(Kind.GO_ON, 6, 10, 11),
         Operation(Kind.CREATE, 9, 5, 10),
     ],
+    "a store that lost all but its last stamp has a clock for locks that the date still bounds": [
+        Operation(Kind.CREATE, 5, 3, 3),
+        Operation(Kind.SET_DATE, 11, 5, 5),
+        Operation(Kind.MIDNIGHT, 1, 10, 6),
+        Operation(Kind.CREATE, 3, 3, 1),
+        Operation(Kind.LEAVE_SEGMENT, 3, 8, 1),
+        Operation(Kind.POWER_CUT, 4, 9, 1),
+        Operation(Kind.UNLINK, 10, 7, 10),
+    ],
 }
 
 

@@ -16,7 +16,8 @@ class LockClock:
     def __init__(self, now: int) -> None:
         self.shown = now * SECOND
         self._latest = self.shown  # what it may show at most
-        self._least = self.shown
+        self._least = self.shown  # by what was measured
+        self._shown_before = self.shown  # by this process
         self._withheld = 0  # measured while the date was false
         self._was_ever_behind = False
         self.date_is_false = False
@@ -41,19 +42,21 @@ class LockClock:
 
     def die(self) -> None:
         """The process is gone. What it did not write down is measured again, or not at all."""
-        self._least = 0
+        self._least = self._shown_before = 0
 
     def start_anew(self) -> None:
         """The machine is: nobody measured how long that took."""
         self.set_date(is_false=False)
-        self._least = 0
+        self.die()
         self._was_ever_behind = True
 
     def show(self, instant: int, now: int) -> None:
         """It shows this, while the store's time is `now` in seconds. Raises AssertionError."""
         latest = min(self._latest, (now + 1) * SECOND - 1)
         assert instant <= latest, "a lock would end before its time was measured"
-        assert instant >= self._least, "the clock for locks does not go on"
+        # A stamp may be a nanosecond ahead of the date, which stays the bound of what is measured.
+        least = max(min(self._least, now * SECOND), self._shown_before)
+        assert instant >= least, "the clock for locks does not go on"
         if not (self._was_ever_behind or self.date_is_false):
             assert instant // SECOND == now, "nothing was wrong, and a lock would end late"
-        self.shown = self._least = instant
+        self.shown = self._shown_before = self._least = instant
