@@ -116,7 +116,8 @@ class Classes:
 
         One transaction: False, and nothing is changed, where the version is gone or has another
         class by now. Its blocks follow in the background, or with `Settling.settle`. Version id,
-        ETag, times, tags and locks stay (S3); a lock does not forbid it, for no byte changes.
+        ETag, times, tags and locks stay (S3); a lock does not forbid it, for no byte changes. From
+        one archive to the other a retrieval stays too: whoever asked for it has its days.
 
         Raises:
             StoreFull, StoreReadOnly: nothing was changed.
@@ -126,7 +127,9 @@ class Classes:
         if version is None or version.storage_class != present or present == wanted:
             return False
         self._locks.check_version(Operation.CHANGE_CLASS, version)
-        self._put(in_class(version, wanted, now_ns=volume.now_ns()))
+        retrieval = version.retrieval if needs_restore(wanted) else None
+        changed = in_class(version, wanted, now_ns=volume.now_ns())
+        self._put(structs.replace(changed, retrieval=retrieval))
         volume.invalidation.inode(ino)
         return True
 

@@ -16,7 +16,7 @@ from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.pace import AT_ONCE, Pace
 from s3fs_local.engine.settling import Mover
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import DataDamaged
+from s3fs_local.errors import DataDamaged, StoreFull, ZoneUnavailable
 from s3fs_local.metadata.changes import RemovePack
 from s3fs_local.packs.pack_store import HEADER_BYTES
 from s3fs_local.rules.inode import ROOT_INO
@@ -62,8 +62,8 @@ async def collect_garbage(
     """No pack has more than `dead_share` of its bytes dead; what a draft uses, or arrives, is left.
 
     Raises:
-        StoreFull: too little room to move blocks; empty packs were removed first.
-        ZoneUnavailable: the zones of a live block do not answer.
+        StoreFull: too little room to empty any of the packs that are left; the others are gone.
+        StorageError: a sync failed.
     """
     volume = filesystem.volume
     filesystem.locks.check(Operation.COMPACT, volume.inode(ROOT_INO))
@@ -79,12 +79,31 @@ async def collect_garbage(
     for pack in dead:  # or the first would be emptied into the last, to be moved once more
         volume.blocks.leave_pack(pack.pack_id)
     await _remove(volume, empty, garbage)
-    for start in range(0, len(dead), PACKS_A_STEP):
-        step = dead[start : start + PACKS_A_STEP]
-        for pack in step:
-            await _empty(volume, pack, garbage, pace)
-        await _remove(volume, step, garbage)
+    await _empty_all(volume, dead, garbage, pace)
     return garbage
+
+
+async def _empty_all(volume: Volume, dead: list[_Pack], garbage: Garbage, pace: Pace) -> None:
+    """The packs are gone, but for those with blocks that cannot be read.
+
+    The ones that need least room come first: each makes room for the next.
+    """
+    rest = sorted(dead, key=lambda pack: pack.live_bytes)
+    while rest:
+        step = rest[:PACKS_A_STEP]
+        full: StoreFull | None = None
+        try:
+            for pack in step:
+                await _empty(volume, pack, garbage, pace)
+        except StoreFull as error:
+            full = error
+        removed = await _remove(volume, step, garbage)
+        if full is None:
+            rest = rest[len(step) :]
+        elif removed:
+            rest = [pack for pack in rest if pack.pack_id not in removed]
+        else:
+            raise full
 
 
 async def _look(volume: Volume) -> list[_Pack]:
@@ -111,18 +130,20 @@ async def _empty(volume: Volume, pack: _Pack, garbage: Garbage, pace: Pace) -> N
     async with volume.moving:
         placement = volume.blocks.placement(pack.pack_id)
         mover = Mover(volume, pace)
-        for block in volume.metadata.blocks_in_pack(pack.pack_id):
-            try:
-                await mover.move(block, placement, recodes=False)
-            except DataDamaged:
-                logger.exception("pack %016x is not emptied", pack.pack_id)
-        await mover.finish()
-    garbage.moved_bytes += mover.moved_bytes
-    garbage.bytes -= mover.moved_bytes
+        try:
+            for block in volume.metadata.blocks_in_pack(pack.pack_id):
+                try:
+                    await mover.move(block, placement, recodes=False)
+                except (DataDamaged, ZoneUnavailable) as error:
+                    logger.warning("pack %016x is not emptied: %s", pack.pack_id, error)
+            await mover.finish()
+        finally:
+            garbage.moved_bytes += mover.moved_bytes
+            garbage.bytes -= mover.moved_bytes
 
 
-async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
-    """Those of the packs that are empty are gone.
+async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> set[int]:
+    """Those of the packs that are empty are gone; returns which.
 
     What a crash may bring back needs its blocks. So only those go that were empty before
     everything became durable: also that the blocks which journal records name were durable once,
@@ -133,10 +154,11 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
         volume.blocks.remove_pack(pack_id)
 
     turn = volume.yielding.turn_of_mover()
+    removed: set[int] = set()
     async with volume.moving:  # a mover's blocks are in no row yet
         empty = [pack for pack in packs if _is_empty(volume, pack.pack_id)]
         if not empty:
-            return
+            return removed
         await volume.durability.release_blocks()
         await turn.over()
         for pack in empty:
@@ -147,9 +169,11 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> None:
                 volume.apply([RemovePack(pack.pack_id)])
             with trio.CancelScope(shield=True):  # its row is gone: the worker takes no orphans
                 await volume.durability.run_blocking(partial(remove, pack.pack_id))
+            removed.add(pack.pack_id)
             garbage.packs += 1
             garbage.bytes += pack.length
             await turn.over()
+    return removed
 
 
 def _is_empty(volume: Volume, pack_id: int) -> bool:

@@ -288,6 +288,7 @@ _CLASSES: Final = (
         "asked of the root for all below; packs that go have no block that anything uses",
         asks=(Operation.COMPACT,),
     ),
+    Door("engine.compaction._empty_all", "a part of it", asked_by_callers=True),
     Door("engine.compaction._remove", "a part of it", asked_by_callers=True),
     Door(
         "engine.pack_coding.PackCoding.run",

@@ -15,7 +15,7 @@ from s3fs_local.engine.classes import Classes
 from s3fs_local.engine.pace import AT_ONCE, Pace
 from s3fs_local.engine.settling import Settling
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import NoSuchVersion, NotPermitted, WouldWait
+from s3fs_local.errors import NoSuchVersion, NotPermitted, WouldWait, ZoneUnavailable
 from s3fs_local.metadata.changes import PutVersion
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.retrieval import RetrievalTier, plan_retrieval, retrieved
@@ -83,9 +83,18 @@ class Retrieving:
         }
 
     async def advance_all(self, pace: Pace) -> None:
-        """Retrievals whose time has come are done, copies whose days are over are gone."""
+        """Retrievals whose time has come are done, copies whose days are over are gone.
+
+        Raises as `Settling.settle`. One that waits for a zone keeps no other from its turn.
+        """
+        failure: ZoneUnavailable | None = None
         for version in self._volume.metadata.retrievals():
-            await self.advance(version.ino, version.stamp_ns, pace)
+            try:
+                await self.advance(version.ino, version.stamp_ns, pace)
+            except ZoneUnavailable as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     async def advance(self, ino: int, stamp_ns: int, pace: Pace = AT_ONCE) -> None:
         """What is due for this version is done. Raises as `Settling.settle`."""
@@ -129,27 +138,33 @@ class Retrieving:
             WouldWait: it is asked for, but this reader cannot wait, or too many wait already.
             NoSuchVersion: it was purged meanwhile.
         """
-        version = self._version(ino, stamp_ns)
-        if version.is_archived and version.retrieval is None:
-            self._request(ino, stamp_ns, days=WAITING_DAYS, tier=RetrievalTier.STANDARD)
+        is_archived = self._asked_for(ino, stamp_ns)
         if not may_wait or self._waiting_count >= WAITING_MAX:
             raise WouldWait("the version is being retrieved")
         self._waiting_count += 1
         try:
-            while self._version(ino, stamp_ns).is_archived:
+            while is_archived:
                 done = self._waiting.get((ino, stamp_ns))
                 if done is None:
                     await self._wait_for_all(ino, stamp_ns)
                 else:
                     await done.wait()
+                is_archived = self._asked_for(ino, stamp_ns)
         finally:
             self._waiting_count -= 1
+
+    def _asked_for(self, ino: int, stamp_ns: int) -> bool:
+        """Whether the version is archived; then it is being retrieved. Raises NoSuchVersion."""
+        version = self._version(ino, stamp_ns)
+        if version.is_archived and version.retrieval is None:
+            self._request(ino, stamp_ns, days=WAITING_DAYS, tier=RetrievalTier.STANDARD)
+        return version.is_archived
 
     async def _wait_for_all(self, ino: int, stamp_ns: int) -> None:
         """The version is there, or purged; till then one reader looks, and the others sleep."""
         done = self._waiting[ino, stamp_ns] = trio.Event()
         try:
-            while not done.is_set() and self._version(ino, stamp_ns).is_archived:
+            while not done.is_set() and self._asked_for(ino, stamp_ns):
                 with trio.move_on_after(LOOK_AGAIN_S):  # it may be purged, or leave the archive
                     await done.wait()
         finally:  # interrupted, perhaps: then another looks

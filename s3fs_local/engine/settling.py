@@ -6,7 +6,8 @@ then on, and `compaction.py` frees them. Before the transaction, the new ones ar
 reader never sees a gap: it asks the row again when a place does not answer.
 
 A file is unsettled from the transaction that gives its blocks reason to move until a pass over all
-of them finds nothing to do. Only then the mark goes, so a pass that was cut off is made again.
+of them finds nothing to do. Only then the mark goes, so a pass that was cut off is made again. So
+is one that could not read a block while a zone was away: the zone may have it.
 """
 
 import logging
@@ -22,8 +23,8 @@ from s3fs_local.engine.pace import Pace
 from s3fs_local.engine.recoding import form_of
 from s3fs_local.engine.volume import Volume
 from s3fs_local.engine.yielding import pieces
-from s3fs_local.errors import DataDamaged, EncryptionError, StoreFull
-from s3fs_local.metadata.changes import Change, MarkSettled, PlaceBlock
+from s3fs_local.errors import DataDamaged, EncryptionError, StoreFull, ZoneUnavailable
+from s3fs_local.metadata.changes import Change, PlaceBlock
 from s3fs_local.rules.extents import CELL_BYTES, Block, blocks_of, decode_layout
 from s3fs_local.rules.storage_classes import shared_placement, with_defaults
 
@@ -53,7 +54,7 @@ class Mover:
         self._volume = volume
         self._pace = pace
         self._turn = volume.yielding.turn_of_mover(pace.late_s)
-        self._pending: list[Move] = []
+        self._pending: dict[int, Move] = {}  # by block: files that share it bring it here again
         self._pending_bytes = 0
         self.moved_bytes = 0  # of content where it is recoded, else of what lies in packs
 
@@ -62,8 +63,10 @@ class Mover:
 
         Raises:
             DataDamaged, ZoneUnavailable: no zone has the bytes as they were sealed.
-            StoreFull: nothing was moved.
+            StoreFull: it was not moved; those before it were, and are facts.
         """
+        if block.block_id in self._pending:
+            return
         blocks = self._volume.blocks
         form = None
         if recodes:
@@ -78,8 +81,13 @@ class Mover:
         recoded = await self._volume.durability.run_blocking(read)
         if not self._is_still_there(block):
             return
-        self._check_space(len(recoded.sealed))
-        self._pending.append(Move(block, blocks.append(block, recoded, placement)))
+        try:
+            self._check_space(len(recoded.sealed))
+            moved = blocks.append(block, recoded, placement)
+        except StoreFull:
+            await self.finish()  # else they would be written again at the next attempt
+            raise
+        self._pending[block.block_id] = Move(block, moved)
         self._pending_bytes += block.length if recodes else len(recoded.sealed)
         if self._pending_bytes >= BATCH_BYTES:
             await self.finish()
@@ -88,7 +96,7 @@ class Mover:
 
     async def finish(self) -> None:
         """What was moved so far lies in its new place, durably, and is found there."""
-        pending, self._pending = self._pending, []
+        pending, self._pending = list(self._pending.values()), {}
         size, self._pending_bytes = self._pending_bytes, 0
         if not pending:
             return
@@ -138,16 +146,18 @@ class Settling:
         """Every inode that was unsettled when it was its turn is settled. Raises as `settle`.
 
         Small files go together, so that many of them cost one sync; one that is marked again while
-        they move waits for the next call.
+        they move waits for the next call. One that waits for a zone keeps no other from its turn.
         """
         metadata = self._volume.metadata
-        after = 0
+        after = waiting = 0
         while todo := metadata.unsettled(INODES_A_STEP, after):
             after = todo[-1]
             large = [ino for ino in todo if metadata.next_cell(ino, CELLS_A_STEP) is not None]
-            await self._settle_small([ino for ino in todo if ino not in large], pace)
+            waiting += await self._settle_small([ino for ino in todo if ino not in large], pace)
             for ino in large:
-                await self.settle(ino, pace)
+                waiting += not await self._settle(ino, pace)
+        if waiting:
+            raise ZoneUnavailable(f"bytes of {waiting} files lie in zones that are away")
 
     async def settle(self, ino: int, pace: Pace) -> None:
         """Every block that the inode uses lies where the versions that use it want it.
@@ -155,51 +165,69 @@ class Settling:
         A block that no zone has whole stays where it is: a scrub may mend it, a move cannot.
 
         Raises:
-            ZoneUnavailable, TooFewZones: the zones do not answer.
+            ZoneUnavailable: what is left lies in zones that are away; it moves when they are back.
+            TooFewZones: the zones do not answer.
             StoreFull: the rest waits for room.
             StorageError: a sync failed.
         """
+        if not await self._settle(ino, pace):
+            raise ZoneUnavailable("bytes of the file lie in zones that are away")
+
+    async def _settle(self, ino: int, pace: Pace) -> bool:
+        """As `settle`; False where the rest waits for zones."""
         volume = self._volume
         self.present_ino, self.done_bytes = ino, 0
         try:
             while True:
-                volume.freshly_unsettled.discard(ino)
-                await self._pass(ino, pace)
-                if ino not in volume.freshly_unsettled:
-                    volume.apply([MarkSettled(ino)])
-                    return
+                mark = volume.last_mark(ino)
+                if not await self._pass(ino, pace):
+                    return False
+                if volume.last_mark(ino) == mark:
+                    volume.note_settled([ino])
+                    return True
         finally:
             self.present_ino = 0
 
-    async def _settle_small(self, inos: list[int], pace: Pace) -> None:
-        """Those of the inodes that nothing overtook are settled; none has more than a step."""
+    async def _settle_small(self, inos: list[int], pace: Pace) -> int:
+        """Those of the inodes that nothing overtook are settled; none has more than a step.
+
+        Returns how many wait for zones that are away.
+        """
         volume = self._volume
-        volume.freshly_unsettled.difference_update(inos)
+        marks = {ino: volume.last_mark(ino) for ino in inos}
         async with volume.moving:
             mover = Mover(volume, pace)
-            for ino in inos:
-                await self._move_cells(mover, ino, 0)
+            moved = [ino for ino in inos if await self._move_cells(mover, ino, 0)]
             await mover.finish()
-        done = [MarkSettled(ino) for ino in inos if ino not in volume.freshly_unsettled]
-        if done:
-            volume.apply(done)
+        volume.note_settled([ino for ino in moved if volume.last_mark(ino) == marks[ino]])
+        return len(inos) - len(moved)
 
-    async def _pass(self, ino: int, pace: Pace) -> None:
+    async def _pass(self, ino: int, pace: Pace) -> bool:
+        """Whether all blocks had their turn; False at the first that waits for a zone."""
         first = self._volume.metadata.next_cell(ino, 0)
         while first is not None:
             async with self._volume.moving:  # two passes never move the same blocks
                 mover = Mover(self._volume, pace)
-                await self._move_cells(mover, ino, first)
+                had_turn = await self._move_cells(mover, ino, first)
                 await mover.finish()
+            if not had_turn:
+                return False
             self.done_bytes = (first + CELLS_A_STEP) * CELL_BYTES
             first = self._volume.metadata.next_cell(ino, first + CELLS_A_STEP)
+        return True
 
-    async def _move_cells(self, mover: Mover, ino: int, first: int) -> None:
+    async def _move_cells(self, mover: Mover, ino: int, first: int) -> bool:
+        """As `_pass`, for the cells of one step."""
         for block, placement in self._misplaced(ino, first, first + CELLS_A_STEP):
             try:
                 await mover.move(block, placement, recodes=True)
+            except ZoneUnavailable:
+                return False
             except DataDamaged:
+                if self._volume.zones.not_well:  # one of those may have it
+                    return False
                 logger.exception("block %d of inode %d is not moved", block.block_id, ino)
+        return True
 
     def _misplaced(self, ino: int, first: int, limit: int) -> list[tuple[Block, str]]:
         """Blocks of these cells that lie elsewhere than they belong, with the placement."""

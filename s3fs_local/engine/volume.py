@@ -18,7 +18,7 @@ from s3fs_local.engine.space import SpaceGuard
 from s3fs_local.engine.verified_copies import VerifiedCopies
 from s3fs_local.engine.yielding import Yielding
 from s3fs_local.errors import NotADirectory, StaleInode, StoreReadOnly
-from s3fs_local.metadata.changes import Change, MarkUnsettled, PutSetting
+from s3fs_local.metadata.changes import Change, MarkSettled, MarkUnsettled, PutSetting
 from s3fs_local.metadata.interface import Counters, Metadata, ScratchMaker
 from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.rules.extents import Block
@@ -106,7 +106,8 @@ class Volume:
         self.read_only_reason = ""
         self.keeps_nothing = ""  # why what is done to the store goes with the process
         self.moving: Final = trio.Lock()  # held while blocks move, or packs are removed
-        self.freshly_unsettled: set[int] = set()  # marked since their last pass began
+        self._marks = 0  # how often anything was marked as unsettled
+        self._last_marks: dict[int, int] = {}  # of inodes that are not settled yet
         self.uses_classes = metadata.setting(CLASSES_SETTING) is not None
         self.inspections: Final = Inspections()
         self.agenda: Final = Agenda()
@@ -157,8 +158,20 @@ class Volume:
 
     def mark_unsettled(self, ino: int) -> Change:
         """The change that says: blocks of the inode may lie elsewhere than they belong."""
-        self.freshly_unsettled.add(ino)
+        self._marks += 1
+        self._last_marks[ino] = self._marks
         return MarkUnsettled(ino)
+
+    def last_mark(self, ino: int) -> int:
+        """The number of the last `mark_unsettled` of the inode; 0 for none since it was settled."""
+        return self._last_marks.get(ino, 0)
+
+    def note_settled(self, inos: Sequence[int]) -> None:
+        """The blocks of these inodes lie where they belong, as of their last marks."""
+        for ino in inos:
+            self._last_marks.pop(ino, None)
+        if inos:
+            self.apply([MarkSettled(ino) for ino in inos])
 
     def note_classes(self) -> list[Change]:
         """The changes that go with the first class other than STANDARD in the store."""

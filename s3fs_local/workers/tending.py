@@ -73,15 +73,31 @@ class Tending:
         retrieving.wanted = trio.Event()
 
     async def step(self) -> None:
-        """Whatever is due now is done. Raises S3fsLocalError: what could not be."""
+        """Whatever is due now is done, each by itself: what has to wait keeps nothing else.
+
+        Raises:
+            S3fsLocalError: the first of what could not be.
+        """
         filesystem = self._filesystem
         pace = Pace(self._volume.settings.background_rate_bytes)
-        await self._every("reads", READS_S, self._apply_reads)
-        await self._every("tiers", TIERS_S, self._move_tiers)
-        await filesystem.retrieving.advance_all(pace)
-        await filesystem.settling.settle_all(pace)
-        await self._every("garbage", GARBAGE_S, lambda: self._collect(pace))  # makes room
-        await self._every("forms", FORMS_S, lambda: self._form_packs(pace))
+        acts: list[Callable[[], Awaitable[None]]] = [
+            lambda: self._every("reads", READS_S, self._apply_reads),
+            lambda: self._every("tiers", TIERS_S, self._move_tiers),
+            lambda: filesystem.retrieving.advance_all(pace),
+            lambda: filesystem.settling.settle_all(pace),
+            lambda: self._every("garbage", GARBAGE_S, lambda: self._collect(pace)),  # makes room
+            lambda: self._every("forms", FORMS_S, lambda: self._form_packs(pace)),
+        ]
+        failures: list[S3fsLocalError] = []
+        for act in acts:
+            try:
+                await act()
+            except StoreReadOnly:
+                raise
+            except S3fsLocalError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     async def _every(self, what: str, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
         """It is done, unless it was less than `seconds` ago; the first time after so long."""

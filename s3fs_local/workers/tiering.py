@@ -53,16 +53,18 @@ class Tiering:
         try:
             run = await self._runs.run(Gently(self._filesystem))
             pace = Pace(self._filesystem.volume.settings.background_rate_bytes)
-            if run.moved.items:
-                await self._filesystem.settling.settle_all(pace)
-            if run.freed:
-                await collect_garbage(
-                    self._filesystem,
-                    dry_run=False,
-                    dead_share=DEAD_SHARE_OF_WORKER,
-                    removes_orphans=False,
-                    pace=pace,
-                )
+            try:
+                if run.moved.items:
+                    await self._filesystem.settling.settle_all(pace)
+            finally:  # what could not be moved may lack the room
+                if run.freed:
+                    await collect_garbage(
+                        self._filesystem,
+                        dry_run=False,
+                        dead_share=DEAD_SHARE_OF_WORKER,
+                        removes_orphans=False,
+                        pace=pace,
+                    )
         except S3fsLocalError as error:
             logger.error("lifecycle goes on when it can: %s", error)  # noqa: TRY400 - expected
         else:

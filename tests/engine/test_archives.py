@@ -296,6 +296,66 @@ def test_readers_of_a_version_that_is_purged_wait_no_longer() -> None:
     assert refused == 2
 
 
+def test_a_copy_outlasts_a_move_to_a_deeper_archive() -> None:
+    """A rule moves what it is due for; whoever asked for some days has them all the same."""
+    store = archived()
+    request(store, days=3)
+    advance(store)
+    version = current(store, "log")
+
+    store.fs.classes.transition(version.ino, version.stamp_ns, "DEEP_ARCHIVE", present="GLACIER")
+    settle(store)
+
+    assert store.read("log") == TEXT
+    assert placements(store, "log") == {"STANDARD"}
+    store.tick(4 * DAY_S)
+    advance(store)
+    with pytest.raises(Archived, match="DEEP_ARCHIVE"):
+        store.open("log", os.O_RDONLY)
+    assert placements(store, "log") == {"DEEP_ARCHIVE"}
+
+
+def test_readers_go_on_waiting_when_the_archive_becomes_a_deeper_one() -> None:
+    """What they asked for is not forgotten; nor would they wait for what nobody asked for."""
+    store = archived(standard_ns=3 * HOUR_NS)
+    version = current(store, "log")
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            waiting = store.fs.retrieving.until_readable
+            nursery.start_soon(lambda: waiting(version.ino, version.stamp_ns, may_wait=True))
+            await trio.testing.wait_all_tasks_blocked()
+            store.fs.classes.transition(
+                version.ino, version.stamp_ns, "DEEP_ARCHIVE", present="GLACIER"
+            )
+            store.tick(4 * 3600)
+            await store.fs.retrieving.advance_all(AT_ONCE)
+
+    trio.run(scenario)
+
+    assert store.read("log") == TEXT
+
+
+def test_a_copy_that_expires_before_its_readers_wake_is_asked_for_again() -> None:
+    """Else they would wait for what nobody retrieves."""
+    store = archived()
+    version = current(store, "log")
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            waiting = store.fs.retrieving.until_readable
+            nursery.start_soon(lambda: waiting(version.ino, version.stamp_ns, may_wait=True))
+            await trio.testing.wait_all_tasks_blocked()
+            present = current(store, "log")
+            store.fs.classes.put_version(structs.replace(present, retrieval=None))
+            await trio.sleep(10)
+            await store.fs.retrieving.advance_all(AT_ONCE)
+
+    trio.run(scenario, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    assert store.read("log") == TEXT
+
+
 def test_a_retrieval_that_a_crash_cut_off_goes_on() -> None:
     """The request is a fact; the next mount looks for what is due."""
     store = archived()

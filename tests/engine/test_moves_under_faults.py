@@ -11,10 +11,14 @@ from msgspec import structs
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.engine.purging import purge
-from s3fs_local.errors import DataDamaged, StorageError, StoreFull
+from s3fs_local.errors import DataDamaged, StorageError, StoreFull, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
+from s3fs_local.objects.zone import Zone
+from s3fs_local.objects.zone_set import ZoneSet
 from s3fs_local.packs.pack_store import pack_name
+from s3fs_local.rules.retrieval import RetrievalTier
+from s3fs_local.rules.settings import parse_setting
 from s3fs_local.rules.storage_classes import StorageClass
 from tests.engine.memory_store import ALICE, MemoryStore
 from tests.engine.test_classes_move_bytes import (
@@ -306,3 +310,203 @@ def test_many_small_files_move_with_few_syncs() -> None:
     assert store.fs.volume.durability.fsyncs - before < 5
     assert all(placements(store, f"{number}") == {"GLACIER_IR"} for number in range(100))
     assert store.read("77") == TEXT[:5077]
+
+
+def test_a_block_that_files_share_moves_once() -> None:
+    """A version that was restored to fifty names lies in a class once, as it did before."""
+    store = MemoryStore()
+    store.write("photo", store.randomness.bytes(100_000))
+    version = current(store, "photo")
+    names = ["photo", *map(str, range(50))]
+    for name in names[1:]:
+        store.write(name, b"")
+        ino = store.stat(name).ino
+        store.fs.restore_content(ino, version.ino, version.stamp_ns, caller=ALICE)
+    before = pack_bytes(store)
+    for name in names:
+        set_class(store, name, "STANDARD_IA")
+
+    settle(store)
+
+    assert all(placements(store, name) == {"STANDARD_IA"} for name in names)
+    assert pack_bytes(store) < 2.1 * before
+
+
+def test_a_pass_that_was_overtaken_and_a_pass_that_was_cut_off_settle_nothing() -> None:
+    """The worker moves a file when somebody changes its class again, and ends that with Ctrl-C."""
+    store = MemoryStore()
+    store.write("log", TEXT * 40)
+    ino = store.stat("log").ino
+    set_class(store, "log", "STANDARD_IA")
+    command = trio.CancelScope()
+
+    async def changing() -> None:
+        with command:
+            await store.fs.settling.settle(ino, AT_ONCE)
+
+    async def scenario() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.fs.settling.settle, ino, AT_ONCE)
+            for _ in range(5):
+                await trio.lowlevel.checkpoint()
+            set_class(store, "log", "GLACIER_IR")
+            nursery.start_soon(changing)
+            for _ in range(5):
+                await trio.lowlevel.checkpoint()
+            command.cancel()
+
+    trio.run(scenario)
+    settle(store)
+
+    assert placements(store, "log") == {"GLACIER_IR"}
+    assert not store.metadata.unsettled(1)
+
+
+ONE_COPY = "GLACIER:copies=1,zones=hot,zstd=1"
+
+
+class ThreeZones:
+    """A store in three zones, with a file in the archive of which one zone has the only copy."""
+
+    def __init__(self) -> None:
+        self.objects = [MemoryObjects() for _ in range(3)]
+        self.store = MemoryStore(
+            make_zones=lambda: ZoneSet(
+                [Zone(each, zone_id=f"{n:032x}") for n, each in enumerate(self.objects)]
+            ),
+            retrieval_delay_standard="0",
+            storage_classes=parse_setting("storage-classes", ONE_COPY),
+        )
+        self.store.write("one", TEXT)
+        change(self.store, "one", "GLACIER")
+        trio.run(lambda: collect_garbage(self.store.fs, dry_run=False))
+        (self.pack_id,) = {block.pack_id for block in blocks(self.store, "one")}
+
+    def take_away(self) -> Callable[[], None]:
+        """The zone that has the file's bytes does not answer any more; call it to bring it back."""
+        (number,) = [n for n, each in enumerate(self.objects) if self._holds(each)]
+        zone = self.store.fs.volume.zones.zones[number]
+        answers = zone.store
+        self.store.fs.volume.zones.members.suspend(zone, "as scripted")
+        zone.store = None
+        self.store.fs.volume.blocks.forget_all()
+
+        def bring_back() -> None:
+            zone.store = answers
+
+        return bring_back
+
+    def _holds(self, objects: MemoryObjects) -> bool:
+        return pack_name(self.pack_id) in set(objects.list("packs/"))
+
+
+def test_bytes_in_a_zone_that_is_away_move_when_it_is_back() -> None:
+    """Others do not wait for them; and no file passes for settled whose only copy is there."""
+    zones = ThreeZones()
+    store = zones.store
+    store.write("other", TEXT)
+    bring_back = zones.take_away()
+    old = current(store, "one")
+    store.fs.classes.transition(old.ino, old.stamp_ns, "STANDARD", present="GLACIER")
+    set_class(store, "other", "STANDARD_IA")
+
+    with pytest.raises(ZoneUnavailable, match="1 files"):
+        settle(store)
+
+    assert placements(store, "other") == {"STANDARD_IA"}
+    assert placements(store, "one") == {"GLACIER"}
+    bring_back()
+    settle(store)
+    assert placements(store, "one") == {"STANDARD"}
+    assert not store.metadata.unsettled(1)
+    assert store.read("one") == TEXT
+
+
+def test_a_copy_is_not_there_before_its_bytes_are() -> None:
+    """Nor does the retrieval of another file wait for a zone that it does not need."""
+    zones = ThreeZones()
+    store = zones.store
+    bring_back = zones.take_away()
+    store.write("two", TEXT)
+    change(store, "two", "GLACIER")
+    for name in ("one", "two"):
+        inode = store.stat(name)
+        store.fs.retrieving.request(
+            inode.ino, inode.version_ns, days=1, tier=RetrievalTier.STANDARD, caller=ALICE
+        )
+
+    with pytest.raises(ZoneUnavailable):
+        trio.run(store.fs.retrieving.advance_all, AT_ONCE)
+
+    assert current(store, "one").is_archived
+    assert store.read("two") == TEXT
+    bring_back()
+    trio.run(store.fs.retrieving.advance_all, AT_ONCE)
+    assert store.read("one") == TEXT
+
+
+class SmallZone(MemoryObjects):
+    """A zone of so many bytes."""
+
+    total = 1 << 40
+
+    @property
+    def used(self) -> int:
+        """Bytes that its objects take."""
+        return sum(self.length(name) for name in self.list(""))
+
+    def free_bytes(self) -> tuple[int, int]:
+        """What is left of it."""
+        return max(self.total - self.used, 0), self.total
+
+
+def half_dead(zone: SmallZone, packs: int) -> MemoryStore:
+    """So many packs of 4 MiB that live and 4 MiB that do not."""
+    store = MemoryStore(zone=zone)
+    for number in range(packs):
+        for half in ("kept", "gone"):
+            handle = store.open(f"{half}{number}", os.O_CREAT | os.O_WRONLY)
+            for offset in range(0, 4 << 20, 1 << 20):
+                store.fs.write(handle, offset, store.randomness.bytes(1 << 20))
+            store.close(handle)
+        store.fs.volume.blocks.leave_open_packs()
+    for number in range(packs):
+        place = store.place(f"gone{number}")
+        store.remove(f"gone{number}")
+        for item in store.fs.histories.of_name(*place).items:
+            if item.version is not None:
+                purge(store.fs, item, caller=ALICE, bypass=None)
+    return store
+
+
+def test_gc_gets_by_with_room_for_one_pack() -> None:
+    """Each pack that goes makes room for the blocks of the next."""
+    zone = SmallZone()
+    store = half_dead(zone, 6)
+    zone.total = zone.used + (4 << 20) + (5 << 20)  # held back: a twentieth
+    before = pack_bytes(store)
+
+    expected = trio.run(lambda: collect_garbage(store.fs, dry_run=True))
+    garbage = trio.run(lambda: collect_garbage(store.fs, dry_run=False))
+
+    assert garbage == expected
+    assert pack_bytes(store) < before / 2 + 1000
+
+
+def test_what_a_full_disk_let_move_is_not_written_again() -> None:
+    """A file of which a part fits is further after each attempt."""
+    zone = SmallZone()
+    store = half_dead(zone, 2)
+    for number in range(2):
+        set_class(store, f"kept{number}", "ONEZONE_IA")
+    zone.total = zone.used + (4 << 20) + (2 << 20)
+
+    with pytest.raises(StoreFull):
+        settle(store)
+    first = zone.used
+    with pytest.raises(StoreFull):
+        settle(store)
+
+    placed = placements(store, "kept0") | placements(store, "kept1")
+    assert placed == {"STANDARD", "ONEZONE_IA"}
+    assert zone.used < first + (1 << 20)

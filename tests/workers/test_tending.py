@@ -4,6 +4,7 @@ import trio
 import trio.testing
 
 from s3fs_local.engine.pace import Pace
+from s3fs_local.engine.purging import purge
 from s3fs_local.errors import StoreFull
 from s3fs_local.rules.retrieval import RetrievalTier
 from s3fs_local.rules.storage_classes import StorageClass, Tier
@@ -110,6 +111,39 @@ def test_a_full_disk_is_told_and_does_not_end_the_worker(store: MemoryStore) -> 
 
     assert tending.failure == ""
     assert placements(store, "log") == {"STANDARD_IA"}
+
+
+def test_what_cannot_move_for_want_of_room_keeps_no_garbage(store: MemoryStore) -> None:
+    """The room that it lacks is what the collection makes."""
+    store.write("log", TEXT)
+    old = pack_bytes(store)
+    store.write("log", b"new")
+    store.fs.volume.blocks.leave_open_packs()
+    store.write("other", TEXT)
+    purge(
+        store.fs,
+        store.fs.histories.of_name(*store.place("log")).items[1],
+        caller=ALICE,
+        bypass=None,
+    )
+    set_class(store, "other", "STANDARD_IA")
+    limit = pack_bytes(store) + 1000
+    held_back = store.fs.volume.space.reserve(1 << 30)
+    store.fs.volume.space._free_bytes = lambda: (  # noqa: SLF001 - a small disk
+        held_back + limit - pack_bytes(store),
+        1 << 30,
+    )
+    tending = Tending(store.fs)
+
+    async def run() -> None:
+        with trio.move_on_after(4000):
+            await tending.run()
+
+    trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    assert tending.failure == ""
+    assert placements(store, "other") == {"STANDARD_IA"}
+    assert pack_bytes(store) < limit - old / 2
 
 
 def test_a_pace_is_kept() -> None:
