@@ -192,9 +192,23 @@ class LifecycleRules:
             directory = waiting.pop()
             for child in self._names_in(directory):
                 yield Key(directory, child)
-                below = self._metadata.lookup(directory, child)
-                if below is not None and below.is_directory:
-                    waiting.append(below.ino)
+                waiting += self._directories_at(directory, child)
+
+    def _directories_at(self, directory: int, name: bytes) -> set[int]:
+        """Those that are there, or were last: what ever was in them has its keys below it."""
+        meant = {
+            interval.ino
+            for interval in self._metadata.name_history(directory, name)
+            if not interval.is_marker
+        }
+        return {ino for ino in meant if self._is_last_at(ino, directory, name)}
+
+    def _is_last_at(self, ino: int, directory: int, name: bytes) -> bool:
+        inode = self._metadata.inode(ino)
+        if inode is None or not inode.is_directory:
+            return False
+        last = self._metadata.entries_of(ino)[-1]
+        return (last.parent, last.name) == (directory, name)
 
     def _names_in(self, directory: int) -> Iterator[bytes]:
         """Every name that there ever was in the directory."""

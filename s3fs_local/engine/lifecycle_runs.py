@@ -1,7 +1,8 @@
 """Runs of lifecycle: everything that is due now, in small steps, one run at a time.
 
 A run is cut off anywhere without harm, by a cancel as by kill -9: what it did is done, the agenda
-has the rest, and the next run goes on. Only a whole run counts as the day's.
+has the rest, and the next run goes on. Only a whole run counts as the day's. A run follows the
+rules that were in force when it began, and ends where others take their place: theirs is the next.
 """
 
 import logging
@@ -12,7 +13,7 @@ import msgspec
 import trio
 from msgspec import Struct, structs
 
-from s3fs_local.engine.lifecycle import KEYS_A_STEP, LifecycleRules, Outcome
+from s3fs_local.engine.lifecycle import KEYS_A_STEP, InForce, LifecycleRules, Outcome
 from s3fs_local.engine.lifecycle_keys import Key
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import DataDamaged, EncryptionError, S3fsLocalError, StaleInode
@@ -116,6 +117,13 @@ async def _tell_nobody(_: Outcome) -> None:
     pass
 
 
+async def _tell_all(outcomes: list[Outcome], tell: Told) -> None:
+    """Somebody heard of each of them, and the list is empty."""
+    for outcome in outcomes:
+        await tell(outcome)
+    outcomes.clear()
+
+
 class LifecycleRuns:
     """Runs lifecycle in one store."""
 
@@ -123,6 +131,7 @@ class LifecycleRuns:
         self._volume = volume
         self.rules: Final = rules
         self.present: Run | None = None
+        self._followed: InForce | None = None  # the rules of the present run
         self.failure = ""  # what ended the last run before it was whole
         self.decide_replication: Callable[[], int] = lambda: 0  # see `Replication.decide`
         self._mutex = trio.Lock()
@@ -162,6 +171,7 @@ class LifecycleRuns:
         """
         async with self._mutex:
             self.present = Run(self._volume.expiry_ns())  # a false date must expire nothing
+            self._followed = self.rules.in_force
             try:
                 await self._know_what_is_pending(rest)
                 await self._look_at_all(self.present, rest, tell)
@@ -183,20 +193,25 @@ class LifecycleRuns:
         while decided := self.decide_replication():
             await self._keep(rest, decided)
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the rules that the run follows are in force."""
+        return self.rules.in_force is self._followed
+
     async def _look_at_all(self, run: Run, rest: Rest, tell: Told) -> None:
         """Every key was looked at, if rules are new; the cursor is kept after each step."""
-        while keys := self.rules.next_of_all():
+        while self._goes_on and (keys := self.rules.next_of_all()):
             told = [outcome for key in keys for outcome in self._look(key, run.started_ns)]
             self.rules.note_looked_at(keys[-1])
             for outcome in told:
                 await tell(outcome)
             await self._keep(rest, len(keys))
-        if self.rules.cursor() is not None:
+        if self._goes_on and self.rules.cursor() is not None:
             self.rules.note_looked_at(None)
 
     async def _work_off(self, run: Run, rest: Rest, tell: Told) -> None:
         """Nothing in the agenda is due that was when the run began."""
-        while places := self.rules.due(run.started_ns, PLACES_A_STEP):
+        while self._goes_on and (places := self.rules.due(run.started_ns, PLACES_A_STEP)):
             for place, name in places:
                 await self._work_off_place(place, name, run.started_ns, rest, tell)
             await self._keep(rest, len(places))
@@ -206,12 +221,14 @@ class LifecycleRuns:
     ) -> None:
         told: list[Outcome] = []
         for number, key in enumerate(self.rules.keys_at(place, name), start=1):
+            if not self._goes_on:
+                return
             told += self._look(key, now_ns)
             if number % KEYS_A_STEP == 0:  # a directory that was moved
+                await _tell_all(told, tell)
                 await self._keep(rest, KEYS_A_STEP)
         self.rules.looked_at(place, name, now_ns)
-        for outcome in told:
-            await tell(outcome)
+        await _tell_all(told, tell)
 
     async def _keep(self, rest: Rest, keys: int) -> None:
         """What was done so far survives the end of the process, and others have their turn."""

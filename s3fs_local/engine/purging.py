@@ -34,8 +34,7 @@ def purge(
             _uncover(filesystem, entry, caller)
         return
     filesystem.locks.check_version(Operation.PURGE_VERSION, item.version, bypass=bypass)
-    filesystem.locks.note_purge(item.version, bypass)
-    _purge_version(filesystem, item.version)
+    _purge_version(filesystem, item.version, bypass)
 
 
 def _uncover(filesystem: FileSystem, marker: Entry, caller: Caller) -> None:
@@ -67,7 +66,7 @@ def _below(filesystem: FileSystem, marker: Entry) -> Entry | None:
     return None
 
 
-def _purge_version(filesystem: FileSystem, version: Version) -> None:
+def _purge_version(filesystem: FileSystem, version: Version, bypass: Bypass | None) -> None:
     volume = filesystem.volume
     inode = volume.inode(version.ino)
     if version.ino in volume.drafts:
@@ -79,6 +78,7 @@ def _purge_version(filesystem: FileSystem, version: Version) -> None:
         inode = volume.inode(version.ino)
     if inode.nlink and len(volume.metadata.versions(version.ino)) == 1:
         raise InvalidArgument("this is the only content of a live file: remove the file first")
+    filesystem.locks.note_purge(version, bypass)
     remove_version(volume, version)
     filesystem.releasing.note_purged(version.ino)
     volume.apply(filesystem.locks.note_protection(volume.inode(version.ino)))

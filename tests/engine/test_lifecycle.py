@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import trio
 from msgspec import structs
 
 from s3fs_local.engine.lifecycle_keys import Key, KeyStack
@@ -393,3 +394,45 @@ def test_a_file_of_many_versions_loses_them_in_one_go() -> None:
     assert len(store.pass_days(2)) == 297
     assert store.history("/log") == [b"299", b"298", b"297"]
     check_invariants(store)
+
+
+def test_what_was_removed_below_a_directory_has_new_keys_once_it_moves() -> None:
+    """A rule about the new place is about all that ever lay there, at any depth."""
+    store = LifecycleStore()
+    store.mkdir("/old")
+    store.mkdir("/old/sub")
+    store.write("/old/sub/f", SMALL)
+    rule = {"NoncurrentVersionExpiration": {"NoncurrentDays": 1}, "Filter": {"Prefix": "new/"}}
+    store.put_rules(rule)
+    store.remove("/old/sub/f")
+    store.remove("/old/sub")
+    assert store.pass_days(4) == []
+
+    store.rename("/old", "/new")
+
+    assert store.pass_days(2) == ["1 Expire new/sub/f"]
+
+
+def test_rules_that_are_put_while_a_run_goes_on_wait_for_the_next_day() -> None:
+    """As at any other time: there is time to look at the plan."""
+    store = LifecycleStore()
+    for number in range(100):
+        store.write(f"/f{number}", SMALL)
+    store.put_rules({"Expiration": {"Days": 1000}})
+    store.tick(5 * DAY)
+
+    class Hasty:
+        """Somebody who puts other rules after the first step."""
+
+        async def after(self, keys: int) -> None:
+            """See `Rest`."""
+            if keys and store.runs.rules.rules.rules[0].rule_id != "mistaken":
+                store.put_rules({"ID": "mistaken", **EXPIRE_3})
+
+    trio.run(store.runs.run, Hasty())
+
+    assert all(store.exists(f"/f{number}") for number in range(100))
+    assert not store.runs.is_due()
+    assert store.runs.rules.cursor() == (0, b"")
+    store.next_midnight()
+    assert store.run().markers_added == 100

@@ -8,7 +8,7 @@ from s3fs_local.engine.ledger import entries
 from s3fs_local.engine.purging import purge
 from s3fs_local.engine.refusal_notes import KINDS_MAX
 from s3fs_local.engine.told_names import TOLD_KINDS
-from s3fs_local.errors import LockError
+from s3fs_local.errors import InvalidArgument, LockError
 from s3fs_local.metadata.changes import Fact
 from s3fs_local.rules.inode import Caller
 from s3fs_local.rules.instants import SECOND_NS
@@ -97,6 +97,20 @@ def test_a_bypass_is_in_the_ledger_with_its_reason(store: MemoryStore) -> None:
     assert bypassed.operation == "clear-retention"
     assert isinstance(lifted, LockLifted)
     check_verified(store)
+
+
+def test_a_purge_that_was_refused_is_no_bypass(store: MemoryStore) -> None:
+    """The ledger says what happened."""
+    until_ns = store.clock.now_ns() + 30 * DAY_NS
+    store.write("g", b"one")
+    ino = store.stat("g").ino
+    store.fs.locks.set_retention(ino, Retention("GOVERNANCE", until_ns), caller=ALICE)
+    (item,) = store.fs.histories.of_name(*store.place("g")).items
+
+    with pytest.raises(InvalidArgument, match="only content"):
+        purge(store.fs, item, caller=ROOT, bypass=Bypass(entitled=True, reason="ticket 4711"))
+
+    assert not [note for note in _notes(store) if isinstance(note, Bypassed)]
 
 
 def test_a_purge_by_bypass_is_in_the_ledger(store: MemoryStore) -> None:
