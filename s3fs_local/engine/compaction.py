@@ -165,10 +165,10 @@ async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> set[i
             if not _is_empty(volume, pack.pack_id):
                 continue
             volume.blocks.leave_pack(pack.pack_id)
-            if volume.metadata.placement(pack.pack_id) is not None:
-                volume.apply([RemovePack(pack.pack_id)])
-            with trio.CancelScope(shield=True):  # its row is gone: the worker takes no orphans
+            with trio.CancelScope(shield=True):  # it is told what goes
                 await volume.durability.run_blocking(partial(remove, pack.pack_id))
+            if volume.metadata.placement(pack.pack_id) is not None:  # by it the worker finds packs
+                volume.apply([RemovePack(pack.pack_id)])
             removed.add(pack.pack_id)
             garbage.packs += 1
             garbage.bytes += pack.length

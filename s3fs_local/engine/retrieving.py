@@ -104,7 +104,7 @@ class Retrieving:
             return
         retrieval = version.retrieval
         if retrieval.expires_ns:
-            if now_ns >= retrieval.expires_ns:
+            if self._volume.expiry_ns() >= retrieval.expires_ns:  # no false date ends it
                 self._classes.put_version(structs.replace(version, retrieval=None))
                 self._volume.invalidation.inode(ino)
             return
@@ -121,10 +121,16 @@ class Retrieving:
             if waited_for is not None:
                 waited_for.set()
 
-    def next_ns(self) -> int | None:
-        """When `advance_all` has something to do next, as far as is known; None for never."""
+    def due_in_ns(self) -> int | None:
+        """How long until `advance_all` has something to do, as far as is known; None for ever."""
+        now_ns, expiry_ns = self._volume.now_ns(), self._volume.expiry_ns()
         found = [version.retrieval for version in self._volume.metadata.retrievals()]
-        return min((each.expires_ns or each.ready_ns for each in found if each), default=None)
+        waits = [
+            each.expires_ns - expiry_ns if each.expires_ns else each.ready_ns - now_ns
+            for each in found
+            if each is not None
+        ]
+        return min(waits, default=None)
 
     def ongoing(self) -> list[Version]:
         """The versions that are being retrieved now."""

@@ -62,9 +62,8 @@ class Tending:
 
     async def _sleep(self) -> None:
         """Until something may be due, or a retrieval was asked for."""
-        next_ns = self._filesystem.retrieving.next_ns()
-        now_ns = self._volume.now_ns()
-        at_most = inf if next_ns is None else (next_ns - now_ns) / SECOND_NS
+        due_in_ns = self._filesystem.retrieving.due_in_ns()
+        at_most = inf if due_in_ns is None else due_in_ns / SECOND_NS
         await self._sleeper.sleep(LOOK_S, at_most=at_most, unless=self._wanted)
 
     async def _wanted(self) -> None:

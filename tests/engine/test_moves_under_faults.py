@@ -493,6 +493,27 @@ def test_gc_gets_by_with_room_for_one_pack() -> None:
     assert pack_bytes(store) < before / 2 + 1000
 
 
+def test_a_pack_that_could_not_be_removed_is_found_by_the_next_collection() -> None:
+    """Also by the worker's, which takes nothing that no fact knows."""
+    zone = FailingObjects(MemoryObjects())
+    store = MemoryStore(zone=zone)
+    store.write("log", TEXT)
+    store.write("log", b"new")
+    old = store.fs.histories.of_name(*store.place("log")).items[1]
+    purge(store.fs, old, caller=ALICE, bypass=None)
+    zone.fail("delete", ZoneUnavailable("it is busy"))
+
+    with pytest.raises(ZoneUnavailable):
+        trio.run(lambda: collect_garbage(store.fs, dry_run=False))
+    store.flush(durable=True)
+    store.crash()
+    assert pack_bytes(store) > 1_000_000
+    trio.run(lambda: collect_garbage(store.fs, dry_run=False, removes_orphans=False))
+
+    assert pack_bytes(store) < 200
+    assert store.read("log") == b"new"
+
+
 def test_what_a_full_disk_let_move_is_not_written_again() -> None:
     """A file of which a part fits is further after each attempt."""
     zone = SmallZone()

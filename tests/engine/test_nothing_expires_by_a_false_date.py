@@ -3,9 +3,12 @@
 import pytest
 import trio
 
+from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.errors import Protected
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import Retention
+from s3fs_local.rules.retrieval import RetrievalTier
+from s3fs_local.rules.storage_classes import StorageClass
 from s3fs_local.system.clock import SettableClock
 from tests.engine.lifecycle_store import DAY, LifecycleStore
 from tests.engine.memory_store import ALICE, START_NS
@@ -70,3 +73,23 @@ def test_the_longest_lock_is_counted_from_the_date(store: LifecycleStore) -> Non
 
     with pytest.raises(Protected):
         store.remove("/h")
+
+
+def test_a_retrieved_copy_is_not_over() -> None:
+    """Whoever asked for a month has it by the time that passed."""
+    made = LifecycleStore(retrieval_delay_standard="0")
+    made.write("/f", b"from the archive")
+    ino, stamp_ns = made.stat("/f").ino, made.stat("/f").version_ns
+    made.fs.classes.set_by(ino, stamp_ns, StorageClass.GLACIER, ALICE)
+    made.fs.retrieving.request(ino, stamp_ns, days=30, tier=RetrievalTier.STANDARD, caller=ALICE)
+    trio.run(made.fs.retrieving.advance_all, AT_ONCE)
+    made.settle()
+    made.clock = _BehindClock(START_NS + 50 * YEAR_NS)
+    made.crash()
+
+    trio.run(made.fs.retrieving.advance_all, AT_ONCE)
+
+    assert made.read("/f") == b"from the archive"
+    due_in_ns = made.fs.retrieving.due_in_ns()
+    assert due_in_ns is not None
+    assert 30 * DAY * SECOND_NS <= due_in_ns <= 32 * DAY * SECOND_NS

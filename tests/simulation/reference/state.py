@@ -163,7 +163,8 @@ class State:
     def _put_class(self, version: Version, wanted: str) -> None:
         if self.facts.class_of(version) != wanted:
             self.facts.classes[version.key] = wanted
-            self.facts.retrievals.pop(version.key, None)
+            if wanted not in archives.CLASSES:
+                self.facts.retrievals.pop(version.key, None)
 
     # Locks
 
