@@ -133,7 +133,11 @@ class FileSystem:
         self.lifecycle: Final = LifecycleRuns(
             volume,
             LifecycleRules(
-                volume, locks=self.locks, namespace=self.namespace, classes=self.classes
+                volume,
+                locks=self.locks,
+                namespace=self.namespace,
+                classes=self.classes,
+                open_files=self.open_files,
             ),
         )
         self.replica: Final = ReplicaRole(volume)

@@ -26,6 +26,7 @@ from s3fs_local.engine.classes import Classes
 from s3fs_local.engine.lifecycle_keys import Key, Keys, KeyStack
 from s3fs_local.engine.locks import Locks
 from s3fs_local.engine.namespace import Namespace
+from s3fs_local.engine.open_files import OpenFiles
 from s3fs_local.engine.version_removal import forget_nameless, remove_versions
 from s3fs_local.engine.volume import Volume
 from s3fs_local.errors import LockError
@@ -82,7 +83,7 @@ class Outcome(Struct, frozen=True):
     key: KeyStack
     done: tuple[Verdict, ...] = ()
     held: tuple[Held, ...] = ()
-    postponed: bool = False  # a process writes to it, or has it open: looked at again tomorrow
+    postponed: bool = False  # a process has some of it open: looked at again tomorrow
 
 
 class LifecycleRules:
@@ -95,6 +96,7 @@ class LifecycleRules:
         locks: Locks,
         namespace: Namespace,
         classes: Classes,
+        open_files: OpenFiles,
         calendar: Calendar | None = None,
     ) -> None:
         self._volume = volume
@@ -102,6 +104,7 @@ class LifecycleRules:
         self._locks = locks
         self._namespace = namespace
         self._classes = classes
+        self._open_files = open_files
         self.keys: Final = Keys(volume, locks)
         self.calendar: Final = calendar or Calendar()
         self.in_force: InForce | None = None
@@ -265,17 +268,19 @@ class LifecycleRules:
             StoreFull, StoreReadOnly: what was not done stays due.
         """
         found, decided = self.look(key, now_ns)
-        if self._is_in_use(found, decided):
-            self.put_off(key, now_ns)
-            return Outcome(found, postponed=True)
+        free = tuple(each for each in decided.verdicts if not self._is_in_use(found, each))
+        waits = len(free) < len(decided.verdicts)
         with self._volume.agenda.resting(), self._volume.outbox.resting():
-            refused = self._act_on(found, decided, now_ns)
-            self._volume.apply(self._next_row(key, decided, now_ns, acted=bool(decided.verdicts)))
-        done = tuple(verdict for verdict in decided.verdicts if verdict not in refused)
+            refused = self._act_on(found, free, now_ns)
+            if waits and not free:
+                self.put_off(key, now_ns)
+            else:
+                self._volume.apply(self._next_row(key, decided, now_ns, acted=bool(free)))
+        done = tuple(verdict for verdict in free if verdict not in refused)
         held = [Held(verdict, OPEN_NS) for verdict in refused]
-        return Outcome(found, done, (*decided.held, *held))
+        return Outcome(found, done, (*decided.held, *held), postponed=waits)
 
-    def _act_on(self, found: KeyStack, decided: Pass, now_ns: int) -> list[Verdict]:
+    def _act_on(self, found: KeyStack, verdicts: Iterable[Verdict], now_ns: int) -> list[Verdict]:
         """What was decided is done; those that a lock refused of which the rules do not know.
 
         Old versions go first: a null marker destroys the null version, wherever it is (S3).
@@ -283,7 +288,7 @@ class LifecycleRules:
         refused: list[Verdict] = []
         gone: defaultdict[int, set[int]] = defaultdict(set)
         left: list[tuple[HistoryItem, Verdict]] = []
-        for verdict in decided.verdicts:
+        for verdict in verdicts:
             item = found.items[verdict.item.stamp_ns]
             if item.version is None or item.is_latest or verdict.action is not Action.EXPIRE:
                 left.append((item, verdict))
@@ -321,20 +326,20 @@ class LifecycleRules:
             return [UnscheduleKey(key.parent, key.name)]
         return [ScheduleKey(key.parent, key.name, decided.next_ns, 0)]
 
-    def _is_in_use(self, found: KeyStack, decided: Pass) -> bool:
-        """Whether a process is about to change, or still reads, what would go."""
-        for verdict in decided.verdicts:
-            version = found.items[verdict.item.stamp_ns].version
-            if version is None or verdict.action is Action.TRANSITION:
-                continue
-            inode = self._volume.inode(version.ino)
-            if inode.version_ns != version.stamp_ns:
-                continue
-            if inode.ino in self._volume.drafts:
-                return True
-            if not inode.nlink and self._volume.is_open(inode.ino):
-                return True
-        return False
+    def _is_in_use(self, found: KeyStack, verdict: Verdict) -> bool:
+        """Whether a process may still change, or reads, what would go."""
+        version = found.items[verdict.item.stamp_ns].version
+        if version is None or verdict.action is Action.TRANSITION:
+            return False
+        ino = version.ino
+        if verdict.action is Action.EXPIRE and self._open_files.is_shown(ino, version.stamp_ns):
+            return True
+        inode = self._volume.inode(ino)
+        if inode.version_ns != version.stamp_ns:
+            return False
+        if ino in self._volume.drafts or self._open_files.is_written(ino):
+            return True
+        return not inode.nlink and self._open_files.is_open(ino)
 
     def _act(self, item: HistoryItem, verdict: Verdict, now_ns: int) -> None:
         if verdict.action is Action.TRANSITION:
@@ -358,7 +363,7 @@ class LifecycleRules:
         self._namespace.unlink(entry.parent, entry.name, SYSTEM, by_rule=True)
         self._volume.invalidation.entry(entry.parent, entry.name)
         self._volume.invalidation.inode(entry.ino)
-        if not self._volume.is_open(entry.ino):
+        if not self._open_files.is_open(entry.ino):
             forget_nameless(self._volume, entry.ino)
         home = self.keys.home_of(entry.ino)
         if home is not None and home != Key(entry.parent, entry.name):
@@ -369,5 +374,5 @@ class LifecycleRules:
     def _remove(self, ino: int, stamps: set[int]) -> None:
         remove_versions(self._volume, ino, stamps)
         self._volume.invalidation.inode(ino)
-        if not self._volume.is_open(ino):
+        if not self._open_files.is_open(ino):
             forget_nameless(self._volume, ino)

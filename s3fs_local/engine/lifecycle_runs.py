@@ -16,7 +16,13 @@ from msgspec import Struct, structs
 from s3fs_local.engine.lifecycle import KEYS_A_STEP, InForce, LifecycleRules, Outcome
 from s3fs_local.engine.lifecycle_keys import Key
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import DataDamaged, EncryptionError, S3fsLocalError, StaleInode
+from s3fs_local.errors import (
+    DataDamaged,
+    EncryptionError,
+    MetadataDamaged,
+    S3fsLocalError,
+    StaleInode,
+)
 from s3fs_local.metadata.changes import PutSetting
 from s3fs_local.rules.findings import Finding, Severity
 from s3fs_local.rules.lifecycle import Action, Verdict
@@ -243,7 +249,7 @@ class LifecycleRuns:
         assert self.present is not None
         try:
             outcome = self.rules.carry_out(key, now_ns)
-        except (DataDamaged, EncryptionError, StaleInode) as error:
+        except (DataDamaged, MetadataDamaged, EncryptionError, StaleInode) as error:
             logger.error("lifecycle cannot look at %r now: %s", key.name, error)  # noqa: TRY400 - expected
             self.present = self.present.with_error(f"{printed(key.name)}: {error}")
             self.rules.put_off(key, now_ns)

@@ -1,6 +1,6 @@
 """What is open now: handles of files and directories, and who writes to what."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -41,7 +41,7 @@ class Handle:
         self.writable = writable
         self.wrote = False  # since it was opened; such a handle commits when it is closed
         self.provisional_ns = 0  # the version that an earlier close(2) of a duplicate made
-        self.at_ns = 0  # views: the instant whose layouts are read; 0 = now
+        self.at_ns = 0  # views: the version whose layouts are read; 0 = the present ones
         self.content: bytes | None = None  # views: a text
         self.make_content: MakeContent | None = None  # views: of one that nobody has read yet
 
@@ -58,6 +58,7 @@ class OpenFiles:
         self._handles: dict[int, Handle] = {}
         self._last = 0
         self._open_counts: defaultdict[int, int] = defaultdict(int)
+        self._shown: Counter[tuple[int, int]] = Counter()  # versions, by views
         self._writers: defaultdict[int, list[Handle]] = defaultdict(list)
         self._unwritten: dict[int, trio.Event] = {}
         self._when_closed: dict[int, Callable[[int], None]] = {}
@@ -69,6 +70,8 @@ class OpenFiles:
         self._open_counts[handle.ino] += 1
         if handle.writable:
             self._writers[handle.ino].append(handle)
+        if handle.at_ns:
+            self._shown[handle.ino, handle.at_ns] += 1
         return self._last
 
     def get(self, number: int) -> Handle:
@@ -93,6 +96,10 @@ class OpenFiles:
                 waited_for = self._unwritten.pop(handle.ino, None)
                 if waited_for is not None:
                     waited_for.set()
+        if handle.at_ns:
+            self._shown[handle.ino, handle.at_ns] -= 1
+            if not self._shown[handle.ino, handle.at_ns]:
+                del self._shown[handle.ino, handle.at_ns]
         self._open_counts[handle.ino] -= 1
         if not self._open_counts[handle.ino]:
             del self._open_counts[handle.ino]
@@ -104,6 +111,10 @@ class OpenFiles:
     def is_open(self, ino: int) -> bool:
         """Whether any handle of the inode is open."""
         return ino in self._open_counts
+
+    def is_shown(self, ino: int, stamp_ns: int) -> bool:
+        """Whether that version of the inode is open below `.versions`."""
+        return (ino, stamp_ns) in self._shown
 
     def open_inodes(self) -> list[int]:
         """The inodes that are open."""

@@ -7,7 +7,7 @@ import trio
 from msgspec import structs
 
 from s3fs_local.engine.lifecycle_keys import Key, KeyStack
-from s3fs_local.errors import DataDamaged, NoSuchName
+from s3fs_local.errors import DataDamaged, MetadataDamaged, NoSuchName, StorageError
 from s3fs_local.rules.instants import SECOND_NS
 from s3fs_local.rules.retention import LegalHold, Retention
 from s3fs_local.rules.versioning import VersioningState
@@ -251,6 +251,56 @@ def test_a_file_that_is_being_written_waits_for_the_next_day() -> None:
     assert store.pass_days(5) == ["4 DeleteMarker f"]
 
 
+def test_a_file_that_is_open_for_writing_waits_though_nothing_was_written() -> None:
+    """A log whose service had nothing to say for long: its next line would have no file."""
+    store = LifecycleStore()
+    store.write("/log", SMALL)
+    store.put_rules(EXPIRE_3)
+    handle = store.open("/log", os.O_WRONLY | os.O_APPEND)
+    assert store.pass_days(5) == []
+
+    store.tick()
+    store.fs.write(handle, len(SMALL), b"at last")
+    store.close(handle)
+
+    assert store.read("/log") == SMALL + b"at last"
+    assert store.pass_days(4) == ["4 DeleteMarker log"]
+
+
+def test_what_is_open_keeps_no_other_version_of_its_key() -> None:
+    """A service has its log open for good: what it was before goes all the same."""
+    store = LifecycleStore()
+    store.write("/log", SMALL)
+    store.write("/log", LARGE)
+    handle = store.open("/log", os.O_WRONLY | os.O_APPEND)
+    store.put_rules({**EXPIRE_3, "NoncurrentVersionExpiration": {"NoncurrentDays": 3}})
+
+    assert store.pass_days(5) == ["4 Expire log"]
+    assert store.runs.last is not None
+    assert store.runs.last.postponed == 1
+    store.close(handle)
+    assert store.pass_days(1) == ["1 DeleteMarker log"]
+
+
+def test_an_old_version_that_somebody_reads_waits_for_the_next_day() -> None:
+    """A backup of `.versions` takes its time; it would have ended with EBADF halfway."""
+    store = LifecycleStore()
+    store.write("/f", LARGE)
+    store.write("/f", SMALL)
+    name = store.listing("/.versions/f")[1].decode()
+    shown = store.stat(f"/.versions/f/{name}").ino
+    handle = store.fs.open(shown, os.O_RDONLY, ALICE).handle
+    other = store.fs.open(shown, os.O_RDONLY, ALICE).handle
+    store.put_rules(NONCURRENT_2)
+    assert store.pass_days(5) == []
+    assert store.fs.read_nowait(handle, 0, 10) == LARGE[:10]
+    store.fs.release(handle)
+    assert store.pass_days(1) == []
+    store.fs.release(other)
+
+    assert store.pass_days(1) == ["1 Expire f"]
+
+
 def test_an_open_file_without_a_name_keeps_its_bytes() -> None:
     """POSIX: who has it open goes on reading, however long."""
     store = LifecycleStore()
@@ -322,8 +372,9 @@ def test_only_one_thing_happens_to_a_key_on_one_day() -> None:
     assert store.pass_days(1) == ["1 DeleteMarker f"]
 
 
+@pytest.mark.parametrize("error", [DataDamaged, MetadataDamaged])
 def test_a_key_that_cannot_be_looked_at_does_not_stop_the_run(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: type[StorageError]
 ) -> None:
     """The others are looked at; `status` tells, and the next day tries again."""
     store = LifecycleStore()
@@ -336,7 +387,7 @@ def test_a_key_that_cannot_be_looked_at_does_not_stop_the_run(
 
     def damaged(key: Key) -> KeyStack:
         if key.name == b"b":
-            raise DataDamaged("a zone lost it")
+            raise error("a zone lost it")
         return stack_of(key)
 
     with monkeypatch.context() as patched:

@@ -280,7 +280,8 @@ def test_only_files_age() -> None:
 
 
 @promise(
-    "What a program is writing, or still reads after its name is gone, waits for the next day."
+    "What a program has open to write, or still reads after its name is gone or as an old version,"
+    " waits for the next day."
 )
 def test_what_is_in_use_waits() -> None:
     """No program loses what it works with."""

@@ -114,10 +114,11 @@ class Lifecycle(Restoring):
     def age(self, name: Name, now: int) -> list[str] | None:
         """A pass over the name, as of the instant: what it did, the newest first. None: put off.
 
-        What a program writes, or still reads after its name is gone, waits for the next day.
+        What a program may write, or still reads after its name is gone, waits for the next day.
         """
-        verdicts = self.verdicts(name, now)
-        if any(what != MOVE and self._is_in_use(held) for held, what, _ in verdicts):
+        due = self.verdicts(name, now)
+        verdicts = [each for each in due if each[1] == MOVE or not self._is_in_use(each[0])]
+        if due and not verdicts:
             self.facts.put_off[name] = now
             return None
         if verdicts:
@@ -139,7 +140,9 @@ class Lifecycle(Restoring):
         if held.node is None or not held.is_current_of_file:
             return False
         number = held.node.number
-        return number in self.drafts or (not self.is_named(number) and self.is_open(number))
+        if number in self.drafts or self.has_writers(number):
+            return True
+        return not self.is_named(number) and self.is_open(number)
 
     def _expire(self, name: Name, held: Held) -> None:
         node, version = held.node, held.version
