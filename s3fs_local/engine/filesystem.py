@@ -276,7 +276,8 @@ class FileSystem:
         if self.habit.extends(ino, wanted):
             return self.habit.extend(ino, wanted, caller)
         if wanted.size is not None:
-            self._check_resizable(ino, wanted.size)
+            if handle is None:  # else that was asked when it was opened
+                self._check_resizable(ino, wanted.size)
             self.attributes.resize(ino, wanted.size, caller)
             if handle is not None:
                 self.open_files.get(handle).wrote = True

@@ -8,10 +8,11 @@ import pytest
 import trio
 from msgspec import structs
 
+from s3fs_local.engine.attributes import AttributeChange
 from s3fs_local.engine.compaction import collect_garbage
 from s3fs_local.engine.pace import AT_ONCE
 from s3fs_local.engine.purging import purge
-from s3fs_local.errors import DataDamaged, StorageError, StoreFull, ZoneUnavailable
+from s3fs_local.errors import Archived, DataDamaged, StorageError, StoreFull, ZoneUnavailable
 from s3fs_local.objects.failing import FailingObjects
 from s3fs_local.objects.memory import MemoryObjects
 from s3fs_local.objects.zone import Zone
@@ -84,6 +85,23 @@ def test_an_open_handle_reads_on_when_its_file_is_archived() -> None:
     change(store, "log", "GLACIER")
 
     assert trio.run(store.fs.read, handle, 5000, 4096) == TEXT[5000:9096]
+
+
+def test_an_open_handle_changes_its_file_when_it_is_archived() -> None:
+    """By a write as by ftruncate(2); truncate(2) needs bytes that are not here."""
+    store = MemoryStore()
+    store.write("log", TEXT)
+    ino = store.stat("log").ino
+    handle = store.open("log", os.O_RDWR)
+    change(store, "log", "GLACIER")
+    with pytest.raises(Archived):
+        store.fs.setattr(ino, AttributeChange(size=100), None, ALICE)
+
+    store.fs.setattr(ino, AttributeChange(size=100), handle, ALICE)
+    store.fs.write(handle, 10, b"hello")
+    store.close(handle)
+
+    assert store.read("log") == TEXT[:10] + b"hello" + TEXT[15:100]
 
 
 @pytest.mark.parametrize("method", ["append", "create", "read"])

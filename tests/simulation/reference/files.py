@@ -92,8 +92,6 @@ class Files(Keeping):
         """ftruncate(2)."""
         opened = self.handles[handle]
         node = self.facts.nodes[opened.node]
-        if size:
-            self._check_readable(node)
         self._check_free(node)
         self._resize(node, size)
         opened.has_written = True
