@@ -116,6 +116,8 @@ class Keys:
             replication=version.replication,
             is_last_to_tell=is_current and self._is_to_be_told(inode),
             named_until_ns=self._named_until_ns(inode) if is_current else 0,
+            file=inode.ino,
+            has_other_names=is_current and inode.nlink > 1,
             kept_until_ns=protected_until_ns(version.lock, append_only=append_only),
             name_kept_until_ns=self._name_kept_until_ns(inode) if item.is_latest else 0,
         )

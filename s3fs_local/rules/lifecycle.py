@@ -156,6 +156,8 @@ class Item(Struct, frozen=True):
     replication: str = ""
     is_last_to_tell: bool = False  # news of its file, for another region, would go with it
     named_until_ns: int = 0  # its file had a name, this or another, until then; 0: says nothing
+    file: int = 0  # whose content it is, where files are told apart
+    has_other_names: bool = False  # its file, now: what takes this name leaves the content
     kept_until_ns: int = 0  # a lock forbids removing it for good until then
     name_kept_until_ns: int = 0  # a lock forbids taking the name from it until then
 
@@ -173,7 +175,7 @@ class Action(StrEnum):
 
     EXPIRE = "Expire"  # removed for good; of Suspended's null version a null marker takes the place
     TRANSITION = "Transition"
-    ADD_MARKER = "DeleteMarker"  # a delete marker is put over it
+    ADD_MARKER = "DeleteMarker"  # a delete marker is put over it, or it loses one of its names
     REMOVE_MARKER = "RemoveMarker"  # a marker with nothing below is removed
 
 
@@ -242,7 +244,18 @@ def evaluate(stack: Stack, lifecycle: Lifecycle, circumstances: Circumstances, n
 def after(
     stack: Stack, verdicts: tuple[Verdict, ...], circumstances: Circumstances, now_ns: int
 ) -> Stack:
-    """The stack once the verdicts of a pass at `now_ns` were carried out."""
+    """The stack once the verdicts of a pass at `now_ns` were carried out.
+
+    A file that loses one of its names counts under another from then on, with all its versions.
+    """
+    moved = {
+        verdict.item.file
+        for verdict in verdicts
+        if verdict.action is Action.ADD_MARKER and verdict.item.has_other_names
+    }
+    if moved:
+        verdicts = tuple(verdict for verdict in verdicts if verdict.item.file not in moved)
+        stack = _without(moved, stack)
     is_suspended = circumstances.state is VersioningState.SUSPENDED
     by_stamp = {verdict.item.stamp_ns: verdict for verdict in verdicts}
     items: list[Item] = []
@@ -259,6 +272,13 @@ def after(
     if is_suspended and items and items[0].is_null:
         items = items[:1] + [item for item in items[1:] if not item.is_null]
     return structs.replace(stack, items=tuple(items))
+
+
+def _without(files: set[int], stack: Stack) -> Stack:
+    """The name shows none of the files any more; what was below them is as old as it was."""
+    left = [n for n, item in enumerate(stack.items) if item.file not in files]
+    items = tuple(stack.items[n] for n in left)
+    return Stack(stack.key, items, stack.items[left[0] - 1].since_ns if left else stack.left_ns)
 
 
 def _chances(
@@ -287,8 +307,10 @@ def _removals(rule: Rule, item: Item, circumstances: Circumstances) -> Iterator[
     if rule.expiration is None or item.is_marker or item.replication == _PENDING:
         return
     due_ns = rule.expiration.due_ns(item.stamp_ns, circumstances.calendar)
-    is_lost = circumstances.state is VersioningState.UNVERSIONED or (
-        circumstances.state is VersioningState.SUSPENDED and item.is_null
+    state = circumstances.state
+    is_lost = not item.has_other_names and (
+        state is VersioningState.UNVERSIONED
+        or (state is VersioningState.SUSPENDED and item.is_null)
     )
     if is_lost and item.is_last_to_tell:
         return

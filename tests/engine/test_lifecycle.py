@@ -326,6 +326,21 @@ def test_each_name_of_a_file_expires_by_itself() -> None:
     check_invariants(store)
 
 
+def test_a_name_that_goes_frees_nothing_while_the_file_has_another() -> None:
+    """Also where its last name takes the content along: no report says that it was removed."""
+    store = LifecycleStore(versioning='"Suspended"')
+    store.write("/a", LARGE)
+    store.link("/a", "/b")
+    store.put_rules(EXPIRE_3)
+
+    assert store.pass_days(4) == ["4 DeleteMarker a"]
+    assert store.runs.last is not None
+    assert not store.runs.last.freed
+    assert store.read("/b") == LARGE
+    assert store.pass_days(1) == ["1 Expire b"]
+    assert store.metadata.usage().blocks == 0
+
+
 @pytest.mark.parametrize("state", ["", "Suspended"])
 def test_without_versions_what_expires_is_gone(state: str) -> None:
     """S3: unversioned, the object is deleted; suspended, a null marker takes its place."""

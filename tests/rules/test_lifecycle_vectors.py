@@ -10,7 +10,15 @@ import pytest
 from msgspec import structs
 
 from s3fs_local.rules.instants import format_rfc3339
-from s3fs_local.rules.lifecycle import Action, Circumstances, Lifecycle, Stack, after, evaluate
+from s3fs_local.rules.lifecycle import (
+    Action,
+    Circumstances,
+    Item,
+    Lifecycle,
+    Stack,
+    after,
+    evaluate,
+)
 from s3fs_local.rules.versioning import VersioningState
 from tests.rules.lifecycle_words import (
     ENABLED,
@@ -220,3 +228,40 @@ def test_suspended_versioning_leaves_what_s3_leaves() -> None:
 
 def _date(now_ns: int) -> str:
     return format_rfc3339(now_ns)[:10]
+
+
+def linked(made: str, file: int, **fields: object) -> Item:
+    """A version of a file that has another name besides."""
+    return version(made, file=file, has_other_names=True, **fields)
+
+
+@pytest.mark.parametrize("state", [ENABLED, SUSPENDED, UNVERSIONED])
+def test_a_name_of_several_goes_and_nothing_else(state: VersioningState) -> None:
+    """S3 has no hard links: the content is there by the other name, so it is not removed."""
+    given = stack(linked("2026-01-01", 7, is_null=True))
+
+    assert done(rules(rule(expire(1))), given, "2026-02-01", state) == [(0, MARKER, "")]
+
+
+def test_a_file_takes_its_versions_along_to_its_other_name() -> None:
+    """What the name showed before is as old as it was."""
+    below = marker("2025-12-31"), version("2025-01-01", file=6)
+    given = stack(linked("2026-01-02", 7), version("2026-01-01", file=7), *below)
+    lifecycle = rules(rule(expire(1), nv_expire(10)))
+    now_ns = at("2026-01-05")
+    found = evaluate(given, lifecycle, Circumstances(ENABLED), now_ns)
+
+    left = after(given, found.verdicts, Circumstances(ENABLED), now_ns)
+
+    assert left == Stack(b"f", below, left_ns=at("2026-01-01"))
+    assert done(lifecycle, left, "2026-01-11") == [(1, EXPIRE, "")]
+    assert done(lifecycle, left, "2026-01-12") == [(0, EXPIRE, ""), (1, EXPIRE, "")]
+
+
+def test_nothing_is_left_of_a_name_whose_only_file_goes_on_elsewhere() -> None:
+    """Plans say nothing more of it."""
+    given = stack(linked("2026-01-02", 7))
+    now_ns = at("2026-02-01")
+    found = evaluate(given, rules(rule(expire(1))), Circumstances(ENABLED), now_ns)
+
+    assert after(given, found.verdicts, Circumstances(ENABLED), now_ns).items == ()
