@@ -251,17 +251,17 @@ def _inspect_recovery(store: OpenStore) -> Iterator[Finding]:
 
 
 def _inspect_zones(zones: ZoneSet) -> Iterator[Finding]:
-    zones.look_at_space()
+    failing = zones.look_at_space()
     enough = len(zones.well) >= zones.members.quorum
-    sound = [zone for zone in zones.well if not zone.failing]
+    sound = [zone for zone in zones.well if zone not in failing]
     rest = Severity.WARNING if len(sound) >= zones.members.quorum else Severity.CRITICAL
     for zone in zones.zones:
         subject = f"zone {zone.url}"
         if zone.state is ZoneState.RETURNING:
             yield Finding(Severity.WARNING, subject, f"it catches up: {zone.reason}", "")
-        elif not zone.is_well or zone.failing:
+        elif not zone.is_well or zone in failing:
             advice = _MAKE_ROOM_THERE if zone.is_full else _BRING_BACK
-            yield Finding(rest, subject, zone.reason or zone.failing, advice)
+            yield Finding(rest, subject, zone.reason or failing[zone], advice)
         elif zones.only is None and SpaceGuard.is_full(zone.space):
             sentence = f"its disk is full: {zone.space[0] >> 20} MiB are left"
             yield Finding(Severity.WARNING, subject, sentence, _MAKE_ROOM_THERE)

@@ -123,13 +123,14 @@ class ZoneCare:
     async def notice(self) -> None:
         """Zones that do not answer, or are not what they were, are suspended."""
         self._zones.members.check_lanes()
-        await self._healing.run_blocking(self._zones.look_at_space)
-        await self._healing.run_blocking(self._zones.look_at_marks)
-        for zone in self._zones.well:
-            if zone.failing and len(self._zones.well) > 1:
-                await self._healing.run_blocking(
-                    partial(self._zones.members.suspend, zone, zone.failing)
-                )
+        for look in (self._zones.look_at_space, self._zones.look_at_marks):
+            asked = {zone: zone.store for zone in self._zones.well}
+            for zone, why in (await self._healing.run_blocking(look)).items():
+                # One that was brought back meanwhile has objects that nobody asked.
+                if zone.is_well and zone.store is asked.get(zone) and len(self._zones.well) > 1:
+                    await self._healing.run_blocking(
+                        partial(self._zones.members.suspend, zone, why)
+                    )
 
     async def bring_back(self, zone: Zone) -> bool:
         """The zone is well, if it can be reached and given all it missed."""

@@ -41,7 +41,6 @@ class Zone:
         self.is_full = False  # that is the reason
         self.doubtful: tuple[str, ...] = ()
         self.space: tuple[int, int] = (0, 0)  # free and total bytes when last asked
-        self.failing = ""  # what it said instead
         self.joins = False  # is being added, and was never well: no quorum counts on it
         self.leaves = False  # is being removed: no copy begun now counts on it
         self.missing_bytes = 0  # of a zone that is not well: what it has yet to be given, as known

@@ -313,33 +313,38 @@ class ZoneSet:
         ordered = sorted(known, reverse=True)
         return ordered[min(self.members.quorum, len(ordered)) - 1] if ordered else (0, 0)
 
-    def look_at_space(self) -> None:
+    def look_at_space(self) -> dict[Zone, str]:
         """What is known of the room in each zone is of now, unless it takes long to say.
 
-        One that has not answered others for long is known as failing, and is not asked as well.
+        Returns:
+            Those that count and fail, and what they said. One that has not answered others for
+            long is among them, and is not asked as well.
         """
-        asked = []
+        asked, failing = [], {}
         for zone in self.well:
             silent_seconds = max(zone.lane.busy_seconds, zone.readers.busy_seconds)
             if silent_seconds > self.timeout_seconds:
-                zone.failing = f"no answer for {silent_seconds:.0f} s"
+                failing[zone] = f"no answer for {silent_seconds:.0f} s"
             else:
                 asked.append(zone)
         found = self._ask(asked, lambda store: store.free_bytes(), seconds=_SPACE_SECONDS_MAX)
         for zone, answer in found.items():
             if isinstance(answer, Exception):
-                zone.failing = str(answer)
+                failing[zone] = str(answer)
             else:
-                zone.space, zone.failing = answer, ""
+                zone.space = answer
+        return failing
 
-    def look_at_marks(self) -> None:
-        """Zones that are well, and that somebody emptied, are known as failing."""
+    def look_at_marks(self) -> dict[Zone, str]:
+        """Those that count and that somebody emptied, or that fail, and why."""
         found = self._ask(self.well, lambda store: store.length(MARK_NAME))
+        failing = {}
         for zone, answer in found.items():
             if isinstance(answer, KeyError):
-                zone.failing = f"{MARK_NAME} is gone: somebody emptied the zone"
+                failing[zone] = f"{MARK_NAME} is gone: somebody emptied the zone"
             elif isinstance(answer, Exception):
-                zone.failing = str(answer)
+                failing[zone] = str(answer)
+        return failing
 
     # Where an object belongs.
 

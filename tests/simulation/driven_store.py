@@ -610,9 +610,12 @@ class DrivenStore:
         await keys.rewrap(None, forget_old=True, dry_run=False, on_progress=_turn)
 
     async def scrub(self) -> None:
-        """Every copy was read and mended; unless zones were harmed meanwhile, all are whole."""
-        before = self.disturbances
-        volume = self.store.fs.volume
+        """Every copy was read and mended; unless zones were harmed meanwhile, all are whole.
+
+        But for zones that came back meanwhile: what they have may have been passed already.
+        """
+        before, volume = self.disturbances, self.store.fs.volume
+        read = {zone: zone.store for zone in self.zones.set.well}
         await self.scrubbing.run(
             before_ns=volume.now_ns() + 1, rate_bytes=1 << 40, with_growing=True
         )
@@ -620,7 +623,9 @@ class DrivenStore:
             self.zones.rotten -= {
                 number
                 for number in self.zones.rotten
-                if (zone := self._zone(number)) is not None and zone.is_well
+                if (zone := self._zone(number)) in read
+                and zone.is_well
+                and zone.store is read[zone]
             }
             self.check_copies(are_complete=True)
 

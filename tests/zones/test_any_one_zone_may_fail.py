@@ -292,6 +292,25 @@ async def test_a_zone_in_which_a_call_hangs_is_not_repaired_before_it_returned(
         await wait_until_well(disk)
 
 
+async def test_an_emptied_zone_is_noticed_although_somebody_asks_for_its_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any write may ask, at any time: an empty disk that has room answers, and counted again."""
+    zones = make_store_of_zones(tmp_path)
+    async with opened(tmp_path / "store") as disk:
+        look_at_marks = disk.store.zones.look_at_marks
+
+        def and_ask_for_room() -> dict[Zone, str]:
+            found = look_at_marks()
+            disk.store.zones.free_bytes()
+            return found
+
+        monkeypatch.setattr(disk.store.zones, "look_at_marks", and_ask_for_room)
+        (zones[1] / MARK_NAME).unlink()
+        await disk.store.zoning.care.notice()
+        assert disk.states == ["well", "behind", "well"]
+
+
 async def test_writes_go_on_in_cold_zones_while_the_only_hot_one_is_away(tmp_path: Path) -> None:
     """The quorum holds. Status says before that one zone alone holds STANDARD."""
     hot, cold, colder = (tmp_path / name for name in ("hot", "cold", "colder"))
