@@ -6,7 +6,6 @@ There is nothing to resume after a crash: what was moved is moved, and the next 
 """
 
 import logging
-from functools import partial
 from typing import Final
 
 import trio
@@ -16,7 +15,7 @@ from s3fs_local.engine.filesystem import FileSystem
 from s3fs_local.engine.pace import AT_ONCE, Pace
 from s3fs_local.engine.settling import Mover
 from s3fs_local.engine.volume import Volume
-from s3fs_local.errors import DataDamaged, StoreFull, ZoneUnavailable
+from s3fs_local.errors import DataDamaged, StorageError, StoreFull, ZoneUnavailable
 from s3fs_local.metadata.changes import RemovePack
 from s3fs_local.packs.pack_store import HEADER_BYTES
 from s3fs_local.rules.inode import ROOT_INO
@@ -63,47 +62,27 @@ async def collect_garbage(
 
     Raises:
         StoreFull: too little room to empty any of the packs that are left; the others are gone.
-        StorageError: a sync failed.
+        StorageError: a sync failed; or a zone did not remove a pack, and all others were seen to.
     """
     volume = filesystem.volume
     filesystem.locks.check(Operation.COMPACT, volume.inode(ROOT_INO))
-    garbage = Garbage()
     found = await _look(volume)
     empty = [p for p in found if not p.live_bytes and (removes_orphans or not p.is_orphan)]
     dead = [p for p in found if p.live_bytes and p.dead_bytes > dead_share * p.length]
     if dry_run:
-        garbage.packs = len(empty) + len(dead)
-        garbage.bytes = sum(p.length - p.live_bytes for p in [*empty, *dead])
-        garbage.moved_bytes = sum(p.live_bytes for p in dead)
-        return garbage
+        return Garbage(
+            packs=len(empty) + len(dead),
+            bytes=sum(p.length - p.live_bytes for p in [*empty, *dead]),
+            moved_bytes=sum(p.live_bytes for p in dead),
+        )
     for pack in dead:  # or the first would be emptied into the last, to be moved once more
         volume.blocks.leave_pack(pack.pack_id)
-    await _remove(volume, empty, garbage)
-    await _empty_all(volume, dead, garbage, pace)
-    return garbage
-
-
-async def _empty_all(volume: Volume, dead: list[_Pack], garbage: Garbage, pace: Pace) -> None:
-    """The packs are gone, but for those with blocks that cannot be read.
-
-    The ones that need least room come first: each makes room for the next.
-    """
-    rest = sorted(dead, key=lambda pack: pack.live_bytes)
-    while rest:
-        step = rest[:PACKS_A_STEP]
-        full: StoreFull | None = None
-        try:
-            for pack in step:
-                await _empty(volume, pack, garbage, pace)
-        except StoreFull as error:
-            full = error
-        removed = await _remove(volume, step, garbage)
-        if full is None:
-            rest = rest[len(step) :]
-        elif removed:
-            rest = [pack for pack in rest if pack.pack_id not in removed]
-        else:
-            raise full
+    collection = _Collection(volume, pace)
+    await collection.remove_empty(empty)
+    await collection.empty_all(dead)
+    if collection.failure is not None:
+        raise collection.failure
+    return collection.garbage
 
 
 async def _look(volume: Volume) -> list[_Pack]:
@@ -125,55 +104,95 @@ async def _look(volume: Volume) -> list[_Pack]:
     return found
 
 
-async def _empty(volume: Volume, pack: _Pack, garbage: Garbage, pace: Pace) -> None:
-    """The pack's live blocks lie elsewhere, but for those that cannot be read."""
-    async with volume.moving:
-        placement = volume.blocks.placement(pack.pack_id)
-        mover = Mover(volume, pace)
-        try:
-            for block in volume.metadata.blocks_in_pack(pack.pack_id):
-                try:
-                    await mover.move(block, placement, recodes=False)
-                except (DataDamaged, ZoneUnavailable) as error:
-                    logger.warning("pack %016x is not emptied: %s", pack.pack_id, error)
-            await mover.finish()
-        finally:
-            garbage.moved_bytes += mover.moved_bytes
-            garbage.bytes -= mover.moved_bytes
+class _Collection:
+    """One collection: what it has freed, and what kept it from more."""
 
+    def __init__(self, volume: Volume, pace: Pace) -> None:
+        self._volume = volume
+        self._pace = pace
+        self.garbage = Garbage()
+        self.failure: StorageError | None = None  # of the first pack that a zone did not remove
 
-async def _remove(volume: Volume, packs: list[_Pack], garbage: Garbage) -> set[int]:
-    """Those of the packs that are empty are gone; returns which.
+    async def empty_all(self, dead: list[_Pack]) -> None:
+        """The packs are gone, but for those with blocks that cannot be read.
 
-    What a crash may bring back needs its blocks. So only those go that were empty before
-    everything became durable: also that the blocks which journal records name were durable once,
-    for a mount looks for the others. A crash halfway leaves packs that the next collection finds.
-    """
+        The ones that need least room come first: each makes room for the next.
 
-    def remove(pack_id: int) -> None:
-        volume.blocks.remove_pack(pack_id)
+        Raises:
+            StoreFull: there is no room for the blocks of any that is left.
+        """
+        rest = sorted(dead, key=lambda pack: pack.live_bytes)
+        while rest:
+            step = rest[:PACKS_A_STEP]
+            full: StoreFull | None = None
+            try:
+                for pack in step:
+                    await self._empty(pack)
+            except StoreFull as error:
+                full = error
+            removed = await self.remove_empty(step)
+            if full is None:
+                rest = rest[len(step) :]
+            elif removed:
+                rest = [pack for pack in rest if pack.pack_id not in removed]
+            else:
+                raise full
 
-    turn = volume.yielding.turn_of_mover()
-    removed: set[int] = set()
-    async with volume.moving:  # a mover's blocks are in no row yet
-        empty = [pack for pack in packs if _is_empty(volume, pack.pack_id)]
-        if not empty:
-            return removed
-        await volume.durability.release_blocks()
-        await turn.over()
-        for pack in empty:
-            if not _is_empty(volume, pack.pack_id):
-                continue
-            volume.blocks.leave_pack(pack.pack_id)
-            with trio.CancelScope(shield=True):  # it is told what goes
-                await volume.durability.run_blocking(partial(remove, pack.pack_id))
-            if volume.metadata.placement(pack.pack_id) is not None:  # by it the worker finds packs
-                volume.apply([RemovePack(pack.pack_id)])
-            removed.add(pack.pack_id)
-            garbage.packs += 1
-            garbage.bytes += pack.length
+    async def _empty(self, pack: _Pack) -> None:
+        """The pack's live blocks lie elsewhere, but for those that cannot be read."""
+        async with self._volume.moving:
+            placement = self._volume.blocks.placement(pack.pack_id)
+            mover = Mover(self._volume, self._pace)
+            try:
+                for block in self._volume.metadata.blocks_in_pack(pack.pack_id):
+                    try:
+                        await mover.move(block, placement, recodes=False)
+                    except (DataDamaged, ZoneUnavailable) as error:
+                        logger.warning("pack %016x is not emptied: %s", pack.pack_id, error)
+                await mover.finish()
+            finally:
+                self.garbage.moved_bytes += mover.moved_bytes
+                self.garbage.bytes -= mover.moved_bytes
+
+    async def remove_empty(self, packs: list[_Pack]) -> set[int]:
+        """Those of the packs that are empty are gone; returns which.
+
+        What a crash may bring back needs its blocks. So only those go that were empty before
+        everything became durable: also that the blocks which journal records name were durable
+        once, for a mount looks for the others. A crash halfway leaves packs that the next
+        collection finds, and so does a zone that fails: their rows go last.
+        """
+        volume = self._volume
+        turn = volume.yielding.turn_of_mover()
+        removed: set[int] = set()
+        async with volume.moving:  # a mover's blocks are in no row yet
+            empty = [pack for pack in packs if _is_empty(volume, pack.pack_id)]
+            if not empty:
+                return removed
+            await volume.durability.release_blocks()
             await turn.over()
-    return removed
+            for pack in empty:
+                if _is_empty(volume, pack.pack_id) and await self._remove(pack.pack_id):
+                    removed.add(pack.pack_id)
+                    self.garbage.packs += 1
+                    self.garbage.bytes += pack.length
+                await turn.over()
+        return removed
+
+    async def _remove(self, pack_id: int) -> bool:
+        """Whether nothing is left of the pack."""
+        volume = self._volume
+        volume.blocks.leave_pack(pack_id)
+        try:
+            with trio.CancelScope(shield=True):  # it is told what goes
+                await volume.durability.run_blocking(lambda: volume.blocks.remove_pack(pack_id))
+        except StorageError as error:
+            logger.warning("pack %016x is not removed: %s", pack_id, error)
+            self.failure = self.failure or error
+            return False
+        if volume.metadata.placement(pack_id) is not None:
+            volume.apply([RemovePack(pack_id)])
+        return True
 
 
 def _is_empty(volume: Volume, pack_id: int) -> bool:

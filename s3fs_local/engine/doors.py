@@ -288,8 +288,9 @@ _CLASSES: Final = (
         "asked of the root for all below; packs that go have no block that anything uses",
         asks=(Operation.COMPACT,),
     ),
-    Door("engine.compaction._empty_all", "a part of it", asked_by_callers=True),
-    Door("engine.compaction._remove", "a part of it", asked_by_callers=True),
+    Door("engine.compaction._Collection.empty_all", "a part of it", asked_by_callers=True),
+    Door("engine.compaction._Collection.remove_empty", "a part of it", asked_by_callers=True),
+    Door("engine.compaction._Collection._remove", "a part of it", asked_by_callers=True),
     Door(
         "engine.pack_coding.PackCoding.run",
         "asked of the root for all below; the same bytes in another form, read back before",

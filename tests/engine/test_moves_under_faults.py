@@ -532,6 +532,31 @@ def test_a_pack_that_could_not_be_removed_is_found_by_the_next_collection() -> N
     assert store.read("log") == b"new"
 
 
+def test_a_pack_that_is_not_removed_keeps_no_other() -> None:
+    """Neither those that are empty, nor those that must be emptied first."""
+    zone = FailingObjects(MemoryObjects())
+    store = MemoryStore(zone=zone)
+    for number in range(2):
+        store.write(f"gone{number}", TEXT)
+        store.fs.volume.blocks.leave_open_packs()
+    store.write("kept", TEXT[:100_000])
+    store.write("gone2", TEXT)
+    for number in range(3):
+        place = store.place(f"gone{number}")
+        store.remove(f"gone{number}")
+        for item in store.fs.histories.of_name(*place).items:
+            if item.version is not None:
+                purge(store.fs, item, caller=ALICE, bypass=None)
+    zone.fail("delete", ZoneUnavailable("it is busy"))
+
+    with pytest.raises(ZoneUnavailable, match="busy"):
+        trio.run(lambda: collect_garbage(store.fs, dry_run=False))
+
+    assert len(store.fs.volume.blocks.pack_lengths()) == 2
+    assert len(TEXT) < pack_bytes(store) < 1.1 * len(TEXT)
+    assert store.read("kept") == TEXT[:100_000]
+
+
 def test_what_a_full_disk_let_move_is_not_written_again() -> None:
     """A file of which a part fits is further after each attempt."""
     zone = SmallZone()
