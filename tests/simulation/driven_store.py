@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -612,10 +612,12 @@ class DrivenStore:
     async def scrub(self) -> None:
         """Every copy was read and mended; unless zones were harmed meanwhile, all are whole.
 
-        But for zones that came back meanwhile: what they have may have been passed already.
+        But for zones that came back meanwhile, and packs that were begun: they may have been passed
+        already.
         """
         before, volume = self.disturbances, self.store.fs.volume
         read = {zone: zone.store for zone in self.zones.set.well}
+        packs = set(volume.metadata.pack_placements())
         await self.scrubbing.run(
             before_ns=volume.now_ns() + 1, rate_bytes=1 << 40, with_growing=True
         )
@@ -627,7 +629,8 @@ class DrivenStore:
                 and zone.is_well
                 and zone.store is read[zone]
             }
-            self.check_copies(are_complete=True)
+            is_same = read == {zone: zone.store for zone in self.zones.set.well}
+            self.check_copies(complete=packs if is_same else ())
 
     async def bring_back(self, number: int) -> None:
         """The zone is told what it missed."""
@@ -671,7 +674,8 @@ class DrivenStore:
             await self.turnover.remove(zone, self.care, report=lambda _: None)
             self.zones.throw_away(zone)
             are_complete = are_whole and self._are_whole and self.disturbances == before
-            self.check_copies(are_complete=are_complete)
+            packs = self.store.fs.volume.metadata.pack_placements()
+            self.check_copies(complete=packs if are_complete else ())
 
     @property
     def _are_whole(self) -> bool:
@@ -691,10 +695,10 @@ class DrivenStore:
         numbers = self.zones.numbers
         return self.zones.set.zones[numbers.index(number)] if number in numbers else None
 
-    def check_copies(self, *, are_complete: bool = False) -> None:
+    def check_copies(self, *, complete: Collection[int] = ()) -> None:
         """Every block lies as it was sealed wherever its pack lies and nobody harmed it.
 
-        With `are_complete`, in as many zones as it should.
+        Those in packs that are `complete`, in as many zones as they should.
         """
         metadata = self.store.fs.volume.metadata
         for pack_id, placement in metadata.pack_placements().items():
@@ -706,16 +710,16 @@ class DrivenStore:
                     sealed = disk.read(pack_name(pack_id), block.pack_offset, block.sealed_length)
                     assert digest(sealed) == block.digest, f"zone {number} has not {block}"
             if blocks:
-                least = self._copies_wanted(placement, are_complete=are_complete)
+                least = self._copies_wanted(placement, is_complete=pack_id in complete)
                 assert len(holders) >= least, f"{pack_id:x} lies in {holders} only"
 
-    def _copies_wanted(self, placement: str, *, are_complete: bool) -> int:
+    def _copies_wanted(self, placement: str, *, is_complete: bool) -> int:
         """So many of the zones that are well have each pack: at once, or in the end."""
         there = self.zones.there()
         hot = {number for number in there if self.zones.kinds[number] == HOT}
         if placement == "STANDARD":
             return len(hot)
-        if are_complete or len(self.zones.known) <= COPIES:
+        if is_complete or len(self.zones.known) <= COPIES:
             return min(COPIES, len(there))
         return 1
 

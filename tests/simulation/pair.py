@@ -389,7 +389,8 @@ class Pair:
         await self._done(self.driven.scrub)
         assert zones.whole() == set(zones.known), "a zone does not come back"
         assert zones.numbers == zones.known
-        self.driven.check_copies(are_complete=True)
+        packs = self.driven.store.fs.volume.metadata.pack_placements()
+        self.driven.check_copies(complete=packs)
         self.driven.disturbances = 0
 
     async def _end_region(self, region: Region) -> None:
