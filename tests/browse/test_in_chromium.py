@@ -5,19 +5,16 @@ One store, one server, one browser for all tests here: they begin where the page
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import pytest
 import trio
 from msgspec import Struct
-from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.browse.chromium import SECONDS_MAX, chromium, wear
+from tests.browse.chromium import chromium, complaints, enter, follow, history, visit, wear
 from tests.browse.scene import Moments, make_scene
 from tests.browse.serving import served
 
@@ -33,7 +30,7 @@ class Browser(Struct):
 
     def open(self, page: str) -> None:
         """The page below the store's folder."""
-        self.driver.get(f"{self.base}/{page}")
+        visit(self.driver, f"{self.base}/{page}")
 
     def words(self) -> str:
         """What a person reads on the page."""
@@ -50,17 +47,7 @@ class Browser(Struct):
 
     def follow(self, act: Callable[[], object]) -> None:
         """What the act leads to is there."""
-        before = self.driver.find_element(By.TAG_NAME, "html")
-        act()
-        wait = WebDriverWait(self.driver, SECONDS_MAX, poll_frequency=0.05)
-        wait.until(lambda driver: driver.find_element(By.TAG_NAME, "html") != before)
-        wait.until(lambda driver: driver.execute_script("return document.readyState") == "complete")
-
-    def complaints(self) -> list[str]:
-        """What the browser wrote to its console since the last time."""
-        # selenium has no types for this function yet.
-        entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
-        return [entry["message"] for entry in entries]
+        follow(self.driver, act)
 
     def press(self, *keys: str) -> None:
         """The keys, one after another."""
@@ -84,18 +71,21 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         environment.setenv("S3FS_LOCAL_TEST_CLOCK", "0s")
         moments = trio.run(make_scene, store)
         with served(store) as link, chromium() as driver:
-            driver.get(link)
-            WebDriverWait(driver, SECONDS_MAX).until(lambda driver: "/tree/" in driver.current_url)
+            enter(driver, link)
             yield Browser(driver, link.rpartition("/")[0], moments)
 
 
 @pytest.fixture
-def browser(shared: Browser) -> Browser:
-    """At a desk, in the light, on the first page."""
-    wear(shared.driver, width=1100, height=900)
-    shared.complaints()
+def browser(shared: Browser, request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """At a desk, in the light, on the first page; a test that fails tells what was asked for."""
+    driver = shared.driver
+    wear(driver, width=1100, height=900)
+    complaints(driver)
+    history(driver)
     shared.open("tree/")
-    return shared
+    yield shared
+    told = "\n".join([*history(driver), *complaints(driver)])
+    request.node.add_report_section("teardown", "browser", told)
 
 
 def test_deleted_photos_are_found_seen_and_brought_back(browser: Browser) -> None:
@@ -251,7 +241,7 @@ def test_the_browser_finds_nothing_to_complain_of(browser: Browser) -> None:
         "return performance.getEntriesByType('resource').map(entry => entry.name)"
     )
 
-    assert browser.complaints() == []
+    assert complaints(browser.driver) == []
     assert urls
     assert all(url.startswith(browser.base) for url in urls)
 
@@ -261,8 +251,9 @@ def test_stored_html_does_not_run(browser: Browser) -> None:
     browser.open("file/notes/page.html")
     assert "<script>" in browser.words()
     address = browser.driver.current_url
-    with suppress(WebDriverException):  # how the driver says that there is no page to go to
-        browser.open("raw/notes/page.html")
+    raw = {"url": f"{browser.base}/raw/notes/page.html"}
+    went = browser.driver.execute_cdp_cmd("Page.navigate", raw)
 
+    assert went["isDownload"]
     assert browser.driver.current_url == address
     assert browser.driver.title.startswith("page.html")
