@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
+from starlette.types import ASGIApp
 
 from s3fs_local.browse.answers import Answers, answer_of
 from s3fs_local.browse.application import make_pages
@@ -19,6 +20,12 @@ from s3fs_local.errors import InvalidArgument
 from s3fs_local.system.randomness import SystemRandomness
 
 LOOPBACK: Final = "127.0.0.1"
+KEEP_ALIVE_SECONDS: Final = 360.0
+"""Of an idle connection: longer than browsers use one again (Firefox 115 s, Chromium 300 s).
+
+So that they end it, not we: a request that came in the moment of our end could be carried out and
+not be answered, and a browser sends such a one again, forms too.
+"""
 
 
 def run_pages(
@@ -51,7 +58,7 @@ async def _run(
                 token=token,
                 session=new_secret(randomness),
             )
-            await nursery.start(_serve, entrance, listener)
+            await nursery.start(serve_on, listener, entrance)
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 on_ready(f"http://{LOOPBACK}:{port}{folder}/enter?token={token}")
                 async for _ in signals:
@@ -66,16 +73,18 @@ def _listening(port: int) -> socket.socket:
         raise InvalidArgument(f"port {port} cannot be used: {error}") from error
 
 
-async def _serve(
-    entrance: Entrance,
+async def serve_on(
     listener: socket.socket,
+    application: ASGIApp,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
+    """Answers who connects to the listener, which is ours from now on, until cancelled."""
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.accesslog = None
     config.errorlog = None
     config.include_server_header = False
     config.graceful_timeout = 1.0
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     # What hypercorn takes is an ASGI application in types of its own.
-    await serve(cast("Any", entrance), config, task_status=task_status, mode="asgi")
+    await serve(cast("Any", application), config, task_status=task_status, mode="asgi")
