@@ -103,7 +103,7 @@ class Entrance:
                 return _refusal("token")
             self._token = None
         # Not a redirect: on one that began at another site the browser would send no strict cookie.
-        page = HTMLResponse(render_alone("enter.html", start=f"{self._folder}/tree/"))
+        page = HTMLResponse(render_alone("enter.html", base=self._folder))
         page.set_cookie(
             COOKIE, self._session, path=f"{self._folder}/", httponly=True, samesite="strict"
         )

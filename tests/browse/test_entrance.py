@@ -1,5 +1,7 @@
 """Nobody sees or changes anything through the pages but the browser that was let in."""
 
+import re
+
 import pytest
 
 from s3fs_local.browse.entrance import POLICY
@@ -27,6 +29,9 @@ def test_the_link_lets_one_browser_in_once(store: MemoryStore) -> None:
     entered = first.get("/enter?token=token")
     assert entered.status == 200
     assert f"url={FOLDER}/tree/" in entered.text
+    icon = re.search(r'rel="icon" href="([^"]*)"', entered.text)
+    assert icon is not None, "the browser would look for one where everything is refused"
+    assert first.get(icon[1].removeprefix(FOLDER)).status == 200
     cookie = entered.headers["set-cookie"]
     for part in ("HttpOnly", f"Path={FOLDER}/", "SameSite=strict"):
         assert part in cookie
