@@ -40,7 +40,7 @@ here, in one place each. No errno here (`fuse/errno_table.py` maps each leaf) an
     │   ├── StoreDamaged          └── FormatTooNew
     ├── MountError
     │   ├── MountPointUnusable    ├── MountFailed         ├── NotMounted
-    │   ├── NothingMounted        └── MountInUse
+    │   ├── NothingMounted        ├── MountInUse          └── UnsavedChanges
     └── ControlError
         └── DaemonUnreachable
 """
@@ -371,6 +371,10 @@ class MountError(S3fsLocalError):
 
 class MountInUse(MountError):
     """The mount is in use, so it is not ended; names who uses it, or where else it is."""
+
+
+class UnsavedChanges(MountError):
+    """What the mount has cannot be saved now, so it is not ended; says how much, and why."""
 
 
 class MountPointUnusable(MountError):

@@ -70,6 +70,8 @@ ADVICE: Final[dict[type[errors.S3fsLocalError], str]] = {
     errors.StoreDamaged: "Restore the file that is named from a copy of the store.",
     errors.FormatTooNew: "Install the release that wrote the store, or a newer one.",
     errors.MountInUse: "End what uses it, or leave the directory, and unmount again.",
+    errors.UnsavedChanges: "Bring back what is missing and unmount again, or copy the files"
+    " elsewhere; `s3fs-local umount --discard-unsaved DIRECTORY` gives it up.",
     errors.MountPointUnusable: "Give an existing, empty directory that nothing uses.",
     errors.MountFailed: "STORE/daemon.log says more.",
     errors.NotMounted: "Mount the store, or write the path as STORE:/path/inside.",

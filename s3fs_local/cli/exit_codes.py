@@ -55,7 +55,8 @@ MEANINGS: Final[dict[ExitCode, str]] = {
     " damaged",
     ExitCode.DEGRADED: "something needs attention, as the command says: `status`, `scrub`, `fsck`,"
     " `zone repair`",
-    ExitCode.MOUNT_FAILED: "it could not be mounted, or not unmounted because it is in use",
+    ExitCode.MOUNT_FAILED: "it could not be mounted, or stays mounted: it is in use, or has what"
+    " cannot be saved now",
     ExitCode.NOT_MOUNTED: "the path is not inside a mounted store",
     ExitCode.STORE_DAMAGED: "the store is damaged",
     ExitCode.FORMAT_TOO_NEW: "a newer release wrote the store",
@@ -139,6 +140,7 @@ EXIT_CODES: Final[dict[type[errors.S3fsLocalError], ExitCode]] = {
     errors.FormatTooNew: ExitCode.FORMAT_TOO_NEW,
     errors.MountPointUnusable: ExitCode.MOUNT_FAILED,
     errors.MountInUse: ExitCode.MOUNT_FAILED,
+    errors.UnsavedChanges: ExitCode.MOUNT_FAILED,
     errors.MountFailed: ExitCode.MOUNT_FAILED,
     errors.NotMounted: ExitCode.NOT_MOUNTED,
     errors.NothingMounted: ExitCode.NOT_MOUNTED,

@@ -9,7 +9,7 @@ import click
 
 from s3fs_local.cli.mount_note import forget_note
 from s3fs_local.cli.options import ANY_PLACE, json_option, unlock_options
-from s3fs_local.cli.output import print_json
+from s3fs_local.cli.output import PROGRAM, print_json
 from s3fs_local.cli.store_access import KeySources, ask, store_of
 from s3fs_local.control.requests import AwaitReplication
 from s3fs_local.control.results.replication import ReplicationSync
@@ -104,14 +104,22 @@ def _elsewhere() -> Iterator[None]:
 @click.command()
 @click.argument("directory", type=ANY_PLACE)
 @click.option("--wait", is_flag=True, help="First until other regions have everything, too.")
+@click.option(
+    "--discard-unsaved",
+    "discards_unsaved",
+    is_flag=True,
+    help="Also where a zone is away that must save what was written; that is lost then.",
+)
 @json_option
-def umount(directory: Path, *, wait: bool, as_json: bool) -> None:
-    """Unmount a store; returns when everything is durable."""
+def umount(directory: Path, *, wait: bool, discards_unsaved: bool, as_json: bool) -> None:
+    """Unmount a store; returns when everything is durable, or refuses."""
     directory = directory.absolute()
     if wait:
         ask(store_of(str(directory)), AwaitReplication(), ReplicationSync, quiet=as_json)
     with _elsewhere():
-        unmount_and_wait(directory)
+        unmounted = unmount_and_wait(directory, discards_unsaved=discards_unsaved)
     forget_note(directory)
     if as_json:
-        print_json(Done())
+        print_json(unmounted)
+    elif unmounted.discarded is not None:
+        click.echo(f"{PROGRAM}: {unmounted.discarded.sentence} were discarded", err=True)

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from s3fs_local import errors
 from s3fs_local.control.protocol import (
@@ -24,6 +24,14 @@ from s3fs_local.control.protocol import (
 from s3fs_local.control.requests import Request
 from s3fs_local.control.sockets import address_aside, peer_of
 from s3fs_local.system.processes import has_ended
+
+
+class LastAnswer(NamedTuple):
+    """What a process said that was asked to end."""
+
+    value: object
+    has_ended: bool  # within the time
+
 
 OnProgress = Callable[[Progress], None]
 OnData = Callable[[bytes], None]
@@ -94,8 +102,8 @@ class Client:
 
     def ask_to_end(
         self, request: Request, *, seconds_max: float, on_progress: OnProgress | None = None
-    ) -> bool:
-        """Whether the process at the other end has ended within the time, asked to. Blocks.
+    ) -> LastAnswer:
+        """What came of the request, which ends the process at the other end. Blocks.
 
         Raises:
             S3fsLocalError: what it says instead; it goes on.
@@ -103,10 +111,10 @@ class Client:
         try:
             process = os.pidfd_open(self.daemon_pid())
         except ProcessLookupError:
-            return True
+            return LastAnswer(None, has_ended=True)
         try:
-            self.ask(request, on_progress=on_progress or _ignore)
-            return has_ended(process, seconds_max=seconds_max)
+            value = self.ask(request, on_progress=on_progress or _ignore)
+            return LastAnswer(value, has_ended(process, seconds_max=seconds_max))
         finally:
             os.close(process)
 

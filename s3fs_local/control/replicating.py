@@ -345,7 +345,7 @@ def _signs_of_process(source: str, client: Client | None) -> _Signs:
 def _makes_room(client: Client) -> bool:
     """Whether the process only had the store open for another region, as for `resync`. Blocks."""
     try:
-        return client.ask_to_end(MakeRoom(), seconds_max=ROOM_SECONDS_MAX)
+        return client.ask_to_end(MakeRoom(), seconds_max=ROOM_SECONDS_MAX).has_ended
     except S3fsLocalError:
         return False
 

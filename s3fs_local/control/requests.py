@@ -464,11 +464,13 @@ class MakeRoom(Struct, frozen=True, tag="make-room", tag_field="command"):
 class Unmount(Struct, frozen=True, tag="umount", tag_field="command"):
     """The daemon has unmounted, and everything is durable. Answered by a daemon only.
 
-    With `by_caller` it is the caller who takes the mount away, when `Progress` comes.
+    With `by_caller` it is the caller who takes the mount away, when `Progress` comes. What cannot
+    be saved keeps it mounted, unless it `discards_unsaved`.
     """
 
     mount_point: bytes
     by_caller: bool = False
+    discards_unsaved: bool = False
 
 
 class Remount(Struct, frozen=True, tag="remount", tag_field="command"):

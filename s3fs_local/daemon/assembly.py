@@ -31,6 +31,7 @@ from s3fs_local.daemon.layout import (
 from s3fs_local.daemon.metadata_rescue import MetadataRescue
 from s3fs_local.daemon.remotes import following_of
 from s3fs_local.daemon.ring_secrets import secret_of
+from s3fs_local.daemon.saving import Parting, save_or_tell
 from s3fs_local.daemon.store_description import StoreDescription
 from s3fs_local.daemon.store_file import STORE_FILE_NAME, StoreRecord, read_store_file
 from s3fs_local.daemon.unlocking import Unlocking
@@ -72,7 +73,7 @@ _STAYS_IN_JOURNAL: Final = (
     errors.EncryptionError,
 )
 CLOSE_SECONDS_MAX: Final = 120.0
-"""A slow disk may take its time to make everything durable; a hung one may not stop us for ever."""
+"""A slow disk may take its time to close a store; a hung one may not stop us for ever."""
 
 
 class OpenStore(Struct, frozen=True):
@@ -89,6 +90,7 @@ class OpenStore(Struct, frozen=True):
     zoning: Zoning
     following: Following
     recovered_files: int  # whose unclosed content a crash had left behind
+    parting: Parting
 
 
 @asynccontextmanager
@@ -147,6 +149,7 @@ async def open_store(
             zoning=zoning,
             following=following,
             recovered_files=recovered,
+            parting=Parting(),
         )
         if unwritable:
             filesystem.volume.read_only_reason = filesystem.volume.keeps_nothing = unwritable
@@ -156,8 +159,7 @@ async def open_store(
             yield store
         finally:
             if not unwritable:
-                await _make_all_durable(store)
-                _note_closed(store)
+                await _close(store)
 
 
 def _own(path: Path, mount_point: str, closing: ExitStack, *, unwritable: bool) -> None:
@@ -319,34 +321,39 @@ class _ScratchMetadata(SqliteMetadata):
         self.checkpoint()
 
 
-def _note_closed(store: OpenStore) -> None:
-    """It is known that the journal has nothing beyond the database, where that is so."""
-    volume = store.filesystem.volume
-    position = store.metadata.position()
-    has_all = position == volume.durability.journal.position and not volume.drafts
-    if has_all and store.metadata.home == store.own.absolute():
-        closed_cleanly(store.path, position)
+async def _close(store: OpenStore) -> None:
+    """Everything is durable, or given up by name; where zones let us, the next opening is short.
+
+    Raises:
+        S3fsLocalError: something is lost; says how much, and why.
+    """
+    durability = store.filesystem.volume.durability
+    ends_at = trio.current_time() + CLOSE_SECONDS_MAX
+    with trio.CancelScope(shield=True):
+        await save_or_tell(durability, store.parting, partial(_look_after_zones, store))
+        if durability.unsaved():
+            return
+        with trio.move_on_at(ends_at):
+            try:
+                await _tidy_up(store)
+            except (*errors.TRANSIENT, errors.ZoneUnavailable) as error:
+                log.warning("all is durable, but the next opening has more to do: %s", error)
+            else:
+                _note_closed(store)
 
 
-async def _make_all_durable(store: OpenStore) -> None:
-    with trio.CancelScope(shield=True) as scope:
-        scope.deadline = trio.current_time() + CLOSE_SECONDS_MAX
-        await _make_durable(store)
-    if scope.cancelled_caught:
-        raise errors.ZoneUnavailable(
-            f"not everything was durable after {CLOSE_SECONDS_MAX:g} seconds"
-        )
+async def _look_after_zones(store: OpenStore) -> None:
+    """One that is back counts again; the only one always does."""
+    if len(store.zones.zones) > 1:
+        await store.zoning.care.look()
 
 
-async def _make_durable(store: OpenStore) -> None:
-    """Also what programs wrote and never closed, as a version of its own.
+async def _tidy_up(store: OpenStore) -> None:
+    """Drafts are versions, and the next opening has nothing to replay.
 
-    Where that cannot be made now it waits in the journal for the next mount, as after a crash.
+    What cannot be made a version now waits in the journal for the next mount, as after a crash.
     """
     filesystem = store.filesystem
-    durability = filesystem.volume.durability
-    if durability.failure is not None:
-        raise durability.failure
     if not filesystem.volume.read_only_reason:
         with suppress(errors.StoreFull):  # then a few reads are not remembered
             filesystem.classes.apply_reads()
@@ -358,7 +365,16 @@ async def _make_durable(store: OpenStore) -> None:
             filesystem.writing.commit(ino, origin=Origin.CHECKPOINT)
         except _STAYS_IN_JOURNAL as error:
             log.warning("inode %d stays in the journal: %s", ino, error)
-    await durability.close(store.metadata)
+    await filesystem.volume.durability.close(store.metadata)
+
+
+def _note_closed(store: OpenStore) -> None:
+    """It is known that the journal has nothing beyond the database, where that is so."""
+    volume = store.filesystem.volume
+    position = store.metadata.position()
+    has_all = position == volume.durability.journal.position and not volume.drafts
+    if has_all and store.metadata.home == store.own.absolute():
+        closed_cleanly(store.path, position)
 
 
 def key_ring_of(

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from s3fs_local.control.lifecycle import lifecycle_status
 from s3fs_local.control.replicating import replication_status
-from s3fs_local.control.results.store import FindingRow, Status
+from s3fs_local.control.results.store import FindingRow, Status, UnsavedRow
 from s3fs_local.control.results.zones import ZoneRow
 from s3fs_local.daemon.assembly import OpenStore
+from s3fs_local.engine.unsaved import Unsaved
 from s3fs_local.objects.zone import Zone
 from s3fs_local.rules.findings import health_of
 
@@ -39,7 +40,13 @@ def describe(
         object_lock=volume.settings.object_lock,
         read_only=bool(volume.read_only_reason) or volume.durability.failure is not None,
         zones=[_zone_row(zone) for zone in store.zones.zones],
+        unsaved=unsaved_row(volume.durability.unsaved()),
     )
+
+
+def unsaved_row(unsaved: Unsaved) -> UnsavedRow | None:
+    """None where there is nothing."""
+    return UnsavedRow(unsaved.inodes, unsaved.size_bytes, str(unsaved)) if unsaved else None
 
 
 def _zone_row(zone: Zone) -> ZoneRow:

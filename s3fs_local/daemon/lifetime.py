@@ -18,7 +18,7 @@ from s3fs_local.control.protocol import SOCKET_NAME
 from s3fs_local.control.receiving import receive
 from s3fs_local.control.requests import Remount, Request, Unmount
 from s3fs_local.control.results.activity import ActivitySample
-from s3fs_local.control.results.store import Done, Status
+from s3fs_local.control.results.store import Done, Status, Unmounted
 from s3fs_local.control.server import Outlet, listening_aside, listening_socket, serve
 from s3fs_local.daemon.assembly import OpenStore, open_store
 from s3fs_local.daemon.background_work import start_background_work
@@ -28,14 +28,15 @@ from s3fs_local.daemon.config import (
     parse_mount_options,
     parse_remount,
 )
-from s3fs_local.daemon.description import describe
+from s3fs_local.daemon.description import describe, unsaved_row
 from s3fs_local.daemon.inspectors import READ_ONLY_MOUNT, inspect_tending, register_inspectors
 from s3fs_local.daemon.launch import MountPlan
 from s3fs_local.daemon.log_setup import LOG_NAME, check_log_format, log_to_file, log_to_stderr
 from s3fs_local.daemon.readiness import Readiness
 from s3fs_local.daemon.receiving import make_room
+from s3fs_local.daemon.saving import SAVE_SECONDS_MAX, why_unsaved
 from s3fs_local.daemon.store_file import read_store_file
-from s3fs_local.daemon.unmounting import detach, refuse_if_mounted_yet
+from s3fs_local.daemon.unmounting import detach, refuse_if_mounted_yet, unsaved_changes
 from s3fs_local.daemon.verdict_watch import VerdictWatch
 from s3fs_local.daemon.writability import check_writable, why_unwritable
 from s3fs_local.engine.filesystem import Presentation
@@ -45,7 +46,7 @@ from s3fs_local.engine.views import StatusText
 from s3fs_local.fuse import session
 from s3fs_local.fuse.invalidator import Invalidator
 from s3fs_local.fuse.kernel_mount import Mounting
-from s3fs_local.fuse.mount_point import Mount, mount_at
+from s3fs_local.fuse.mount_point import Mount, mount_at, write_back
 from s3fs_local.fuse.operations import Operations
 from s3fs_local.fuse.reader_gate import ReaderGate
 from s3fs_local.rules.inode import Caller
@@ -61,6 +62,7 @@ FAREWELL_SECONDS_MAX = 5.0
 DETACH_SECONDS_MAX = 60.0
 """How long a client may take to unmount, where it has to do that itself."""
 DETACHED_LOOK_SECONDS = 0.02
+_FINAL = "a sync that failed is final, so copy elsewhere what you need of it"
 
 
 def mount_and_serve(plan: MountPlan, *, ready_fd: int | None) -> None:
@@ -101,9 +103,9 @@ def _end_badly(error: errors.S3fsLocalError, readiness: Readiness) -> NoReturn:
 
 async def _live(plan: MountPlan, options: MountOptions, readiness: Readiness) -> None:
     # The control server outlives the store, to tell whoever asked for the unmount how it went.
-    desk = _Desk(plan)
     await trio.to_thread.run_sync(make_room, plan.store)
     async with trio.open_nursery() as nursery:
+        desk = _Desk(plan, nursery)
         try:
             async with open_store(
                 plan.store, plan.unlocking, mount_point=str(plan.mount_point)
@@ -114,6 +116,7 @@ async def _live(plan: MountPlan, options: MountOptions, readiness: Readiness) ->
                     nursery, store, desk, partial(_mounted, store, plan, options, readiness)
                 )
                 readiness.stopping()
+            kept = "everything else" if store.parting.discarded else "everything"
         except errors.S3fsLocalError as error:
             desk.failure = error
         desk.store_closed.set()
@@ -122,7 +125,7 @@ async def _live(plan: MountPlan, options: MountOptions, readiness: Readiness) ->
         nursery.cancel_scope.deadline = trio.current_time() + FAREWELL_SECONDS_MAX
     if desk.failure is not None:
         raise desk.failure
-    log.info("unmounted %s, everything is durable", plan.mount_point)
+    log.info("unmounted %s, %s is durable", plan.mount_point, kept)
 
 
 async def _serve(
@@ -212,6 +215,7 @@ async def _mounted(
             log.info("metrics are told at %s", where)
 
         def announce() -> None:
+            store.parting.is_patient = True
             watch = _announce(plan, readiness, volume.inspections)
             nursery.start_soon(lasting, watch.run)
 
@@ -274,8 +278,9 @@ def _measured(store: OpenStore, plan: MountPlan) -> tuple[Status, ActivitySample
 class _Desk:
     """Answers the control socket while the store is open, and says goodbye after."""
 
-    def __init__(self, plan: MountPlan) -> None:
+    def __init__(self, plan: MountPlan, nursery: trio.Nursery) -> None:
         self._plan = plan
+        self._nursery = nursery  # outlives the store
         self.store: OpenStore | None = None
         self.failure: errors.S3fsLocalError | None = None
         self.ended_by = f"{LOG_NAME} says by whom"
@@ -341,6 +346,38 @@ class _Desk:
                 f"the store is mounted on {self._plan.mount_point}; "
                 "this is a bind mount of it, for umount(8)"
             )
+        store = self.store
+        if store is None or store.unwritable:
+            await self._detach(request, caller, outlet)
+            return msgspec.to_builtins(Unmounted())
+        if not request.discards_unsaved:
+            await self._check_saved(store)
+        store.parting.discards = request.discards_unsaved
+        try:
+            await self._detach(request, caller, outlet)
+        except errors.S3fsLocalError:
+            store.parting.discards = False
+            raise
+        return msgspec.to_builtins(Unmounted(unsaved_row(store.parting.discarded)))
+
+    async def _check_saved(self, store: OpenStore) -> None:
+        """All that programs have done so far is durable, also what only the kernel had yet.
+
+        Raises:
+            UnsavedChanges: it cannot be now; the mount is as it was.
+        """
+        mount_point, durability = self._plan.mount_point, store.filesystem.volume.durability
+        with trio.move_on_after(SAVE_SECONDS_MAX):
+            await trio.to_thread.run_sync(write_back, mount_point, abandon_on_cancel=True)
+        failure = await why_unsaved(durability, self._nursery)
+        if failure is not None:
+            why = f"{failure}; {_FINAL}" if durability.failure is not None else str(failure)
+            refusal = unsaved_changes(mount_point, durability.unsaved(), why)
+            log.error("%s", refusal)
+            raise refusal
+
+    async def _detach(self, request: Unmount, caller: Caller, outlet: Outlet) -> None:
+        """The mount is gone, and the store closed. Raises what kept it from that."""
         self.ended_by = f"process {caller.pid} of user {caller.uid} unmounted it"
         log.info("process %d of user %d unmounts it", caller.pid, caller.uid)
         mount = mount_at(self._plan.mount_point)
@@ -349,7 +386,8 @@ class _Desk:
             await self._await_detached(mount)
         else:
             async with self.detaching:
-                await trio.to_thread.run_sync(detach, self._plan.mount_point, self._waiting())
+                if not self._is_detached(mount):  # by whom asked at the same time
+                    await trio.to_thread.run_sync(detach, self._plan.mount_point, self._waiting())
         with trio.move_on_after(session.HANG_UP_SECONDS_MAX):
             await self.kernel_hung_up.wait()
         if mount is not None and not self.kernel_hung_up.is_set() and self.store is not None:
@@ -359,7 +397,6 @@ class _Desk:
         await self.store_closed.wait()
         if self.failure is not None:
             raise self.failure
-        return msgspec.to_builtins(Done())
 
     async def _remount(self, request: Remount, caller: Caller) -> object:
         store = self.store
@@ -394,9 +431,13 @@ class _Desk:
     async def _await_detached(self, mount: Mount | None) -> None:
         """Whoever asked has taken the mount away, or cannot: theirs may be another namespace."""
         with trio.move_on_after(DETACH_SECONDS_MAX):
-            while not self.kernel_hung_up.is_set() and mount_at(self._plan.mount_point) == mount:
+            while not self._is_detached(mount):
                 with trio.move_on_after(DETACHED_LOOK_SECONDS):
                     await self.kernel_hung_up.wait()
+
+    def _is_detached(self, mount: Mount | None) -> bool:
+        is_elsewhere = mount is not None and mount_at(self._plan.mount_point) != mount
+        return self.kernel_hung_up.is_set() or is_elsewhere
 
     async def close(self) -> None:
         """No command uses the store any more; those that ran were cancelled."""

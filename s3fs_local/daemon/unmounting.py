@@ -14,9 +14,10 @@ from s3fs_local import errors
 from s3fs_local.control.client import connect
 from s3fs_local.control.mount_table import is_automounted, mount_at, read_mounts
 from s3fs_local.control.requests import Unmount
+from s3fs_local.control.results.store import Unmounted, UnsavedRow
 from s3fs_local.daemon.layout import OWNER_LOCK_NAME
 from s3fs_local.fuse.mount_point import still_mounted, unmount
-from s3fs_local.system.durable_files import OwnerLock
+from s3fs_local.system.durable_files import OwnerLock, fsync_directory
 from s3fs_local.system.processes import has_ended
 
 DAEMON_SECONDS_MAX: Final = 60.0
@@ -29,14 +30,16 @@ class _Served(msgspec.Struct, rename="pascal"):
     """What of it is needed here."""
 
     daemon_pid: int | None = None
+    unsaved: UnsavedRow | None = None
 
 
-def unmount_and_wait(directory: Path) -> None:
+def unmount_and_wait(directory: Path, *, discards_unsaved: bool) -> Unmounted:
     """Nothing is mounted there any more, its daemon is gone, and everything is durable.
 
     Raises:
         NothingMounted: no store is mounted there.
         MountInUse: a program uses it; names some.
+        UnsavedChanges: not everything can be made durable; unless it `discards_unsaved`.
         DaemonUnreachable: it is unmounted, but nobody said that all is durable.
         S3fsLocalError: what kept the daemon from making all durable.
     """
@@ -47,29 +50,43 @@ def unmount_and_wait(directory: Path) -> None:
         raise errors.NothingMounted(f"no store is mounted at {directory}")
     try:
         client = connect(mount.store)
-    except errors.NotAStore:  # the disk of the store's directory is gone; its daemon goes on
-        _detach_and_await(mount_point, _daemon_of(mount_point))
-        return
+    except errors.NotAStore as gone:  # the disk of the store's directory is; its daemon goes on
+        served = _served_at(mount_point)
+        if served.unsaved is not None and not discards_unsaved:
+            raise unsaved_changes(mount_point, served.unsaved.sentence, str(gone)) from gone
+        _detach_and_await(mount_point, served.daemon_pid)
+        return Unmounted(served.unsaved)
     if client is None:
         detach(mount_point)
         _await_release(mount.store)
-        return
+        return Unmounted()
     # While an automount takes away what nobody used, only the process group that it asks may touch
     # the mount point: ours, where systemd is at work, and not the daemon's.
-    request = Unmount(bytes(mount_point), by_caller=is_automounted(mount_point, mounts))
+    request = Unmount(
+        bytes(mount_point),
+        by_caller=is_automounted(mount_point, mounts),
+        discards_unsaved=discards_unsaved,
+    )
     with client:
-        client.ask_to_end(
+        answer = client.ask_to_end(
             request, seconds_max=DAEMON_SECONDS_MAX, on_progress=lambda _: detach(mount_point)
         )
+    return msgspec.convert(answer.value or {}, Unmounted)
 
 
-def _daemon_of(mount_point: Path) -> int | None:
-    """The process that serves the mount, as it says itself."""
+def unsaved_changes(mount_point: Path, unsaved: object, why: str) -> errors.UnsavedChanges:
+    """The refusal to end a mount."""
+    return errors.UnsavedChanges(f"{mount_point} stays mounted: {unsaved} cannot be saved: {why}")
+
+
+def _served_at(mount_point: Path) -> _Served:
+    """What serves the mount, as it says itself, after it had the chance to save everything."""
     try:
-        status = msgspec.json.decode((mount_point / STATUS_PATH).read_bytes(), type=_Served)
+        with suppress(OSError):
+            fsync_directory(mount_point)
+        return msgspec.json.decode((mount_point / STATUS_PATH).read_bytes(), type=_Served)
     except (OSError, msgspec.MsgspecError):
-        return None
-    return status.daemon_pid
+        return _Served()
 
 
 def _detach_and_await(mount_point: Path, daemon: int | None) -> None:

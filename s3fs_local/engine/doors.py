@@ -390,7 +390,7 @@ _STORE: Final = (
         "engine.recovery.commit_recovered", "drops the draft of a file without a name after a crash"
     ),
     Door(
-        "daemon.assembly._make_durable",
+        "daemon.assembly._tidy_up",
         "drops the draft of a file without a name when the store is closed",
     ),
     Door(

@@ -24,6 +24,7 @@ from s3fs_local.engine.device_pace import DevicePace
 from s3fs_local.engine.draft_records import FLOOR_SETTING, ChangeBatch, PacksDurable, encode
 from s3fs_local.engine.drafts import Draft
 from s3fs_local.engine.ledger import LedgerKeeper, belongs_to_ledger
+from s3fs_local.engine.unsaved import Unsaved, UnsavedWork
 from s3fs_local.engine.use import Use
 from s3fs_local.errors import TRANSIENT, StorageError, StoreFull, StoreReadOnly
 from s3fs_local.metadata.changes import Change, PutSetting
@@ -123,6 +124,7 @@ class Durability:
         self._appended = 0  # generations: bumped by every change or urgent draft
         self._written = 0
         self._synced = 0
+        self._unsaved = UnsavedWork()
         self.failure: StorageError | None = None
         # Whether what the facts have may leave the journal; asked in a thread.
         self.may_trim: Callable[[], bool] = lambda: True
@@ -138,6 +140,7 @@ class Durability:
         if ended_draft:
             self._ended.append(ended_draft)
         self._note_change()
+        self._unsaved.note(changes, self._appended)
 
     def check_writable(self) -> None:
         """Every sync so far succeeded, and enough zones are well.
@@ -184,6 +187,13 @@ class Durability:
             and not any(draft.needs_journal for draft in self._drafts.values())
         )
 
+    def unsaved(self) -> Unsaved:
+        """What would be lost if nothing more were written; see `unsaved.py`."""
+        unsaved = self._unsaved.total(self._drafts.values())
+        if unsaved or self._synced == self._appended:
+            return unsaved
+        return Unsaved(has_more=True)
+
     async def flush(
         self, *, durable: bool, draft: Draft | None = None, only_facts: bool = False
     ) -> None:
@@ -214,7 +224,7 @@ class Durability:
                 with trio.CancelScope(shield=True):
                     await self._sync(durable=durable)
             if durable:
-                self._synced = generation
+                self._note_synced(generation)
 
     def flush_nowait(self, draft: Draft | None) -> bool:
         """As a durable `flush` of the draft, or of facts alone; False where it would take long.
@@ -242,7 +252,12 @@ class Durability:
             self._sync_blocking(durable=True)
         if syncs_packs:  # after a power cut the metadata engine may not know of this
             self._unwritten.append(encode(PacksDurable(blocks_until)))
-        self._written = self._synced = generation
+        self._written = generation
+        self._note_synced(generation)
+
+    def _note_synced(self, generation: int) -> None:
+        self._synced = generation
+        self._unsaved.saved(generation)
 
     def record(self) -> None:
         """What was applied so far survives a killed process: the journal has it, unsynced.
@@ -272,6 +287,7 @@ class Durability:
         Encoded bytes are copies, and sealing copies them again: those of all drafts together would
         be several times what drafts may hold in memory.
         """
+        self._unsaved.note_draft(draft.ino, self._appended)
         records = draft.take_records()
         records.reverse()
         held = sum(map(len, self._unwritten))

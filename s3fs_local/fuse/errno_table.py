@@ -86,6 +86,7 @@ ERRNO_BY_ERROR: Final[dict[type[errors.S3fsLocalError], int]] = {
     errors.FormatTooNew: errno.EIO,
     errors.MountPointUnusable: errno.EIO,
     errors.MountInUse: errno.EIO,
+    errors.UnsavedChanges: errno.EIO,
     errors.MountFailed: errno.EIO,
     errors.NotMounted: errno.EIO,
     errors.NothingMounted: errno.EIO,

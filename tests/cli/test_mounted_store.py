@@ -223,18 +223,6 @@ def test_mount_helper_mounts_and_speaks_the_language_of_mount(store: Path, tmp_p
         mounted.clean_up()
 
 
-def test_a_store_that_cannot_be_made_durable_says_so_at_umount(mount: MountedStore) -> None:
-    """Silence would mean that all is well. Afterwards the store opens as the last sync left it."""
-    zone, elsewhere = mount.store / "zones" / "zone-1", mount.store.parent / "elsewhere"
-    (mount.path / "f").write_text("x")
-    zone.rename(elsewhere)
-    (mount.path / "g").write_text("y")
-    assert s3fs_local("umount", mount.path, check=False).returncode == ExitCode.STORAGE_FAILED
-    elsewhere.rename(zone)
-
-    mount.mount()
-
-
 def test_a_passphrase_is_handed_to_the_daemon_unseen(
     make_store: MakeStore, make_mount: MakeMount, tmp_path: Path
 ) -> None:

@@ -7,6 +7,14 @@ from s3fs_local.control.results.replication import ReplicationStatus
 from s3fs_local.control.results.zones import ZoneRow
 
 
+class UnsavedRow(Struct, frozen=True, rename="pascal"):
+    """What was done to a store and is not durable; see engine.unsaved."""
+
+    inodes: int  # files and directories
+    size_bytes: int
+    sentence: str
+
+
 class FindingRow(Struct, frozen=True, kw_only=True, rename="pascal"):
     """One thing that was found out about the store; see rules.findings."""
 
@@ -29,6 +37,7 @@ class Status(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=T
     object_lock: bool
     read_only: bool
     zones: list[ZoneRow]
+    unsaved: UnsavedRow | None = None  # of the present moment
     lifecycle: LifecycleStatus | None = None
     replication: ReplicationStatus | None = None
 
@@ -81,6 +90,12 @@ class Created(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=
     store_id: str
     zones: list[str]
     key_file: str | None = None
+
+
+class Unmounted(Struct, frozen=True, rename="pascal", omit_defaults=True):
+    """It is unmounted."""
+
+    discarded: UnsavedRow | None = None
 
 
 class Done(Struct, frozen=True, rename="pascal"):
