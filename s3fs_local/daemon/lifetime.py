@@ -350,13 +350,15 @@ class _Desk:
         if store is None or store.unwritable:
             await self._detach(request, caller, outlet)
             return msgspec.to_builtins(Unmounted())
-        if not request.discards_unsaved:
+        if request.discards_unsaved:
+            store.parting.discards = True
+        else:
             await self._check_saved(store)
-        store.parting.discards = request.discards_unsaved
         try:
             await self._detach(request, caller, outlet)
         except errors.S3fsLocalError:
-            store.parting.discards = False
+            if request.discards_unsaved:
+                store.parting.discards = False
             raise
         return msgspec.to_builtins(Unmounted(unsaved_row(store.parting.discarded)))
 

@@ -64,6 +64,7 @@ async def save_or_tell(
     Raises:
         S3fsLocalError: what kept it from being durable, with how much is lost.
     """
+    ends_at = trio.current_time() + SAVE_SECONDS_MAX
     failure = await _attempt(durability)
     if failure is None:
         return
@@ -73,10 +74,10 @@ async def save_or_tell(
         return
     if parting.is_patient and isinstance(failure, errors.TRANSIENT):
         log.error(
-            "%s cannot be saved: %s; it is tried again for %g seconds, or until the next SIGTERM",
+            "%s cannot be saved: %s; it is tried for %g seconds in all, or until the next SIGTERM",
             *(durability.unsaved(), failure, SAVE_SECONDS_MAX),
         )
-        failure = await _attempts(durability, failure, look_after_zones)
+        failure = await _attempts(durability, failure, look_after_zones, ends_at)
     if failure is not None:
         lost = f"{durability.unsaved()} could not be saved and are lost"
         raise type(failure)(f"{lost}: {failure}") from failure
@@ -99,12 +100,13 @@ async def _attempts(
     durability: Durability,
     failure: errors.S3fsLocalError | None,
     look_after_zones: Callable[[], Awaitable[None]],
+    ends_at: float,
 ) -> errors.S3fsLocalError | None:
-    """What the last attempt met; there is none after a signal."""
+    """What the last attempt met; there is none after a signal, nor after `ends_at`."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_at_signal, signals, nursery.cancel_scope)
-            nursery.cancel_scope.deadline = trio.current_time() + SAVE_SECONDS_MAX
+            nursery.cancel_scope.deadline = ends_at
             while failure is not None:
                 await trio.sleep(AGAIN_SECONDS)
                 with suppress(errors.S3fsLocalError):

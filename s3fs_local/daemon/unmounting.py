@@ -1,6 +1,7 @@
 """Taking a mount away: the kernel's part, and waiting until the daemon has made all durable."""
 
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -48,18 +49,22 @@ def unmount_and_wait(directory: Path, *, discards_unsaved: bool) -> Unmounted:
     mount = mount_at(mount_point, mounts)
     if mount is None or not mount.is_ours:
         raise errors.NothingMounted(f"no store is mounted at {directory}")
+    why = ""
     try:
         client = connect(mount.store)
     except errors.NotAStore as gone:  # the disk of the store's directory is; its daemon goes on
+        client, why = None, str(gone)
+    if client is None:
         served = _served_at(mount_point)
         if served.unsaved is not None and not discards_unsaved:
-            raise unsaved_changes(mount_point, served.unsaved.sentence, str(gone)) from gone
-        _detach_and_await(mount_point, served.daemon_pid)
+            sentence = served.unsaved.sentence
+            raise unsaved_changes(mount_point, sentence, why or "nobody can be asked to")
+        if why or served.daemon_pid is not None:
+            _detach_and_await(mount_point, served)
+        else:
+            detach(mount_point)
+            _await_release(mount.store)
         return Unmounted(served.unsaved)
-    if client is None:
-        detach(mount_point)
-        _await_release(mount.store)
-        return Unmounted()
     # While an automount takes away what nobody used, only the process group that it asks may touch
     # the mount point: ours, where systemd is at work, and not the daemon's.
     request = Unmount(
@@ -89,19 +94,21 @@ def _served_at(mount_point: Path) -> _Served:
         return _Served()
 
 
-def _detach_and_await(mount_point: Path, daemon: int | None) -> None:
-    """Nothing is mounted there any more, and the daemon has ended.
+def _detach_and_await(mount_point: Path, served: _Served) -> None:
+    """Nothing is mounted there any more, and the daemon has ended; what is unsaved is given up.
 
     Raises:
         DaemonUnreachable: it has not, or nobody knows.
     """
-    process = None
+    process, daemon = None, served.daemon_pid
     with suppress(ProcessLookupError):
         process = None if daemon is None else os.pidfd_open(daemon)
     detach(mount_point)
     if process is None:
         raise errors.DaemonUnreachable("unmounted, but nobody says whether all is durable")
     try:
+        if served.unsaved is not None:
+            signal.pidfd_send_signal(process, signal.SIGTERM)  # it need not try for long
         ended = has_ended(process, seconds_max=DAEMON_SECONDS_MAX)
     finally:
         os.close(process)

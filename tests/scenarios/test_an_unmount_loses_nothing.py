@@ -132,7 +132,7 @@ def test_a_mount_that_somebody_took_away_is_saved_when_the_bucket_is_back(
     mounted.sh("echo two >later")
     run("fusermount3", "-u", mounted.path)
     _wait(lambda: "2 files and directories" in _log(mounted))
-    assert "tried again for 120 seconds" in _log(mounted)
+    assert "tried for 120 seconds in all" in _log(mounted)
     proxy.go_on()
     _wait(lambda: not list(processes_marked(mounted.path)))
 
@@ -149,7 +149,7 @@ def test_a_second_signal_ends_the_attempts_and_the_log_says_what_is_lost(
     mounted.sh("echo two >lost")
     [daemon] = processes_marked(mounted.path)
     os.kill(daemon, signal.SIGTERM)
-    _wait(lambda: "tried again for 120 seconds" in _log(mounted))
+    _wait(lambda: "tried for 120 seconds in all" in _log(mounted))
     os.kill(daemon, signal.SIGTERM)
     _wait(lambda: not list(processes_marked(mounted.path)))
 

@@ -20,7 +20,7 @@ class _Told(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """It was said."""
-        if "it is tried again" in record.getMessage():
+        if "it is tried for" in record.getMessage():
             self.event.set()
 
 
