@@ -353,7 +353,7 @@ class _Desk:
         if request.discards_unsaved:
             store.parting.discards = True
         else:
-            await self._check_saved(store)
+            await self._check_saved(store, may_touch=not request.by_caller)
         try:
             await self._detach(request, caller, outlet)
         except errors.S3fsLocalError:
@@ -362,15 +362,18 @@ class _Desk:
             raise
         return msgspec.to_builtins(Unmounted(unsaved_row(store.parting.discarded)))
 
-    async def _check_saved(self, store: OpenStore) -> None:
+    async def _check_saved(self, store: OpenStore, *, may_touch: bool) -> None:
         """All that programs have done so far is durable, also what only the kernel had yet.
+
+        Where we may not touch the mount point, whoever asks has told the kernel to send it.
 
         Raises:
             UnsavedChanges: it cannot be now; the mount is as it was.
         """
         mount_point, durability = self._plan.mount_point, store.filesystem.volume.durability
-        with trio.move_on_after(SAVE_SECONDS_MAX):
-            await trio.to_thread.run_sync(write_back, mount_point, abandon_on_cancel=True)
+        if may_touch:
+            with trio.move_on_after(SAVE_SECONDS_MAX):
+                await trio.to_thread.run_sync(write_back, mount_point, abandon_on_cancel=True)
         failure = await why_unsaved(durability, self._nursery)
         if failure is not None:
             why = f"{failure}; {_FINAL}" if durability.failure is not None else str(failure)

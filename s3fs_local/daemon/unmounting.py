@@ -17,7 +17,7 @@ from s3fs_local.control.mount_table import is_automounted, mount_at, read_mounts
 from s3fs_local.control.requests import Unmount
 from s3fs_local.control.results.store import Unmounted, UnsavedRow
 from s3fs_local.daemon.layout import OWNER_LOCK_NAME
-from s3fs_local.fuse.mount_point import still_mounted, unmount
+from s3fs_local.fuse.mount_point import still_mounted, unmount, write_back
 from s3fs_local.system.durable_files import OwnerLock, fsync_directory
 from s3fs_local.system.processes import has_ended
 
@@ -67,9 +67,12 @@ def unmount_and_wait(directory: Path, *, discards_unsaved: bool) -> Unmounted:
         return Unmounted(served.unsaved)
     # While an automount takes away what nobody used, only the process group that it asks may touch
     # the mount point: ours, where systemd is at work, and not the daemon's.
+    by_caller = is_automounted(mount_point, mounts)
+    if by_caller:
+        write_back(mount_point)
     request = Unmount(
         bytes(mount_point),
-        by_caller=is_automounted(mount_point, mounts),
+        by_caller=by_caller,
         discards_unsaved=discards_unsaved,
     )
     with client:
