@@ -25,9 +25,11 @@ class _Disk:
 
     def plug_in(self) -> None:
         """What it has can be used."""
-        command = ["bindfs", "-f", "--no-allow-other", self._behind, self.path]
-        self._bindfs = subprocess.Popen(command)
+        self._bindfs = subprocess.Popen(
+            ["bindfs", "-f", "--no-allow-other", self._behind, self.path]
+        )
         while not self.path.is_mount():
+            assert self._bindfs.poll() is None, "bindfs ended"
             subprocess.run(["sleep", "0.05"], check=True)
 
     def unplug(self) -> None:
