@@ -24,7 +24,7 @@ KEEP_ALIVE_SECONDS: Final = 360.0
 """Of an idle connection: longer than browsers use one again (Firefox 115 s, Chromium 300 s).
 
 So that they end it, not we: a request that came in the moment of our end could be carried out and
-not be answered, and a browser sends such a one again, forms too.
+not be answered, and a browser may send such a one again (RFC 9110, 9.2.2: for forms it should not).
 """
 
 

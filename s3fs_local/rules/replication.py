@@ -9,7 +9,7 @@ the highest priority decides, and only that one. What happened then decides whet
     what was there before, replicas, what failed   on demand only (`replication sync`)
     a replica whose metadata changed               if the rule says so
     a replica that is renamed, or linked           as any other file (S3: that makes a new object)
-    archived classes                               no
+    archived classes                               no, but tags and locks of what is there already
     encryption with a KMS key                      if the rule names a key for the replica
 """
 
@@ -107,7 +107,7 @@ class Choice(Struct, frozen=True):
 
     destination: str
     rule: Rule
-    if_held: bool = False  # only if the replica is there: the version is older than the rule
+    if_held: bool = False  # only if the replica is there: its bytes are not sent
 
 
 def choose(rules: Sequence[Rule], subject: Subject, event: Event) -> tuple[Choice, ...]:
@@ -120,7 +120,7 @@ def choose(rules: Sequence[Rule], subject: Subject, event: Event) -> tuple[Choic
         if present is None or rule.priority > present.priority:
             deciding[rule.destination] = rule
     return tuple(
-        Choice(destination, rule, if_held=_is_older(rule, subject, event))
+        Choice(destination, rule, if_held=_is_for_replicas_only(rule, subject, event))
         for destination, rule in deciding.items()
         if _wants(rule, subject, event)
     )
@@ -139,7 +139,10 @@ def on_the_way(rules: Sequence[Rule], directory: bytes) -> tuple[Choice, ...]:
     return tuple(found.values())
 
 
-def _is_older(rule: Rule, subject: Subject, event: Event) -> bool:
+def _is_for_replicas_only(rule: Rule, subject: Subject, event: Event) -> bool:
+    """The version is older than the rule, or its bytes are in an archive."""
+    if event is Event.METADATA and needs_restore(subject.storage_class):
+        return True
     is_about_what_was_there = event in (Event.METADATA, Event.NAME)
     return is_about_what_was_there and subject.committed_ns < rule.since_ns
 
@@ -151,16 +154,23 @@ def _wants(rule: Rule, subject: Subject, event: Event) -> bool:
         return False
     if event is Event.NAME and subject.status != Status.NONE:
         return True  # its bytes are there, or will be, whoever made them
-    if needs_restore(subject.storage_class) or (subject.has_kms_key and not rule.kms_objects):
+    if subject.has_kms_key and not rule.kms_objects:
+        return False
+    if needs_restore(subject.storage_class) and not _has_replica(subject, event):
         return False
     return event is Event.ON_DEMAND or _wants_unasked(rule, subject, event)
+
+
+def _has_replica(subject: Subject, event: Event) -> bool:
+    """Whether what changed changes somewhere else, too, or will when it is there."""
+    return event in (Event.METADATA, Event.NAME) and subject.status != Status.NONE
 
 
 def _wants_unasked(rule: Rule, subject: Subject, event: Event) -> bool:
     if subject.status == Status.REPLICA:
         return event is Event.METADATA and rule.replica_modifications
-    if event in (Event.METADATA, Event.NAME) and subject.status != Status.NONE:
-        return True  # somewhere there is a replica, or will be
+    if _has_replica(subject, event):
+        return True
     return subject.committed_ns >= rule.since_ns
 
 

@@ -51,6 +51,14 @@ def chosen(rule: Rule, subject: Subject, event: Event) -> bool:
         ("an archived version", {}, {"storage_class": "GLACIER"}, Event.NEW_VERSION, False),
         ("… deep", {}, {"storage_class": "DEEP_ARCHIVE"}, Event.NEW_VERSION, False),
         ("… on demand", {}, {"storage_class": "GLACIER"}, Event.ON_DEMAND, False),
+        (
+            "… of which a tag or a lock changes, and that was replicated before",
+            {},
+            {"status": "COMPLETED", "storage_class": "GLACIER"},
+            Event.METADATA,
+            True,
+        ),
+        ("… and never was", {}, {"storage_class": "GLACIER"}, Event.METADATA, False),
         ("one that is read at once", {}, {"storage_class": "GLACIER_IR"}, Event.NEW_VERSION, True),
         ("one with a KMS key", {}, {"has_kms_key": True}, Event.NEW_VERSION, False),
         (
@@ -124,6 +132,13 @@ def test_a_new_destination_gets_no_old_version_by_a_change_of_its_tags() -> None
 
     assert [choice.if_held for choice in choose([RULE], old, Event.METADATA)] == [True]
     assert [choice.if_held for choice in choose([RULE], NEW, Event.METADATA)] == [False]
+
+
+def test_a_lock_on_an_archived_version_asks_for_none_of_its_bytes() -> None:
+    """They would have to be retrieved; a hold must be in the other region all the same."""
+    archived = replace(NEW, status=Status.COMPLETED, storage_class="DEEP_ARCHIVE")
+
+    assert [choice.if_held for choice in choose([RULE], archived, Event.METADATA)] == [True]
 
 
 def test_a_version_is_completed_when_all_destinations_have_it() -> None:

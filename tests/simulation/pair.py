@@ -326,7 +326,7 @@ class Pair:
                 zones.flicker(number)
             case Kind.ZONE_GOES if zones.may_go(number):
                 zones.go(number)
-            case Kind.ZONE_EMPTIED if zones.may_go(number):
+            case Kind.ZONE_EMPTIED if zones.may_be_emptied(number):
                 zones.empty(number)
             case _:
                 pass

@@ -185,6 +185,11 @@ class SimulatedZones:
         left = self._staying() - {number}
         return self._is_quorum(left, more=self.is_growing) and self.may_rot(number)
 
+    def may_be_emptied(self, number: int) -> bool:
+        """Whether it may go, and nothing lies there alone that is written before it is noticed."""
+        others = {self.kinds[each] for each in self._staying() - {number}}
+        return self.may_go(number) and (self.kinds[number] != HOT or HOT in others)
+
     def may_leave(self, number: int) -> bool:
         """Whether a quorum is left without the zone, and what it alone has can be copied.
 
