@@ -47,6 +47,10 @@ HANG_UP_SECONDS_MAX: Final = 1.0
 """How long after an unmount the kernel may take to hang up. Longer means that it is mounted yet: by
 a bind mount, or in another mount namespace."""
 
+WRITTEN_BACK_SECONDS_MAX: Final = 30.0
+"""How long it may take to answer what the kernel writes back, where programs go on meanwhile."""
+WRITTEN_BACK_LOOK_SECONDS: Final = 0.005
+
 
 async def serve(
     operations: Operations,
@@ -128,13 +132,14 @@ async def _end_on_signal(mount_point: Path, gate: ReaderGate, invalidator: Inval
         async with trio.open_nursery() as nursery:
             async for number in signals:
                 log.info("unmounting because of %s", signal.Signals(number).name)
-                nursery.start_soon(_leave, mount_point, gate, invalidator)
+                nursery.start_soon(leave, mount_point, gate, invalidator)
                 break
             async for _ in signals:
                 gate.stop()
 
 
-async def _leave(mount_point: Path, gate: ReaderGate, invalidator: Invalidator) -> None:
+async def leave(mount_point: Path, gate: ReaderGate, invalidator: Invalidator) -> None:
+    """The mount is gone, from programs that use it too, and no further request is read."""
     # While the loop still answers, so that what the kernel waits for can end.
     await invalidator.settled()
     invalidator.stop()
@@ -143,6 +148,17 @@ async def _leave(mount_point: Path, gate: ReaderGate, invalidator: Invalidator) 
         log.info("it is mounted elsewhere yet: programs that use it there will get errors")
     else:
         log.info("the mount is in use: programs that have files open there will get errors")
-        await trio.to_thread.run_sync(write_back, mount_point)
+        await _take_what_is_written_back(mount_point, gate)
         await trio.to_thread.run_sync(lambda: unmount(mount_point, lazily=True))
     gate.stop()
+
+
+async def _take_what_is_written_back(mount_point: Path, gate: ReaderGate) -> None:
+    """Pages that programs dirtied through mappings are with us.
+
+    syncfs(2) has the kernel send them; whether it waits for our answers depends on the kernel.
+    """
+    await trio.to_thread.run_sync(write_back, mount_point)
+    with trio.move_on_after(WRITTEN_BACK_SECONDS_MAX):
+        while not gate.is_idle:  # noqa: ASYNC110  the gate tells nobody
+            await trio.sleep(WRITTEN_BACK_LOOK_SECONDS)
