@@ -331,7 +331,7 @@ async def _close(store: OpenStore) -> None:
     ends_at = trio.current_time() + CLOSE_SECONDS_MAX
     with trio.CancelScope(shield=True):
         await save_or_tell(durability, store.parting, partial(_look_after_zones, store))
-        if durability.unsaved():
+        if store.parting.discarded:
             return
         with trio.move_on_at(ends_at):
             try:

@@ -50,6 +50,28 @@ async def test_zones_that_come_back_are_given_everything(tmp_path: Path) -> None
         assert await disk.read("f") == b"saved late"
 
 
+async def test_what_is_done_while_a_store_is_saved_is_saved_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what somebody gave up by name is given up; it was, without a word."""
+    make_store_of_zones(tmp_path)
+    async with opened(tmp_path / "store") as disk:
+        disk.write("before", b"before")
+        durability = disk.store.filesystem.volume.durability
+        flush = durability.flush
+
+        async def flush_and_go_on(*, durable: bool) -> None:
+            monkeypatch.setattr(durability, "flush", flush)
+            await flush(durable=durable)
+            disk.write("meanwhile", b"meanwhile")
+
+        monkeypatch.setattr(durability, "flush", flush_and_go_on)
+
+    async with opened(tmp_path / "store") as disk:
+        assert await disk.read("before") == b"before"
+        assert await disk.read("meanwhile") == b"meanwhile"
+
+
 async def test_a_command_waits_for_nobody(tmp_path: Path) -> None:
     """It says at once how much is lost, and why."""
     zones = make_store_of_zones(tmp_path)
