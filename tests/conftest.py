@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.aws_server import CREDENTIALS, AwsServer
+from tests.hostile_proxy import HostileProxy
 from tests.mounting import (
     MountedStore,
     end_processes,
@@ -141,3 +142,11 @@ def aws() -> Iterator[AwsServer]:
         server = AwsServer()
         yield server
         server.stop()
+
+
+@pytest.fixture
+def proxy(aws: AwsServer) -> Iterator[HostileProxy]:
+    """In front of the server."""
+    hostile = HostileProxy(aws.url)
+    yield hostile
+    hostile.stop()

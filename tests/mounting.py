@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,6 +98,15 @@ def mounts_below(folder: Path) -> list[Path]:
         if point.is_relative_to(folder):
             points.append(point)
     return points[::-1]
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    """Asked again and again, for a minute at most: nobody tells of what other processes do."""
+    for _ in range(600):
+        if is_so():
+            return
+        subprocess.run(["sleep", "0.1"], check=True)
+    raise AssertionError("not within a minute")
 
 
 def is_mounted(point: Path) -> bool:

@@ -1,6 +1,6 @@
 """Whatever comes in place of S3's answer: nothing is lost, and nothing false is believed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -24,14 +24,6 @@ from tests.hostile_proxy import (
 
 pytestmark = pytest.mark.s3
 _BUCKETS: Final = count()
-
-
-@pytest.fixture
-def proxy(aws: AwsServer) -> Iterator[HostileProxy]:
-    """In front of the server."""
-    hostile = HostileProxy(aws.url)
-    yield hostile
-    hostile.stop()
 
 
 @pytest.fixture

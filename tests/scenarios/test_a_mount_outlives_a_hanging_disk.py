@@ -2,14 +2,14 @@
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import MakeMount, MakeStore
-from tests.mounting import MountedStore, answer_of, is_mounted, run, s3fs_local
+from tests.mounting import MountedStore, answer_of, is_mounted, run, s3fs_local, wait_until
 
 pytestmark = pytest.mark.mount
 
@@ -22,21 +22,12 @@ def _slow_disk(place: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
     shown.mkdir()
     bindfs = subprocess.Popen(["bindfs", "-f", "--no-allow-other", behind, shown])
     try:
-        _wait(lambda: is_mounted(shown))
+        wait_until(lambda: is_mounted(shown))
         yield shown, bindfs
     finally:
         bindfs.send_signal(signal.SIGCONT)
         run("fusermount3", "-u", "-z", shown, check=False)
         bindfs.wait(30)
-
-
-def _wait(is_so: Callable[[], bool]) -> None:
-    """Asked again and again, for a minute at most: nobody tells of mounts and zones."""
-    for _ in range(600):
-        if is_so():
-            return
-        subprocess.run(["sleep", "0.1"], check=True)
-    raise AssertionError
 
 
 def _states(mount: MountedStore) -> list[str]:
@@ -58,10 +49,10 @@ def test_a_disk_that_hangs_is_done_without_and_comes_back(
         bindfs.send_signal(signal.SIGSTOP)
         mount.sh("echo more > more; sync more")
         assert mount.sh("md5sum f*") == sums
-        _wait(lambda: _states(mount) == ["behind", "well", "well"])
+        wait_until(lambda: _states(mount) == ["behind", "well", "well"])
         mount.sh("echo again > again; sync again")
         bindfs.send_signal(signal.SIGCONT)
-        _wait(lambda: _states(mount) == ["well"] * 3)
+        wait_until(lambda: _states(mount) == ["well"] * 3)
         assert mount.sh("cat more again; md5sum f*") == f"more\nagain\n{sums}"
         assert answer_of("scrub", store)["Damaged"] == []
         mount.umount()

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from typing import Final
 
@@ -13,7 +13,15 @@ from s3fs_local.cli.exit_codes import ExitCode
 from tests.aws_server import REGION, AwsServer
 from tests.conftest import MakeMount, MakeStore
 from tests.hostile_proxy import Asked, Behaviour, HostileProxy, refusal
-from tests.mounting import COMMAND, MountedStore, is_mounted, processes_marked, run, s3fs_local
+from tests.mounting import (
+    COMMAND,
+    MountedStore,
+    is_mounted,
+    processes_marked,
+    run,
+    s3fs_local,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.mount, pytest.mark.s3]
 _BUCKETS: Final = count()
@@ -22,14 +30,6 @@ _BUCKETS: Final = count()
 def _refuse_writes(asked: Asked) -> Behaviour:
     """As a bucket out of reach, but at once: nothing of it is tried again."""
     return refusal(403, "AccessDenied") if asked.method == "PUT" else None
-
-
-@pytest.fixture
-def proxy(aws: AwsServer) -> Iterator[HostileProxy]:
-    """In front of the server."""
-    hostile = HostileProxy(aws.url)
-    yield hostile
-    hostile.stop()
 
 
 @pytest.fixture
@@ -51,15 +51,6 @@ def _umount(mounted: MountedStore, *options: str) -> subprocess.CompletedProcess
 
 def _log(mounted: MountedStore) -> str:
     return (mounted.store / "daemon.log").read_text()
-
-
-def _wait(is_so: Callable[[], object]) -> None:
-    """Asked again and again, for a minute at most: nobody tells of what a daemon does."""
-    for _ in range(600):
-        if is_so():
-            return
-        subprocess.run(["sleep", "0.1"], check=True)
-    raise AssertionError
 
 
 def test_an_unmount_is_refused_until_the_bucket_is_back(
@@ -131,10 +122,10 @@ def test_a_mount_that_somebody_took_away_is_saved_when_the_bucket_is_back(
     proxy.behave = _refuse_writes
     mounted.sh("echo two >later")
     run("fusermount3", "-u", mounted.path)
-    _wait(lambda: "2 files and directories" in _log(mounted))
+    wait_until(lambda: "2 files and directories" in _log(mounted))
     assert "tried for 120 seconds in all" in _log(mounted)
     proxy.go_on()
-    _wait(lambda: not list(processes_marked(mounted.path)))
+    wait_until(lambda: not list(processes_marked(mounted.path)))
 
     assert "everything is durable" in _log(mounted)
     mounted.mount()
@@ -149,9 +140,9 @@ def test_a_second_signal_ends_the_attempts_and_the_log_says_what_is_lost(
     mounted.sh("echo two >lost")
     [daemon] = processes_marked(mounted.path)
     os.kill(daemon, signal.SIGTERM)
-    _wait(lambda: "tried for 120 seconds in all" in _log(mounted))
+    wait_until(lambda: "tried for 120 seconds in all" in _log(mounted))
     os.kill(daemon, signal.SIGTERM)
-    _wait(lambda: not list(processes_marked(mounted.path)))
+    wait_until(lambda: not list(processes_marked(mounted.path)))
 
     last = _log(mounted).rpartition("CRITICAL")[2]
     assert "2 files and directories (4 B) could not be saved and are lost" in last

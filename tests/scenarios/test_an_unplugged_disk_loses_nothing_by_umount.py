@@ -8,7 +8,7 @@ import pytest
 
 from s3fs_local.cli.exit_codes import ExitCode
 from tests.conftest import MakeMount, MakeStore
-from tests.mounting import MountedStore, answer_of, s3fs_local, unmount_by_force
+from tests.mounting import MountedStore, answer_of, s3fs_local, unmount_by_force, wait_until
 
 pytestmark = pytest.mark.mount
 
@@ -28,9 +28,7 @@ class _Disk:
         self._bindfs = subprocess.Popen(
             ["bindfs", "-f", "--no-allow-other", self._behind, self.path]
         )
-        while not self.path.is_mount():
-            assert self._bindfs.poll() is None, "bindfs ended"
-            subprocess.run(["sleep", "0.05"], check=True)
+        wait_until(self.path.is_mount)
 
     def unplug(self) -> None:
         """Nothing is there any more."""

@@ -1,6 +1,5 @@
 """Buckets out of reach for a while: a store of nothing else goes on when they are back."""
 
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -20,14 +19,6 @@ _BUCKETS: Final = count()
 @pytest.fixture(autouse=True)
 def _less_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "ATTEMPTS", 2)
-
-
-@pytest.fixture
-def proxy(aws: AwsServer) -> Iterator[HostileProxy]:
-    """In front of the server."""
-    hostile = HostileProxy(aws.url)
-    yield hostile
-    hostile.stop()
 
 
 def _urls(aws: AwsServer, proxy: HostileProxy, number: int) -> list[str]:
